@@ -1,0 +1,114 @@
+"""Reading runs: tables as DataFrames, masks and networks as PyTorch's own."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from lottery.results import read_records
+from lottery.run_dir import RunDir, read_json
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from lottery.masks import Masks
+
+WEIGHTS = ("start", "es", "final")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run on disk, finished or not. Tables need no torch; masks and models do."""
+
+    path: Path
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The canonical config, flat: {"pruning.rate": 0.2, ...}, and the seed."""
+        entry = read_json(RunDir(self.path).run_json)
+        return {**entry["config"], "seed": entry["seed"]}
+
+    @property
+    def status(self) -> str:
+        """running, finished, failed or interrupted; a killed run stays "running"."""
+        return str(read_json(RunDir(self.path).run_json)["status"])
+
+    @property
+    def results(self) -> pd.DataFrame:
+        """One row per finished round, the columns of results.csv."""
+        return pd.DataFrame([record["row"] for record in read_records(RunDir(self.path))])
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """round, iteration, split, loss, accuracy."""
+        records = read_records(RunDir(self.path))
+        return pd.DataFrame([entry for record in records for entry in record["history"]])
+
+    @property
+    def layers(self) -> pd.DataFrame:
+        """round, layer, weights, remaining, live_zeros."""
+        return pd.DataFrame(
+            [
+                {"round": record["row"]["round"], "layer": name, **counts}
+                for record in read_records(RunDir(self.path))
+                for name, counts in record["layers"].items()
+            ]
+        )
+
+    def masks(self, round_number: int) -> "Masks":
+        """A round's masks by parameter name, True = kept."""
+        from lottery.tensors import load_tensors
+
+        return load_tensors(RunDir(self.path).round(round_number).masks)
+
+    def weights(self, round_number: int, weights: str = "es") -> "dict[str, Any]":
+        """A round's weights and buffers by name.
+
+        Args:
+            round_number: the round.
+            weights: "start", "es" or "final".
+
+        Raises:
+            ValueError: there are no such weights.
+            FileNotFoundError: the round is not there, or `keep=winner` has dropped it.
+        """
+        if weights not in WEIGHTS:
+            raise ValueError(f"weights={weights!r}: one of {', '.join(WEIGHTS)}")
+        from lottery.tensors import load_tensors
+
+        return load_tensors(getattr(RunDir(self.path).round(round_number), weights))
+
+    def model(self, round_number: int, weights: str = "es") -> "nn.Module":
+        """A round's network.
+
+        Args:
+            round_number: the round.
+            weights: "start", "es" or "final".
+        """
+        from lottery.build.rebuild import rebuild_network
+
+        network = rebuild_network(read_json(RunDir(self.path).run_json))
+        network.load_state_dict(self.weights(round_number, weights))
+        return network
+
+
+def load_run(path: str | Path) -> Run:
+    """The run in a folder `.../seed_<n>`.
+
+    Raises:
+        FileNotFoundError: there is no run.
+
+    Example:
+        load_run("outputs/digits-lenet_300_100-.../seed_0").results
+    """
+    folder = Path(path)
+    if not RunDir(folder).run_json.exists():
+        raise FileNotFoundError(f"{folder}: not the folder of a run (no run.json in it)")
+    return Run(folder)
+
+
+def load_runs(path: str | Path) -> list[Run]:
+    """Every run below a folder, by path."""
+    return [Run(file.parent) for file in sorted(Path(path).glob("**/run.json"))]

@@ -1,0 +1,132 @@
+"""Carrying a prepared run out in its folder: the lock, the comparison, run.json, the status."""
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lottery.build import ConfigError
+from lottery.build.identity import canonical, key_of
+from lottery.results import Row
+from lottery.run_dir import RunDir, RunLocked, read_json, write_json
+
+if TYPE_CHECKING:
+    from lottery.build.experiment import Experiment
+
+
+@contextmanager
+def opened(experiment: "Experiment", *, wait: bool) -> Iterator[None]:
+    """Hold the run's folder, having made sure that what it holds is this run.
+
+    Args:
+        experiment: the prepared run.
+        wait: wait for a process that has the folder, as in a sweep, instead of refusing.
+
+    Raises:
+        ConfigError: the folder cannot be written, is another process's, or holds another run.
+    """
+    run_dir = experiment.imp.run_dir
+    check_same_run(experiment)
+    _check_writable(run_dir.path)
+    try:
+        with run_dir.locked(wait=wait):
+            check_same_run(experiment)
+            yield
+    except RunLocked as error:
+        raise ConfigError(f"{error}; wait for it, or choose another output_dir") from error
+
+
+def execute(experiment: "Experiment") -> list[Row]:
+    """Do the rounds that are left, keeping the status in run.json; the folder must be open.
+
+    Returns:
+        The rows of the rounds asked for.
+    """
+    from lottery.imp import run_rounds
+
+    run_dir = experiment.imp.run_dir
+    _write_run_json(experiment)
+    try:
+        rows = run_rounds(experiment.imp)
+    except BaseException as error:
+        interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
+        message = f"{type(error).__name__}: {error}"
+        _set_status(run_dir, "interrupted" if interrupted else "failed", message)
+        raise
+    _set_status(run_dir, "finished", "")
+    return rows
+
+
+def check_same_run(experiment: "Experiment") -> None:
+    """Check that the run's folder, where it exists, holds this run and rests on the same files.
+
+    Raises:
+        ConfigError: naming what differs.
+    """
+    path = experiment.imp.run_dir.run_json
+    if not path.exists():
+        return
+    entry = read_json(path)
+    here = canonical(experiment.config) | {"seed": experiment.config["seed"]}
+    there = entry["config"] | {"seed": entry["seed"]}
+    differing = [
+        f"{key} ({there.get(key, 'absent')} there, {here.get(key, 'absent')} here)"
+        for key in sorted(here.keys() | there.keys())
+        if here.get(key, "absent") != there.get(key, "absent")
+    ]
+    if differing:
+        raise ConfigError(f"{path.parent}: holds another run; differing: {', '.join(differing)}")
+    changed = [
+        name
+        for name in sorted(experiment.digests.keys() & entry["digests"].keys())
+        if experiment.digests[name] != entry["digests"][name]
+    ]
+    if changed:
+        raise ConfigError(
+            f"{path.parent}: began with other content of {', '.join(changed)}; "
+            "put it back, or choose another output_dir"
+        )
+
+
+def resume_command() -> str:
+    """The command that carries an interrupted run on: the same one."""
+    return shlex.join(["lottery", *sys.argv[1:]])
+
+
+def _check_writable(path: Path) -> None:
+    existing = next(folder for folder in (path, *path.parents) if folder.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise ConfigError(f"output_dir: {path}: {existing} is no folder that can be written")
+
+
+def _write_run_json(experiment: "Experiment") -> None:
+    from lottery.build.provenance import git_commit, machine, versions
+
+    run_dir, config = experiment.imp.run_dir, experiment.config
+    digests: Mapping[str, str] = experiment.digests
+    if run_dir.run_json.exists():  # of rounds copied before, which are not asked for now
+        digests = read_json(run_dir.run_json)["digests"] | experiment.digests
+    entry: dict[str, Any] = {
+        "name": run_dir.path.parent.name,
+        "key": key_of(config),
+        "seed": config["seed"],
+        "status": "running",
+        "message": "",
+        "rounds": list(experiment.imp.rounds),
+        "config": canonical(config),
+        "digests": dict(digests),
+        "input_shape": list(experiment.splits.input_shape),
+        "num_classes": experiment.splits.num_classes,
+        "versions": versions(),
+        "git_commit": git_commit(),
+        "machine": machine(experiment.device.accelerator),
+    }
+    write_json(run_dir.run_json, entry)
+
+
+def _set_status(run_dir: RunDir, status: str, message: str) -> None:
+    entry = read_json(run_dir.run_json)
+    write_json(run_dir.run_json, {**entry, "status": status, "message": message})

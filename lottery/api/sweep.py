@@ -1,0 +1,69 @@
+"""A sweep's own folder: a status file per job, and the table made from them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lottery.results import read_records
+from lottery.run_dir import RunDir, read_json, write_json, write_text
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep, `outputs/sweeps/<time>-<id>/`."""
+
+    path: Path
+
+    def note(
+        self, number: int, overrides: Sequence[str], run: Path, status: str, message: str
+    ) -> None:
+        """Write a job's status: running, finished or failed."""
+        entry = {
+            "job": number,
+            "overrides": list(overrides),
+            "run": str(run),
+            "status": status,
+            "message": message,
+        }
+        write_json(self.path / "jobs" / f"{number}.json", entry)
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """The jobs' statuses, by number."""
+        entries = [read_json(path) for path in self.path.glob("jobs/*.json")]
+        return sorted(entries, key=lambda entry: int(entry["job"]))
+
+    def all_finished(self) -> bool:
+        """Whether there was a job and all of them have finished."""
+        jobs = self.jobs()
+        return bool(jobs) and all(job["status"] == "finished" for job in jobs)
+
+    def summary(self) -> str:
+        """The jobs with their last round, as text and in jobs.csv; the last line is the folder."""
+        jobs = self.jobs()
+        if not jobs:
+            return str(self.path)
+        table = pd.DataFrame([_line(job) for job in jobs])
+        write_text(self.path / "jobs.csv", table.to_csv(index=False, lineterminator="\n"))
+        text = table.drop(columns=["run", "message"]).to_string(index=False, na_rep="-")
+        failed = [
+            f"job {job['job']} {job['status']}: {job['message']}"
+            for job in jobs
+            if job["status"] != "finished"
+        ]
+        return "\n".join([text, *failed, str(self.path)])
+
+
+def _line(job: dict[str, Any]) -> dict[str, Any]:
+    records = read_records(RunDir(Path(job["run"])))
+    last = records[-1]["row"] if records else {}
+    return {
+        "job": job["job"],
+        "overrides": " ".join(job["overrides"]),
+        "status": job["status"],
+        **{name: last.get(name) for name in ("round", "remaining", "ES", "val", "test")},
+        "run": job["run"],
+        "message": job["message"],
+    }

@@ -1,0 +1,32 @@
+"""From a composed config to the objects of a run; `app` and `api` beside it know Hydra too.
+
+Importing this package does not import torch: plain values are checked first.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lottery.build.check import check_values
+from lottery.build.errors import ConfigError as ConfigError
+from lottery.run_dir import RunDir
+
+if TYPE_CHECKING:
+    from lottery.build.experiment import Experiment
+
+
+def prepare(config: Mapping[str, Any], path: Path) -> "Experiment":
+    """Check a config and build its run; nothing is written.
+
+    Args:
+        config: the composed config as plain containers.
+        path: the run's folder.
+
+    Raises:
+        ConfigError: a user's mistake.
+    """
+    check_values(config)
+
+    from lottery.build.experiment import build_experiment  # torch and Lightning: seconds
+
+    return build_experiment(config, RunDir(path))

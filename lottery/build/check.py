@@ -1,0 +1,134 @@
+"""Checks of plain values, by key, before anything heavy is imported."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from lottery.build.durations import ACCEPTED, parse_duration
+from lottery.build.errors import ConfigError
+
+Rule = tuple[Callable[[Any], bool], str]
+
+PRECISIONS = ("32-true", "64-true", "bf16-true", "bf16-mixed")
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_duration(value: Any, at_least: int) -> bool:
+    try:
+        return parse_duration(value).number >= at_least
+    except ValueError:
+        return False
+
+
+def whole(at_least: int) -> Rule:
+    """An int, not a bool."""
+    return lambda v: _is_whole(v) and v >= at_least, f"a whole number >= {at_least}"
+
+
+def duration(at_least: int) -> Rule:
+    """A number of steps or epochs."""
+    return lambda v: _is_duration(v, at_least), f"{ACCEPTED}, at least {at_least}"
+
+
+def one_of(*values: Any) -> Rule:
+    """One of some values."""
+    names = ", ".join("null" if value is None else str(value) for value in values)
+    return lambda v: any(v is value or v == value for value in values), f"one of {names}"
+
+
+def list_of(rule: Rule) -> Rule:
+    """A list whose items all obey a rule."""
+    check, accepted = rule
+    return lambda v: isinstance(v, list) and all(map(check, v)), f"a list of: {accepted}"
+
+
+def or_null(rule: Rule) -> Rule:
+    """null, or what a rule accepts."""
+    check, accepted = rule
+    return lambda v: v is None or check(v), f"{accepted}, or null"
+
+
+SHARE: Rule = (lambda v: _is_number(v) and 0 < v < 1, "a number above 0 and below 1")
+POSITIVE: Rule = (lambda v: _is_number(v) and v > 0, "a number above 0")
+NOT_NEGATIVE: Rule = (lambda v: _is_number(v) and v >= 0, "a number >= 0")
+FLAG: Rule = (lambda v: isinstance(v, bool), "true or false")
+TEXT: Rule = (lambda v: isinstance(v, str) and v != "", "a text")
+
+RULES: dict[str, Rule] = {
+    "seed": whole(0),
+    "seeds.init": or_null(whole(0)),
+    "seeds.order": or_null(whole(0)),
+    "seeds.augmentation": or_null(whole(0)),
+    "seeds.pruning": or_null(whole(0)),
+    "rounds": whole(0),
+    "iterations": duration(1),
+    "pruning.rate": SHARE,
+    "pruning.only": list_of(TEXT),
+    "pruning.exclude": list_of(TEXT),
+    "pruning.target_sparsity": or_null(SHARE),
+    "pruning.one_shot": or_null(whole(1)),
+    "evaluation.every": duration(1),
+    "evaluation.test_curve": FLAG,
+    "early_stopping.patience": or_null(whole(1)),
+    "dataset.batch_size": whole(1),
+    "dataset.split_seed": whole(0),
+    "dataset.order": one_of("per_round", "fixed"),
+    "criterion.shuffle": one_of("none", "layerwise", "global"),
+    "criterion.rounds": or_null(list_of(whole(1))),
+    "reinit.to": duration(0),
+    "reinit.optimizer_state": one_of("fresh", "restored"),
+    "reinit.draw": whole(0),
+    "optimizer.lr": POSITIVE,
+    "optimizer.momentum": NOT_NEGATIVE,
+    "optimizer.weight_decay": NOT_NEGATIVE,
+    "optimizer.clip_norm": or_null(POSITIVE),
+    "scheduler.at": list_of(duration(1)),
+    "scheduler.steps": duration(1),
+    "scheduler.factor": POSITIVE,
+    "trainer.accelerator": one_of("auto", "cpu", "gpu"),
+    "trainer.precision": one_of(*PRECISIONS),
+    "trainer.compile": FLAG,
+    "trainer.deterministic": FLAG,
+    "trainer.threads": or_null(whole(1)),
+    "trainer.block": whole(1),
+    "output_dir": TEXT,
+    "keep": one_of("all", "winner"),
+    "dry_run": FLAG,
+}
+
+
+def check_values(config: Mapping[str, Any]) -> None:
+    """Check every plain value that has a rule and is in the config.
+
+    Args:
+        config: the composed config as plain containers.
+
+    Raises:
+        ConfigError: naming the key, the value and what is accepted.
+    """
+    for key, (accepts, accepted) in RULES.items():
+        present, value = find(config, key.split("."))
+        if present and not accepts(value):
+            raise ConfigError(f"{key}={show(value)}: {accepted}")
+
+
+def find(config: Mapping[str, Any], path: Sequence[str]) -> tuple[bool, Any]:
+    """Whether a nested key is there, and its value."""
+    value: Any = config
+    for part in path:
+        if not isinstance(value, Mapping) or part not in value:
+            return False, None
+        value = value[part]
+    return True, value
+
+
+def show(value: Any) -> str:
+    """A value as a user would type it."""
+    return "null" if value is None else str(value)

@@ -1,0 +1,140 @@
+"""Which run a config is: the canonical config, its key, and the folder it lives in."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from lottery.build.check import find
+from lottery.build.durations import parse_duration
+
+# What changes no result: where and how a run is done, and which of its rounds.
+LEFT_OUT = (
+    *("seed", "rounds", "pruning.target_sparsity", "criterion.rounds"),
+    *("output_dir", "keep", "dry_run"),
+)
+# Of the trainer only this changes results by more than the order of additions.
+TRAINER_KEPT = "precision"
+# Options added after the first release, with the value that means what was there before: equal
+# to it they are left out, so that keys of older runs last.
+ADDED_LATER: dict[str, Any] = {}
+
+DURATIONS = ("iterations", "evaluation.every", "reinit.to", "scheduler.at", "scheduler.steps")
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """The composed config, resolved, as plain containers and without Hydra's own part."""
+    copy = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    container = OmegaConf.to_container(copy, resolve=True)
+    assert isinstance(container, dict)
+    return {str(key): value for key, value in container.items()}
+
+
+def copies_masks(config: Mapping[str, Any]) -> bool:
+    """Whether the masks are another run's (`criterion=copy`)."""
+    return find(config, ["criterion", "_target_"]) == (True, "lottery.pruning.CopiedPruner")
+
+
+def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Every value that changes results, in one spelling, flat: {"pruning.rate": 0.2, ...}.
+
+    Args:
+        config: the composed config as plain containers.
+    """
+    flat = _flatten(config)
+    if copies_masks(config):
+        # Copied masks owe nothing to the scope and the pruning of this run.
+        flat = {k: v for k, v in flat.items() if not k.startswith(("pruning.", "scope."))}
+        flat["criterion.run"] = _trunk_name(flat["criterion.run"])
+    for key in DURATIONS:
+        if key in flat:
+            flat[key] = _canonical_duration(flat[key])
+    return {
+        key: _canonical_number(value)
+        for key, value in sorted(flat.items())
+        if key not in LEFT_OUT
+        and not (key.startswith("trainer.") and key != f"trainer.{TRAINER_KEPT}")
+        and not (key in ADDED_LATER and value == ADDED_LATER[key])
+    }
+
+
+def key_of(config: Mapping[str, Any]) -> str:
+    """Eight hexadecimal digits of sha256 over the canonical config."""
+    text = json.dumps(canonical(config), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def folder_name(config: Mapping[str, Any], choices: Mapping[str, Any]) -> str:
+    """`<dataset>-<model>-<criterion>-<rate>-<scope>-<reinit>-<key>`.
+
+    Args:
+        config: the composed config as plain containers.
+        choices: the option chosen in each config group.
+    """
+    copied = copies_masks(config)
+    rate = "none" if copied else find(config, ["pruning", "rate"])[1]
+    scope = "none" if copied else choices.get("scope")
+    parts = [choices.get("dataset"), choices.get("model"), choices.get("criterion")]
+    parts += [rate, scope, choices.get("reinit"), key_of(config)]
+    return "-".join(re.sub(r"[^\w.+]", "_", str(part)) for part in parts)
+
+
+def run_path(config: Mapping[str, Any], choices: Mapping[str, Any]) -> Path:
+    """The run's folder: the same config finds its own work again."""
+    name = folder_name(config, choices)
+    seed = re.sub(r"[^\w.+]", "_", str(config.get("seed")))
+    return Path(str(config.get("output_dir"))).absolute() / name / f"seed_{seed}"
+
+
+def shapes_dense_round(config: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """What round 0 depends on, of a canonical config: equal for two runs, equal round 0.
+
+    Args:
+        config: a canonical config.
+        seed: the run's seed.
+    """
+    later = ("criterion.", "scope.", "reinit.", "pruning.", "model.rates", "seeds.pruning")
+    shaping = {
+        key: value
+        for key, value in config.items()
+        if not key.startswith(later) and key != "dataset.order"
+    }
+    for key in ("seeds.init", "seeds.order", "seeds.augmentation"):
+        if shaping[key] is None:
+            shaping[key] = seed
+    return shaping
+
+
+def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            flat |= _flatten(value, f"{name}.")
+        else:
+            flat[name] = value
+    return flat
+
+
+def _trunk_name(run: Any) -> str:
+    path = Path(str(run))
+    return path.parent.name if re.fullmatch(r"seed_\d+", path.name) else path.name
+
+
+def _canonical_duration(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_canonical_duration(item) for item in value]
+    try:
+        return parse_duration(value).canonical()
+    except ValueError:  # a wrong value is reported later; naming its folder must not fail
+        return value
+
+
+def _canonical_number(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_canonical_number(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,0 +1,177 @@
+"""The objects of a run, one function per config group."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from lottery.build.durations import parse_duration
+from lottery.build.errors import ConfigError
+from lottery.build.make import call, load_target, make
+from lottery.data import Splits
+from lottery.measure import Loss
+from lottery.reinit import Reinit
+from lottery.training.evaluation import Protocol
+from lottery.training.fit import Device
+from lottery.training.module import MakeOptimizer
+from lottery.training.schedules import Schedule
+
+DTYPES = {"64-true": torch.float64, "bf16-true": torch.bfloat16}
+
+# Keys that stand in a group for the user's convenience and are no argument of its `_target_`.
+DATASET_KEYS = ("batch_size", "order", "split_seed")
+MODEL_KEYS = ("loss", "rates")
+
+
+def without(node: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    """A config node less some of its keys."""
+    return {name: value for name, value in node.items() if name not in keys}
+
+
+def build_splits(node: Mapping[str, Any]) -> Splits:
+    """`dataset`: the splits.
+
+    Raises:
+        ConfigError: wrong arguments, or a batch larger than the training set.
+    """
+    dataset = make(without(node, DATASET_KEYS), "dataset", split_seed=node["split_seed"])
+    splits = dataset.load()
+    if not isinstance(splits, Splits):
+        raise ConfigError(f"dataset._target_={node['_target_']}: load() must return Splits")
+    if node["batch_size"] > len(splits.train):
+        raise ConfigError(
+            f"dataset.batch_size={node['batch_size']}: "
+            f"at most the {len(splits.train)} training examples"
+        )
+    return splits
+
+
+def build_network_maker(
+    node: Mapping[str, Any], input_shape: tuple[int, ...], num_classes: int, dtype: torch.dtype
+) -> Callable[[], nn.Module]:
+    """`model`: a function that makes the network anew, checked to fit the data.
+
+    Raises:
+        ConfigError: wrong arguments, or the network does not take the inputs or give the classes.
+    """
+
+    def make_network() -> nn.Module:
+        network = make(
+            without(node, MODEL_KEYS),
+            "model",
+            input_shape=input_shape,
+            num_classes=num_classes,
+        )
+        if not isinstance(network, nn.Module):
+            raise ConfigError(f"model._target_={node['_target_']}: not a torch.nn.Module")
+        return network.to(dtype)
+
+    with torch.device("meta"):  # shapes only: no memory, no arithmetic, no random numbers
+        network = make_network()
+        inputs = torch.empty(2, *input_shape, dtype=dtype)
+        try:
+            logits = network(inputs)
+        except (RuntimeError, ValueError) as error:
+            first_line = str(error).splitlines()[0]
+            raise ConfigError(
+                f"model._target_={node['_target_']}: does not fit the dataset's "
+                f"input shape {input_shape}: {first_line}"
+            ) from error
+    if logits.shape != (2, num_classes):
+        raise ConfigError(
+            f"model._target_={node['_target_']}: gives {tuple(logits.shape[1:])} outputs, "
+            f"the dataset has {num_classes} classes"
+        )
+    return make_network
+
+
+def build_loss(node: Mapping[str, Any]) -> Loss:
+    """`model.loss`: a function of torch.nn.functional by name, or any by `_target_`.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    loss = node["loss"]
+    if isinstance(loss, Mapping):
+        return partial(load_target(loss, "model.loss"), **without(loss, ("_target_",)))
+    function = getattr(nn.functional, str(loss), None)
+    if not callable(function) or "target" not in inspect.signature(function).parameters:
+        raise ConfigError(
+            f"model.loss={loss}: a loss of torch.nn.functional, such as cross_entropy, "
+            "or a function by _target_"
+        )
+    return function  # type: ignore[no-any-return]
+
+
+def build_optimizer_maker(node: Mapping[str, Any]) -> MakeOptimizer:
+    """`optimizer`: a function from parameters to a new optimizer.
+
+    Raises:
+        ConfigError: the optimizer refuses its arguments.
+    """
+    arguments = without(node, ("_target_", "clip_norm"))
+    make_optimizer = partial(load_target(node, "optimizer"), **arguments)
+    call(partial(make_optimizer, [nn.Parameter(torch.zeros(1))]), "optimizer")
+    return make_optimizer
+
+
+def build_schedule(node: Mapping[str, Any], steps_per_epoch: int) -> Schedule:
+    """`scheduler`: step -> factor."""
+    node = dict(node)
+    if "at" in node:
+        node["at"] = [parse_duration(value).steps(steps_per_epoch) for value in node["at"]]
+    if "steps" in node:
+        node["steps"] = parse_duration(node["steps"]).steps(steps_per_epoch)
+    schedule: Schedule = make(node, "scheduler")
+    return schedule
+
+
+def build_reinit(node: Mapping[str, Any], steps_per_epoch: int, num_steps: int) -> Reinit:
+    """`reinit`: where rounds start.
+
+    Raises:
+        ConfigError: the rewind point is not before the end of training.
+    """
+    node = dict(node)
+    if "to" in node:
+        asked = node["to"]
+        node["to"] = parse_duration(asked).steps(steps_per_epoch)
+        if node["to"] >= num_steps:
+            raise ConfigError(f"reinit.to={asked}: before the end of training, {num_steps} steps")
+    reinit: Reinit = make(node, "reinit")
+    return reinit
+
+
+def build_protocol(config: Mapping[str, Any], steps_per_epoch: int) -> Protocol:
+    """`evaluation` and `early_stopping`."""
+    return Protocol(
+        every=parse_duration(config["evaluation"]["every"]).steps(steps_per_epoch),
+        test_curve=config["evaluation"]["test_curve"],
+        patience=config["early_stopping"]["patience"],
+    )
+
+
+def build_device(node: Mapping[str, Any]) -> Device:
+    """`trainer`: the device, with "auto" decided.
+
+    Raises:
+        ConfigError: a GPU is asked for and there is none.
+    """
+    has_gpu = torch.cuda.is_available()
+    accelerator = node["accelerator"]
+    if accelerator == "gpu" and not has_gpu:
+        raise ConfigError("trainer.accelerator=gpu: no GPU is visible here; accepted: cpu, auto")
+    if accelerator == "auto":
+        accelerator = "gpu" if has_gpu else "cpu"
+    if node["threads"] is not None:
+        torch.set_num_threads(node["threads"])
+    return Device(
+        accelerator=accelerator,
+        precision=node["precision"],
+        deterministic=node["deterministic"],
+        compile=node["compile"],
+        block=node["block"],
+    )

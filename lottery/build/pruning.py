@@ -1,0 +1,189 @@
+"""What is pruned, at which rates, by what: `pruning`, `criterion` and `scope`."""
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from lottery.build.check import SHARE
+from lottery.build.errors import ConfigError
+from lottery.build.identity import copies_masks
+from lottery.build.make import make
+from lottery.build.parts import without
+from lottery.masks import Masks, select
+from lottery.pruning import CopiedPruner, Layer, Pruner, Scope, ScoredPruner
+from lottery.run_dir import RunDir
+from lottery.tensors import Tensors, digest, load_tensors
+
+log = logging.getLogger(__name__)
+
+RATE = "a number >= 0 and below 1, or '0.5x' for half of pruning.rate"
+
+
+def choose_prunable(config: Mapping[str, Any], weights: Tensors) -> list[str]:
+    """`pruning.only` less `pruning.exclude`; a copying run prunes what its trunk pruned.
+
+    Args:
+        config: the composed config.
+        weights: the network's Linear and Conv weights.
+
+    Raises:
+        ConfigError: a pattern matches nothing, or nothing is left.
+    """
+    if copies_masks(config):
+        masks = load_tensors(find_trunk(config).round(0).masks)
+        return [name for name in weights if name in masks]
+    try:
+        return select(weights, config["pruning"]["only"], config["pruning"]["exclude"])
+    except ValueError as error:
+        raise ConfigError(f"pruning.{error}") from error
+
+
+def choose_rates(
+    config: Mapping[str, Any], prunable: Sequence[str], candidates: Sequence[str]
+) -> dict[str, float]:
+    """The pruning rate of each layer: `pruning.rates`, else the model's own, else `pruning.rate`.
+
+    Args:
+        config: the composed config.
+        prunable: the weights that are pruned.
+        candidates: the weights that patterns may name.
+
+    Raises:
+        ConfigError: a pattern matches nothing, a rate is none, or scope is global.
+    """
+    rate, own = config["pruning"]["rate"], config["pruning"]["rates"]
+    rules = config["model"].get("rates", []) if own is None else own
+    key = "model.rates" if own is None else "pruning.rates"
+    pairs = _read_rules(rules, key, candidates)
+    if pairs and config["scope"]["_target_"] == "lottery.pruning.Global":
+        if own is not None:
+            raise ConfigError(
+                f"{key}={rules}: not under scope=global, which compares all layers; accepted: []"
+            )
+        log.info("scope=global: the model's own pruning rates do not apply")
+        pairs = []
+    return {name: _rate_of(name, rate, pairs, key) for name in prunable}
+
+
+def _read_rules(rules: Any, key: str, candidates: Sequence[str]) -> list[tuple[str, Any]]:
+    if not isinstance(rules, list) or not all(isinstance(rule, Mapping) for rule in rules):
+        raise ConfigError(f"{key}={rules}: a list of patterns and rates, [{{'output*': 0.5x}}]")
+    pairs = [(str(pattern), value) for rule in rules for pattern, value in rule.items()]
+    for pattern, _ in pairs:
+        if not any(fnmatchcase(name, pattern) for name in candidates):
+            raise ConfigError(f"{key}: {pattern!r} matches none of {', '.join(candidates)}")
+    return pairs
+
+
+def _rate_of(name: str, rate: float, pairs: Sequence[tuple[str, Any]], key: str) -> float:
+    for pattern, value in pairs:
+        if fnmatchcase(name, pattern):
+            factor = re.fullmatch(r"(\d+\.?\d*|\.\d+)x", str(value))
+            result = float(factor[1]) * rate if factor else value
+            if result != 0 and not SHARE[0](result):
+                raise ConfigError(f"{key}: {pattern}: {value}: {RATE}")
+            return float(result)
+    return rate
+
+
+def build_scope(config: Mapping[str, Any]) -> Scope:
+    """`scope`."""
+    scope: Scope = make(config["scope"], "scope")
+    return scope
+
+
+def build_pruner(config: Mapping[str, Any], rates: Mapping[str, float], scope: Scope) -> Pruner:
+    """`criterion`: a scored pruner, or a copying one."""
+    if not copies_masks(config):
+        steps = config["pruning"]["one_shot"] or 1
+        return ScoredPruner(make(config["criterion"], "criterion"), scope, rates, steps)
+    trunk = find_trunk(config)
+    log.info("criterion=copy: scope and pruning.* have no effect")
+
+    def load(number: int) -> Masks:
+        return load_tensors(trunk.round(number).masks)
+
+    pruner: CopiedPruner = make(
+        without(config["criterion"], ("run", "rounds")), "criterion", load=load
+    )
+    return pruner
+
+
+def choose_rounds(config: Mapping[str, Any]) -> list[int]:
+    """The rounds to do: 0 ... rounds; 0 and 1 in one shot; or those of `criterion.rounds`.
+
+    Raises:
+        ConfigError: single rounds are asked for where a round starts from the one before.
+    """
+    if copies_masks(config):
+        some = config["criterion"]["rounds"]
+        if some is not None:
+            if config["reinit"]["_target_"] == "lottery.reinit.Continue":
+                raise ConfigError(
+                    f"criterion.rounds={some}: null with reinit=none, "
+                    "where each round goes on from the one before"
+                )
+            return [0, *sorted(set(some))]
+        return list(range(config["rounds"] + 1))
+    last = config["rounds"]
+    return list(range(1 + (min(last, 1) if config["pruning"]["one_shot"] else last)))
+
+
+def find_trunk(config: Mapping[str, Any]) -> RunDir:
+    """The run named by `criterion.run`, itself or, by the folder above, the one of this seed.
+
+    Raises:
+        ConfigError: it is no run.
+    """
+    named = config["criterion"]["run"]
+    if named is None:
+        raise ConfigError("criterion.run=null: the folder of a finished run to copy masks from")
+    for path in (Path(named), Path(named) / f"seed_{config['seed']}"):
+        if (path / "run.json").exists():
+            return RunDir(path.absolute())
+    raise ConfigError(f"criterion.run={named}: not the folder of a run (no run.json in it)")
+
+
+def trunk_digests(config: Mapping[str, Any]) -> dict[str, str]:
+    """Digests of the masks that are copied."""
+    trunk = find_trunk(config)
+    return {
+        f"criterion.run round {number} masks": digest(load_tensors(trunk.round(number).masks))
+        for number in choose_rounds(config)
+    }
+
+
+def check_trunk(config: Mapping[str, Any], weights: Tensors) -> None:
+    """Check that the run to copy from has the rounds, and that its masks fit the network.
+
+    Raises:
+        ConfigError: it is no run, lacks a round, or fits another network.
+    """
+    trunk = find_trunk(config)
+    for number in choose_rounds(config):
+        if not trunk.round(number).finished:
+            raise ConfigError(f"criterion.run={trunk.path}: it has no finished round {number}")
+        for name, mask in load_tensors(trunk.round(number).masks).items():
+            if name not in weights or weights[name].shape != mask.shape:
+                here = tuple(weights[name].shape) if name in weights else "no such weight"
+                raise ConfigError(
+                    f"criterion.run={trunk.path}: its masks fit another network: "
+                    f"{name} {tuple(mask.shape)}, here {here}"
+                )
+
+
+def ladder(scope: Scope, sizes: Mapping[str, int], rates: Mapping[str, float], k: int) -> float:
+    """Share of the prunable weights left after k prunings.
+
+    Args:
+        scope: what counts.
+        sizes: weights per layer.
+        rates: per layer.
+        k: prunings.
+    """
+    layers = {name: Layer(size, rates[name]) for name, size in sizes.items()}
+    left = scope.keep(layers, k)
+    return (left if isinstance(left, int) else sum(left.values())) / sum(sizes.values())

@@ -1,0 +1,31 @@
+"""A network again, from what run.json says of it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from lottery.build.parts import DTYPES, build_network_maker
+
+
+def rebuild_network(entry: Mapping[str, Any]) -> nn.Module:
+    """A run's network, with weights yet to be loaded.
+
+    Args:
+        entry: the content of run.json.
+
+    Raises:
+        ConfigError: the network's class is not to be had any more.
+    """
+    node: dict[str, Any] = {}
+    for key, value in entry["config"].items():
+        group, *path, name = key.split(".") if "." in key else ("", key)
+        if group == "model":
+            parent = node
+            for part in path:
+                parent = parent.setdefault(part, {})
+            parent[name] = value
+    dtype = DTYPES.get(entry["config"]["trainer.precision"], torch.float32)
+    shape = tuple(entry["input_shape"])
+    return build_network_maker(node, shape, entry["num_classes"], dtype)()

@@ -1,0 +1,136 @@
+"""The invariants, checked at every round boundary of every run; what they measured is recorded."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from lottery.masks import Masks, check_nested, count_ones
+from lottery.models.state import State
+from lottery.pruning import Keep
+
+
+class BrokenInvariant(Exception):
+    """A run found itself wrong, and stops."""
+
+
+def check_masks(
+    number: int, masks: Masks, before: Masks, expected: Keep, *, nested: bool
+) -> dict[str, Any]:
+    """Check that a round pruned exactly what was asked, and revived nothing.
+
+    Args:
+        number: the round.
+        masks: its masks.
+        before: the last round's.
+        expected: numbers of weights that must be left, per layer or in all.
+        nested: whether the masks must keep only what `before` kept.
+
+    Returns:
+        `ones_before`, `ones_after` and the names of `empty_layers`.
+
+    Raises:
+        BrokenInvariant: counts differ, or a weight came back.
+    """
+    counts = count_ones(masks)
+    left: Keep = sum(counts.values()) if isinstance(expected, int) else counts
+    if left != expected:
+        raise BrokenInvariant(f"round {number}: {left} weights left, {expected} expected")
+    if nested:
+        try:
+            check_nested(masks, before)
+        except ValueError as error:
+            raise BrokenInvariant(f"round {number}: {error}") from error
+    return {
+        "ones_before": sum(count_ones(before).values()),
+        "ones_after": sum(counts.values()),
+        "empty_layers": [name for name, count in counts.items() if count == 0],
+    }
+
+
+def check_start(number: int, stored: State, dense: State, masks: Masks) -> dict[str, Any]:
+    """Check what is stored as a round's start: its source's values where kept, zero elsewhere.
+
+    Args:
+        number: the round.
+        stored: the start as stored.
+        dense: the state it comes from.
+        masks: the round's masks.
+
+    Returns:
+        `start_differing`, the number of kept values (buffers included) that differ: 0.
+
+    Raises:
+        BrokenInvariant: values differ, or a pruned weight is not zero.
+    """
+    _check_zeros(number, "start", stored.weights, masks)
+    differing = _count_differing(stored, dense, masks)
+    _raise_if_differing(number, "the stored start differs from its source", differing)
+    return {"start_differing": sum(differing.values())}
+
+
+def check_trained(
+    number: int, started: State, stored: State, trained: Mapping[str, State], masks: Masks
+) -> dict[str, Any]:
+    """Check that training started from the stored start and kept pruned weights at zero.
+
+    Args:
+        number: the round.
+        started: the network as it was before the first step.
+        stored: the start as stored.
+        trained: states that came out, by name.
+        masks: the round's masks.
+
+    Returns:
+        `trained_from_differing`: 0; `pruned_max`, the largest |w| on pruned places: 0.
+
+    Raises:
+        BrokenInvariant: a value differs, or a pruned weight is not zero.
+    """
+    differing = _count_differing(started, stored, masks)
+    _raise_if_differing(number, "training did not start from the stored start", differing)
+    largest = max(
+        _check_zeros(number, name, state.weights, masks) for name, state in trained.items()
+    )
+    return {"trained_from_differing": sum(differing.values()), "pruned_max": largest}
+
+
+def check_unchanged(number: int, before: str, after: str) -> dict[str, Any]:
+    """Check that the stored initial weights are the same bytes as before the round.
+
+    Raises:
+        BrokenInvariant: they have changed.
+    """
+    if before != after:
+        raise BrokenInvariant(f"round {number}: the stored initial weights have changed")
+    return {"initial_digest": after}
+
+
+def _check_zeros(number: int, what: str, weights: Mapping[str, Tensor], masks: Masks) -> float:
+    largest = 0.0
+    for name, mask in masks.items():
+        pruned = weights[name][~mask]
+        if pruned.numel():
+            largest = max(largest, float(pruned.abs().max()))
+        if largest != 0.0:
+            raise BrokenInvariant(
+                f"round {number}: {name} ({what}) has {largest} on a pruned place"
+            )
+    return largest
+
+
+def _count_differing(here: State, there: State, masks: Masks) -> dict[str, int]:
+    tensors, others = here.weights | here.buffers, there.weights | there.buffers
+    if tensors.keys() != others.keys():
+        return dict.fromkeys(tensors.keys() ^ others.keys(), 1)
+    differing = {}
+    for name, tensor in tensors.items():
+        places: Tensor = tensor != others[name]
+        differing[name] = int((places & masks[name] if name in masks else places).sum())
+    return {name: count for name, count in differing.items() if count}
+
+
+def _raise_if_differing(number: int, message: str, differing: Mapping[str, int]) -> None:
+    if differing:
+        layers = ", ".join(f"{name} ({count} values)" for name, count in differing.items())
+        raise BrokenInvariant(f"round {number}: {message}: {layers}")

@@ -1,0 +1,224 @@
+"""The round loop: a round is a list of stages, each skipped when its output exists."""
+
+import logging
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+from lottery.imp.checks import check_masks, check_start, check_trained, check_unchanged
+from lottery.imp.record import make_record
+from lottery.imp.storage import Storage
+from lottery.masks import Masks, ones
+from lottery.models.state import Start, State, start_at
+from lottery.pruning import Pruner, Trained
+from lottery.reinit import Reinit, Stored
+from lottery.results import Row, read_records, winning_round, write_record, write_tables
+from lottery.run_dir import RunDir, replacing
+from lottery.seeds import derive_seed
+from lottery.tensors import save_tensors
+from lottery.training import Outcome
+
+log = logging.getLogger(__name__)
+
+
+class Fit(Protocol):
+    """Trains one round."""
+
+    def __call__(
+        self, round_number: int, start: Start, masks: Masks, keep_step: int | None
+    ) -> Outcome:
+        """Train from `start` under `masks`, keeping the state at `keep_step`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Imp:
+    """What the round loop works with; training, pruning and rewinding come from outside.
+
+    Args:
+        storage: the rounds' files.
+        rounds: the rounds to do, ascending from 0.
+        num_steps: steps of a whole training, T.
+        fresh: a random network's state, drawn for the purpose named by the arguments.
+        prunable: names of the weights that can be pruned.
+        fit: trains a round.
+        prune: makes a round's masks.
+        reinit: makes a round's start.
+        pruning_seed: the run's seed for pruning.
+        count: `remaining_all`, `params` and `params_remaining` under masks.
+        target_sparsity: stop after the first round that reaches it, or None.
+        keep: "all" rounds' weights stay on disk, or the "winner"'s and what later work needs.
+        dense_from: another run whose round 0 is this run's too, or None.
+    """
+
+    storage: Storage
+    rounds: Sequence[int]
+    num_steps: int
+    fresh: Callable[..., State]
+    prunable: Sequence[str]
+    fit: Fit
+    prune: Pruner
+    reinit: Reinit
+    pruning_seed: int
+    count: Callable[[Masks], dict[str, Any]]
+    target_sparsity: float | None
+    keep: str
+    dense_from: RunDir | None
+
+    @property
+    def run_dir(self) -> RunDir:
+        """The run's folder."""
+        return self.storage.run_dir
+
+    @property
+    def todo(self) -> list[int]:
+        """The rounds that are not finished, as far as the target sparsity lets them be done."""
+        rounds = list(self.rounds)
+        for row in self.rows:
+            if self._reaches_target(row):
+                rounds = [number for number in rounds if number <= row["round"]]
+                break
+        return [number for number in rounds if not self.run_dir.round(number).finished]
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows of those of the rounds asked for that are finished."""
+        rows = [record["row"] for record in read_records(self.run_dir)]
+        return [row for row in rows if row["round"] in self.rounds]
+
+    def _reaches_target(self, row: Row) -> bool:
+        # remaining is a quotient of counts, and 1 - 0.2 is not quite 0.8
+        target = self.target_sparsity
+        return target is not None and row["remaining"] <= 1 - target + 1e-12
+
+
+def run_rounds(imp: Imp) -> list[Row]:
+    """Do the rounds that are not finished yet.
+
+    Returns:
+        The rows of the rounds asked for.
+
+    Raises:
+        BrokenInvariant: a check at a round boundary failed.
+        Diverged: the loss of a training is no longer finite.
+    """
+    write_tables(imp.run_dir)  # a kill may have come between a record and its tables
+    while imp.todo:
+        number = imp.todo[0]
+        earlier = [done for done in imp.rounds if done < number]
+        if earlier:
+            _pruned_round(imp, number, earlier[-1])
+        elif imp.dense_from is not None:
+            _adopt_dense_round(imp.dense_from, imp.run_dir)
+        else:
+            _dense_round(imp)
+        write_tables(imp.run_dir)
+        _tidy(imp)
+    return imp.rows
+
+
+def _dense_round(imp: Imp) -> None:
+    """Round 0: store the initial network, then train it with nothing pruned."""
+    initial = imp.fresh("init")
+    masks = ones({name: initial.weights[name] for name in imp.prunable})
+    save_tensors(imp.run_dir.round(0).masks, masks)
+    start = start_at(initial, imp.num_steps)
+    _train(imp, 0, start, masks, {"ones_after": sum(mask.numel() for mask in masks.values())})
+
+
+def _pruned_round(imp: Imp, number: int, previous: int) -> None:
+    """Round r: prune what round `previous` trained, rewind the rest, train."""
+    masks, checks = _prune(imp, number, previous)
+    stored = Stored(
+        round=number,
+        initial=imp.storage.initial(),
+        rewind_point=imp.storage.rewind_point() if imp.reinit.rewind_step else None,
+        last=imp.storage.final(previous),
+        num_steps=imp.num_steps,
+        fresh=imp.fresh,
+    )
+    _train(imp, number, imp.reinit(stored), masks, checks)
+
+
+def _prune(imp: Imp, number: int, previous: int) -> tuple[Masks, dict[str, Any]]:
+    """The round's masks, made once and checked at every start."""
+    storage, path = imp.storage, imp.run_dir.round(number).masks
+    final, initial, before = storage.final(previous), storage.initial(), storage.masks(previous)
+    trained = Trained(
+        round=number,
+        weights={name: final.weights[name] for name in imp.prunable},
+        initial={name: initial.weights[name] for name in imp.prunable},
+        # in the network's order, which breaks ties under a global scope; files are sorted
+        masks={name: before[name] for name in imp.prunable},
+        generator=torch.Generator().manual_seed(derive_seed(imp.pruning_seed, number)),
+    )
+    if not path.exists():
+        save_tensors(path, imp.prune(trained))
+    masks = storage.masks(number)
+    checks = check_masks(
+        number, masks, trained.masks, imp.prune.expected(trained), nested=imp.prune.nested
+    )
+    for name in checks["empty_layers"]:
+        log.warning("round %d: no weight of %s is left", number, name)
+    return masks, checks
+
+
+def _train(imp: Imp, number: int, start: Start, masks: Masks, checks: dict[str, Any]) -> None:
+    """Store the start, train, store the weights; the record comes last and ends the round."""
+    storage = imp.storage
+    storage.save_start(number, start, masks)
+    stored = storage.start(number)
+    checks |= check_start(number, stored, State(start.weights, start.buffers), masks)
+    initial_digest = storage.initial_digest()
+    keep_step = imp.reinit.rewind_step if number == 0 and imp.reinit.rewind_step else None
+
+    outcome = imp.fit(number, start, masks, keep_step)
+
+    trained = {"at ES": outcome.es, "at the end": outcome.final}
+    checks |= check_trained(number, outcome.started, stored, trained, masks)
+    checks |= check_unchanged(number, initial_digest, storage.initial_digest())
+    storage.save_outcome(number, outcome, with_optimizer=imp.reinit.carries_optimizer)
+    record = make_record(number, outcome, masks, imp.count(masks), checks)
+    write_record(imp.run_dir, record)
+    _report_round(record["row"], outcome)
+
+
+def _report_round(row: Row, outcome: Outcome) -> None:
+    log.info(
+        "round %d: %.2f %% remaining, ES %d, val %.2f %%, test %.2f %%, %.1f s",
+        row["round"],
+        100 * row["remaining"],
+        row["ES"],
+        100 * row["val"],
+        100 * row["test"],
+        outcome.timing["train_seconds"],
+    )
+
+
+def _adopt_dense_round(trunk: RunDir, run_dir: RunDir) -> None:
+    """Copy the trunk's round 0, files and record; the record last, as it ends the round."""
+    source, target = trunk.round(0), run_dir.round(0)
+    for file in sorted(source.path.iterdir(), key=lambda path: path == source.record):
+        if not file.name.startswith("."):
+            with replacing(target.path / file.name) as aside:
+                shutil.copyfile(file, aside)
+    log.info("round 0: taken from %s", trunk.path)
+
+
+def _tidy(imp: Imp) -> None:
+    """With keep=winner, drop the weights that neither the winner nor any later work needs.
+
+    Round 0 is what tickets start from and what other runs copy; the last round's weights are
+    pruned next. Masks and records of all rounds stay.
+    """
+    if imp.keep != "winner":
+        return
+    finished = imp.run_dir.finished_rounds()
+    winner = winning_round([record["row"] for record in read_records(imp.run_dir)])
+    for number in set(finished) - {0, finished[-1], winner}:
+        folder = imp.run_dir.round(number)
+        for file in (folder.start, folder.es, folder.final, folder.final_optimizer):
+            file.unlink(missing_ok=True)

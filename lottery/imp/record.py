@@ -1,0 +1,49 @@
+"""The record of a finished round, from what its training measured."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lottery.masks import Masks, count_ones, density
+from lottery.measure import count_live_zeros
+from lottery.results import COLUMNS, Record
+from lottery.training import Outcome
+
+
+def make_record(
+    number: int,
+    outcome: Outcome,
+    masks: Masks,
+    counts: Mapping[str, Any],
+    checks: Mapping[str, Any],
+) -> Record:
+    """Everything measured in a round, as `results.write_record` stores it.
+
+    Args:
+        number: the round.
+        outcome: of its training.
+        masks: its masks.
+        counts: `remaining_all`, `params`, `params_remaining`.
+        checks: what the boundary checks measured.
+    """
+    kept = count_ones(masks)
+    live_zeros = count_live_zeros(outcome.final.weights, masks)
+    values = {
+        "round": number,
+        "remaining": density(masks),
+        "ES": outcome.es_step,
+        "steps": outcome.steps,
+        "live_zeros": sum(live_zeros.values()),
+        **outcome.measured,
+        **counts,
+    }
+    layers = {
+        name: {"weights": mask.numel(), "remaining": kept[name], "live_zeros": live_zeros[name]}
+        for name, mask in masks.items()
+    }
+    return {
+        "row": {column: values[column] for column in COLUMNS},
+        "layers": layers,
+        "checks": dict(checks),
+        "history": [{"round": number, **entry} for entry in outcome.history],
+        "timing": {"round": number, **outcome.timing},
+    }

@@ -1,0 +1,77 @@
+"""What the rounds leave on disk, read and written as states of the network."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from lottery.masks import Masks, masked
+from lottery.models.state import Start, State
+from lottery.run_dir import RunDir
+from lottery.tensors import digest, load_tensors, save_tensors
+from lottery.training import Outcome
+
+
+@dataclass(frozen=True)
+class Storage:
+    """The tensors of a run's rounds.
+
+    Args:
+        run_dir: the run.
+        buffers: names of the network's persistent buffers; a file holds weights and buffers.
+    """
+
+    run_dir: RunDir
+    buffers: Collection[str]
+
+    def initial(self) -> State:
+        """The dense network before its first step, W_0."""
+        return self._read(self.run_dir.round(0).start)
+
+    def initial_digest(self) -> str:
+        """Digest of the stored W_0."""
+        return digest(load_tensors(self.run_dir.round(0).start))
+
+    def rewind_point(self) -> State | None:
+        """Round 0's state at the step to rewind to, where that is not 0."""
+        folder = self.run_dir.round(0)
+        if not folder.rewind.exists():
+            return None
+        return self._read(folder.rewind, folder.rewind_optimizer)
+
+    def start(self, number: int) -> State:
+        """What round `number` starts from, under its mask."""
+        return self._read(self.run_dir.round(number).start)
+
+    def final(self, number: int) -> State:
+        """The end of round `number`."""
+        folder = self.run_dir.round(number)
+        return self._read(folder.final, folder.final_optimizer)
+
+    def masks(self, number: int) -> Masks:
+        """Round `number`'s masks."""
+        return load_tensors(self.run_dir.round(number).masks)
+
+    def save_start(self, number: int, start: Start, masks: Masks) -> None:
+        """Store a start under its mask."""
+        folder = self.run_dir.round(number)
+        save_tensors(folder.start, masked(start.weights, masks) | start.buffers)
+
+    def save_outcome(self, number: int, outcome: Outcome, *, with_optimizer: bool) -> None:
+        """Store a training's weights, and the optimizer state where a round carries it on."""
+        folder = self.run_dir.round(number)
+        save_tensors(folder.es, outcome.es.weights | outcome.es.buffers)
+        save_tensors(folder.final, outcome.final.weights | outcome.final.buffers)
+        if with_optimizer:
+            save_tensors(folder.final_optimizer, outcome.final.optimizer)
+        if outcome.kept is not None:
+            save_tensors(folder.rewind, outcome.kept.weights | outcome.kept.buffers)
+            save_tensors(folder.rewind_optimizer, outcome.kept.optimizer)
+
+    def _read(self, path: Path, optimizer: Path | None = None) -> State:
+        tensors = load_tensors(path)
+        has_optimizer = optimizer is not None and optimizer.exists()
+        return State(
+            weights={name: t for name, t in tensors.items() if name not in self.buffers},
+            buffers={name: t for name, t in tensors.items() if name in self.buffers},
+            optimizer=load_tensors(optimizer) if optimizer and has_optimizer else {},
+        )

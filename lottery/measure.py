@@ -1,0 +1,114 @@
+"""What a network is worth: loss, accuracy and class averages, counts, inference time, memory."""
+
+import resource
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+from torchmetrics.functional.classification import (
+    multiclass_f1_score,
+    multiclass_precision,
+    multiclass_recall,
+)
+
+from lottery.data import Split
+from lottery.masks import Masks, count_ones, linear_and_conv_weights
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+EVALUATION_BATCH = 1000
+INFERENCE_BATCH = 100
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A network on a split: mean loss, accuracy as a fraction, and the classes it predicts."""
+
+    loss: float
+    accuracy: float
+    predictions: Tensor
+
+
+def evaluate(network: nn.Module, split: Split, loss: Loss) -> Evaluation:
+    """Loss and accuracy over every example of a split, once each, in evaluation mode.
+
+    Args:
+        network: gives logits (batch, num_classes).
+        split: on the network's device.
+        loss: mean loss of (logits, targets).
+    """
+    was_training = network.training
+    network.eval()
+    total = torch.zeros((), dtype=torch.float64)
+    predictions = []
+    with torch.no_grad():  # not inference_mode: its tensors could not be trained on afterwards
+        pairs = zip(
+            torch.split(split.inputs, EVALUATION_BATCH),
+            torch.split(split.targets, EVALUATION_BATCH),
+            strict=True,
+        )
+        for inputs, targets in pairs:
+            logits = network(inputs)
+            total += loss(logits, targets).double().cpu() * len(targets)
+            predictions.append(logits.argmax(1))
+    network.train(was_training)
+    predicted = torch.cat(predictions)
+    correct = int((predicted == split.targets).sum())
+    return Evaluation(float(total) / len(split), correct / len(split), predicted)
+
+
+def class_averages(predictions: Tensor, targets: Tensor, num_classes: int) -> dict[str, float]:
+    """Macro averages over the classes of F1, precision and recall, as fractions."""
+    scores = {
+        "f1": multiclass_f1_score,
+        "precision": multiclass_precision,
+        "recall": multiclass_recall,
+    }
+    return {
+        name: float(score(predictions, targets, num_classes, average="macro"))
+        for name, score in scores.items()
+    }
+
+
+def count_parameters(network: nn.Module, masks: Masks) -> dict[str, int | float]:
+    """`remaining_all`, `params` and `params_remaining` of a network under masks."""
+    weights = sum(weight.numel() for weight in linear_and_conv_weights(network).values())
+    params = sum(parameter.numel() for parameter in network.parameters())
+    pruned = sum(mask.numel() for mask in masks.values()) - sum(count_ones(masks).values())
+    return {
+        "remaining_all": (weights - pruned) / weights,
+        "params": params,
+        "params_remaining": params - pruned,
+    }
+
+
+def count_live_zeros(weights: Mapping[str, Tensor], masks: Masks) -> dict[str, int]:
+    """Kept weights that are exactly zero, per layer: alive, though they look pruned."""
+    return {name: int((mask & (weights[name] == 0)).sum()) for name, mask in masks.items()}
+
+
+def inference_ms(network: nn.Module, split: Split, repeats: int = 20) -> float:
+    """Median time per example of a forward pass on 100 examples, milliseconds, after a warm-up."""
+    inputs = split.inputs[:INFERENCE_BATCH]
+    was_training = network.training
+    network.eval()
+    times = []
+    with torch.no_grad():
+        for _ in range(repeats + 3):
+            start = time.perf_counter()
+            network(inputs)
+            if inputs.is_cuda:  # kernels run on after the call has returned
+                torch.cuda.synchronize()
+            times.append(time.perf_counter() - start)
+    network.train(was_training)
+    return 1000 * median(times[3:]) / len(inputs)
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """Most memory used so far: the device's tensors on a GPU, the whole process on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10

@@ -1,0 +1,120 @@
+"""The state of a network, taken out and put back by name: where a training starts and ends."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from lottery.tensors import Tensors, copy_to_cpu
+
+
+@dataclass(frozen=True)
+class State:
+    """What a network is at one step.
+
+    Args:
+        weights: every parameter, biases and frozen ones included, by name.
+        buffers: every persistent buffer (BatchNorm's statistics), by name.
+        optimizer: optimizer state by `parameter/entry` ("fc1.weight/exp_avg"); empty = fresh.
+    """
+
+    weights: Tensors
+    buffers: Tensors
+    optimizer: Tensors = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Start:
+    """The start of a round's training.
+
+    Args:
+        weights: every parameter, dense.
+        buffers: every buffer.
+        first_step: position on the run's clock: data order and ES count from it.
+        num_steps: steps to train.
+        schedule_step: position in the learning-rate schedule.
+        optimizer_state: entries to restore; empty = fresh.
+    """
+
+    weights: Tensors
+    buffers: Tensors
+    first_step: int
+    num_steps: int
+    schedule_step: int
+    optimizer_state: Tensors
+
+
+def start_at(state: State, num_steps: int, step: int = 0, *, restore: bool = False) -> Start:
+    """A training of `num_steps` in all that goes on from `state`, which is at `step`."""
+    optimizer_state = state.optimizer if restore else {}
+    return Start(state.weights, state.buffers, step, num_steps - step, step, optimizer_state)
+
+
+def read_state(network: nn.Module, optimizer: Optimizer | None = None) -> State:
+    """A copy of a network's state, and of its optimizer's where one is given."""
+    weights = dict(network.named_parameters())
+    entries = {} if optimizer is None else _read_optimizer(network, optimizer)
+    return State(
+        copy_to_cpu(weights), copy_to_cpu(persistent_buffers(network)), copy_to_cpu(entries)
+    )
+
+
+def persistent_buffers(network: nn.Module) -> Tensors:
+    """The buffers that belong to the state: those in the state dict that are no parameters."""
+    parameters = dict(network.named_parameters(remove_duplicate=False))
+    return {name: t for name, t in network.state_dict().items() if name not in parameters}
+
+
+def write_state(network: nn.Module, state: State) -> None:
+    """Copy weights and buffers into a network, value by value, so that nothing is shared.
+
+    Raises:
+        ValueError: names or shapes differ from the network's.
+    """
+    here = dict(network.named_parameters()) | persistent_buffers(network)
+    stored = state.weights | state.buffers
+    if here.keys() != stored.keys():
+        differing = sorted(here.keys() ^ stored.keys())
+        raise ValueError(f"the stored weights fit another network: {', '.join(differing)}")
+    with torch.no_grad():
+        for name, tensor in here.items():
+            if tensor.shape != stored[name].shape:
+                raise ValueError(
+                    f"{name}: stored with shape {tuple(stored[name].shape)}, "
+                    f"the network has {tuple(tensor.shape)}"
+                )
+            tensor.copy_(stored[name])
+
+
+def fresh_state(make_network: Callable[[], nn.Module], seed: int) -> State:
+    """The state of a newly made network, drawn from `seed` alone.
+
+    Constructors draw from torch's global CPU generator, so it is seeded here and put back.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return read_state(make_network())
+
+
+def _read_optimizer(network: nn.Module, optimizer: Optimizer) -> Tensors:
+    return {
+        f"{name}/{entry}": torch.as_tensor(value)
+        for name, parameter in network.named_parameters()
+        for entry, value in optimizer.state.get(parameter, {}).items()
+        if value is not None
+    }
+
+
+def write_optimizer(network: nn.Module, optimizer: Optimizer, entries: Tensors) -> None:
+    """Give an optimizer over `network.named_parameters()` that require grad a stored state."""
+    if not entries:
+        return
+    trainable = [name for name, p in network.named_parameters() if p.requires_grad]
+    states: dict[int, Tensors] = {}
+    for key, value in entries.items():
+        name, entry = key.rsplit("/", 1)
+        # load_state_dict does not copy: the stored tensors would be trained in place
+        states.setdefault(trainable.index(name), {})[entry] = value.clone()
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": states})

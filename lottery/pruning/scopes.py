@@ -1,0 +1,130 @@
+"""Scopes: how many weights stay, and among which of them scores are compared."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from lottery.masks import Masks
+from lottery.tensors import Tensors
+
+Keep = int | dict[str, int]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What a scope needs to know of a layer to say how many of its weights stay.
+
+    Args:
+        alive: weights the layer still has.
+        rate: share of them to remove, in [0, 1].
+    """
+
+    alive: int
+    rate: float
+
+
+class Scope(Protocol):
+    """How many weights stay, and which."""
+
+    def keep(self, layers: Mapping[str, Layer], rounds: int) -> Keep:
+        """Numbers of weights left after `rounds` prunings: per layer, or one for all of them."""
+        ...
+
+    def __call__(self, scores: Tensors, masks: Masks, keep: Keep) -> Masks:
+        """Masks of the `keep` highest scores among the weights that `masks` keep.
+
+        Pure, and without `.item()`, so that `torch.vmap` can run it.
+        """
+        ...
+
+
+def left_after(alive: int, rate: float, rounds: int) -> int:
+    """Weights left after `rounds` prunings, each removing round(rate * alive), halves to even.
+
+    Example:
+        >>> [left_after(235_200, 0.2, k) for k in range(4)]
+        [235200, 188160, 150528, 120422]
+    """
+    for _ in range(rounds):
+        alive -= round(rate * alive)
+    return alive
+
+
+def keep_highest(scores: Tensor, mask: Tensor, keep: int) -> Tensor:
+    """A mask of exactly the `keep` highest scores where `mask` is True.
+
+    Among equal scores at the threshold the lowest indices stay: comparing with the threshold
+    alone would keep all of them or none.
+
+    Args:
+        scores: any shape, finite.
+        mask: bool, same shape; at least `keep` places are True.
+        keep: how many to keep, a plain int.
+
+    Example:
+        >>> keep_highest(torch.ones(4), torch.tensor([True, False, True, True]), 2).tolist()
+        [True, False, True, False]
+    """
+    if keep == 0:
+        return torch.zeros_like(mask)
+    flat = torch.where(mask, scores, -torch.inf).flatten()
+    threshold = torch.kthvalue(flat, flat.numel() - keep + 1).values
+    above = flat > threshold
+    ties = flat == threshold
+    places = keep - above.sum()
+    chosen = above | (ties & (ties.cumsum(0, dtype=torch.int32) <= places))
+    return chosen.reshape(mask.shape)
+
+
+def split_like(joined: Tensor, masks: Masks) -> Masks:
+    """A flat tensor over all layers, cut into tensors of the masks' shapes."""
+    parts = torch.split(joined, [mask.numel() for mask in masks.values()])
+    return {
+        name: part.reshape(mask.shape)
+        for (name, mask), part in zip(masks.items(), parts, strict=True)
+    }
+
+
+@dataclass(frozen=True)
+class Layerwise:
+    """Each layer loses its own share of its own weights (Frankle & Carbin's for LeNet, Conv-N)."""
+
+    def keep(self, layers: Mapping[str, Layer], rounds: int) -> dict[str, int]:
+        """Weights left in each layer."""
+        return {
+            name: left_after(layer.alive, layer.rate, rounds) for name, layer in layers.items()
+        }
+
+    def __call__(self, scores: Tensors, masks: Masks, keep: Keep) -> Masks:
+        """The highest scores of each layer."""
+        if isinstance(keep, int):
+            raise TypeError("layerwise: keep is a number per layer")
+        return {name: keep_highest(scores[name], mask, keep[name]) for name, mask in masks.items()}
+
+
+@dataclass(frozen=True)
+class Global:
+    """All layers' scores are compared with each other; layers end up with different densities."""
+
+    def keep(self, layers: Mapping[str, Layer], rounds: int) -> int:
+        """Weights left in all.
+
+        Raises:
+            ValueError: layers have different rates, which mean nothing under one threshold.
+        """
+        rates = {layer.rate for layer in layers.values()}
+        if len(rates) > 1:
+            raise ValueError(f"global: one rate for all layers, got {sorted(rates)}")
+        return left_after(sum(layer.alive for layer in layers.values()), rates.pop(), rounds)
+
+    def __call__(self, scores: Tensors, masks: Masks, keep: Keep) -> Masks:
+        """The highest scores of all layers together; ties go by layer, then by index."""
+        if not isinstance(keep, int):
+            raise TypeError("global: keep is one number")
+        joined_scores = torch.cat([scores[name].flatten() for name in masks])
+        joined_mask = torch.cat([mask.flatten() for mask in masks.values()])
+        kept = keep_highest(joined_scores, joined_mask, keep)
+        return split_like(kept, masks)

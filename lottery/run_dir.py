@@ -1,0 +1,176 @@
+"""The files of a run: every name once, writes that are whole or not there, and the lock."""
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+
+class RunLocked(Exception):
+    """Another process is working in this run's folder."""
+
+
+@dataclass(frozen=True)
+class RoundDir:
+    """The files of one round, `RUN/rounds/NN/`."""
+
+    path: Path
+
+    @property
+    def masks(self) -> Path:
+        """Masks, 1 = kept, by parameter name."""
+        return self.path / "masks.safetensors"
+
+    @property
+    def start(self) -> Path:
+        """Weights and buffers the round starts from, under its mask."""
+        return self.path / "start.safetensors"
+
+    @property
+    def es(self) -> Path:
+        """Weights and buffers at the lowest validation loss."""
+        return self.path / "es.safetensors"
+
+    @property
+    def final(self) -> Path:
+        """Weights and buffers after the last step."""
+        return self.path / "final.safetensors"
+
+    @property
+    def final_optimizer(self) -> Path:
+        """Optimizer state after the last step; only where a later round carries it on."""
+        return self.path / "final_optimizer.safetensors"
+
+    @property
+    def rewind(self) -> Path:
+        """Round 0's weights and buffers at the rewind point k > 0."""
+        return self.path / "rewind.safetensors"
+
+    @property
+    def rewind_optimizer(self) -> Path:
+        """Round 0's optimizer state at the rewind point k > 0."""
+        return self.path / "rewind_optimizer.safetensors"
+
+    @property
+    def record(self) -> Path:
+        """Everything measured in the round. Written last: the round is finished when it exists."""
+        return self.path / "round.json"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the round needs no more work."""
+        return self.record.exists()
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """The files of one run, `<setting>-<key>/seed_<n>/`."""
+
+    path: Path
+
+    @property
+    def run_json(self) -> Path:
+        """Canonical config, key, digests, versions, machine, status."""
+        return self.path / "run.json"
+
+    @property
+    def results_csv(self) -> Path:
+        """One row per finished round."""
+        return self.path / "results.csv"
+
+    @property
+    def results_json(self) -> Path:
+        """The rows with counts per layer and the checks made."""
+        return self.path / "results.json"
+
+    @property
+    def timing_csv(self) -> Path:
+        """What depends on the machine, one row per finished round."""
+        return self.path / "timing.csv"
+
+    @property
+    def history_csv(self) -> Path:
+        """Loss and accuracy along the rounds, tidy."""
+        return self.path / "history.csv"
+
+    def round(self, number: int) -> RoundDir:
+        """The folder of one round."""
+        return RoundDir(self.path / "rounds" / f"{number:02d}")
+
+    def finished_rounds(self) -> list[int]:
+        """Numbers of the finished rounds, ascending."""
+        records = self.path.glob("rounds/*/round.json")
+        return sorted(int(record.parent.name) for record in records)
+
+    @contextmanager
+    def locked(self, *, wait: bool) -> Iterator[None]:
+        """Hold the folder for this process; the operating system frees it when the process dies.
+
+        Args:
+            wait: wait for the present owner to finish instead of refusing.
+
+        Raises:
+            RunLocked: another process holds the folder and `wait` is false.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        owner = self.path / ".owner.json"
+        # A soft lock would survive kill -9 and block the run for ever.
+        lock = FileLock(self.path / ".lock", fallback_to_soft=False, timeout=-1 if wait else 0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise RunLocked(f"{self.path}: {_describe_owner(owner)} is working here") from None
+        try:
+            write_json(owner, {"host": socket.gethostname(), "process": os.getpid()})
+            yield
+        finally:
+            owner.unlink(missing_ok=True)
+            lock.release()
+
+
+def _describe_owner(owner: Path) -> str:
+    try:
+        entry = read_json(owner)
+    except (OSError, ValueError):  # the owner is just writing or removing it
+        return "another process"
+    return f"process {entry['process']} on {entry['host']}"
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Write a file aside and rename it over `path`, so that a reader never sees half of it.
+
+    Yields:
+        The path to write to. After an exception `path` is as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield aside
+        with aside.open("rb") as file:  # on disk before the name points to it
+            os.fsync(file.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a text file, whole or not at all."""
+    with replacing(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace a JSON file, whole or not at all; NaN is refused because JSON has none."""
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,130 @@
+"""Evaluation along a round: the curves, the ES point, early stopping. A Lightning callback.
+
+Lightning's own validation loop refuses intervals longer than an epoch, skips the last step and
+counts from the rewind point; this one looks at the end of the blocks that end where it must.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytorch_lightning as pl
+from torch import Tensor
+
+from lottery.data import Splits
+from lottery.measure import Evaluation, Loss, class_averages, evaluate
+from lottery.models.state import State, read_state
+from lottery.training.module import Diverged, LotteryModule
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """When to look, and when to stop.
+
+    Args:
+        every: steps of the run's clock between evaluations; there is always one at the last step.
+        test_curve: evaluate the test set every time, not only where the results need it.
+        patience: evaluations without a new minimum after which to stop, or None.
+    """
+
+    every: int
+    test_curve: bool
+    patience: int | None
+
+
+@dataclass
+class Evaluator(pl.Callback):
+    """Validates at the multiples of `protocol.every` and at the last step.
+
+    The test set is evaluated where the validation loss has a new minimum and at the end; nothing
+    depends on what comes out.
+
+    Args:
+        splits: on the network's device.
+        loss: mean loss of (logits, targets).
+        protocol: when to look.
+        last_step: the round's last step on the run's clock.
+    """
+
+    splits: Splits
+    loss: Loss
+    protocol: Protocol
+    last_step: int
+    history: list[dict[str, Any]] = field(default_factory=list)
+    es_step: int = -1
+    es_state: State | None = None
+    at_es: dict[str, float] = field(default_factory=dict)
+    at_last: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._lowest = math.inf
+        self._without_minimum = 0
+        self._train_sums: list[tuple[int, Tensor, Tensor]] = []
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Tensor,
+        batch_idx: int,
+    ) -> None:
+        """Evaluate where a block ends at an evaluation point."""
+        assert isinstance(pl_module, LotteryModule)
+        examples = batch.numel()
+        self._train_sums.append(
+            (examples, outputs["loss_sum"] * batch.shape[1], outputs["correct"])
+        )
+        step = pl_module.step
+        if step % self.protocol.every == 0 or step == self.last_step:
+            self._evaluate(trainer, pl_module, step)
+
+    def _evaluate(self, trainer: pl.Trainer, module: LotteryModule, step: int) -> None:
+        self._record_training(step)
+        val = evaluate(module.network, self.splits.val, self.loss)
+        if not math.isfinite(val.loss):
+            raise Diverged(f"step {step}: the validation loss is {val.loss}")
+        self._record(step, "val", val)
+        minimum = val.loss < self._lowest
+        self._without_minimum = 0 if minimum else self._without_minimum + 1
+        stop = self._without_minimum == self.protocol.patience
+        last = stop or step == self.last_step
+        if minimum or last or self.protocol.test_curve:
+            test = evaluate(module.network, self.splits.test, self.loss)
+            self._record(step, "test", test)
+            if minimum:
+                self._lowest = val.loss
+                self._keep_es(module, step, val, test)
+            if last:
+                self.at_last = {"val_last": val.accuracy, "test_last": test.accuracy}
+        trainer.should_stop = stop
+
+    def _keep_es(
+        self, module: LotteryModule, step: int, val: Evaluation, test: Evaluation
+    ) -> None:
+        self.es_step = step
+        self.es_state = read_state(module.network)
+        self.at_es = {"val": val.accuracy, "test": test.accuracy, "val_loss": val.loss}
+        for prefix, split, evaluation in (
+            ("val_", self.splits.val, val),
+            ("", self.splits.test, test),
+        ):
+            averages = class_averages(
+                evaluation.predictions, split.targets, self.splits.num_classes
+            )
+            self.at_es |= {f"{prefix}{name}": value for name, value in averages.items()}
+
+    def _record_training(self, step: int) -> None:
+        examples = sum(count for count, _, _ in self._train_sums)
+        loss = sum(float(total) for _, total, _ in self._train_sums) / examples
+        correct = sum(int(right) for _, _, right in self._train_sums)
+        self._train_sums.clear()
+        self._append(step, "train", loss, correct / examples)
+
+    def _record(self, step: int, split: str, evaluation: Evaluation) -> None:
+        self._append(step, split, evaluation.loss, evaluation.accuracy)
+
+    def _append(self, step: int, split: str, loss: float, accuracy: float) -> None:
+        self.history.append(
+            {"iteration": step, "split": split, "loss": loss, "accuracy": accuracy}
+        )

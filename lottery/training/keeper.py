@@ -1,0 +1,28 @@
+"""Keeping the state of one step, for rewinding to it. A Lightning callback."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+
+from lottery.models.state import State, read_state
+from lottery.training.module import LotteryModule
+
+
+class StateKeeper(pl.Callback):
+    """Keeps weights, buffers and optimizer state after one step.
+
+    Args:
+        step: the step on the run's clock; None keeps nothing.
+    """
+
+    def __init__(self, step: int | None) -> None:
+        self.step = step
+        self.state: State | None = None
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
+    ) -> None:
+        """Copy the state when the block that ends at the step has ended."""
+        assert isinstance(pl_module, LotteryModule)
+        if pl_module.step == self.step:
+            self.state = read_state(pl_module.network, trainer.optimizers[0])
