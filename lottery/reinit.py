@@ -41,6 +41,10 @@ class Reinit(Protocol):
         """Whether the optimizer state at the end of a round must be stored."""
         ...
 
+    def source(self, stored: Stored) -> State | None:
+        """The stored state that the start must equal, for checking; None where it is drawn."""
+        ...
+
     def __call__(self, stored: Stored) -> Start:
         """The start of round `stored.round`."""
         ...
@@ -77,11 +81,14 @@ class Rewind:
         """No."""
         return False
 
+    def source(self, stored: Stored) -> State:
+        """W_k."""
+        return stored.rewind_point or stored.initial
+
     def __call__(self, stored: Stored) -> Start:
         """W_k, to be trained for steps k + 1 ... T."""
-        state = stored.rewind_point or stored.initial
         restore = self.optimizer_state == "restored"
-        return start_at(state, stored.num_steps, self.to, restore=restore)
+        return start_at(self.source(stored), stored.num_steps, self.to, restore=restore)
 
 
 @dataclass(frozen=True)
@@ -108,6 +115,9 @@ class Random:
         """No."""
         return False
 
+    def source(self, stored: Stored) -> None:
+        """None."""
+
     def __call__(self, stored: Stored) -> Start:
         """Fresh weights, trained from the beginning."""
         return start_at(stored.fresh("reinit", self.draw, stored.round), stored.num_steps)
@@ -130,6 +140,10 @@ class Continue:
         """Yes."""
         return True
 
+    def source(self, stored: Stored) -> State:
+        """The end of the last round."""
+        return stored.last
+
     def __call__(self, stored: Stored) -> Start:
         """The end of the last round."""
-        return start_at(stored.last, stored.num_steps, restore=True)
+        return start_at(self.source(stored), stored.num_steps, restore=True)

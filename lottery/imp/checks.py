@@ -48,6 +48,35 @@ def check_masks(
     }
 
 
+def check_source(
+    number: int, start: State, source: State | None, initial: State
+) -> dict[str, Any]:
+    """Check that a start, still dense, is the stored state it claims to be; or, if drawn, is new.
+
+    A random ticket that started from masked weights, statistics of BatchNorm left where they
+    were, and a rewind to the last round's start are all found here.
+
+    Args:
+        number: the round.
+        start: what the reinit gave.
+        source: the stored state it must equal; None where it is drawn anew.
+        initial: the stored initial network.
+
+    Returns:
+        `source_differing`, the number of values that differ from the source: 0, or None.
+
+    Raises:
+        BrokenInvariant: values differ from the source, or a drawn start is the initial network.
+    """
+    if source is None:
+        if not _count_differing(start, initial, {}):
+            raise BrokenInvariant(f"round {number}: the random start is the initial network")
+        return {"source_differing": None}
+    differing = _count_differing(start, source, {})
+    _raise_if_differing(number, "the start differs from what is stored", differing)
+    return {"source_differing": sum(differing.values())}
+
+
 def check_start(number: int, stored: State, dense: State, masks: Masks) -> dict[str, Any]:
     """Check what is stored as a round's start: its source's values where kept, zero elsewhere.
 

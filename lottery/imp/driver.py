@@ -8,7 +8,13 @@ from typing import Any, Protocol
 
 import torch
 
-from lottery.imp.checks import check_masks, check_start, check_trained, check_unchanged
+from lottery.imp.checks import (
+    check_masks,
+    check_source,
+    check_start,
+    check_trained,
+    check_unchanged,
+)
 from lottery.imp.record import make_record
 from lottery.imp.storage import Storage
 from lottery.masks import Masks, ones
@@ -140,7 +146,10 @@ def _pruned_round(imp: Imp, number: int, previous: int) -> None:
         num_steps=imp.num_steps,
         fresh=imp.fresh,
     )
-    _train(imp, number, imp.reinit(stored), masks, checks)
+    start = imp.reinit(stored)
+    dense, source = State(start.weights, start.buffers), imp.reinit.source(stored)
+    checks |= check_source(number, dense, source, stored.initial)
+    _train(imp, number, start, masks, checks)
 
 
 def _prune(imp: Imp, number: int, previous: int) -> tuple[Masks, dict[str, Any]]:

@@ -145,7 +145,11 @@ class LightningFit:
         with warnings.catch_warnings():
             # Lightning 2.6 asks torch 2.13 in a way that torch is about to drop
             warnings.filterwarnings("ignore", message=r".*LeafSpec.*", category=FutureWarning)
-            trainer.fit(module, self._blocks(round_number, start, keep_step))
+            try:
+                trainer.fit(module, self._blocks(round_number, start, keep_step))
+            except Diverged as error:
+                hint = "a smaller optimizer.lr or an optimizer.clip_norm may help"
+                raise Diverged(f"round {round_number}, {error}; {hint}") from error
         seconds = time.perf_counter() - begun
         return self._outcome(module, started, evaluator, keeper, seconds)
 
