@@ -1,4 +1,4 @@
-"""The errors of other systems, planted: a run's own check, or a named invariant test, sees each."""
+"""The errors of other systems, planted: a check of the run, or a named invariant test, sees it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

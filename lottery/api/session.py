@@ -1,5 +1,6 @@
 """Carrying a prepared run out in its folder: the lock, the comparison, run.json, the status."""
 
+import logging
 import os
 import shlex
 import sys
@@ -15,6 +16,9 @@ from lottery.run_dir import RunDir, RunLocked, read_json, write_json
 
 if TYPE_CHECKING:
     from lottery.build.experiment import Experiment
+
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -106,9 +110,12 @@ def _write_run_json(experiment: "Experiment") -> None:
     from lottery.build.provenance import git_commit, machine, versions
 
     run_dir, config = experiment.imp.run_dir, experiment.config
+    here = machine(experiment.device.accelerator)
     digests: Mapping[str, str] = experiment.digests
-    if run_dir.run_json.exists():  # of rounds copied before, which are not asked for now
-        digests = read_json(run_dir.run_json)["digests"] | experiment.digests
+    if run_dir.run_json.exists():
+        earlier = read_json(run_dir.run_json)
+        digests = earlier["digests"] | digests  # of copied rounds that are not asked for now
+        _warn_of_other_machine(earlier["machine"], here)
     entry: dict[str, Any] = {
         "name": run_dir.path.parent.name,
         "key": key_of(config),
@@ -122,9 +129,19 @@ def _write_run_json(experiment: "Experiment") -> None:
         "num_classes": experiment.splits.num_classes,
         "versions": versions(),
         "git_commit": git_commit(),
-        "machine": machine(experiment.device.accelerator),
+        "machine": here,
     }
     write_json(run_dir.run_json, entry)
+
+
+def _warn_of_other_machine(earlier: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    for name in ("device", "threads"):
+        if earlier[name] != here[name]:
+            log.warning(
+                "this run began with %s=%s and goes on with %s: its last bits may differ from "
+                "those of a run that was not interrupted",
+                *(name, earlier[name], here[name]),
+            )
 
 
 def _set_status(run_dir: RunDir, status: str, message: str) -> None:

@@ -20,6 +20,7 @@ from lottery.build.parts import (
     build_reinit,
     build_schedule,
     build_splits,
+    set_threads,
 )
 from lottery.build.provenance import file_digests
 from lottery.build.pruning import (
@@ -88,6 +89,7 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir) -> Experiment:
         config["model"], splits.input_shape, splits.num_classes, dtype
     )
     network = _make_quietly(make_network)
+    set_threads(config["trainer"]["threads"], network)
     weights = {name: w.detach() for name, w in linear_and_conv_weights(network).items()}
     copied = copies_masks(config)
     if copied:

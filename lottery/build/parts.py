@@ -19,6 +19,9 @@ from lottery.training.fit import Device
 from lottery.training.module import MakeOptimizer
 from lottery.training.schedules import Schedule
 
+DEFAULT_THREADS = torch.get_num_threads()  # PyTorch's choice, before a run has changed it
+SMALL_NETWORK = 100_000  # parameters
+
 DTYPES = {"64-true": torch.float64, "bf16-true": torch.bfloat16}
 
 # Keys that stand in a group for the user's convenience and are no argument of its `_target_`.
@@ -166,8 +169,6 @@ def build_device(node: Mapping[str, Any]) -> Device:
         raise ConfigError("trainer.accelerator=gpu: no GPU is visible here; accepted: cpu, auto")
     if accelerator == "auto":
         accelerator = "gpu" if has_gpu else "cpu"
-    if node["threads"] is not None:
-        torch.set_num_threads(node["threads"])
     return Device(
         accelerator=accelerator,
         precision=node["precision"],
@@ -175,3 +176,16 @@ def build_device(node: Mapping[str, Any]) -> Device:
         compile=node["compile"],
         block=node["block"],
     )
+
+
+def set_threads(threads: int | None, network: nn.Module) -> None:
+    """`trainer.threads`: how many CPU threads PyTorch computes with.
+
+    By default PyTorch's own choice, but one for a small network: a second thread gains it
+    nothing, and where other processes are at work the two wait for each other, up to 60 times
+    as long as the computing takes.
+    """
+    if threads is None:
+        size = sum(parameter.numel() for parameter in network.parameters())
+        threads = 1 if size < SMALL_NETWORK else DEFAULT_THREADS
+    torch.set_num_threads(threads)
