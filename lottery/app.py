@@ -93,12 +93,12 @@ def task(config: DictConfig) -> float:
 
 def _execute(experiment: "Experiment") -> list[Row]:
     """Run, and end the process in one line where the end is no error in code."""
-    from lottery.imp import BrokenInvariant
+    from lottery.imp import BrokenInvariant, NothingToRewindTo
     from lottery.training import Diverged
 
     try:
         return execute(experiment)
-    except (BrokenInvariant, Diverged) as error:
+    except (BrokenInvariant, Diverged, NothingToRewindTo) as error:
         _exit(f"error: {error}; finished rounds are kept", 1)
     except (KeyboardInterrupt, SystemExit) as stop:
         # Lightning turns Ctrl-C into exit code 1, and SIGTERM into an exit code of 0

@@ -18,15 +18,18 @@ LAYERS = (nn.Linear, nn.modules.conv._ConvNd)
 def linear_and_conv_weights(model: nn.Module) -> dict[str, nn.Parameter]:
     """Every trainable weight of a Linear or Conv module: what can be pruned at all.
 
-    Biases, norm layers and frozen layers are left out.
+    Biases, norm layers and frozen layers are left out; a weight that two layers share comes once.
     """
-    weights: dict[str, nn.Parameter] = {}
-    for name, module in model.named_modules():
-        if isinstance(module, LAYERS):
-            weight = module.get_parameter("weight")
-            if weight.requires_grad:
-                weights[f"{name}.weight" if name else "weight"] = weight
-    return weights
+    layers = {
+        f"{name}.weight" if name else "weight"
+        for name, module in model.named_modules()
+        if isinstance(module, LAYERS)
+    }
+    return {
+        name: parameter
+        for name, parameter in model.named_parameters()
+        if name in layers and parameter.requires_grad
+    }
 
 
 def select(names: Iterable[str], only: Sequence[str], exclude: Sequence[str]) -> list[str]:
@@ -82,7 +85,7 @@ def apply_masks(tensors: Sequence[Tensor], masks: Sequence[Tensor]) -> None:
 
 
 def masked(tensors: Mapping[str, Tensor], masks: Masks) -> dict[str, Tensor]:
-    """Copies of `tensors` with the pruned places at zero; tensors without a mask are untouched."""
+    """`tensors` with the pruned places at zero, in copies; those without a mask as they are."""
     return {
         name: torch.where(masks[name], tensor, torch.zeros_like(tensor))
         if name in masks

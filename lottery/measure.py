@@ -2,7 +2,8 @@
 
 import resource
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 
@@ -32,6 +33,19 @@ class Evaluation:
     predictions: Tensor
 
 
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients; afterwards each layer is in the mode it was in."""
+    modes = [(layer, layer.training) for layer in network.modules()]
+    network.eval()
+    try:
+        with torch.no_grad():  # not inference_mode: its tensors could not be trained on later
+            yield
+    finally:
+        for layer, mode in modes:
+            layer.training = mode
+
+
 def evaluate(network: nn.Module, split: Split, loss: Loss) -> Evaluation:
     """Loss and accuracy over every example of a split, once each, in evaluation mode.
 
@@ -40,11 +54,9 @@ def evaluate(network: nn.Module, split: Split, loss: Loss) -> Evaluation:
         split: on the network's device.
         loss: mean loss of (logits, targets).
     """
-    was_training = network.training
-    network.eval()
     total = torch.zeros((), dtype=torch.float64)
     predictions = []
-    with torch.no_grad():  # not inference_mode: its tensors could not be trained on afterwards
+    with evaluating(network):
         pairs = zip(
             torch.split(split.inputs, EVALUATION_BATCH),
             torch.split(split.targets, EVALUATION_BATCH),
@@ -54,7 +66,6 @@ def evaluate(network: nn.Module, split: Split, loss: Loss) -> Evaluation:
             logits = network(inputs)
             total += loss(logits, targets).double().cpu() * len(targets)
             predictions.append(logits.argmax(1))
-    network.train(was_training)
     predicted = torch.cat(predictions)
     correct = int((predicted == split.targets).sum())
     return Evaluation(float(total) / len(split), correct / len(split), predicted)
@@ -93,17 +104,14 @@ def count_live_zeros(weights: Mapping[str, Tensor], masks: Masks) -> dict[str, i
 def inference_ms(network: nn.Module, split: Split, repeats: int = 20) -> float:
     """Median time per example of a forward pass on 100 examples, milliseconds, after a warm-up."""
     inputs = split.inputs[:INFERENCE_BATCH]
-    was_training = network.training
-    network.eval()
     times = []
-    with torch.no_grad():
+    with evaluating(network):
         for _ in range(repeats + 3):
             start = time.perf_counter()
             network(inputs)
             if inputs.is_cuda:  # kernels run on after the call has returned
                 torch.cuda.synchronize()
             times.append(time.perf_counter() - start)
-    network.train(was_training)
     return 1000 * median(times[3:]) / len(inputs)
 
 

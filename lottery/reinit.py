@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from lottery.models.state import Start, State, start_at
+
+Source = Literal["rewind_point", "last"]
 
 
 @dataclass(frozen=True)
@@ -14,7 +16,7 @@ class Stored:
     Args:
         round: the round to start, >= 1.
         initial: the dense network before its first step, W_0.
-        rewind_point: the dense network at the reinit's `rewind_step`; None where that is 0.
+        rewind_point: the dense network at the reinit's `rewind_step`; W_0 where that is 0.
         last: the end of the last round.
         num_steps: steps of a whole training, T.
         fresh: a new random network, drawn for a purpose named by the arguments.
@@ -22,7 +24,7 @@ class Stored:
 
     round: int
     initial: State
-    rewind_point: State | None
+    rewind_point: State
     last: State
     num_steps: int
     fresh: Callable[..., State]
@@ -41,8 +43,9 @@ class Reinit(Protocol):
         """Whether the optimizer state at the end of a round must be stored."""
         ...
 
-    def source(self, stored: Stored) -> State | None:
-        """The stored state that the start must equal, for checking; None where it is drawn."""
+    @property
+    def source(self) -> Source | None:
+        """Which stored state every start must equal, for the run's checks; None if drawn."""
         ...
 
     def __call__(self, stored: Stored) -> Start:
@@ -81,14 +84,15 @@ class Rewind:
         """No."""
         return False
 
-    def source(self, stored: Stored) -> State:
+    @property
+    def source(self) -> Source:
         """W_k."""
-        return stored.rewind_point or stored.initial
+        return "rewind_point"
 
     def __call__(self, stored: Stored) -> Start:
         """W_k, to be trained for steps k + 1 ... T."""
         restore = self.optimizer_state == "restored"
-        return start_at(self.source(stored), stored.num_steps, self.to, restore=restore)
+        return start_at(stored.rewind_point, stored.num_steps, self.to, restore=restore)
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,8 @@ class Random:
         """No."""
         return False
 
-    def source(self, stored: Stored) -> None:
+    @property
+    def source(self) -> None:
         """None."""
 
     def __call__(self, stored: Stored) -> Start:
@@ -140,10 +145,11 @@ class Continue:
         """Yes."""
         return True
 
-    def source(self, stored: Stored) -> State:
+    @property
+    def source(self) -> Source:
         """The end of the last round."""
-        return stored.last
+        return "last"
 
     def __call__(self, stored: Stored) -> Start:
         """The end of the last round."""
-        return start_at(self.source(stored), stored.num_steps, restore=True)
+        return start_at(stored.last, stored.num_steps, restore=True)

@@ -16,6 +16,8 @@ COLUMNS = (
     *("val_last", "test_last", "steps", "remaining_all", "params", "params_remaining"),
     "live_zeros",
 )
+HISTORY_COLUMNS = ("round", "iteration", "split", "loss", "accuracy")
+TIMING_COLUMNS = ("round", "train_seconds", "steps_per_second", "inference_ms", "peak_memory_mb")
 
 
 def write_record(run_dir: RunDir, record: Record) -> None:
@@ -51,8 +53,8 @@ def write_tables(run_dir: RunDir) -> None:
     whole = [{name: record[name] for name in kept} for record in records]
     write_json(run_dir.results_json, {"rounds": whole})
     for path, table in (
-        (run_dir.history_csv, pd.DataFrame(history)),
-        (run_dir.timing_csv, pd.DataFrame(timing)),
+        (run_dir.history_csv, pd.DataFrame(history, columns=list(HISTORY_COLUMNS))),
+        (run_dir.timing_csv, pd.DataFrame(timing, columns=list(TIMING_COLUMNS))),
         (run_dir.results_csv, pd.DataFrame(rows, columns=list(COLUMNS))),
     ):
         write_text(path, table.to_csv(index=False, lineterminator="\n"))

@@ -150,7 +150,7 @@ def replacing(path: Path) -> Iterator[Path]:
         The path to write to. After an exception `path` is as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    aside = path.with_name(f".{path.name}.part")  # one writer: the run is locked
     try:
         yield aside
         with aside.open("rb") as file:  # on disk before the name points to it

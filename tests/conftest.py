@@ -1,13 +1,17 @@
 """What all tests share: the command in the test's own process, and quick settings."""
 
 import logging
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import invalidate_caches
 from pathlib import Path
 
 import pytest
 import torch
+from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
 
 from lottery import app
@@ -17,6 +21,8 @@ from lottery import app
 torch.set_num_threads(1)
 
 QUICK = ("rounds=2", "iterations=40", "evaluation.every=20", "trainer.threads=1")
+# The quickest run with something pruned, for tests of what surrounds the training.
+TINY = ("rounds=1", "iterations=20", "evaluation.every=10", "trainer.threads=1")
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,34 @@ class Done:
         return Path(self.out.splitlines()[-1])
 
 
+Lottery = Callable[..., Done]
+
+
+def snapshot(path: Path) -> dict[str, int]:
+    """Every file and folder below a folder, with the time of its last change."""
+    return {str(p.relative_to(path)): p.stat().st_mtime_ns for p in path.rglob("*")}
+
+
+def tensor_files(run: Path) -> dict[str, bytes]:
+    """The content of every tensor file of a run, by its path in the run's folder."""
+    files = sorted(run.rglob("*.safetensors"))
+    return {str(file.relative_to(run)): file.read_bytes() for file in files}
+
+
+def environment() -> dict[str, str]:
+    """The environment for a process of its own, on one core."""
+    return os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+def real_command(*arguments: str) -> Done:
+    """The command as a process of its own, in the current folder."""
+    command = [sys.executable, "-m", "lottery", *arguments]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, env=environment(), check=False
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder, the current one of the test."""
@@ -46,6 +80,9 @@ def lottery(
 ) -> Iterator[Callable[..., Done]]:
     """`lottery("rounds=1")` runs the command in this process, in an empty folder."""
     path = list(sys.path)
+    # Hydra composes the config once more to see whether hydra.mode is set in it, which no test
+    # does: without that a command takes half the time.
+    monkeypatch.setattr(Hydra, "get_mode", lambda *_, **__: None)
 
     def call(*arguments: str) -> Done:
         monkeypatch.setattr(sys, "argv", ["lottery", *arguments])
@@ -63,6 +100,24 @@ def lottery(
 
     yield call
     sys.path[:] = path
+
+
+@pytest.fixture
+def write_module(folder: Path) -> Iterator[Callable[[str, str], Path]]:
+    """`write_module("name", source)` puts a user's module into the current folder."""
+    names: list[str] = []
+
+    def write(name: str, source: str) -> Path:
+        names.append(name)
+        sys.modules.pop(name, None)
+        invalidate_caches()
+        path = folder / f"{name}.py"
+        path.write_text(source)
+        return path
+
+    yield write
+    for name in names:
+        sys.modules.pop(name, None)
 
 
 def _close_log_files() -> None:

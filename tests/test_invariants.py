@@ -6,7 +6,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from lottery.imp import NothingToRewindTo
 from lottery.masks import count_ones
 from lottery.pruning import CopiedPruner, Global, Layerwise, ScoredPruner, Trained
 from lottery.pruning.scopes import left_after
@@ -21,6 +22,7 @@ from lottery.reinit import Continue, Random, Rewind
 from lottery.results import read_records
 from lottery.run_dir import RunDir
 from lottery.tensors import digest, load_tensors
+from lottery.training.evaluation import Protocol
 from lottery.training.schedules import StepDrops
 from tests.toys import EVERY, NUM_STEPS, Recorder, ToyResNet, adam, run_toy, sgd, toy_fit
 
@@ -168,6 +170,23 @@ def test_4_after_a_rewind_everything_is_as_stored(tmp_path: Path) -> None:
     assert recorder.rates[tail] == recorder.rates[dense]  # the drop at step 6 included
     assert recorder.rates[5] != recorder.rates[6]
     assert recorder.rows[tail] == recorder.rows[dense]
+
+
+def test_4_batchnorm_is_trained_in_every_round(tmp_path: Path) -> None:
+    """Evaluation and timing leave no layer in evaluation mode."""
+    run_toy(tmp_path)
+    for number in (0, 1, 2):
+        final = load_tensors(RunDir(tmp_path).round(number).final)
+        assert final["norm1.num_batches_tracked"] == NUM_STEPS
+
+
+def test_4_a_rewind_point_that_was_not_reached_ends_the_run(tmp_path: Path) -> None:
+    """W_0 at the clock of step k would be a silent error."""
+    protocol = Protocol(every=1, test_curve=False, patience=1)
+    fit = replace(toy_fit(optimizer=lambda p: torch.optim.SGD(p, lr=5.0)), protocol=protocol)
+    with pytest.raises(NothingToRewindTo, match="before step 11"):
+        run_toy(tmp_path, fit, reinit=Rewind(11, "fresh"))
+    assert RunDir(tmp_path).finished_rounds() == [0]
 
 
 def test_4_the_stored_initial_weights_never_change(tmp_path: Path) -> None:

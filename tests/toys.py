@@ -15,6 +15,7 @@ from lottery.imp import Imp, Storage, run_rounds
 from lottery.masks import linear_and_conv_weights
 from lottery.measure import count_parameters
 from lottery.models.state import fresh_state, persistent_buffers
+from lottery.progress import Progress
 from lottery.pruning import Layerwise, Magnitude, Pruner, ScoredPruner
 from lottery.reinit import Reinit, Rewind
 from lottery.results import Row
@@ -111,7 +112,9 @@ def toy_fit(
         fixed_order=fixed_order,
         protocol=Protocol(every=EVERY, test_curve=False, patience=None),
         device=Device("cpu", "32-true", deterministic=True, compile=False, block=block),
-        callbacks=callbacks,
+        make_callbacks=lambda number: list(callbacks),
+        make_loggers=lambda number: [],
+        progress=Progress(),
     )
 
 
@@ -141,6 +144,7 @@ def toy_imp(
         target_sparsity=None,
         keep="all",
         dense_from=None,
+        update_views=lambda: None,
     )
 
 

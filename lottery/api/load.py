@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from lottery.results import read_records
+from lottery.results import COLUMNS, HISTORY_COLUMNS, read_records
 from lottery.run_dir import RunDir, read_json
 
 if TYPE_CHECKING:
@@ -38,13 +38,15 @@ class Run:
     @property
     def results(self) -> pd.DataFrame:
         """One row per finished round, the columns of results.csv."""
-        return pd.DataFrame([record["row"] for record in read_records(RunDir(self.path))])
+        rows = [record["row"] for record in read_records(RunDir(self.path))]
+        return pd.DataFrame(rows, columns=list(COLUMNS))
 
     @property
     def history(self) -> pd.DataFrame:
         """round, iteration, split, loss, accuracy."""
         records = read_records(RunDir(self.path))
-        return pd.DataFrame([entry for record in records for entry in record["history"]])
+        entries = [entry for record in records for entry in record["history"]]
+        return pd.DataFrame(entries, columns=list(HISTORY_COLUMNS))
 
     @property
     def layers(self) -> pd.DataFrame:
@@ -54,7 +56,8 @@ class Run:
                 {"round": record["row"]["round"], "layer": name, **counts}
                 for record in read_records(RunDir(self.path))
                 for name, counts in record["layers"].items()
-            ]
+            ],
+            columns=["round", "layer", "weights", "remaining", "live_zeros"],
         )
 
     def masks(self, round_number: int) -> "Masks":

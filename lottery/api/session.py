@@ -53,8 +53,12 @@ def execute(experiment: "Experiment") -> list[Row]:
 
     run_dir = experiment.imp.run_dir
     _write_run_json(experiment)
+    imp = experiment.imp
+    later = imp.num_steps - imp.reinit.rewind_step
+    steps = [later if number else imp.num_steps for number in imp.todo]
     try:
-        rows = run_rounds(experiment.imp)
+        with experiment.progress.running(imp.todo, steps):
+            rows = run_rounds(imp)
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
         message = f"{type(error).__name__}: {error}"

@@ -10,6 +10,11 @@ from torch import nn
 
 from lottery.build.durations import parse_duration
 from lottery.build.identity import canonical, copies_masks, shapes_dense_round
+from lottery.build.lightning import (
+    build_callback_maker,
+    build_logger_maker,
+    uses_tensorboard,
+)
 from lottery.build.parts import (
     DTYPES,
     build_device,
@@ -38,11 +43,13 @@ from lottery.imp import Imp, Storage
 from lottery.masks import linear_and_conv_weights
 from lottery.measure import count_parameters
 from lottery.models.state import State, fresh_state, persistent_buffers
+from lottery.progress import Progress
 from lottery.pruning import Scope
 from lottery.reinit import Reinit
 from lottery.run_dir import RunDir, read_json
 from lottery.seeds import derive_seed
 from lottery.training import Device, LightningFit
+from lottery.training.summary import TensorBoardSummary
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,7 @@ class Experiment:
         rates: pruning rate per prunable weight; empty where masks are copied.
         scope: what counts the weights that stay.
         device: where it trains.
+        progress: where it shows how far it is.
     """
 
     imp: Imp
@@ -68,6 +76,7 @@ class Experiment:
     rates: Mapping[str, float]
     scope: Scope
     device: Device
+    progress: Progress
 
 
 def build_experiment(config: Mapping[str, Any], run_dir: RunDir) -> Experiment:
@@ -82,7 +91,9 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir) -> Experiment:
     """
     device = build_device(config["trainer"])
     dtype = DTYPES.get(device.precision, torch.float32)
-    splits = build_splits(config["dataset"])
+    splits = build_splits(
+        config["dataset"], download=config["dataset"]["download"] and not config["dry_run"]
+    )
     steps_per_epoch = len(splits.train) // config["dataset"]["batch_size"]
     num_steps = parse_duration(config["iterations"]).steps(steps_per_epoch)
     make_network = build_network_maker(
@@ -101,6 +112,7 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir) -> Experiment:
     digests = {"data": splits.digest(), **file_digests(config)}
     if copied:
         digests |= trunk_digests(config)
+    progress = Progress()
     fit = LightningFit(
         network=network,
         splits=splits.to(device.torch_device, dtype),
@@ -113,7 +125,12 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir) -> Experiment:
         fixed_order=config["dataset"]["order"] == "fixed",
         protocol=build_protocol(config, steps_per_epoch),
         device=device,
+        make_callbacks=build_callback_maker(config["callbacks"], run_dir),
+        make_loggers=build_logger_maker(config["logger"], run_dir),
+        progress=progress,
     )
+    settings = canonical(config) | {"seed": config["seed"]}
+    summary = TensorBoardSummary(run_dir, settings)
     imp = Imp(
         storage=Storage(run_dir, persistent_buffers(network).keys()),
         rounds=choose_rounds(config),
@@ -128,11 +145,12 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir) -> Experiment:
         target_sparsity=config["pruning"]["target_sparsity"],
         keep=config["keep"],
         dense_from=_shared_dense_round(config, reinit, digests) if copied else None,
+        update_views=summary.update if uses_tensorboard(config["logger"]) else lambda: None,
     )
     if device.compile:
         network.compile()  # in place: the parameters keep their names
     shapes = {name: tuple(weights[name].shape) for name in prunable}
-    return Experiment(imp, config, digests, splits, shapes, rates, scope, device)
+    return Experiment(imp, config, digests, splits, shapes, rates, scope, device, progress)
 
 
 def purpose_seed(config: Mapping[str, Any], purpose: str) -> int:

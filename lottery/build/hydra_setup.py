@@ -24,8 +24,14 @@ def register_resolvers() -> None:
 
 
 def choices_of(config: DictConfig) -> dict[str, str]:
-    """The option chosen in each config group."""
-    return {str(group): str(option) for group, option in config.hydra.runtime.choices.items()}
+    """The option chosen in each config group; a class, where an override names one."""
+    choices = {str(group): str(option) for group, option in config.hydra.runtime.choices.items()}
+    for override in config.hydra.overrides.task:
+        key, _, value = str(override).lstrip("+").partition("=")
+        group, _, rest = key.partition(".")
+        if rest == "_target_" and group in choices:
+            choices[group] = value.rpartition(".")[2]
+    return choices
 
 
 def _run_dir(*, _root_: DictConfig) -> str:

@@ -16,6 +16,7 @@ from lottery.build.durations import parse_duration
 LEFT_OUT = (
     *("seed", "rounds", "pruning.target_sparsity", "criterion.rounds"),
     *("output_dir", "keep", "dry_run"),
+    *("dataset.root", "dataset.download", "dataset.base_url"),
 )
 # Of the trainer only this changes results by more than the order of additions.
 TRAINER_KEPT = "precision"
@@ -57,6 +58,7 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
         key: _canonical_number(value)
         for key, value in sorted(flat.items())
         if key not in LEFT_OUT
+        and not key.startswith(("logger", "callbacks"))
         and not (key.startswith("trainer.") and key != f"trainer.{TRAINER_KEPT}")
         and not (key in ADDED_LATER and value == ADDED_LATER[key])
     }

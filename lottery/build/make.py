@@ -2,10 +2,9 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import partial, reduce
+from importlib import import_module
 from typing import Any
-
-from hydra.utils import get_object
 
 from lottery.build.errors import ConfigError
 
@@ -28,6 +27,15 @@ def make(node: Mapping[str, Any], key: str, **offered: Any) -> Any:
     return call(partial(target, **given), key)
 
 
+def check_call(node: Mapping[str, Any], key: str) -> None:
+    """Check that a node's `_target_` is there and takes its arguments, without calling it.
+
+    Raises:
+        ConfigError: it is not, or does not.
+    """
+    _bind(partial(load_target(node, key), **_arguments(node)), key)
+
+
 def load_target(node: Mapping[str, Any], key: str) -> Callable[..., Any]:
     """The class or function that `_target_` names.
 
@@ -38,12 +46,27 @@ def load_target(node: Mapping[str, Any], key: str) -> Callable[..., Any]:
     if not isinstance(name, str):
         raise ConfigError(f"{key}._target_={name}: the dotted name of a class or function")
     try:
-        target = get_object(name)
-    except ImportError as error:
+        target = _locate(name)
+    except (ImportError, AttributeError) as error:
         raise ConfigError(f"{key}._target_={name}: {error}") from error
     if not callable(target):
         raise ConfigError(f"{key}._target_={name}: not a class or function")
     return target  # type: ignore[no-any-return]
+
+
+def _locate(name: str) -> Any:
+    """The object with a dotted name. An error inside a user's module is left as it is."""
+    parts = name.split(".")
+    for length in range(len(parts) - 1, 0, -1):
+        module = ".".join(parts[:length])
+        try:
+            found = import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+                raise RuntimeError(f"{module} imports a module that is not there") from error
+            continue
+        return reduce(getattr, parts[length:], found)
+    raise ImportError(f"no module named {parts[0]!r}")
 
 
 def call(target: "partial[Any]", key: str) -> Any:
@@ -52,17 +75,20 @@ def call(target: "partial[Any]", key: str) -> Any:
     Raises:
         ConfigError: see `make`.
     """
-    function = target.func
-    try:
-        inspect.signature(function).bind(*target.args, **target.keywords)
-    except TypeError as error:
-        raise ConfigError(f"{key}: {function.__qualname__}: {error}") from error
+    _bind(target, key)
     try:
         return target()
     except ValueError as error:
-        if not function.__module__.startswith(("lottery.", "torch.")):
+        if not target.func.__module__.startswith(("lottery.", "torch.")):
             raise
         raise ConfigError(f"{key}.{error}") from error
+
+
+def _bind(target: "partial[Any]", key: str) -> None:
+    try:
+        inspect.signature(target.func).bind(*target.args, **target.keywords)
+    except TypeError as error:
+        raise ConfigError(f"{key}: {target.func.__qualname__}: {error}") from error
 
 
 def _arguments(node: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from torch import nn
 from lottery.build.durations import parse_duration
 from lottery.build.errors import ConfigError
 from lottery.build.make import call, load_target, make
-from lottery.data import Splits
+from lottery.data import DataError, Splits
 from lottery.measure import Loss
 from lottery.reinit import Reinit
 from lottery.training.evaluation import Protocol
@@ -25,7 +25,8 @@ SMALL_NETWORK = 100_000  # parameters
 DTYPES = {"64-true": torch.float64, "bf16-true": torch.bfloat16}
 
 # Keys that stand in a group for the user's convenience and are no argument of its `_target_`.
-DATASET_KEYS = ("batch_size", "order", "split_seed")
+DATASET_KEYS = ("batch_size", "order")
+OFFERED_KEYS = ("root", "split_seed", "download")  # to a dataset whose constructor names them
 MODEL_KEYS = ("loss", "rates")
 
 
@@ -34,14 +35,22 @@ def without(node: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
     return {name: value for name, value in node.items() if name not in keys}
 
 
-def build_splits(node: Mapping[str, Any]) -> Splits:
+def build_splits(node: Mapping[str, Any], *, download: bool) -> Splits:
     """`dataset`: the splits.
+
+    Args:
+        node: the group.
+        download: whether missing files may be fetched.
 
     Raises:
         ConfigError: wrong arguments, or a batch larger than the training set.
     """
-    dataset = make(without(node, DATASET_KEYS), "dataset", split_seed=node["split_seed"])
-    splits = dataset.load()
+    offered = {key: node[key] for key in OFFERED_KEYS} | {"download": download}
+    dataset = make(without(node, (*DATASET_KEYS, *OFFERED_KEYS)), "dataset", **offered)
+    try:
+        splits = dataset.load()
+    except DataError as error:
+        raise ConfigError(f"dataset: {error}") from error
     if not isinstance(splits, Splits):
         raise ConfigError(f"dataset._target_={node['_target_']}: load() must return Splits")
     if node["batch_size"] > len(splits.train):
@@ -181,11 +190,12 @@ def build_device(node: Mapping[str, Any]) -> Device:
 def set_threads(threads: int | None, network: nn.Module) -> None:
     """`trainer.threads`: how many CPU threads PyTorch computes with.
 
-    By default PyTorch's own choice, but one for a small network: a second thread gains it
-    nothing, and where other processes are at work the two wait for each other, up to 60 times
-    as long as the computing takes.
+    By default PyTorch's own choice, but one for a small network without convolutions: a second
+    thread gains it nothing, and where other processes are at work the two wait for each other,
+    up to 60 times as long as the computing takes.
     """
     if threads is None:
         size = sum(parameter.numel() for parameter in network.parameters())
-        threads = 1 if size < SMALL_NETWORK else DEFAULT_THREADS
+        convolves = any(isinstance(layer, nn.modules.conv._ConvNd) for layer in network.modules())
+        threads = 1 if size < SMALL_NETWORK and not convolves else DEFAULT_THREADS
     torch.set_num_threads(threads)

@@ -96,10 +96,20 @@ def build_scope(config: Mapping[str, Any]) -> Scope:
 
 
 def build_pruner(config: Mapping[str, Any], rates: Mapping[str, float], scope: Scope) -> Pruner:
-    """`criterion`: a scored pruner, or a copying one."""
+    """`criterion`: a scored pruner, or a copying one.
+
+    Raises:
+        ConfigError: shuffled masks are asked for over weights that are masked already.
+    """
     if not copies_masks(config):
         steps = config["pruning"]["one_shot"] or 1
         return ScoredPruner(make(config["criterion"], "criterion"), scope, rates, steps)
+    shuffle = config["criterion"]["shuffle"]
+    if shuffle != "none" and config["reinit"]["_target_"] == "lottery.reinit.Continue":
+        raise ConfigError(
+            f"criterion.shuffle={shuffle}: none with reinit=none, which goes on from weights that "
+            "are pruned in other places; a random ticket starts from dense weights"
+        )
     trunk = find_trunk(config)
     log.info("criterion=copy: scope and pruning.* have no effect")
 

@@ -1,6 +1,8 @@
 """Datasets as tensors, and the order in which a training sees them."""
 
 from lottery.data.digits import Digits as Digits
+from lottery.data.errors import DataError as DataError
+from lottery.data.mnist import Mnist as Mnist
 from lottery.data.order import BatchOrder as BatchOrder
 from lottery.data.splits import Split as Split
 from lottery.data.splits import Splits as Splits

@@ -40,6 +40,10 @@ class Fit(Protocol):
         ...
 
 
+class NothingToRewindTo(Exception):
+    """Early stopping ended the dense training before the rewind point."""
+
+
 @dataclass(frozen=True)
 class Imp:
     """What the round loop works with; training, pruning and rewinding come from outside.
@@ -58,6 +62,7 @@ class Imp:
         target_sparsity: stop after the first round that reaches it, or None.
         keep: "all" rounds' weights stay on disk, or the "winner"'s and what later work needs.
         dense_from: another run whose round 0 is this run's too, or None.
+        update_views: brings what is derived from the records, beside the tables, up to date.
     """
 
     storage: Storage
@@ -73,6 +78,7 @@ class Imp:
     target_sparsity: float | None
     keep: str
     dense_from: RunDir | None
+    update_views: Callable[[], None]
 
     @property
     def run_dir(self) -> RunDir:
@@ -110,8 +116,9 @@ def run_rounds(imp: Imp) -> list[Row]:
     Raises:
         BrokenInvariant: a check at a round boundary failed.
         Diverged: the loss of a training is no longer finite.
+        NothingToRewindTo: round 0 ended before the rewind point.
     """
-    write_tables(imp.run_dir)  # a kill may have come between a record and its tables
+    _update_views(imp)  # a kill may have come between a record and its tables
     while imp.todo:
         number = imp.todo[0]
         earlier = [done for done in imp.rounds if done < number]
@@ -121,9 +128,14 @@ def run_rounds(imp: Imp) -> list[Row]:
             _adopt_dense_round(imp.dense_from, imp.run_dir)
         else:
             _dense_round(imp)
-        write_tables(imp.run_dir)
+        _update_views(imp)
         _tidy(imp)
     return imp.rows
+
+
+def _update_views(imp: Imp) -> None:
+    write_tables(imp.run_dir)
+    imp.update_views()
 
 
 def _dense_round(imp: Imp) -> None:
@@ -141,15 +153,27 @@ def _pruned_round(imp: Imp, number: int, previous: int) -> None:
     stored = Stored(
         round=number,
         initial=imp.storage.initial(),
-        rewind_point=imp.storage.rewind_point() if imp.reinit.rewind_step else None,
+        rewind_point=_rewind_point(imp),
         last=imp.storage.final(previous),
         num_steps=imp.num_steps,
         fresh=imp.fresh,
     )
     start = imp.reinit(stored)
-    dense, source = State(start.weights, start.buffers), imp.reinit.source(stored)
+    dense = State(start.weights, start.buffers)
+    sources = {"rewind_point": stored.rewind_point, "last": stored.last}
+    source = sources[imp.reinit.source] if imp.reinit.source else None
     checks |= check_source(number, dense, source, stored.initial)
     _train(imp, number, start, masks, checks)
+
+
+def _rewind_point(imp: Imp) -> State:
+    if imp.reinit.rewind_step == 0:
+        return imp.storage.initial()
+    if not imp.run_dir.round(0).rewind.exists():
+        raise NothingToRewindTo(
+            f"round 0 has stopped before step {imp.reinit.rewind_step}, which reinit.to names"
+        )
+    return imp.storage.rewind_point()
 
 
 def _prune(imp: Imp, number: int, previous: int) -> tuple[Masks, dict[str, Any]]:

@@ -31,11 +31,9 @@ class Storage:
         """Digest of the stored W_0."""
         return digest(load_tensors(self.run_dir.round(0).start))
 
-    def rewind_point(self) -> State | None:
-        """Round 0's state at the step to rewind to, where that is not 0."""
+    def rewind_point(self) -> State:
+        """Round 0's state, optimizer included, at the step to rewind to, where that is not 0."""
         folder = self.run_dir.round(0)
-        if not folder.rewind.exists():
-            return None
         return self._read(folder.rewind, folder.rewind_optimizer)
 
     def start(self, number: int) -> State:

@@ -78,13 +78,14 @@ def write_state(network: nn.Module, state: State) -> None:
     if here.keys() != stored.keys():
         differing = sorted(here.keys() ^ stored.keys())
         raise ValueError(f"the stored weights fit another network: {', '.join(differing)}")
+    for name, tensor in here.items():
+        if tensor.shape != stored[name].shape:
+            raise ValueError(
+                f"{name}: stored with shape {tuple(stored[name].shape)}, "
+                f"the network has {tuple(tensor.shape)}"
+            )
     with torch.no_grad():
         for name, tensor in here.items():
-            if tensor.shape != stored[name].shape:
-                raise ValueError(
-                    f"{name}: stored with shape {tuple(stored[name].shape)}, "
-                    f"the network has {tuple(tensor.shape)}"
-                )
             tensor.copy_(stored[name])
 
 

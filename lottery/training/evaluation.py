@@ -59,6 +59,7 @@ class Evaluator(pl.Callback):
     def __post_init__(self) -> None:
         self._lowest = math.inf
         self._without_minimum = 0
+        self._latest_val_accuracy = math.nan
         self._train_sums: list[tuple[int, Tensor, Tensor]] = []
 
     def on_train_batch_end(
@@ -79,11 +80,17 @@ class Evaluator(pl.Callback):
         if step % self.protocol.every == 0 or step == self.last_step:
             self._evaluate(trainer, pl_module, step)
 
+    @property
+    def latest_val_accuracy(self) -> float:
+        """The last validation's; nan before the first."""
+        return self._latest_val_accuracy
+
     def _evaluate(self, trainer: pl.Trainer, module: LotteryModule, step: int) -> None:
         self._record_training(step)
         val = evaluate(module.network, self.splits.val, self.loss)
         if not math.isfinite(val.loss):
             raise Diverged(f"step {step}: the validation loss is {val.loss}")
+        self._latest_val_accuracy = val.accuracy
         self._record(step, "val", val)
         minimum = val.loss < self._lowest
         self._without_minimum = 0 if minimum else self._without_minimum + 1
@@ -97,7 +104,20 @@ class Evaluator(pl.Callback):
                 self._keep_es(module, step, val, test)
             if last:
                 self.at_last = {"val_last": val.accuracy, "test_last": test.accuracy}
+        self._log(trainer, step)
         trainer.should_stop = stop
+
+    def _log(self, trainer: pl.Trainer, step: int) -> None:
+        """Send this step's entries of the history, and the learning rate, to the loggers."""
+        if not trainer.loggers:
+            return
+        metrics = {"learning_rate": trainer.optimizers[0].param_groups[0]["lr"]}
+        for entry in self.history[-3:]:
+            if entry["iteration"] == step:
+                for name in ("loss", "accuracy"):
+                    metrics[f"{name}/{entry['split']}"] = entry[name]
+        for logger in trainer.loggers:
+            logger.log_metrics(metrics, step)
 
     def _keep_es(
         self, module: LotteryModule, step: int, val: Evaluation, test: Evaluation

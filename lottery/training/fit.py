@@ -3,25 +3,28 @@
 import logging
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from pytorch_lightning.loggers import Logger
 from torch import nn
 
 from lottery.data import BatchOrder, Splits
 from lottery.masks import Masks
 from lottery.measure import Loss, inference_ms, peak_memory_mb
 from lottery.models.state import Start, State, read_state, write_state
+from lottery.progress import Progress
 from lottery.seeds import derive_seed
 from lottery.training.blocks import Blocks
 from lottery.training.evaluation import Evaluator, Protocol
 from lottery.training.keeper import StateKeeper
 from lottery.training.module import Diverged as Diverged
 from lottery.training.module import LotteryModule, MakeOptimizer
+from lottery.training.reporter import Reporter
 from lottery.training.schedules import Schedule
 
 
@@ -92,7 +95,9 @@ class LightningFit:
         fixed_order: every round sees round 0's batches.
         protocol: when to evaluate and to stop.
         device: how Lightning uses the machine.
-        callbacks: further Lightning callbacks.
+        make_callbacks: further Lightning callbacks, new for each round.
+        make_loggers: Lightning loggers, new for each round.
+        progress: the display to tell how far a round is.
     """
 
     network: nn.Module
@@ -106,7 +111,9 @@ class LightningFit:
     fixed_order: bool
     protocol: Protocol
     device: Device
-    callbacks: Sequence[pl.Callback] = ()
+    make_callbacks: Callable[[int], list[pl.Callback]]
+    make_loggers: Callable[[int], list[Logger]]
+    progress: Progress
 
     def __call__(
         self, round_number: int, start: Start, masks: Masks, keep_step: int | None
@@ -137,8 +144,11 @@ class LightningFit:
         evaluator = Evaluator(self.splits, self.loss, self.protocol, last_step)
         keeper = StateKeeper(keep_step)
         started = read_state(self.network)
-        trainer = self._trainer([evaluator, keeper, *self.callbacks])
-        self.network.train()  # Lightning leaves a network in the mode it finds it in
+        self.progress.begin_round(round_number, start.num_steps)
+        reporter = Reporter(self.progress, evaluator)
+        own = self.make_callbacks(round_number)
+        loggers = self.make_loggers(round_number)
+        trainer = self._trainer([evaluator, keeper, reporter, *own], loggers)
         # Dropout and the like draw from the global generator.
         torch.manual_seed(derive_seed(self.order_seed, "training", self._order_key(round_number)))
         begun = time.perf_counter()
@@ -168,7 +178,7 @@ class LightningFit:
             keep=keep_step,
         )
 
-    def _trainer(self, callbacks: list[pl.Callback]) -> pl.Trainer:
+    def _trainer(self, callbacks: list[pl.Callback], loggers: list[Logger]) -> pl.Trainer:
         # A used Trainer silently does not train again. The plugin keeps Lightning from taking a
         # SLURM job's environment for its own.
         logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
@@ -180,11 +190,12 @@ class LightningFit:
             max_epochs=1,
             callbacks=callbacks,
             plugins=[LightningEnvironment()],
-            logger=False,
+            logger=loggers or False,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
+            log_every_n_steps=1,  # nothing goes through self.log; 50 makes it warn of short rounds
         )
         # With deterministic kernels torch also fills every new tensor with NaN, for debugging.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

@@ -1,0 +1,96 @@
+"""Fetching the files of a dataset: once per folder, checked, whole or not at all."""
+
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pooch
+import requests
+from filelock import FileLock
+
+from lottery.data.errors import DataError
+from lottery.data.idx import read_bytes
+from lottery.run_dir import replacing
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_S = 30
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file to fetch.
+
+    Args:
+        name: in the dataset's folder and below the base URL.
+        sha256: digest of the content, decompressed where `of_content`; mirrors compress anew.
+        of_content: whether the digest is of the decompressed content, or of the file as it is.
+    """
+
+    name: str
+    sha256: str
+    of_content: bool = True
+
+
+def fetch(files: Sequence[RemoteFile], folder: Path, base_url: str) -> None:
+    """Download those files that are not there, with a progress bar.
+
+    Several processes may call it at once: one downloads, the others find the files.
+
+    Args:
+        files: what to fetch.
+        folder: where to.
+        base_url: what stands before the names.
+
+    Raises:
+        DataError: no network, no such file, or another content. No half file is left behind.
+    """
+    # The lock and the unchecked file are elsewhere: where nothing comes, nothing is written.
+    name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    lock = Path(tempfile.gettempdir()) / f"lottery-{os.getuid()}-{name}.lock"
+    try:
+        with FileLock(lock, fallback_to_soft=False):
+            for file in files:
+                if not (folder / file.name).exists():
+                    _fetch_one(file, folder, base_url)
+    except OSError as error:  # requests' errors are OSErrors too, and are named below
+        raise DataError(f"{folder}: {error}") from error
+
+
+def _fetch_one(file: RemoteFile, folder: Path, base_url: str) -> None:
+    url = f"{base_url.rstrip('/')}/{file.name}"
+    log.info("downloading %s", url)
+    pooch.get_logger().setLevel(logging.WARNING)
+    with tempfile.TemporaryDirectory(prefix="lottery-") as aside:
+        try:
+            downloaded = pooch.retrieve(
+                url,
+                known_hash=None,  # checked below, on the content
+                fname=file.name,
+                path=aside,
+                downloader=pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT_S),
+            )
+            path = Path(downloaded)
+            content = read_bytes(path) if file.of_content else path.read_bytes()
+        except (requests.RequestException, ValueError, DataError) as error:
+            raise DataError(
+                f"{folder}: {file.name} is missing and cannot be downloaded from {url} "
+                f"({_reason(error)})"
+            ) from error
+        found = hashlib.sha256(content).hexdigest()
+        if found != file.sha256:
+            raise DataError(f"{url}: content with sha256 {found}, expected {file.sha256}")
+        with replacing(folder / file.name) as target:
+            shutil.copyfile(path, target)
+
+
+def _reason(error: Exception) -> str:
+    """The innermost reason, in one line: requests wraps errors in errors."""
+    while error.__context__ is not None and isinstance(error.__context__, Exception):
+        error = error.__context__
+    return f"{type(error).__name__}: {error}".splitlines()[0]

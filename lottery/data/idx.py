@@ -1,0 +1,51 @@
+"""The idx format of MNIST: a magic number, sizes, and bytes; gzipped or not."""
+
+import gzip
+import zlib
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from lottery.data.errors import DataError
+
+UNSIGNED_BYTES = 8
+
+
+def read_idx(path: Path, num_dimensions: int) -> npt.NDArray[np.uint8]:
+    """The array in an idx file of unsigned bytes.
+
+    Args:
+        path: of the file; gzipped where the name ends in .gz.
+        num_dimensions: 3 for images (count, rows, columns), 1 for labels.
+
+    Raises:
+        DataError: the file is no idx file, has other dimensions, or is cut off.
+    """
+    content = read_bytes(path)
+    if len(content) < 4 or content[:3] != bytes([0, 0, UNSIGNED_BYTES]):
+        raise DataError(f"{path}: not an idx file of unsigned bytes")
+    if content[3] != num_dimensions:
+        wanted = "images" if num_dimensions == 3 else "labels"
+        raise DataError(f"{path}: {content[3]} dimensions, {num_dimensions} for {wanted}")
+    header = 4 + 4 * num_dimensions
+    if len(content) < header:
+        raise DataError(f"{path}: cut off in its header, {len(content)} bytes")
+    shape = [int(size) for size in np.frombuffer(content[4:header], dtype=">u4")]
+    expected = header + prod(shape)
+    if len(content) != expected:
+        raise DataError(f"{path}: {len(content)} bytes, {expected} by its header")
+    return np.frombuffer(content, dtype=np.uint8, offset=header).reshape(shape)
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file's content, decompressed where its name ends in .gz.
+
+    Raises:
+        DataError: it cannot be read or decompressed.
+    """
+    try:
+        return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: {error}") from error

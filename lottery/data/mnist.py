@@ -1,0 +1,194 @@
+"""MNIST and Fashion-MNIST from their idx files."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from lottery.data.download import RemoteFile, fetch
+from lottery.data.errors import DataError
+from lottery.data.idx import read_idx
+from lottery.data.splits import Split, Splits
+
+NUM_VAL = 5_000
+NUM_CLASSES = 10
+
+
+@dataclass(frozen=True)
+class Source:
+    """What distinguishes one dataset in MNIST's format from another.
+
+    Args:
+        folder: its files are in ROOT/folder/raw, as torchvision puts them.
+        files: training images and labels, test images and labels.
+        mean: of the training pixels, in [0, 1].
+        std: likewise.
+    """
+
+    folder: str
+    files: tuple[RemoteFile, RemoteFile, RemoteFile, RemoteFile]
+    mean: float
+    std: float
+
+
+SOURCES = {
+    "mnist": Source(
+        "MNIST",
+        (
+            RemoteFile(
+                "train-images-idx3-ubyte.gz",
+                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            ),
+            RemoteFile(
+                "train-labels-idx1-ubyte.gz",
+                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            ),
+            RemoteFile(
+                "t10k-images-idx3-ubyte.gz",
+                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            ),
+            RemoteFile(
+                "t10k-labels-idx1-ubyte.gz",
+                "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+            ),
+        ),
+        mean=0.1307,
+        std=0.3081,
+    ),
+    "fashion_mnist": Source(
+        "FashionMNIST",
+        (
+            RemoteFile(
+                "train-images-idx3-ubyte.gz",
+                "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+                of_content=False,
+            ),
+            RemoteFile(
+                "train-labels-idx1-ubyte.gz",
+                "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+                of_content=False,
+            ),
+            RemoteFile(
+                "t10k-images-idx3-ubyte.gz",
+                "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+                of_content=False,
+            ),
+            RemoteFile(
+                "t10k-labels-idx1-ubyte.gz",
+                "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+                of_content=False,
+            ),
+        ),
+        mean=0.2860,
+        std=0.3530,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Mnist:
+    """55,000 training, 5,000 validation and 10,000 test images, (1, 28, 28), ten classes.
+
+    The validation images are drawn at random from the 60,000 training images, not stratified (as
+    in Frankle & Carbin 2019); the test images are the official ones.
+
+    Args:
+        name: "mnist" or "fashion_mnist".
+        root: folder that holds MNIST/raw or FashionMNIST/raw.
+        split_seed: draws the validation images.
+        normalize: "unit", pixels in [0, 1]; "mean_std", those less the mean over the standard
+            deviation of the training set (0.1307 and 0.3081; Fashion-MNIST 0.2860 and 0.3530).
+        download: fetch files that are missing.
+        base_url: where from.
+    """
+
+    name: str
+    root: str
+    split_seed: int
+    normalize: str
+    download: bool
+    base_url: str
+
+    def __post_init__(self) -> None:
+        if self.name not in SOURCES:
+            raise ValueError(f"name={self.name!r}: {' or '.join(SOURCES)}")
+        if self.normalize not in ("unit", "mean_std"):
+            raise ValueError(f"normalize={self.normalize!r}: unit or mean_std")
+
+    @property
+    def folder(self) -> Path:
+        """Where the files are."""
+        return Path(self.root) / SOURCES[self.name].folder / "raw"
+
+    def load(self) -> Splits:
+        """The splits, after a download where it is needed.
+
+        Raises:
+            DataError: files are missing, cut off or not what their names say.
+        """
+        missing = [file for file in SOURCES[self.name].files if self._find(file) is None]
+        if missing and self.download:
+            self.fetch()
+        elif missing:
+            raise DataError(
+                f"{self.folder}: {missing[0].name} is missing; "
+                f"to fetch it from {self.base_url}: {self._command}"
+            )
+        images, labels = self._read(0, 1)
+        order = np.random.default_rng(self.split_seed).permutation(len(labels))
+        val, train = order[:NUM_VAL], np.sort(order[NUM_VAL:])
+        return Splits(
+            self._split(images[train], labels[train]),
+            self._split(images[val], labels[val]),
+            self._split(*self._read(2, 3)),
+            NUM_CLASSES,
+        )
+
+    def fetch(self) -> None:
+        """Download the files that are not there.
+
+        Raises:
+            DataError: they cannot be had.
+        """
+        missing = [file for file in SOURCES[self.name].files if self._find(file) is None]
+        try:
+            fetch(missing, self.folder, self.base_url)
+        except DataError as error:
+            raise DataError(f"{error}; with a network: {self._command}") from error
+
+    @property
+    def _command(self) -> str:
+        return shlex.join(["lottery-data", "download", self.name, "--root", self.root])
+
+    def _find(self, file: RemoteFile) -> Path | None:
+        for name in (file.name, file.name.removesuffix(".gz")):
+            if (self.folder / name).exists():
+                return self.folder / name
+        return None
+
+    def _read(self, images: int, labels: int) -> tuple[npt.NDArray[np.uint8], ...]:
+        files = SOURCES[self.name].files
+        image_path, label_path = self._find(files[images]), self._find(files[labels])
+        assert image_path is not None
+        assert label_path is not None
+        image_array, label_array = read_idx(image_path, 3), read_idx(label_path, 1)
+        if image_array.shape[1:] != (28, 28):
+            raise DataError(f"{image_path}: images of {image_array.shape[1:]}, not (28, 28)")
+        if len(image_array) != len(label_array):
+            raise DataError(
+                f"{label_path}: {len(label_array)} labels for the {len(image_array)} images "
+                f"of {image_path.name}"
+            )
+        if label_array.max(initial=0) >= NUM_CLASSES:
+            raise DataError(f"{label_path}: a label {label_array.max()}, 0 to 9 expected")
+        return image_array, label_array
+
+    def _split(self, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]) -> Split:
+        inputs = torch.tensor(images).unsqueeze(1).float().div_(255)
+        if self.normalize == "mean_std":
+            source = SOURCES[self.name]
+            inputs.sub_(source.mean).div_(source.std)
+        return Split(inputs, torch.tensor(labels).long())

@@ -1,0 +1,68 @@
+"""The command `lottery-data`: fetch a dataset before a run needs it."""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from lottery.build.hydra_setup import conf_dir
+
+MISTAKE = 2
+
+
+def main() -> None:
+    """The console command."""
+    arguments = _parse()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+
+    from lottery.data import DataError, Mnist  # torch: a second, which --help need not wait for
+
+    node = _config(f"dataset/{arguments.name}.yaml")
+    dataset = Mnist(
+        name=arguments.name,
+        root=arguments.root,
+        split_seed=0,
+        normalize=node["normalize"],
+        download=True,
+        base_url=arguments.base_url or node["base_url"],
+    )
+    try:
+        splits = dataset.load()
+    except DataError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(MISTAKE)
+    counts = f"{len(splits.train)} train, {len(splits.val)} validation, {len(splits.test)} test"
+    print(f"{dataset.folder}: {counts}")
+
+
+def _parse() -> argparse.Namespace:
+    config = _config("config.yaml")
+    parser = argparse.ArgumentParser(prog="lottery-data", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    download = commands.add_parser(
+        "download", help="fetch the files that are missing, and check them"
+    )
+    download.add_argument("name", choices=_downloadable())
+    download.add_argument(
+        "--root", default=config["dataset"]["root"], help="as dataset.root (default: %(default)s)"
+    )
+    download.add_argument("--base-url", help="as dataset.base_url: where the files are")
+    return parser.parse_args()
+
+
+def _downloadable() -> list[str]:
+    """The datasets whose config names a place to fetch them from."""
+    names = sorted(path.name for path in (conf_dir() / "dataset").glob("*.yaml"))
+    return [Path(name).stem for name in names if "base_url" in _config(f"dataset/{name}")]
+
+
+def _config(name: str) -> DictConfig:
+    config = OmegaConf.load(conf_dir() / name)
+    assert isinstance(config, DictConfig)
+    return config
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Where a run is: a live bar on a terminal, a line now and then elsewhere and in the log file."""
+
+import logging
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+
+log = logging.getLogger(__name__)
+
+LINE_EVERY_S = 30.0
+
+
+class Progress:
+    """Counts the steps of all rounds to come.
+
+    Args:
+        line_every_s: seconds between lines in the log.
+    """
+
+    def __init__(self, line_every_s: float = LINE_EVERY_S) -> None:
+        self.line_every_s = line_every_s
+        self._bar: RichProgress | None = None
+        self._rounds: Sequence[int] = ()
+        self._total = self._done = self._before_round = 0
+        self._round = self._round_steps = 0
+        self._accuracy = float("nan")
+        self._begun = self._last_line = 0.0
+
+    @contextmanager
+    def running(self, rounds: Sequence[int], steps: Sequence[int]) -> Iterator[None]:
+        """Show progress while the rounds are done.
+
+        Args:
+            rounds: numbers of the rounds to come.
+            steps: optimizer steps of each.
+        """
+        self._rounds, self._total, self._done = rounds, sum(steps), 0
+        self._begun = self._last_line = time.monotonic()
+        if not sys.stderr.isatty():
+            yield
+            return
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[where]}"),
+            TimeRemainingColumn(),
+        )
+        # Rich takes sys.stderr over while it is live, so that log lines go above the bar.
+        with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
+            bar.add_task("", total=self._total, where="")
+            self._bar = bar
+            try:
+                yield
+            finally:
+                self._bar = None
+
+    def begin_round(self, number: int, steps: int) -> None:
+        """A round's training begins."""
+        if number in self._rounds:  # whatever the rounds before have left out, early stopping say
+            self._done = self._rounds.index(number) * self._total // len(self._rounds)
+        self._round, self._round_steps, self._before_round = number, steps, self._done
+        self._show()
+
+    def advance(self, steps: int, accuracy: float) -> None:
+        """Some steps are made.
+
+        Args:
+            steps: how many.
+            accuracy: on the validation split, the latest; nan before the first.
+        """
+        self._done += steps
+        self._accuracy = accuracy
+        self._show()
+        now = time.monotonic()
+        if now - self._last_line >= self.line_every_s:
+            self._last_line = now
+            left = (now - self._begun) / self._done * (self._total - self._done)
+            log.info("%s, %s left", self._where(), timedelta(seconds=round(left)))
+
+    def _where(self) -> str:
+        last = self._rounds[-1] if self._rounds else self._round
+        made = self._done - self._before_round
+        text = f"round {self._round}/{last} step {made}/{self._round_steps}"
+        known = self._accuracy == self._accuracy
+        return f"{text} val {100 * self._accuracy:.2f} %" if known else text
+
+    def _show(self) -> None:
+        if self._bar is not None:
+            self._bar.update(
+                self._bar.task_ids[0],
+                completed=self._done,
+                description=f"round {self._round}/{self._rounds[-1]}",
+                where=self._where().split(" ", 2)[2],
+            )
+
+
+class StderrHandler(logging.StreamHandler[TextIO]):
+    """A console handler that asks for sys.stderr each time, which a live bar replaces.
+
+    The lines that stand in for the bar are left out where there is one.
+    """
+
+    def __init__(self, stream: Any = None) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        """Standard error as it is now."""
+        return sys.stderr
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, unless it stands in for the bar and the bar is there."""
+        if record.name != __name__ or not sys.__stderr__ or not sys.__stderr__.isatty():
+            super().emit(record)

@@ -1,0 +1,75 @@
+"""The real MNIST, where it is to be had: counts, digests, labels, and a run that learns it."""
+
+import os
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+import torch
+
+from lottery.api.load import load_run
+from lottery.data import Mnist, Splits
+from lottery.data.idx import read_bytes, read_idx
+from lottery.data.mnist import SOURCES
+from tests.conftest import Lottery
+
+TEST_SET_CLASSES = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+
+
+@pytest.fixture(scope="module")
+def mnist() -> Mnist:
+    root = os.environ.get("LOTTERY_TEST_DATA") or os.environ.get("LOTTERY_DATA") or ""
+    dataset = Mnist("mnist", root, split_seed=0, normalize="unit", download=False, base_url="")
+    if not root or not dataset.folder.is_dir():
+        pytest.skip("LOTTERY_TEST_DATA or LOTTERY_DATA must name the folder above MNIST/raw")
+    return dataset
+
+
+@pytest.fixture(scope="module")
+def splits(mnist: Mnist) -> Splits:
+    return mnist.load()
+
+
+def test_the_splits_have_the_stated_sizes(splits: Splits) -> None:
+    sizes = [len(part) for part in (splits.train, splits.val, splits.test)]
+    assert sizes == [55_000, 5_000, 10_000]
+    assert splits.input_shape == (1, 28, 28)
+    assert splits.num_classes == 10
+
+
+@pytest.mark.parametrize("position", range(4))
+def test_the_stated_digests_are_those_of_the_content(mnist: Mnist, position: int) -> None:
+    file = SOURCES["mnist"].files[position]
+    path = mnist.folder / file.name
+    path = path if path.exists() else path.with_suffix("")
+    assert sha256(read_bytes(path)).hexdigest() == file.sha256
+
+
+def test_the_test_images_are_the_official_ones(splits: Splits) -> None:
+    assert torch.bincount(splits.test.targets).tolist() == TEST_SET_CLASSES
+    assert splits.test.targets[:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
+
+
+def test_the_training_labels_begin_as_everyones_do(mnist: Mnist) -> None:
+    path = mnist.folder / SOURCES["mnist"].files[1].name
+    path = path if path.exists() else path.with_suffix("")
+    assert read_idx(path, 1)[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
+
+
+def test_the_stated_mean_and_deviation_are_those_of_the_training_images(splits: Splits) -> None:
+    pixels = torch.cat([splits.train.inputs, splits.val.inputs]).double()
+    assert pixels.mean().item() == pytest.approx(SOURCES["mnist"].mean, abs=5e-5)
+    assert pixels.std().item() == pytest.approx(SOURCES["mnist"].std, abs=5e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_lenet_300_100_learns_mnist_and_is_pruned_as_planned(
+    lottery: Lottery, mnist: Mnist
+) -> None:
+    command = ("dataset=mnist", "model=lenet_300_100", "rounds=3", "iterations=2000")
+    done = lottery(*command, f"dataset.root={Path(mnist.root).absolute()}")
+    assert done.code == 0, done.err
+    results = load_run(done.run).results
+    assert results["test"][0] > 0.965
+    assert results["remaining"][3] == pytest.approx(0.5128, abs=0.0002)

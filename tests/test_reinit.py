@@ -1,0 +1,138 @@
+"""Reinits: which weights, clock, schedule and optimizer state a round starts with."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from lottery.models.state import State
+from lottery.reinit import Continue, Random, Reinit, Rewind, Stored
+
+T = 100
+
+
+def _state(value: float) -> State:
+    """A network whose every number says where it comes from."""
+    return State(
+        weights={"fc.weight": torch.full((2,), value)},
+        buffers={"norm.running_mean": torch.full((2,), value + 0.1)},
+        optimizer={"fc.weight/exp_avg": torch.full((2,), value + 0.2)},
+    )
+
+
+INITIAL, REWIND_POINT, LAST, FRESH = 1.0, 2.0, 3.0, 4.0
+
+
+def _stored(
+    fresh: Callable[..., State] = lambda *_: _state(FRESH),
+    round_number: int = 1,
+) -> Stored:
+    point, last = _state(REWIND_POINT), _state(LAST)
+    return Stored(round_number, _state(INITIAL), point, last, T, fresh)
+
+
+@pytest.mark.parametrize(
+    ("reinit", "source", "first_step", "num_steps", "restored"),
+    [
+        (Rewind(0, "fresh"), REWIND_POINT, 0, 100, False),
+        (Rewind(30, "fresh"), REWIND_POINT, 30, 70, False),
+        (Rewind(30, "restored"), REWIND_POINT, 30, 70, True),
+        (Rewind(99, "restored"), REWIND_POINT, 99, 1, True),
+        (Random(0), FRESH, 0, 100, False),
+        (Continue(), LAST, 0, 100, True),
+    ],
+)
+def test_starts(
+    reinit: Reinit, source: float, first_step: int, num_steps: int, restored: bool
+) -> None:
+    start = reinit(_stored())
+    assert start.weights["fc.weight"].tolist() == [source] * 2
+    assert start.buffers["norm.running_mean"].tolist() == pytest.approx([source + 0.1] * 2)
+    assert start.first_step == first_step
+    assert start.num_steps == num_steps
+    assert start.schedule_step == first_step
+    expected = _state(source).optimizer if restored else {}
+    assert start.optimizer_state.keys() == expected.keys()
+    for name, value in expected.items():
+        assert torch.equal(start.optimizer_state[name], value)
+
+
+@pytest.mark.parametrize(
+    ("reinit", "source"),
+    [
+        (Rewind(0, "fresh"), "rewind_point"),
+        (Rewind(30, "fresh"), "rewind_point"),
+        (Continue(), "last"),
+        (Random(0), None),
+    ],
+)
+def test_sources_that_starts_are_checked_against(reinit: Reinit, source: str | None) -> None:
+    assert reinit.source == source
+    if reinit.source is not None:
+        assert torch.equal(
+            reinit(_stored()).weights["fc.weight"],
+            getattr(_stored(), reinit.source).weights["fc.weight"],
+        )
+
+
+@pytest.mark.parametrize(
+    ("reinit", "rewind_step", "carries_optimizer"),
+    [
+        (Rewind(0, "fresh"), 0, False),
+        (Rewind(30, "restored"), 30, False),
+        (Random(0), 0, False),
+        (Continue(), 0, True),
+    ],
+)
+def test_what_a_reinit_needs_to_be_stored(
+    reinit: Reinit, rewind_step: int, carries_optimizer: bool
+) -> None:
+    assert reinit.rewind_step == rewind_step
+    assert reinit.carries_optimizer == carries_optimizer
+
+
+def test_random_draws_differ_by_draw_and_by_round() -> None:
+    asked: list[tuple[str | int, ...]] = []
+
+    def fresh(*purpose: str | int) -> State:
+        asked.append(purpose)
+        return _state(FRESH)
+
+    for draw in (0, 1):
+        for number in (1, 2):
+            Random(draw)(_stored(fresh=fresh, round_number=number))
+    assert len(set(asked)) == 4
+    assert ("init",) not in asked  # the purpose of the initial weights
+
+
+def test_random_repeats_the_draw_of_a_round() -> None:
+    asked: list[tuple[str | int, ...]] = []
+
+    def fresh(*purpose: str | int) -> State:
+        asked.append(purpose)
+        return _state(FRESH)
+
+    for _ in range(2):
+        Random(1)(_stored(fresh=fresh, round_number=3))
+    assert asked[0] == asked[1]
+
+
+@pytest.mark.parametrize("reinit", [Rewind(30, "restored"), Rewind(0, "fresh"), Continue()])
+def test_only_random_reinit_draws_a_network(reinit: Reinit) -> None:
+    def fresh(*_: str | int) -> State:
+        raise AssertionError("a new network")
+
+    reinit(_stored(_state(REWIND_POINT), fresh))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Rewind(-1, "fresh"), "to=-1: a step >= 0"),
+        (lambda: Rewind(0, "kept"), "optimizer_state='kept': fresh or restored"),
+        (lambda: Random(-1), "draw=-1: a whole number >= 0"),
+    ],
+)
+def test_wrong_values_are_refused(make: Callable[[], Reinit], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
