@@ -4,6 +4,7 @@ import re
 from functools import cache
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -16,11 +17,15 @@ SHUFFLED = ("criterion=copy", "criterion.run=outputs/trunk-1234abcd/seed_0")
 
 
 @cache
-def _path(*overrides: str) -> Path:
+def _composed(*overrides: str) -> tuple[dict[str, Any], dict[str, str]]:
     register_resolvers()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         composed = compose("config", overrides=list(overrides), return_hydra_config=True)
-    return run_path(plain(composed), choices_of(composed))
+    return plain(composed), choices_of(composed)
+
+
+def _path(*overrides: str) -> Path:
+    return run_path(*_composed(*overrides))
 
 
 def _name(*overrides: str) -> str:
@@ -202,9 +207,7 @@ def test_names_are_safe(overrides: list[str]) -> None:
 
 
 def test_canonical_config_is_flat_and_plain() -> None:
-    register_resolvers()
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        config = canonical(plain(compose("config", return_hydra_config=True)))
+    config = canonical(_composed()[0])
     assert config["pruning.rate"] == 0.2
     assert config["iterations"] == 1000
     assert list(config) == sorted(config)

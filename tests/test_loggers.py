@@ -210,7 +210,7 @@ def test_the_real_server_shows_scalars_and_hparams(
     }
     groups = fetch(f"{url}data/plugin/hparams/session_groups", question)["sessionGroups"]
     assert len(groups) == 1
-    assert groups[0]["hparams"]["seed"] == 3
-    assert groups[0]["hparams"]["pruning.rate"] == 0.2
+    assert groups[0]["hparams"]["Seed"] == 3
+    assert groups[0]["hparams"]["Pruning rate"] == 0.2
     metrics = {m["name"]["tag"]: m["value"] for m in groups[0]["metricValues"]}
     assert metrics["accuracy/test"] == pytest.approx(run.results["test"].iloc[-1])

@@ -13,6 +13,14 @@ from lottery.results import Record, read_records
 from lottery.run_dir import RunDir
 from lottery.tensors import load_tensors
 
+# TensorBoard sorts the columns and shows five of them: capitals come first.
+TITLES = {
+    "criterion": "Criterion",
+    "pruning.rate": "Pruning rate",
+    "reinit": "Reinit",
+    "scope": "Scope",
+    "seed": "Seed",
+}
 METRICS = ("accuracy/val", "accuracy/test", "ES", "remaining/all")
 
 
@@ -68,11 +76,21 @@ class TensorBoardSummary:
     def _write_hparams(self, writer: SummaryWriter) -> None:
         plain = {
             key: value if isinstance(value, bool | int | float | str) else str(value)
-            for key, value in self.settings.items()
+            for key, value in self._columns().items()
         }
         # add_hparams would put them into a run of their own, away from the scalars
         for summary in hparams(plain, dict.fromkeys(METRICS, 0.0)):  # type: ignore[no-untyped-call]
             writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
+
+    def _columns(self) -> dict[str, Any]:
+        """The settings, classes by their short names, those that people sweep by a title."""
+        short = {
+            key.removesuffix("._target_"): str(value).rpartition(".")[2]
+            for key, value in self.settings.items()
+            if key.endswith("._target_")
+        }
+        others = {k: v for k, v in self.settings.items() if not k.endswith("._target_")}
+        return {TITLES.get(str(key), str(key)): value for key, value in (short | others).items()}
 
     def _write_histograms(self, writer: SummaryWriter, number: int) -> None:
         """The weights that are left, at the end of the round."""
