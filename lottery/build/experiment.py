@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from lottery.build.durations import parse_duration
-from lottery.build.identity import canonical, copies_masks, shapes_dense_round
+from lottery.build.identity import canonical, copies_masks
 from lottery.build.lightning import (
     build_callback_maker,
     build_logger_maker,
@@ -28,25 +28,15 @@ from lottery.build.parts import (
     set_threads,
 )
 from lottery.build.provenance import file_digests
-from lottery.build.pruning import (
-    build_pruner,
-    build_scope,
-    check_trunk,
-    choose_prunable,
-    choose_rates,
-    choose_rounds,
-    find_trunk,
-    trunk_digests,
-)
+from lottery.build.pruning import PruningPlan, plan_pruning
+from lottery.build.trunk import choose_rounds, shared_dense_round, trunk_digests
 from lottery.data import Splits
 from lottery.imp import Imp, Storage
 from lottery.masks import linear_and_conv_weights
 from lottery.measure import count_parameters
 from lottery.models.state import State, fresh_state, persistent_buffers
 from lottery.progress import Progress
-from lottery.pruning import Scope
-from lottery.reinit import Reinit
-from lottery.run_dir import RunDir, read_json
+from lottery.run_dir import RunDir
 from lottery.seeds import derive_seed
 from lottery.training import Device, LightningFit
 from lottery.training.summary import TensorBoardSummary
@@ -62,8 +52,7 @@ class Experiment:
         digests: of what the run rests on, by a name a user knows.
         splits: the data.
         shapes: of the prunable weights.
-        rates: pruning rate per prunable weight; empty where masks are copied.
-        scope: what counts the weights that stay.
+        plan: what is pruned, by what.
         device: where it trains.
         progress: where it shows how far it is.
     """
@@ -73,8 +62,7 @@ class Experiment:
     digests: Mapping[str, str]
     splits: Splits
     shapes: Mapping[str, tuple[int, ...]]
-    rates: Mapping[str, float]
-    scope: Scope
+    plan: PruningPlan
     device: Device
     progress: Progress
 
@@ -94,33 +82,64 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir) -> Experiment:
     splits = build_splits(
         config["dataset"], download=config["dataset"]["download"] and not config["dry_run"]
     )
-    steps_per_epoch = len(splits.train) // config["dataset"]["batch_size"]
-    num_steps = parse_duration(config["iterations"]).steps(steps_per_epoch)
     make_network = build_network_maker(
         config["model"], splits.input_shape, splits.num_classes, dtype
     )
     network = _make_quietly(make_network)
     set_threads(config["trainer"]["threads"], network)
+    steps_per_epoch = len(splits.train) // config["dataset"]["batch_size"]
+    num_steps = parse_duration(config["iterations"]).steps(steps_per_epoch)
     weights = {name: w.detach() for name, w in linear_and_conv_weights(network).items()}
-    copied = copies_masks(config)
-    if copied:
-        check_trunk(config, weights)
-    prunable = choose_prunable(config, weights)
-    rates = {} if copied else choose_rates(config, prunable, list(weights))
-    scope = build_scope(config)
+    plan = plan_pruning(config, weights)
     reinit = build_reinit(config["reinit"], steps_per_epoch, num_steps)
     digests = {"data": splits.digest(), **file_digests(config)}
-    if copied:
+    dense_from = None
+    if copies_masks(config):
         digests |= trunk_digests(config)
+        dense_from = shared_dense_round(config, reinit, digests)
     progress = Progress()
-    fit = LightningFit(
+    imp = Imp(
+        storage=Storage(run_dir, persistent_buffers(network).keys()),
+        rounds=choose_rounds(config),
+        num_steps=num_steps,
+        fresh=_fresh(make_network, purpose_seed(config, "init")),
+        prunable=plan.prunable,
+        fit=_build_fit(
+            config, run_dir, device, splits.to(device.torch_device, dtype), network, progress
+        ),
+        prune=plan.pruner,
+        reinit=reinit,
+        pruning_seed=purpose_seed(config, "pruning"),
+        count=partial(count_parameters, network),
+        target_sparsity=config["pruning"]["target_sparsity"],
+        keep=config["keep"],
+        dense_from=dense_from,
+        update_views=_build_summary(config, run_dir),
+    )
+    shapes = {name: tuple(weights[name].shape) for name in plan.prunable}
+    return Experiment(imp, config, digests, splits, shapes, plan, device, progress)
+
+
+def _build_fit(
+    config: Mapping[str, Any],
+    run_dir: RunDir,
+    device: Device,
+    splits: Splits,
+    network: nn.Module,
+    progress: Progress,
+) -> LightningFit:
+    batch_size = config["dataset"]["batch_size"]
+    steps_per_epoch = len(splits.train) // batch_size
+    if device.compile:
+        network.compile()  # in place: the parameters keep their names
+    return LightningFit(
         network=network,
-        splits=splits.to(device.torch_device, dtype),
+        splits=splits,
         loss=build_loss(config["model"]),
         make_optimizer=build_optimizer_maker(config["optimizer"]),
         schedule=build_schedule(config["scheduler"], steps_per_epoch),
-        clip_norm=config["optimizer"]["clip_norm"],
-        batch_size=config["dataset"]["batch_size"],
+        clip_norm=config["optimizer"].get("clip_norm"),
+        batch_size=batch_size,
         order_seed=purpose_seed(config, "order"),
         fixed_order=config["dataset"]["order"] == "fixed",
         protocol=build_protocol(config, steps_per_epoch),
@@ -129,28 +148,12 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir) -> Experiment:
         make_loggers=build_logger_maker(config["logger"], run_dir),
         progress=progress,
     )
-    settings = canonical(config) | {"seed": config["seed"]}
-    summary = TensorBoardSummary(run_dir, settings)
-    imp = Imp(
-        storage=Storage(run_dir, persistent_buffers(network).keys()),
-        rounds=choose_rounds(config),
-        num_steps=num_steps,
-        fresh=_fresh(make_network, purpose_seed(config, "init")),
-        prunable=prunable,
-        fit=fit,
-        prune=build_pruner(config, rates, scope),
-        reinit=reinit,
-        pruning_seed=purpose_seed(config, "pruning"),
-        count=partial(count_parameters, network),
-        target_sparsity=config["pruning"]["target_sparsity"],
-        keep=config["keep"],
-        dense_from=_shared_dense_round(config, reinit, digests) if copied else None,
-        update_views=summary.update if uses_tensorboard(config["logger"]) else lambda: None,
-    )
-    if device.compile:
-        network.compile()  # in place: the parameters keep their names
-    shapes = {name: tuple(weights[name].shape) for name in prunable}
-    return Experiment(imp, config, digests, splits, shapes, rates, scope, device, progress)
+
+
+def _build_summary(config: Mapping[str, Any], run_dir: RunDir) -> Callable[[], None]:
+    if not uses_tensorboard(config["logger"]):
+        return lambda: None
+    return TensorBoardSummary(run_dir, canonical(config) | {"seed": config["seed"]}).update
 
 
 def purpose_seed(config: Mapping[str, Any], purpose: str) -> int:
@@ -170,28 +173,3 @@ def _fresh(make_network: Callable[[], nn.Module], seed: int) -> Callable[..., St
         return fresh_state(make_network, derive_seed(seed, *purpose))
 
     return fresh
-
-
-def _shared_dense_round(
-    config: Mapping[str, Any], reinit: Reinit, digests: Mapping[str, str]
-) -> RunDir | None:
-    """The trunk, where its round 0 is this run's and has the states this run's reinit needs."""
-    trunk = find_trunk(config)
-    entry = read_json(trunk.run_json)
-    folder = trunk.round(0)
-    theirs = shapes_dense_round(entry["config"], entry["seed"])
-    ours = shapes_dense_round(canonical(config), config["seed"])
-    same = theirs == ours and _foundations(entry["digests"]) == _foundations(digests)
-    if reinit.rewind_step:
-        # in both canonical configs "reinit.to" has the same spelling for the same step
-        same &= folder.rewind.exists() and entry["config"].get("reinit.to") == canonical(
-            config
-        ).get("reinit.to")
-    if reinit.carries_optimizer:
-        same &= folder.final_optimizer.exists()
-    return trunk if same else None
-
-
-def _foundations(digests: Mapping[str, str]) -> dict[str, str]:
-    """The digests round 0 rests on: all but those of copied masks."""
-    return {name: d for name, d in digests.items() if not name.startswith("criterion.run ")}

@@ -44,7 +44,11 @@ def _layers(experiment: Experiment) -> str:
     width = max(len(name) for name in experiment.shapes)
     lines = ["prunable weights"]
     for name, shape in experiment.shapes.items():
-        rate = f"{100 * experiment.rates[name]:g} % a round" if experiment.rates else "copied mask"
+        rate = (
+            f"{100 * experiment.plan.rates[name]:g} % a round"
+            if experiment.plan.rates
+            else "copied mask"
+        )
         lines.append(f"  {name:{width}}  {prod(shape):>11,}  {rate}")
     total = sum(prod(shape) for shape in experiment.shapes.values())
     lines.append(f"  {'total':{width}}  {total:>11,}")
@@ -52,13 +56,13 @@ def _layers(experiment: Experiment) -> str:
 
 
 def _ladder(experiment: Experiment) -> str:
-    if not experiment.rates:
+    if not experiment.plan.rates:
         return "remaining   as in the run whose masks are copied"
     sizes = {name: prod(shape) for name, shape in experiment.shapes.items()}
     one_shot = experiment.config["pruning"]["one_shot"]
     lines = ["remaining"]
     for number in experiment.imp.rounds:
         prunings = number * (one_shot or 1)
-        share = ladder(experiment.scope, sizes, experiment.rates, prunings)
+        share = ladder(experiment.plan.scope, sizes, experiment.plan.rates, prunings)
         lines.append(f"  round {number:>2}  {100 * share:6.2f} %")
     return "\n".join(lines)

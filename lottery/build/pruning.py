@@ -3,8 +3,8 @@
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
 from lottery.build.check import SHARE
@@ -12,14 +12,50 @@ from lottery.build.errors import ConfigError
 from lottery.build.identity import copies_masks
 from lottery.build.make import make
 from lottery.build.parts import without
+from lottery.build.trunk import check_trunk, find_trunk
 from lottery.masks import Masks, select
 from lottery.pruning import CopiedPruner, Layer, Pruner, Scope, ScoredPruner
-from lottery.run_dir import RunDir
-from lottery.tensors import Tensors, digest, load_tensors
+from lottery.tensors import Tensors, load_tensors
 
 log = logging.getLogger(__name__)
 
 RATE = "a number >= 0 and below 1, or '0.5x' for half of pruning.rate"
+
+
+@dataclass(frozen=True)
+class PruningPlan:
+    """What is pruned, by what.
+
+    Args:
+        prunable: names of the weights.
+        rates: pruning rate of each; empty where masks are copied.
+        scope: counts the weights that stay.
+        pruner: makes the masks.
+    """
+
+    prunable: list[str]
+    rates: Mapping[str, float]
+    scope: Scope
+    pruner: Pruner
+
+
+def plan_pruning(config: Mapping[str, Any], weights: Tensors) -> PruningPlan:
+    """`pruning`, `criterion` and `scope`, checked against the network.
+
+    Args:
+        config: the composed config.
+        weights: the network's Linear and Conv weights.
+
+    Raises:
+        ConfigError: something does not fit.
+    """
+    copied = copies_masks(config)
+    if copied:
+        check_trunk(config, weights)
+    prunable = choose_prunable(config, weights)
+    rates = {} if copied else choose_rates(config, prunable, list(weights))
+    scope: Scope = make(config["scope"], "scope")
+    return PruningPlan(prunable, rates, scope, build_pruner(config, rates, scope))
 
 
 def choose_prunable(config: Mapping[str, Any], weights: Tensors) -> list[str]:
@@ -89,12 +125,6 @@ def _rate_of(name: str, rate: float, pairs: Sequence[tuple[str, Any]], key: str)
     return rate
 
 
-def build_scope(config: Mapping[str, Any]) -> Scope:
-    """`scope`."""
-    scope: Scope = make(config["scope"], "scope")
-    return scope
-
-
 def build_pruner(config: Mapping[str, Any], rates: Mapping[str, float], scope: Scope) -> Pruner:
     """`criterion`: a scored pruner, or a copying one.
 
@@ -120,69 +150,6 @@ def build_pruner(config: Mapping[str, Any], rates: Mapping[str, float], scope: S
         without(config["criterion"], ("run", "rounds")), "criterion", load=load
     )
     return pruner
-
-
-def choose_rounds(config: Mapping[str, Any]) -> list[int]:
-    """The rounds to do: 0 ... rounds; 0 and 1 in one shot; or those of `criterion.rounds`.
-
-    Raises:
-        ConfigError: single rounds are asked for where a round starts from the one before.
-    """
-    if copies_masks(config):
-        some = config["criterion"]["rounds"]
-        if some is not None:
-            if config["reinit"]["_target_"] == "lottery.reinit.Continue":
-                raise ConfigError(
-                    f"criterion.rounds={some}: null with reinit=none, "
-                    "where each round goes on from the one before"
-                )
-            return [0, *sorted(set(some))]
-        return list(range(config["rounds"] + 1))
-    last = config["rounds"]
-    return list(range(1 + (min(last, 1) if config["pruning"]["one_shot"] else last)))
-
-
-def find_trunk(config: Mapping[str, Any]) -> RunDir:
-    """The run named by `criterion.run`, itself or, by the folder above, the one of this seed.
-
-    Raises:
-        ConfigError: it is no run.
-    """
-    named = config["criterion"]["run"]
-    if named is None:
-        raise ConfigError("criterion.run=null: the folder of a finished run to copy masks from")
-    for path in (Path(named), Path(named) / f"seed_{config['seed']}"):
-        if (path / "run.json").exists():
-            return RunDir(path.absolute())
-    raise ConfigError(f"criterion.run={named}: not the folder of a run (no run.json in it)")
-
-
-def trunk_digests(config: Mapping[str, Any]) -> dict[str, str]:
-    """Digests of the masks that are copied."""
-    trunk = find_trunk(config)
-    return {
-        f"criterion.run round {number} masks": digest(load_tensors(trunk.round(number).masks))
-        for number in choose_rounds(config)
-    }
-
-
-def check_trunk(config: Mapping[str, Any], weights: Tensors) -> None:
-    """Check that the run to copy from has the rounds, and that its masks fit the network.
-
-    Raises:
-        ConfigError: it is no run, lacks a round, or fits another network.
-    """
-    trunk = find_trunk(config)
-    for number in choose_rounds(config):
-        if not trunk.round(number).finished:
-            raise ConfigError(f"criterion.run={trunk.path}: it has no finished round {number}")
-        for name, mask in load_tensors(trunk.round(number).masks).items():
-            if name not in weights or weights[name].shape != mask.shape:
-                here = tuple(weights[name].shape) if name in weights else "no such weight"
-                raise ConfigError(
-                    f"criterion.run={trunk.path}: its masks fit another network: "
-                    f"{name} {tuple(mask.shape)}, here {here}"
-                )
 
 
 def ladder(scope: Scope, sizes: Mapping[str, int], rates: Mapping[str, float], k: int) -> float:

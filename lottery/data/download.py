@@ -12,6 +12,7 @@ from pathlib import Path
 import pooch
 import requests
 from filelock import FileLock
+from tqdm import tqdm  # type: ignore[import-untyped]
 
 from lottery.data.errors import DataError
 from lottery.data.idx import read_bytes
@@ -20,6 +21,7 @@ from lottery.run_dir import replacing
 log = logging.getLogger(__name__)
 
 TIMEOUT_S = 30
+CHUNK_BYTES = 65_536
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def _fetch_one(file: RemoteFile, folder: Path, base_url: str) -> None:
                 known_hash=None,  # checked below, on the content
                 fname=file.name,
                 path=aside,
-                downloader=pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT_S),
+                downloader=_download,
             )
             path = Path(downloaded)
             content = read_bytes(path) if file.of_content else path.read_bytes()
@@ -87,6 +89,23 @@ def _fetch_one(file: RemoteFile, folder: Path, base_url: str) -> None:
             raise DataError(f"{url}: content with sha256 {found}, expected {file.sha256}")
         with replacing(folder / file.name) as target:
             shutil.copyfile(path, target)
+
+
+def _download(url: str, path: str, _pooch: object) -> None:
+    """What pooch.HTTPDownloader does, but bar and connection are closed when it fails too.
+
+    Else the bar is drawn once more, after the error.
+    """
+    with requests.get(url, timeout=TIMEOUT_S, stream=True) as response:
+        response.raise_for_status()
+        total = int(response.headers.get("Content-Length", 0)) or None
+        with (
+            Path(path).open("wb") as file,
+            tqdm(total=total, unit="B", unit_scale=True, ncols=79) as bar,
+        ):
+            for chunk in response.iter_content(CHUNK_BYTES):
+                file.write(chunk)
+                bar.update(len(chunk))
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,105 @@
+"""The run that masks are copied from (`criterion=copy`): found, checked, its round 0 shared."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lottery.build.errors import ConfigError
+from lottery.build.identity import canonical, copies_masks, shapes_dense_round
+from lottery.reinit import Reinit
+from lottery.run_dir import RunDir, read_json
+from lottery.tensors import Tensors, digest, load_tensors
+
+
+def choose_rounds(config: Mapping[str, Any]) -> list[int]:
+    """The rounds to do: 0 ... rounds; 0 and 1 in one shot; or those of `criterion.rounds`.
+
+    Raises:
+        ConfigError: single rounds are asked for where a round starts from the one before.
+    """
+    if copies_masks(config):
+        some = config["criterion"]["rounds"]
+        if some is not None:
+            if config["reinit"]["_target_"] == "lottery.reinit.Continue":
+                raise ConfigError(
+                    f"criterion.rounds={some}: null with reinit=none, "
+                    "where each round goes on from the one before"
+                )
+            return [0, *sorted(set(some))]
+        return list(range(config["rounds"] + 1))
+    last = config["rounds"]
+    return list(range(1 + (min(last, 1) if config["pruning"]["one_shot"] else last)))
+
+
+def find_trunk(config: Mapping[str, Any]) -> RunDir:
+    """The run named by `criterion.run`, itself or, by the folder above, the one of this seed.
+
+    Raises:
+        ConfigError: it is no run.
+    """
+    named = config["criterion"]["run"]
+    if named is None:
+        raise ConfigError("criterion.run=null: the folder of a finished run to copy masks from")
+    for path in (Path(named), Path(named) / f"seed_{config['seed']}"):
+        if (path / "run.json").exists():
+            return RunDir(path.absolute())
+    raise ConfigError(f"criterion.run={named}: not the folder of a run (no run.json in it)")
+
+
+def check_trunk(config: Mapping[str, Any], weights: Tensors) -> None:
+    """Check that the run to copy from has the rounds, and that its masks fit the network.
+
+    Raises:
+        ConfigError: it is no run, lacks a round, or fits another network.
+    """
+    trunk = find_trunk(config)
+    for number in choose_rounds(config):
+        if not trunk.round(number).finished:
+            raise ConfigError(f"criterion.run={trunk.path}: it has no finished round {number}")
+        for name, mask in load_tensors(trunk.round(number).masks).items():
+            if name not in weights or weights[name].shape != mask.shape:
+                here = tuple(weights[name].shape) if name in weights else "no such weight"
+                raise ConfigError(
+                    f"criterion.run={trunk.path}: its masks fit another network: "
+                    f"{name} {tuple(mask.shape)}, here {here}"
+                )
+
+
+def trunk_digests(config: Mapping[str, Any]) -> dict[str, str]:
+    """Digests of the masks that are copied."""
+    trunk = find_trunk(config)
+    return {
+        f"criterion.run round {number} masks": digest(load_tensors(trunk.round(number).masks))
+        for number in choose_rounds(config)
+    }
+
+
+def shared_dense_round(
+    config: Mapping[str, Any], reinit: Reinit, digests: Mapping[str, str]
+) -> RunDir | None:
+    """The trunk, where its round 0 is this run's and has the states this run's reinit needs.
+
+    Args:
+        config: the composed config.
+        reinit: may need the state of a step, or the optimizer's.
+        digests: of what this run rests on.
+    """
+    trunk = find_trunk(config)
+    entry = read_json(trunk.run_json)
+    folder = trunk.round(0)
+    theirs = shapes_dense_round(entry["config"], entry["seed"])
+    ours = shapes_dense_round(canonical(config), config["seed"])
+    same = theirs == ours and _foundations(entry["digests"]) == _foundations(digests)
+    if reinit.rewind_step:
+        # in both canonical configs "reinit.to" has the same spelling for the same step
+        same &= folder.rewind.exists() and entry["config"].get("reinit.to") == canonical(
+            config
+        ).get("reinit.to")
+    if reinit.carries_optimizer:
+        same &= folder.final_optimizer.exists()
+    return trunk if same else None
+
+
+def _foundations(digests: Mapping[str, str]) -> dict[str, str]:
+    """The digests round 0 rests on: all but those of copied masks."""
+    return {name: d for name, d in digests.items() if not name.startswith("criterion.run ")}
