@@ -1,10 +1,24 @@
-"""A small HTTP server of one's own: it answers well, badly, or half."""
+"""A small HTTP server of one's own with the made-up MNIST: it answers well, badly, or half."""
 
+import gzip
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Event, Thread
+
+import pytest
+
+from lottery.data.download import RemoteFile
+from lottery.data.mnist import SOURCES
+from tests.made_up_mnist import idx_bytes, made_up_mnist
+
+# Whether the expected digests are of the content, or of the files as they are.
+KINDS = {"mnist": True, "fashion_mnist": False}
 
 
 @dataclass
@@ -57,3 +71,38 @@ def serving() -> Iterator[FileServer]:
         finally:
             server.shutdown()
             thread.join()
+
+
+@cache
+def made_up_files() -> dict[str, bytes]:
+    """The made-up MNIST, gzipped; not to be changed."""
+    return {name: gzip.compress(idx_bytes(array)) for name, array in made_up_mnist().items()}
+
+
+@contextmanager
+def serving_mnist(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> Iterator[FileServer]:
+    """A server that has the made-up files, whose digests are for now the expected ones.
+
+    Args:
+        monkeypatch: of the test.
+        temporary: for temporary files, also of processes that the test starts.
+    """
+    files = made_up_files()
+    for name, of_content in KINDS.items():
+        first, second, third, fourth = (
+            RemoteFile(file.name, _digest(files[file.name], of_content), of_content)
+            for file in SOURCES[name].files
+        )
+        source = replace(SOURCES[name], files=(first, second, third, fourth))
+        monkeypatch.setitem(SOURCES, name, source)
+    for variable in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(variable, "127.0.0.1")
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    with serving() as server:
+        server.files = dict(files)
+        yield server
+
+
+def _digest(file: bytes, of_content: bool) -> str:
+    return sha256(gzip.decompress(file) if of_content else file).hexdigest()

@@ -1,6 +1,7 @@
 """The real MNIST, where it is to be had: counts, digests, labels, and a run that learns it."""
 
 import os
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -47,6 +48,17 @@ def test_the_splits_have_the_stated_sizes(splits: Splits) -> None:
 def test_the_stated_digests_are_those_of_the_content(mnist: Mnist, position: int) -> None:
     content = read_bytes(_path(mnist, position))
     assert sha256(content).hexdigest() == SOURCES["mnist"].files[position].sha256
+
+
+@pytest.mark.parametrize("position", range(4))
+def test_the_stated_digests_of_fashion_mnist_are_those_of_the_files(
+    mnist: Mnist, position: int
+) -> None:
+    file = SOURCES["fashion_mnist"].files[position]
+    path = replace(mnist, name="fashion_mnist").folder / file.name
+    if not path.exists():
+        pytest.skip(f"needs {path}")
+    assert sha256(path.read_bytes()).hexdigest() == file.sha256
 
 
 def test_the_test_images_are_the_official_ones(splits: Splits) -> None:

@@ -81,6 +81,7 @@ RULES: dict[str, Rule] = {
     "dataset.split_seed": whole(0),
     "dataset.root": TEXT,
     "dataset.download": FLAG,
+    "dataset.base_url": TEXT,
     "dataset.normalize": one_of("unit", "mean_std"),
     "dataset.order": one_of("per_round", "fixed"),
     "criterion.shuffle": one_of("none", "layerwise", "global"),

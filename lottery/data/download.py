@@ -12,7 +12,7 @@ from pathlib import Path
 import pooch
 import requests
 from filelock import FileLock
-from tqdm import tqdm  # type: ignore[import-untyped]
+from tqdm import tqdm
 
 from lottery.data.errors import DataError
 from lottery.data.idx import read_bytes
