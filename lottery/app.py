@@ -4,6 +4,7 @@ import logging
 import sys
 import traceback
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -92,42 +93,64 @@ def task(config: DictConfig) -> float:
 
 
 def _execute(experiment: "Experiment") -> list[Row]:
-    """Run, and end the process in one line where the end is no error in code."""
-    from lottery.imp import BrokenInvariant, NothingToRewindTo
-    from lottery.training import Diverged
-
+    """Run; what a user can do something about ends the process in one line."""
     try:
         return execute(experiment)
-    except (BrokenInvariant, Diverged, NothingToRewindTo) as error:
-        _exit(f"error: {error}; finished rounds are kept", 1)
+    except Exception as error:
+        line = _one_line(error)
+        if line is None:
+            raise
+        _exit(f"error: {line}", 1)
     except (KeyboardInterrupt, SystemExit) as stop:
-        # Lightning turns Ctrl-C into exit code 1, and SIGTERM into an exit code of 0
-        by_keyboard = KeyboardInterrupt in (type(stop), type(stop.__context__))
-        _exit(f"stopped; carry on with: {resume_command()}", 130 if by_keyboard else 143)
+        _exit_stopped(stop)
 
 
 def _sweep_job(config: DictConfig) -> float:
     """A job of a sweep: whatever fails is noted, so that the other jobs go on."""
     hydra_config = HydraConfig.get()
     sweep = Sweep(Path(str(hydra_config.sweep.dir)).absolute())
-    number = int(hydra_config.job.num)
-    overrides = list(hydra_config.overrides.task)
-    path = Path(hydra_config.runtime.output_dir)
-    sweep.note(number, overrides, path, "running", "")
+    note = partial(
+        sweep.note,
+        int(hydra_config.job.num),
+        list(hydra_config.overrides.task),
+        Path(hydra_config.runtime.output_dir),
+    )
+    note("running", "")
     try:
-        experiment = prepare(plain(config), path)
+        experiment = prepare(plain(config), Path(hydra_config.runtime.output_dir))
         with opened(experiment, wait=True):
             if experiment.imp.todo:
                 execute(experiment)
     except Exception as error:
-        if isinstance(error, ConfigError):
-            log.error("job %d: error: %s", number, error)
+        line = _one_line(error)
+        if line is None:
+            log.exception("job %s failed", hydra_config.job.num)
         else:
-            log.exception("job %d failed", number)
-        sweep.note(number, overrides, path, "failed", f"{error}")
+            log.error("error: job %s: %s", hydra_config.job.num, line)
+        note("failed", line or f"{type(error).__name__}: {error}")
         return float("nan")
-    sweep.note(number, overrides, path, "finished", "")
+    except (KeyboardInterrupt, SystemExit) as stop:
+        note("interrupted", "")
+        _exit_stopped(stop)
+    note("finished", "")
     return float(experiment.imp.rows[-1]["val"])
+
+
+def _one_line(error: Exception) -> str | None:
+    """An error in a user's words; None for an error in code, whose traceback is needed."""
+    if isinstance(error, ConfigError):
+        return str(error)
+    from lottery.imp import BrokenInvariant, NothingToRewindTo
+    from lottery.training import Diverged
+
+    known = isinstance(error, BrokenInvariant | NothingToRewindTo | Diverged)
+    return f"{error}; finished rounds are kept" if known else None
+
+
+def _exit_stopped(stop: KeyboardInterrupt | SystemExit) -> NoReturn:
+    # Lightning turns Ctrl-C into exit code 1, and SIGTERM into an exit code of 0
+    by_keyboard = KeyboardInterrupt in (type(stop), type(stop.__context__))
+    _exit(f"stopped; carry on with: {resume_command()}", 130 if by_keyboard else 143)
 
 
 def _print_rows(experiment: "Experiment") -> None:
