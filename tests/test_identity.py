@@ -133,11 +133,11 @@ def test_keys_of_old_runs_last() -> None:
     assert _name() == "digits-lenet_300_100-magnitude-0.2-layerwise-rewind-3ca37c20"
     assert (
         _name("scope=global", "reinit=random", "pruning.rate=0.5", "seeds.order=3")
-        == "digits-lenet_300_100-magnitude-0.5-global-random-UNKNOWN1"
+        == "digits-lenet_300_100-magnitude-0.5-global-random-bd5e0c54"
     )
     assert (
         _name(*SHUFFLED, "optimizer=sgd", "scheduler=warmup")
-        == "digits-lenet_300_100-copy-none-none-rewind-UNKNOWN2"
+        == "digits-lenet_300_100-copy-none-none-rewind-11d2d503"
     )
 
 

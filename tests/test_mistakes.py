@@ -178,10 +178,15 @@ class Net(nn.Module):
 """
 
 
-def test_single_rounds_of_a_copy_cannot_go_on_from_the_round_before(lottery: Lottery) -> None:
+@pytest.mark.parametrize(
+    ("key", "value"), [("criterion.rounds", "[1]"), ("criterion.shuffle", "global")]
+)
+def test_a_copy_that_cannot_go_on_from_the_round_before(
+    lottery: Lottery, key: str, value: str
+) -> None:
     trunk = lottery(*TINY).run
-    arguments = ("criterion=copy", f"criterion.run={trunk}", "criterion.rounds=[1]")
-    _assert_one_line(lottery(*TINY, *arguments, "reinit=none"), "criterion.rounds", "[1]")
+    arguments = ("criterion=copy", f"criterion.run={trunk}", f"{key}={value}")
+    _assert_one_line(lottery(*TINY, *arguments, "reinit=none"), key, value)
 
 
 @pytest.mark.parametrize(
