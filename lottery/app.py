@@ -14,7 +14,14 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from lottery.api.session import execute, opened, resume_command
+from lottery.api.session import (
+    check_same_run,
+    check_writable,
+    execute,
+    is_complete,
+    opened,
+    resume_command,
+)
 from lottery.api.sweep import Sweep
 from lottery.build import ConfigError, prepare
 from lottery.build.hydra_setup import conf_dir, register_resolvers
@@ -62,13 +69,14 @@ class Gate(Callback):
         if experiment.config["dry_run"]:
             from lottery.build.plan import describe
 
+            check_writable(experiment.imp.run_dir.path)
             print(describe(experiment))
             sys.exit(0)
-        _command.lock.enter_context(opened(experiment, wait=False))
-        if not experiment.imp.todo:
-            _command.lock.close()
+        check_same_run(experiment)
+        if is_complete(experiment):  # needs no lock: a run on a read-only disk can be looked at
             _print_rows(experiment)
             sys.exit(0)
+        _command.lock.enter_context(opened(experiment, wait=False))
         _command.experiment = experiment
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
@@ -119,7 +127,7 @@ def _sweep_job(config: DictConfig) -> float:
     try:
         experiment = prepare(plain(config), Path(hydra_config.runtime.output_dir))
         with opened(experiment, wait=True):
-            if experiment.imp.todo:
+            if not is_complete(experiment):
                 execute(experiment)
     except Exception as error:
         line = _one_line(error)
@@ -163,6 +171,14 @@ def _exit(line: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
+def _end_sweep() -> None:
+    sweep = _command.sweep
+    if sweep is not None and sweep.jobs():
+        print(sweep.summary())
+    elif sweep is not None:
+        sweep.discard()
+
+
 def main() -> None:
     """The console command."""
     sys.path.insert(0, str(Path.cwd()))  # a user's own classes; console scripts leave it out
@@ -171,7 +187,6 @@ def main() -> None:
     try:
         run()
     finally:  # Hydra skips its own on_multirun_end when a job has failed
-        if _command.sweep is not None:
-            print(_command.sweep.summary())
+        _end_sweep()
     if _command.sweep is not None and not _command.sweep.all_finished():
         sys.exit(1)

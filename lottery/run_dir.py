@@ -1,6 +1,7 @@
 """The files of a run: every name once, writes that are whole or not there, and the lock."""
 
 import json
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+
+log = logging.getLogger(__name__)
 
 
 class RunLocked(Exception):
@@ -121,11 +124,15 @@ class RunDir:
         self.path.mkdir(parents=True, exist_ok=True)
         owner = self.path / ".owner.json"
         # A soft lock would survive kill -9 and block the run for ever.
-        lock = FileLock(self.path / ".lock", fallback_to_soft=False, timeout=-1 if wait else 0)
+        lock = FileLock(self.path / ".lock", fallback_to_soft=False)
         try:
-            lock.acquire()
+            lock.acquire(timeout=0)
         except Timeout:
-            raise RunLocked(f"{self.path}: {_describe_owner(owner)} is working here") from None
+            message = f"{self.path}: {_describe_owner(owner)} is working here"
+            if not wait:
+                raise RunLocked(message) from None
+            log.info("%s; waiting", message)
+            lock.acquire()
         try:
             write_json(owner, {"host": socket.gethostname(), "process": os.getpid()})
             yield

@@ -1,12 +1,14 @@
 """`lottery.run`: the command from Python."""
 
+from pathlib import Path
+
 from hydra import compose, initialize_config_dir
 
 from lottery.api.load import Run, load_run
-from lottery.api.session import execute, opened
-from lottery.build import prepare
-from lottery.build.hydra_setup import choices_of, conf_dir, register_resolvers
-from lottery.build.identity import plain, run_path
+from lottery.api.session import check_same_run, execute, is_complete, opened
+from lottery.build import ConfigError, prepare
+from lottery.build.hydra_setup import conf_dir, register_resolvers
+from lottery.build.identity import plain
 
 
 def run(*overrides: str) -> Run:
@@ -25,9 +27,12 @@ def run(*overrides: str) -> Run:
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         composed = compose("config", overrides=list(overrides), return_hydra_config=True)
     config = plain(composed)
-    path = run_path(config, choices_of(composed))
+    if config["dry_run"]:
+        raise ConfigError("dry_run=true: for the command `lottery`, which prints the plan")
+    path = Path(str(composed.hydra.run.dir)).absolute()
     experiment = prepare(config, path)
-    with opened(experiment, wait=False):
-        if experiment.imp.todo:
+    check_same_run(experiment)
+    if not is_complete(experiment):
+        with opened(experiment, wait=False):
             execute(experiment)
     return load_run(path)

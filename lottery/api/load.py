@@ -84,7 +84,7 @@ class Run:
         return load_tensors(getattr(RunDir(self.path).round(round_number), weights))
 
     def model(self, round_number: int, weights: str = "es") -> "nn.Module":
-        """A round's network.
+        """A round's network, in evaluation mode.
 
         Args:
             round_number: the round.
@@ -94,7 +94,7 @@ class Run:
 
         network = rebuild_network(read_json(RunDir(self.path).run_json))
         network.load_state_dict(self.weights(round_number, weights))
-        return network
+        return network.eval()
 
 
 def load_run(path: str | Path) -> Run:

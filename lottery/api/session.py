@@ -1,9 +1,9 @@
 """Carrying a prepared run out in its folder: the lock, the comparison, run.json, the status."""
 
 import logging
-import os
 import shlex
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,13 +34,24 @@ def opened(experiment: "Experiment", *, wait: bool) -> Iterator[None]:
     """
     run_dir = experiment.imp.run_dir
     check_same_run(experiment)
-    _check_writable(run_dir.path)
+    check_writable(run_dir.path)
     try:
         with run_dir.locked(wait=wait):
             check_same_run(experiment)
             yield
     except RunLocked as error:
         raise ConfigError(f"{error}; wait for it, or choose another output_dir") from error
+
+
+def is_complete(experiment: "Experiment") -> bool:
+    """Whether there is nothing left to do: no round, no table, and the status says so."""
+    imp = experiment.imp
+    tables = (imp.run_dir.results_csv, imp.run_dir.history_csv, imp.run_dir.results_json)
+    return (
+        not imp.todo
+        and all(table.exists() for table in (*tables, imp.run_dir.timing_csv))
+        and read_json(imp.run_dir.run_json)["status"] == "finished"
+    )
 
 
 def execute(experiment: "Experiment") -> list[Row]:
@@ -52,6 +63,8 @@ def execute(experiment: "Experiment") -> list[Row]:
     from lottery.imp import run_rounds
 
     run_dir = experiment.imp.run_dir
+    for note in experiment.plan.notes:
+        log.info("%s", note)
     _write_run_json(experiment)
     imp = experiment.imp
     later = imp.num_steps - imp.reinit.rewind_step
@@ -104,10 +117,18 @@ def resume_command() -> str:
     return shlex.join(["lottery", *sys.argv[1:]])
 
 
-def _check_writable(path: Path) -> None:
+def check_writable(path: Path) -> None:
+    """Check that a run's folder, there or not, can be written.
+
+    Raises:
+        ConfigError: it cannot.
+    """
     existing = next(folder for folder in (path, *path.parents) if folder.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        raise ConfigError(f"output_dir: {path}: {existing} is no folder that can be written")
+    try:
+        with tempfile.TemporaryFile(dir=existing):  # what root may do, os.access does not know
+            pass
+    except OSError as error:
+        raise ConfigError(f"output_dir: {path} cannot be written: {error}") from error
 
 
 def _write_run_json(experiment: "Experiment") -> None:

@@ -1,6 +1,8 @@
 """A sweep's own folder: a status file per job, and the table made from them."""
 
+import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,15 +38,19 @@ class Sweep:
         return sorted(entries, key=lambda entry: int(entry["job"]))
 
     def all_finished(self) -> bool:
-        """Whether there was a job and all of them have finished."""
-        jobs = self.jobs()
-        return bool(jobs) and all(job["status"] == "finished" for job in jobs)
+        """Whether all jobs have finished."""
+        return all(job["status"] == "finished" for job in self.jobs())
+
+    def discard(self) -> None:
+        """Remove what Hydra writes before it has checked the jobs, where there were none."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        with suppress(OSError):  # not empty: others' sweeps, runs
+            self.path.parent.rmdir()
+            self.path.parent.parent.rmdir()
 
     def summary(self) -> str:
         """The jobs with their last round, as text and in jobs.csv; the last line is the folder."""
         jobs = self.jobs()
-        if not jobs:
-            return str(self.path)
         table = pd.DataFrame([_line(job) for job in jobs])
         write_text(self.path / "jobs.csv", table.to_csv(index=False, lineterminator="\n"))
         text = table.drop(columns=["run", "message"]).to_string(index=False, na_rep="-")

@@ -27,9 +27,13 @@ def _is_duration(value: Any, at_least: int) -> bool:
         return False
 
 
-def whole(at_least: int) -> Rule:
+def whole(at_least: int, at_most: int | None = None) -> Rule:
     """An int, not a bool."""
-    return lambda v: _is_whole(v) and v >= at_least, f"a whole number >= {at_least}"
+    accepted = f"a whole number >= {at_least}"
+    if at_most is not None:
+        accepted += f" and <= {at_most}"
+    most = math.inf if at_most is None else at_most
+    return lambda v: _is_whole(v) and at_least <= v <= most, accepted
 
 
 def duration(at_least: int) -> Rule:
@@ -55,6 +59,14 @@ def or_null(rule: Rule) -> Rule:
     return lambda v: v is None or check(v), f"{accepted}, or null"
 
 
+def _is_pair_of_betas(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == 2
+        and all(_is_number(beta) and 0 <= beta < 1 for beta in value)
+    )
+
+
 SHARE: Rule = (lambda v: _is_number(v) and 0 < v < 1, "a number above 0 and below 1")
 POSITIVE: Rule = (lambda v: _is_number(v) and v > 0, "a number above 0")
 NOT_NEGATIVE: Rule = (lambda v: _is_number(v) and v >= 0, "a number >= 0")
@@ -78,18 +90,22 @@ RULES: dict[str, Rule] = {
     "evaluation.test_curve": FLAG,
     "early_stopping.patience": or_null(whole(1)),
     "dataset.batch_size": whole(1),
-    "dataset.split_seed": whole(0),
+    "dataset.split_seed": whole(0, 2**32 - 1),  # what numpy and scikit-learn take
     "dataset.root": TEXT,
     "dataset.download": FLAG,
     "dataset.base_url": TEXT,
     "dataset.normalize": one_of("unit", "mean_std"),
     "dataset.order": one_of("per_round", "fixed"),
+    "criterion.run": or_null(TEXT),
     "criterion.shuffle": one_of("none", "layerwise", "global"),
     "criterion.rounds": or_null(list_of(whole(1))),
     "reinit.to": duration(0),
     "reinit.optimizer_state": one_of("fresh", "restored"),
     "reinit.draw": whole(0),
     "optimizer.lr": POSITIVE,
+    "optimizer.betas": (_is_pair_of_betas, "two numbers >= 0 and below 1"),
+    "optimizer.eps": NOT_NEGATIVE,
+    "optimizer.nesterov": FLAG,
     "optimizer.momentum": NOT_NEGATIVE,
     "optimizer.weight_decay": NOT_NEGATIVE,
     "optimizer.clip_norm": or_null(POSITIVE),
@@ -117,10 +133,17 @@ def check_values(config: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: naming the key, the value and what is accepted.
     """
+    for group in sorted({key.partition(".")[0] for key in RULES if "." in key}):
+        if not isinstance(config.get(group), Mapping):
+            keys = ", ".join(key for key in RULES if key.startswith(f"{group}."))
+            raise ConfigError(f"{group}={show(config.get(group))}: has keys of its own: {keys}")
     for key, (accepts, accepted) in RULES.items():
         present, value = find(config, key.split("."))
         if present and not accepts(value):
             raise ConfigError(f"{key}={show(value)}: {accepted}")
+    optimizer = config["optimizer"]
+    if optimizer.get("nesterov") and not optimizer.get("momentum"):
+        raise ConfigError("optimizer.nesterov=true: needs optimizer.momentum above 0")
 
 
 def find(config: Mapping[str, Any], path: Sequence[str]) -> tuple[bool, Any]:
@@ -135,4 +158,6 @@ def find(config: Mapping[str, Any], path: Sequence[str]) -> tuple[bool, Any]:
 
 def show(value: Any) -> str:
     """A value as a user would type it."""
+    if isinstance(value, bool):
+        return str(value).lower()
     return "null" if value is None else str(value)

@@ -135,7 +135,7 @@ def _build_fit(
     return LightningFit(
         network=network,
         splits=splits,
-        loss=build_loss(config["model"]),
+        loss=build_loss(config["model"], splits.num_classes),
         make_optimizer=build_optimizer_maker(config["optimizer"]),
         schedule=build_schedule(config["scheduler"], steps_per_epoch),
         clip_norm=config["optimizer"].get("clip_norm"),

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -123,7 +124,7 @@ def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _trunk_name(run: Any) -> str:
-    path = Path(str(run))
+    path = Path(os.path.normpath(Path(str(run)).absolute()))
     return path.parent.name if re.fullmatch(r"seed_\d+", path.name) else path.name
 
 
@@ -139,4 +140,6 @@ def _canonical_duration(value: Any) -> Any:
 def _canonical_number(value: Any) -> Any:
     if isinstance(value, list):
         return [_canonical_number(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _canonical_number(item) for key, item in value.items()}
     return int(value) if isinstance(value, float) and value.is_integer() else value

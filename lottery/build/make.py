@@ -78,10 +78,13 @@ def call(target: "partial[Any]", key: str) -> Any:
     _bind(target, key)
     try:
         return target()
-    except ValueError as error:
-        if not target.func.__module__.startswith(("lottery.", "torch.")):
-            raise
-        raise ConfigError(f"{key}.{error}") from error
+    except (ValueError, TypeError) as error:
+        module = target.func.__module__
+        if module.startswith("lottery.") and isinstance(error, ValueError):
+            raise ConfigError(f"{key}.{error}") from error  # begins with the argument's name
+        if module.startswith("torch."):
+            raise ConfigError(f"{key}: {error}") from error
+        raise
 
 
 def _bind(target: "partial[Any]", key: str) -> None:

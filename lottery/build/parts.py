@@ -1,6 +1,7 @@
 """The objects of a run, one function per config group."""
 
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -47,6 +48,8 @@ def build_splits(node: Mapping[str, Any], *, download: bool) -> Splits:
     """
     offered = {key: node[key] for key in OFFERED_KEYS} | {"download": download}
     dataset = make(without(node, (*DATASET_KEYS, *OFFERED_KEYS)), "dataset", **offered)
+    if not hasattr(dataset, "load"):
+        raise ConfigError(f"dataset._target_={node['_target_']}: a class with load() expected")
     try:
         splits = dataset.load()
     except DataError as error:
@@ -100,13 +103,28 @@ def build_network_maker(
     return make_network
 
 
-def build_loss(node: Mapping[str, Any]) -> Loss:
+def build_loss(node: Mapping[str, Any], num_classes: int) -> Loss:
     """`model.loss`: a function of torch.nn.functional by name, or any by `_target_`.
 
     Raises:
-        ConfigError: there is none of that name.
+        ConfigError: there is none of that name, or it is none of logits and class numbers.
     """
-    loss = node["loss"]
+    loss = _find_loss(node["loss"])
+    logits, targets = torch.zeros(2, num_classes), torch.zeros(2, dtype=torch.long)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            value = loss(logits, targets)
+    except (RuntimeError, ValueError, TypeError) as error:
+        first_line = str(error).splitlines()[0]
+        raise ConfigError(
+            f"model.loss={node['loss']}: a function of logits and class numbers: {first_line}"
+        ) from error
+    if value.shape != ():
+        raise ConfigError(f"model.loss={node['loss']}: one number expected, got {value.shape}")
+    return loss
+
+
+def _find_loss(loss: Any) -> Loss:
     if isinstance(loss, Mapping):
         return partial(load_target(loss, "model.loss"), **without(loss, ("_target_",)))
     function = getattr(nn.functional, str(loss), None)

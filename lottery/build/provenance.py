@@ -20,19 +20,21 @@ PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "omegaconf", "torchmetri
 
 
 def file_digests(config: Mapping[str, Any]) -> dict[str, str]:
-    """sha256 of the source files of users' own `_target_`s, by file name.
+    """sha256 of the source files of users' own `_target_`s, by module.
 
     Files inside an installed package are told apart by its version, not by their digests.
     """
     digests = {}
     for key, node in _targets(config):
+        target = load_target(node, key)
         try:
-            file = Path(inspect.getsourcefile(load_target(node, key)) or "")
+            file = Path(inspect.getsourcefile(target) or "")
         except TypeError:  # built in, without a source
             continue
         installed = "site-packages" in file.parts or _package_root() in file.parents
         if file.is_file() and not installed:
-            digests[file.name] = hashlib.sha256(file.read_bytes()).hexdigest()
+            name = f"{target.__module__.replace('.', '/')}.py"
+            digests[name] = hashlib.sha256(file.read_bytes()).hexdigest()
     return digests
 
 

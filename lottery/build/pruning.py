@@ -1,6 +1,5 @@
 """What is pruned, at which rates, by what: `pruning`, `criterion` and `scope`."""
 
-import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +16,6 @@ from lottery.masks import Masks, select
 from lottery.pruning import CopiedPruner, Layer, Pruner, Scope, ScoredPruner
 from lottery.tensors import Tensors, load_tensors
 
-log = logging.getLogger(__name__)
-
 RATE = "a number >= 0 and below 1, or '0.5x' for half of pruning.rate"
 
 
@@ -31,12 +28,14 @@ class PruningPlan:
         rates: pruning rate of each; empty where masks are copied.
         scope: counts the weights that stay.
         pruner: makes the masks.
+        notes: what a user should know of settings that have no effect.
     """
 
     prunable: list[str]
     rates: Mapping[str, float]
     scope: Scope
     pruner: Pruner
+    notes: list[str]
 
 
 def plan_pruning(config: Mapping[str, Any], weights: Tensors) -> PruningPlan:
@@ -55,7 +54,8 @@ def plan_pruning(config: Mapping[str, Any], weights: Tensors) -> PruningPlan:
     prunable = choose_prunable(config, weights)
     rates = {} if copied else choose_rates(config, prunable, list(weights))
     scope: Scope = make(config["scope"], "scope")
-    return PruningPlan(prunable, rates, scope, build_pruner(config, rates, scope))
+    pruner = build_pruner(config, rates, scope)
+    return PruningPlan(prunable, rates, scope, pruner, _notes(config))
 
 
 def choose_prunable(config: Mapping[str, Any], weights: Tensors) -> list[str]:
@@ -93,36 +93,51 @@ def choose_rates(
     rate, own = config["pruning"]["rate"], config["pruning"]["rates"]
     rules = config["model"].get("rates", []) if own is None else own
     key = "model.rates" if own is None else "pruning.rates"
-    pairs = _read_rules(rules, key, candidates)
-    if pairs and config["scope"]["_target_"] == "lottery.pruning.Global":
+    pairs = _read_rules(rules, rate, key, candidates)
+    if pairs and is_global(config):
         if own is not None:
             raise ConfigError(
                 f"{key}={rules}: not under scope=global, which compares all layers; accepted: []"
             )
-        log.info("scope=global: the model's own pruning rates do not apply")
         pairs = []
-    return {name: _rate_of(name, rate, pairs, key) for name in prunable}
+    return {
+        name: next((own for pattern, own in pairs if fnmatchcase(name, pattern)), rate)
+        for name in prunable
+    }
 
 
-def _read_rules(rules: Any, key: str, candidates: Sequence[str]) -> list[tuple[str, Any]]:
+def is_global(config: Mapping[str, Any]) -> bool:
+    """Whether one threshold serves all layers."""
+    return bool(config["scope"]["_target_"] == "lottery.pruning.Global")
+
+
+def _notes(config: Mapping[str, Any]) -> list[str]:
+    if copies_masks(config):
+        return ["criterion=copy: scope and pruning.* have no effect"]
+    pruning = config["pruning"]
+    if is_global(config) and pruning["rates"] is None and config["model"].get("rates"):
+        return ["scope=global: the model's own pruning rates do not apply"]
+    return []
+
+
+def _read_rules(
+    rules: Any, rate: float, key: str, candidates: Sequence[str]
+) -> list[tuple[str, float]]:
     if not isinstance(rules, list) or not all(isinstance(rule, Mapping) for rule in rules):
         raise ConfigError(f"{key}={rules}: a list of patterns and rates, [{{'output*': 0.5x}}]")
     pairs = [(str(pattern), value) for rule in rules for pattern, value in rule.items()]
     for pattern, _ in pairs:
         if not any(fnmatchcase(name, pattern) for name in candidates):
             raise ConfigError(f"{key}: {pattern!r} matches none of {', '.join(candidates)}")
-    return pairs
+    return [(pattern, _read_rate(pattern, value, rate, key)) for pattern, value in pairs]
 
 
-def _rate_of(name: str, rate: float, pairs: Sequence[tuple[str, Any]], key: str) -> float:
-    for pattern, value in pairs:
-        if fnmatchcase(name, pattern):
-            factor = re.fullmatch(r"(\d+\.?\d*|\.\d+)x", str(value))
-            result = float(factor[1]) * rate if factor else value
-            if result != 0 and not SHARE[0](result):
-                raise ConfigError(f"{key}: {pattern}: {value}: {RATE}")
-            return float(result)
-    return rate
+def _read_rate(pattern: str, value: Any, rate: float, key: str) -> float:
+    factor = re.fullmatch(r"(\d+\.?\d*|\.\d+)x", str(value))
+    result = float(factor[1]) * rate if factor else value
+    if isinstance(result, bool) or (result != 0 and not SHARE[0](result)):
+        raise ConfigError(f"{key}: {pattern}: {value}: {RATE}")
+    return float(result)
 
 
 def build_pruner(config: Mapping[str, Any], rates: Mapping[str, float], scope: Scope) -> Pruner:
@@ -141,7 +156,6 @@ def build_pruner(config: Mapping[str, Any], rates: Mapping[str, float], scope: S
             "are pruned in other places; a random ticket starts from dense weights"
         )
     trunk = find_trunk(config)
-    log.info("criterion=copy: scope and pruning.* have no effect")
 
     def load(number: int) -> Masks:
         return load_tensors(trunk.round(number).masks)

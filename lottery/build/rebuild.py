@@ -28,4 +28,6 @@ def rebuild_network(entry: Mapping[str, Any]) -> nn.Module:
             parent[name] = value
     dtype = DTYPES.get(entry["config"]["trainer.precision"], torch.float32)
     shape = tuple(entry["input_shape"])
-    return build_network_maker(node, shape, entry["num_classes"], dtype)()
+    make_network = build_network_maker(node, shape, entry["num_classes"], dtype)
+    with torch.random.fork_rng(devices=[]):  # its weights are about to be overwritten
+        return make_network()

@@ -88,18 +88,22 @@ class Imp:
     @property
     def todo(self) -> list[int]:
         """The rounds that are not finished, as far as the target sparsity lets them be done."""
-        rounds = list(self.rounds)
-        for row in self.rows:
-            if self._reaches_target(row):
-                rounds = [number for number in rounds if number <= row["round"]]
-                break
-        return [number for number in rounds if not self.run_dir.round(number).finished]
+        rows = self.rows
+        if rows and self._reaches_target(rows[-1]):
+            return []
+        finished = {row["round"] for row in rows}
+        return [number for number in self.rounds if number not in finished]
 
     @property
     def rows(self) -> list[Row]:
-        """The rows of those of the rounds asked for that are finished."""
-        rows = [record["row"] for record in read_records(self.run_dir)]
-        return [row for row in rows if row["round"] in self.rounds]
+        """The rows of the rounds asked for that are finished, up to the target sparsity."""
+        rows = []
+        for record in read_records(self.run_dir):
+            if record["row"]["round"] in self.rounds:
+                rows.append(record["row"])
+                if self._reaches_target(record["row"]):
+                    break
+        return rows
 
     def _reaches_target(self, row: Row) -> bool:
         # remaining is a quotient of counts, and 1 - 0.2 is not quite 0.8
@@ -244,14 +248,15 @@ def _adopt_dense_round(trunk: RunDir, run_dir: RunDir) -> None:
 def _tidy(imp: Imp) -> None:
     """With keep=winner, drop the weights that neither the winner nor any later work needs.
 
-    Round 0 is what tickets start from and what other runs copy; the last round's weights are
-    pruned next. Masks and records of all rounds stay.
+    Round 0 is what tickets start from and what other runs copy; the weights of a round whose
+    next one is still to come are pruned then. Masks and records of all rounds stay.
     """
     if imp.keep != "winner":
         return
-    finished = imp.run_dir.finished_rounds()
+    finished = set(imp.run_dir.finished_rounds())
+    last = {number for number in finished if number + 1 not in finished}
     winner = winning_round([record["row"] for record in read_records(imp.run_dir)])
-    for number in set(finished) - {0, finished[-1], winner}:
+    for number in finished - last - {0, winner}:
         folder = imp.run_dir.round(number)
         for file in (folder.start, folder.es, folder.final, folder.final_optimizer):
             file.unlink(missing_ok=True)

@@ -44,7 +44,7 @@ class LeNet5(nn.Module):
     def __init__(self, input_shape: tuple[int, ...], num_classes: int) -> None:
         super().__init__()
         if len(input_shape) != 3 or min(input_shape[1:]) < 12:
-            raise ValueError(f"input_shape={input_shape}: LeNet-5 takes (channels, >= 12, >= 12)")
+            raise ValueError(f"input_shape={input_shape}: (channels, 12 or more, 12 or more)")
         channels, height, width = input_shape
         self.conv1 = nn.Conv2d(channels, 6, 5, padding=2)
         self.conv2 = nn.Conv2d(6, 16, 5)
