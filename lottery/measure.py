@@ -64,7 +64,9 @@ def evaluate(network: nn.Module, split: Split, loss: Loss) -> Evaluation:
         )
         for inputs, targets in pairs:
             logits = network(inputs)
-            total += loss(logits, targets).double().cpu() * len(targets)
+            # not in bfloat16, whose 8 bits would make ties of different losses
+            wide = logits if logits.dtype == torch.float64 else logits.float()
+            total += loss(wide, targets).double().cpu() * len(targets)
             predictions.append(logits.argmax(1))
     predicted = torch.cat(predictions)
     correct = int((predicted == split.targets).sum())

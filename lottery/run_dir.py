@@ -109,7 +109,8 @@ class RunDir:
     def finished_rounds(self) -> list[int]:
         """Numbers of the finished rounds, ascending."""
         records = self.path.glob("rounds/*/round.json")
-        return sorted(int(record.parent.name) for record in records)
+        names = [record.parent.name for record in records]
+        return sorted(int(name) for name in names if name.isdigit())  # a copy is no round
 
     @contextmanager
     def locked(self, *, wait: bool) -> Iterator[None]:

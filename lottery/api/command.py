@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.singleton import Singleton
 
 from lottery.api.load import Run, load_run
 from lottery.api.session import check_same_run, execute, is_complete, opened
@@ -24,8 +26,13 @@ def run(*overrides: str) -> Run:
         ConfigError: a mistake in the config.
     """
     register_resolvers()
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        composed = compose("config", overrides=list(overrides), return_hydra_config=True)
+    outer = Singleton.get_state()  # this may be called inside another Hydra app
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            composed = compose("config", overrides=list(overrides), return_hydra_config=True)
+    finally:
+        Singleton.set_state(outer)
     config = plain(composed)
     if config["dry_run"]:
         raise ConfigError("dry_run=true: for the command `lottery`, which prints the plan")

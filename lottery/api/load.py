@@ -91,9 +91,10 @@ class Run:
             weights: "start", "es" or "final".
         """
         from lottery.build.rebuild import rebuild_network
+        from lottery.models.state import State, write_state
 
         network = rebuild_network(read_json(RunDir(self.path).run_json))
-        network.load_state_dict(self.weights(round_number, weights))
+        write_state(network, State(self.weights(round_number, weights), buffers={}))
         return network.eval()
 
 

@@ -137,6 +137,7 @@ def check_values(config: Mapping[str, Any]) -> None:
         if not isinstance(config.get(group), Mapping):
             keys = ", ".join(key for key in RULES if key.startswith(f"{group}."))
             raise ConfigError(f"{group}={show(config.get(group))}: has keys of its own: {keys}")
+    _check_known(config)
     for key, (accepts, accepted) in RULES.items():
         present, value = find(config, key.split("."))
         if present and not accepts(value):
@@ -144,6 +145,15 @@ def check_values(config: Mapping[str, Any]) -> None:
     optimizer = config["optimizer"]
     if optimizer.get("nesterov") and not optimizer.get("momentum"):
         raise ConfigError("optimizer.nesterov=true: needs optimizer.momentum above 0")
+
+
+def _check_known(config: Mapping[str, Any]) -> None:
+    """Groups that are no `_target_` take no other keys: they would have no effect."""
+    for group in ("seeds", "pruning", "evaluation", "early_stopping", "trainer"):
+        known = [key for key in (*RULES, "pruning.rates") if key.startswith(f"{group}.")]
+        for name, value in config[group].items():
+            if f"{group}.{name}" not in known:
+                raise ConfigError(f"{group}.{name}={show(value)}: no such key; {', '.join(known)}")
 
 
 def find(config: Mapping[str, Any], path: Sequence[str]) -> tuple[bool, Any]:

@@ -29,7 +29,7 @@ from lottery.build.parts import (
 )
 from lottery.build.provenance import file_digests
 from lottery.build.pruning import PruningPlan, plan_pruning
-from lottery.build.trunk import choose_rounds, shared_dense_round, trunk_digests
+from lottery.build.trunk import check_goes_on, choose_rounds, shared_dense_round, trunk_digests
 from lottery.data import Splits
 from lottery.imp import Imp, Storage
 from lottery.masks import linear_and_conv_weights
@@ -95,6 +95,7 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir) -> Experiment:
     digests = {"data": splits.digest(), **file_digests(config)}
     dense_from = None
     if copies_masks(config):
+        check_goes_on(config, reinit)
         digests |= trunk_digests(config)
         dense_from = shared_dense_round(config, reinit, digests)
     progress = Progress()
@@ -144,14 +145,14 @@ def _build_fit(
         fixed_order=config["dataset"]["order"] == "fixed",
         protocol=build_protocol(config, steps_per_epoch),
         device=device,
-        make_callbacks=build_callback_maker(config["callbacks"], run_dir),
-        make_loggers=build_logger_maker(config["logger"], run_dir),
+        make_callbacks=build_callback_maker(config.get("callbacks") or {}, run_dir),
+        make_loggers=build_logger_maker(config.get("logger") or {}, run_dir),
         progress=progress,
     )
 
 
 def _build_summary(config: Mapping[str, Any], run_dir: RunDir) -> Callable[[], None]:
-    if not uses_tensorboard(config["logger"]):
+    if not uses_tensorboard(config.get("logger") or {}):
         return lambda: None
     return TensorBoardSummary(run_dir, canonical(config) | {"seed": config["seed"]}).update
 

@@ -51,7 +51,7 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
     if copies_masks(config):
         # Copied masks owe nothing to the scope and the pruning of this run.
         flat = {k: v for k, v in flat.items() if not k.startswith(("pruning.", "scope."))}
-        flat["criterion.run"] = _trunk_name(flat["criterion.run"])
+        flat["criterion.run"] = _trunk_name(flat["criterion.run"], config["seed"])
     for key in DURATIONS:
         if key in flat:
             flat[key] = _canonical_duration(flat[key])
@@ -123,9 +123,12 @@ def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _trunk_name(run: Any) -> str:
+def _trunk_name(run: Any, seed: Any) -> str:
+    """The folder of the trunk's setting; with a seed behind it where that is another one."""
     path = Path(os.path.normpath(Path(str(run)).absolute()))
-    return path.parent.name if re.fullmatch(r"seed_\d+", path.name) else path.name
+    if path.name == f"seed_{seed}":
+        return path.parent.name
+    return "/".join(path.parts[-2:]) if re.fullmatch(r"seed_\d+", path.name) else path.name
 
 
 def _canonical_duration(value: Any) -> Any:
@@ -141,5 +144,6 @@ def _canonical_number(value: Any) -> Any:
     if isinstance(value, list):
         return [_canonical_number(item) for item in value]
     if isinstance(value, Mapping):
-        return {key: _canonical_number(item) for key, item in value.items()}
+        # Pairs, in their order: of pruning.rates the first match wins.
+        return [[key, _canonical_number(item)] for key, item in value.items()]
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -24,7 +24,7 @@ def build_logger_maker(group: Mapping[str, Any], run_dir: RunDir) -> Callable[[i
     def make_loggers(round_number: int) -> list[Logger]:
         loggers: list[Logger] = _make_all(group, "logger", run_dir, round_number)
         for logger in loggers:
-            _remove_leftovers(logger, run_dir)
+            _remove_leftovers(logger, run_dir, _round_name(round_number))
         return loggers
 
     return make_loggers
@@ -55,12 +55,16 @@ def _check(group: Mapping[str, Any], key: str) -> None:
 
 
 def _make_all(group: Mapping[str, Any], key: str, run_dir: RunDir, round_number: int) -> list[Any]:
-    names = {"{run_dir}": str(run_dir.path), "{round}": f"round_{round_number:02d}"}
+    names = {"{run_dir}": str(run_dir.path), "{round}": _round_name(round_number)}
     names["{run}"] = f"{run_dir.path.parent.name}-{run_dir.path.name}"
     return [
         make({arg: _fill(value, names) for arg, value in node.items()}, f"{key}.{name}")
         for name, node in group.items()
     ]
+
+
+def _round_name(round_number: int) -> str:
+    return f"round_{round_number:02d}"
 
 
 def _fill(value: Any, names: Mapping[str, str]) -> Any:
@@ -70,8 +74,15 @@ def _fill(value: Any, names: Mapping[str, str]) -> Any:
     return value
 
 
-def _remove_leftovers(logger: Logger, run_dir: RunDir) -> None:
-    """Remove what an interrupted attempt at the round has logged: the round begins anew."""
-    folder = getattr(logger, "log_dir", None)
-    if folder is not None and run_dir.path in Path(folder).parents:
+def _remove_leftovers(logger: Logger, run_dir: RunDir, round_name: str) -> None:
+    """Remove what an interrupted attempt at the round has logged: the round begins anew.
+
+    Only a folder of the run that is named after the round: others may hold anything.
+    """
+    log_dir = getattr(logger, "log_dir", None)
+    if log_dir is None:
+        return
+    folder, own = Path(log_dir).resolve(), run_dir.path.resolve()
+    of_this_round = folder.name == round_name and own in folder.parents
+    if of_this_round and own / "rounds" not in folder.parents:
         shutil.rmtree(folder, ignore_errors=True)

@@ -45,10 +45,12 @@ def load_target(node: Mapping[str, Any], key: str) -> Callable[..., Any]:
     name = node.get("_target_")
     if not isinstance(name, str):
         raise ConfigError(f"{key}._target_={name}: the dotted name of a class or function")
+    if name.startswith("__main__."):
+        raise ConfigError(f"{key}._target_={name}: put it in a file, whose content can be checked")
     try:
         target = _locate(name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"{key}._target_={name}: {error}") from error
+    except LookupError as error:
+        raise ConfigError(f"{key}._target_={name}: {error.args[0]}") from error
     if not callable(target):
         raise ConfigError(f"{key}._target_={name}: not a class or function")
     return target  # type: ignore[no-any-return]
@@ -63,10 +65,13 @@ def _locate(name: str) -> Any:
             found = import_module(module)
         except ModuleNotFoundError as error:
             if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-                raise RuntimeError(f"{module} imports a module that is not there") from error
+                raise  # it is there, and imports something that is not
             continue
-        return reduce(getattr, parts[length:], found)
-    raise ImportError(f"no module named {parts[0]!r}")
+        try:
+            return reduce(getattr, parts[length:], found)
+        except AttributeError as error:
+            raise LookupError(str(error)) from error
+    raise LookupError(f"no module named {parts[0]!r}")
 
 
 def call(target: "partial[Any]", key: str) -> Any:

@@ -1,6 +1,5 @@
 """The objects of a run, one function per config group."""
 
-import inspect
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -21,6 +20,12 @@ from lottery.training.module import MakeOptimizer
 from lottery.training.schedules import Schedule
 
 DEFAULT_THREADS = torch.get_num_threads()  # PyTorch's choice, before a run has changed it
+# Losses of logits; nll_loss, say, would take logits for logarithms of probabilities.
+LOSSES: dict[str, Loss] = {
+    "cross_entropy": nn.functional.cross_entropy,
+    "multi_margin_loss": nn.functional.multi_margin_loss,
+}
+
 SMALL_NETWORK = 100_000  # parameters
 
 DTYPES = {"64-true": torch.float64, "bf16-true": torch.bfloat16}
@@ -52,6 +57,8 @@ def build_splits(node: Mapping[str, Any], *, download: bool) -> Splits:
         raise ConfigError(f"dataset._target_={node['_target_']}: a class with load() expected")
     try:
         splits = dataset.load()
+        if isinstance(splits, Splits):
+            splits.check()
     except DataError as error:
         raise ConfigError(f"dataset: {error}") from error
     if not isinstance(splits, Splits):
@@ -84,17 +91,14 @@ def build_network_maker(
             raise ConfigError(f"model._target_={node['_target_']}: not a torch.nn.Module")
         return network.to(dtype)
 
-    with torch.device("meta"):  # shapes only: no memory, no arithmetic, no random numbers
-        network = make_network()
-        inputs = torch.empty(2, *input_shape, dtype=dtype)
-        try:
-            logits = network(inputs)
-        except (RuntimeError, ValueError) as error:
-            first_line = str(error).splitlines()[0]
-            raise ConfigError(
-                f"model._target_={node['_target_']}: does not fit the dataset's "
-                f"input shape {input_shape}: {first_line}"
-            ) from error
+    try:
+        logits = _forward(make_network, input_shape, dtype)
+    except (RuntimeError, ValueError) as error:
+        first_line = str(error).splitlines()[0]
+        raise ConfigError(
+            f"model._target_={node['_target_']}: does not fit the dataset's "
+            f"input shape {input_shape}: {first_line}"
+        ) from error
     if logits.shape != (2, num_classes):
         raise ConfigError(
             f"model._target_={node['_target_']}: gives {tuple(logits.shape[1:])} outputs, "
@@ -103,13 +107,36 @@ def build_network_maker(
     return make_network
 
 
+def _forward(
+    make_network: Callable[[], nn.Module], input_shape: tuple[int, ...], dtype: torch.dtype
+) -> torch.Tensor:
+    """Logits of two examples, on the meta device: no memory, no arithmetic, no random numbers.
+
+    A network that looks at values cannot be run there, and is run on the CPU.
+    """
+
+    def forward_on(device: str) -> torch.Tensor:
+        with torch.device(device), torch.random.fork_rng(devices=[]), torch.no_grad():
+            network = make_network().eval()
+            logits: torch.Tensor = network(torch.zeros(2, *input_shape, dtype=dtype))
+            return logits
+
+    try:
+        return forward_on("meta")
+    except RuntimeError as error:
+        if "meta" not in str(error).lower():
+            raise
+    return forward_on("cpu")
+
+
 def build_loss(node: Mapping[str, Any], num_classes: int) -> Loss:
     """`model.loss`: a function of torch.nn.functional by name, or any by `_target_`.
 
     Raises:
         ConfigError: there is none of that name, or it is none of logits and class numbers.
     """
-    loss = _find_loss(node["loss"])
+    named = node.get("loss", "cross_entropy")
+    loss = _find_loss(named)
     logits, targets = torch.zeros(2, num_classes), torch.zeros(2, dtype=torch.long)
     try:
         with warnings.catch_warnings(action="ignore"):
@@ -117,23 +144,19 @@ def build_loss(node: Mapping[str, Any], num_classes: int) -> Loss:
     except (RuntimeError, ValueError, TypeError) as error:
         first_line = str(error).splitlines()[0]
         raise ConfigError(
-            f"model.loss={node['loss']}: a function of logits and class numbers: {first_line}"
+            f"model.loss={named}: a function of logits and class numbers: {first_line}"
         ) from error
     if value.shape != ():
-        raise ConfigError(f"model.loss={node['loss']}: one number expected, got {value.shape}")
+        raise ConfigError(f"model.loss={named}: one number expected, got {value.shape}")
     return loss
 
 
 def _find_loss(loss: Any) -> Loss:
     if isinstance(loss, Mapping):
         return partial(load_target(loss, "model.loss"), **without(loss, ("_target_",)))
-    function = getattr(nn.functional, str(loss), None)
-    if not callable(function) or "target" not in inspect.signature(function).parameters:
-        raise ConfigError(
-            f"model.loss={loss}: a loss of torch.nn.functional, such as cross_entropy, "
-            "or a function by _target_"
-        )
-    return function  # type: ignore[no-any-return]
+    if loss not in LOSSES:
+        raise ConfigError(f"model.loss={loss}: {', '.join(LOSSES)}, or a function by _target_")
+    return LOSSES[str(loss)]
 
 
 def build_optimizer_maker(node: Mapping[str, Any]) -> MakeOptimizer:

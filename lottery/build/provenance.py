@@ -1,15 +1,16 @@
 """Where results come from: digests of users' files, versions, commit, machine."""
 
 import hashlib
-import inspect
 import os
 import platform
 import socket
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -20,22 +21,39 @@ PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "omegaconf", "torchmetri
 
 
 def file_digests(config: Mapping[str, Any]) -> dict[str, str]:
-    """sha256 of the source files of users' own `_target_`s, by module.
+    """sha256 of the source files of users' own `_target_`s and of what they import, by module.
 
     Files inside an installed package are told apart by its version, not by their digests.
+    Loggers and callbacks are left out: they may change in mid-run.
     """
-    digests = {}
-    for key, node in _targets(config):
-        target = load_target(node, key)
-        try:
-            file = Path(inspect.getsourcefile(target) or "")
-        except TypeError:  # built in, without a source
-            continue
-        installed = "site-packages" in file.parts or _package_root() in file.parents
-        if file.is_file() and not installed:
-            name = f"{target.__module__.replace('.', '/')}.py"
+    shaping = {key: node for key, node in config.items() if key not in ("logger", "callbacks")}
+    todo = {load_target(node, key).__module__ for key, node in _targets(shaping)}
+    digests: dict[str, str] = {}
+    while todo:
+        module = sys.modules[todo.pop()]
+        name = f"{module.__name__.replace('.', '/')}.py"
+        file = _own_file(module)
+        if file is not None and name not in digests:
             digests[name] = hashlib.sha256(file.read_bytes()).hexdigest()
+            todo |= _imported(module)
     return digests
+
+
+def _own_file(module: ModuleType) -> Path | None:
+    """The file of a user's module; None for Python's, ours, and installed ones."""
+    file = Path(getattr(module, "__file__", None) or "")
+    library = Path(sysconfig.get_paths()["stdlib"])
+    foreign = "site-packages" in file.parts or library in file.parents
+    return file if file.is_file() and not foreign and _package_root() not in file.parents else None
+
+
+def _imported(module: ModuleType) -> set[str]:
+    """The modules that a module's names come from."""
+    names = {
+        value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+        for value in vars(module).values()
+    }
+    return {name for name in names if name in sys.modules}
 
 
 def versions() -> dict[str, str]:

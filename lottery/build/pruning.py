@@ -113,7 +113,7 @@ def is_global(config: Mapping[str, Any]) -> bool:
 
 def _notes(config: Mapping[str, Any]) -> list[str]:
     if copies_masks(config):
-        return ["criterion=copy: scope and pruning.* have no effect"]
+        return ["criterion=copy: scope and the rates and patterns of pruning have no effect"]
     pruning = config["pruning"]
     if is_global(config) and pruning["rates"] is None and config["model"].get("rates"):
         return ["scope=global: the model's own pruning rates do not apply"]
@@ -141,20 +141,10 @@ def _read_rate(pattern: str, value: Any, rate: float, key: str) -> float:
 
 
 def build_pruner(config: Mapping[str, Any], rates: Mapping[str, float], scope: Scope) -> Pruner:
-    """`criterion`: a scored pruner, or a copying one.
-
-    Raises:
-        ConfigError: shuffled masks are asked for over weights that are masked already.
-    """
+    """`criterion`: a scored pruner, or a copying one."""
     if not copies_masks(config):
         steps = config["pruning"]["one_shot"] or 1
         return ScoredPruner(make(config["criterion"], "criterion"), scope, rates, steps)
-    shuffle = config["criterion"]["shuffle"]
-    if shuffle != "none" and config["reinit"]["_target_"] == "lottery.reinit.Continue":
-        raise ConfigError(
-            f"criterion.shuffle={shuffle}: none with reinit=none, which goes on from weights that "
-            "are pruned in other places; a random ticket starts from dense weights"
-        )
     trunk = find_trunk(config)
 
     def load(number: int) -> Masks:

@@ -12,23 +12,39 @@ from lottery.tensors import Tensors, digest, load_tensors
 
 
 def choose_rounds(config: Mapping[str, Any]) -> list[int]:
-    """The rounds to do: 0 ... rounds; 0 and 1 in one shot; or those of `criterion.rounds`.
-
-    Raises:
-        ConfigError: single rounds are asked for where a round starts from the one before.
-    """
+    """The rounds to do: 0 ... rounds; 0 and 1 in one shot; or those of `criterion.rounds`."""
     if copies_masks(config):
         some = config["criterion"]["rounds"]
         if some is not None:
-            if config["reinit"]["_target_"] == "lottery.reinit.Continue":
-                raise ConfigError(
-                    f"criterion.rounds={some}: null with reinit=none, "
-                    "where each round goes on from the one before"
-                )
             return [0, *sorted(set(some))]
         return list(range(config["rounds"] + 1))
     last = config["rounds"]
     return list(range(1 + (min(last, 1) if config["pruning"]["one_shot"] else last)))
+
+
+def check_goes_on(config: Mapping[str, Any], reinit: Reinit) -> None:
+    """Check that a copying run whose rounds go on from one another can do so.
+
+    Args:
+        config: the composed config.
+        reinit: may start from the end of the last round.
+
+    Raises:
+        ConfigError: rounds are left out, or masks are shuffled over weights that are masked.
+    """
+    if reinit.source != "last":
+        return
+    rounds, shuffle = config["criterion"]["rounds"], config["criterion"]["shuffle"]
+    if rounds is not None:
+        raise ConfigError(
+            f"criterion.rounds={rounds}: null with reinit=none, "
+            "where each round goes on from the one before"
+        )
+    if shuffle != "none":
+        raise ConfigError(
+            f"criterion.shuffle={shuffle}: none with reinit=none, which goes on from weights that "
+            "are pruned in other places; a random ticket starts from dense weights"
+        )
 
 
 def find_trunk(config: Mapping[str, Any]) -> RunDir:
@@ -90,11 +106,9 @@ def shared_dense_round(
     theirs = shapes_dense_round(entry["config"], entry["seed"])
     ours = shapes_dense_round(canonical(config), config["seed"])
     same = theirs == ours and _foundations(entry["digests"]) == _foundations(digests)
-    if reinit.rewind_step:
-        # in both canonical configs "reinit.to" has the same spelling for the same step
-        same &= folder.rewind.exists() and entry["config"].get("reinit.to") == canonical(
-            config
-        ).get("reinit.to")
+    if same and reinit.rewind_step:
+        stored_step = read_json(folder.record)["checks"]["rewind_step"]
+        same = folder.rewind.exists() and stored_step == reinit.rewind_step
     if reinit.carries_optimizer:
         same &= folder.final_optimizer.exists()
     return trunk if same else None

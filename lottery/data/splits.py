@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lottery import tensors
+from lottery.data.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,27 @@ class Splits:
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one example."""
         return tuple(self.train.inputs.shape[1:])
+
+    def check(self) -> None:
+        """Check what every training relies on.
+
+        Raises:
+            DataError: a split is empty, or inputs or targets are not of the kind they should be.
+        """
+        if self.num_classes < 2:
+            raise DataError(f"{self.num_classes} classes, 2 or more expected")
+        for name in ("train", "val", "test"):
+            split: Split = getattr(self, name)
+            if len(split) == 0:
+                raise DataError(f"the {name} split is empty")
+            if split.inputs.shape[1:] != self.train.inputs.shape[1:]:
+                raise DataError(f"the {name} split's inputs have another shape than training's")
+            if split.targets.dtype != torch.long or split.targets.dim() != 1:
+                raise DataError(f"the {name} split's targets are no vector of torch.long")
+            if int(split.targets.min()) < 0 or int(split.targets.max()) >= self.num_classes:
+                raise DataError(
+                    f"the {name} split has a target outside 0 to {self.num_classes - 1}"
+                )
 
     def digest(self) -> str:
         """sha256 of all inputs and targets."""

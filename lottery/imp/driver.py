@@ -89,10 +89,11 @@ class Imp:
     def todo(self) -> list[int]:
         """The rounds that are not finished, as far as the target sparsity lets them be done."""
         rows = self.rows
+        last = self.rounds[-1]
         if rows and self._reaches_target(rows[-1]):
-            return []
+            last = rows[-1]["round"]
         finished = {row["round"] for row in rows}
-        return [number for number in self.rounds if number not in finished]
+        return [number for number in self.rounds if number <= last and number not in finished]
 
     @property
     def rows(self) -> list[Row]:
@@ -148,26 +149,35 @@ def _dense_round(imp: Imp) -> None:
     masks = ones({name: initial.weights[name] for name in imp.prunable})
     save_tensors(imp.run_dir.round(0).masks, masks)
     start = start_at(initial, imp.num_steps)
-    _train(imp, 0, start, masks, {"ones_after": sum(mask.numel() for mask in masks.values())})
+    ones_after = sum(mask.numel() for mask in masks.values())
+    checks = {"ones_after": ones_after, "rewind_step": imp.reinit.rewind_step}
+    _train(imp, 0, start, masks, checks)
 
 
 def _pruned_round(imp: Imp, number: int, previous: int) -> None:
     """Round r: prune what round `previous` trained, rewind the rest, train."""
-    masks, checks = _prune(imp, number, previous)
     stored = Stored(
         round=number,
         initial=imp.storage.initial(),
         rewind_point=_rewind_point(imp),
-        last=imp.storage.final(previous),
+        last=_last(imp, previous),
         num_steps=imp.num_steps,
         fresh=imp.fresh,
     )
+    masks, checks = _prune(imp, number, previous, stored)
     start = imp.reinit(stored)
     dense = State(start.weights, start.buffers)
     sources = {"rewind_point": stored.rewind_point, "last": stored.last}
     source = sources[imp.reinit.source] if imp.reinit.source else None
     checks |= check_source(number, dense, source, stored.initial)
     _train(imp, number, start, masks, checks)
+
+
+def _last(imp: Imp, previous: int) -> State:
+    """The end of the round before; nothing where keep=winner dropped it and copying needs none."""
+    if not imp.prune.nested and not imp.run_dir.round(previous).final.exists():
+        return State({}, {})
+    return imp.storage.final(previous)
 
 
 def _rewind_point(imp: Imp) -> State:
@@ -180,14 +190,14 @@ def _rewind_point(imp: Imp) -> State:
     return imp.storage.rewind_point()
 
 
-def _prune(imp: Imp, number: int, previous: int) -> tuple[Masks, dict[str, Any]]:
+def _prune(imp: Imp, number: int, previous: int, stored: Stored) -> tuple[Masks, dict[str, Any]]:
     """The round's masks, made once and checked at every start."""
     storage, path = imp.storage, imp.run_dir.round(number).masks
-    final, initial, before = storage.final(previous), storage.initial(), storage.masks(previous)
+    before = storage.masks(previous)
     trained = Trained(
         round=number,
-        weights={name: final.weights[name] for name in imp.prunable},
-        initial={name: initial.weights[name] for name in imp.prunable},
+        weights={name: w for name, w in stored.last.weights.items() if name in imp.prunable},
+        initial={name: stored.initial.weights[name] for name in imp.prunable},
         # in the network's order, which breaks ties under a global scope; files are sorted
         masks={name: before[name] for name in imp.prunable},
         generator=torch.Generator().manual_seed(derive_seed(imp.pruning_seed, number)),

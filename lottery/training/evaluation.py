@@ -78,15 +78,25 @@ class Evaluator(pl.Callback):
         )
         step = pl_module.step
         if step % self.protocol.every == 0 or step == self.last_step:
-            self._evaluate(trainer, pl_module, step)
+            self._evaluate(trainer, pl_module, step, ends=step == self.last_step)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Evaluate the end where another callback has stopped the training."""
+        assert isinstance(pl_module, LotteryModule)
+        if not self.at_last:
+            self._evaluate(trainer, pl_module, pl_module.step, ends=True)
 
     @property
     def latest_val_accuracy(self) -> float:
         """The last validation's; nan before the first."""
         return self._latest_val_accuracy
 
-    def _evaluate(self, trainer: pl.Trainer, module: LotteryModule, step: int) -> None:
-        self._record_training(step)
+    def _evaluate(
+        self, trainer: pl.Trainer, module: LotteryModule, step: int, *, ends: bool
+    ) -> None:
+        known = len(self.history)
+        if self._train_sums:
+            self._record_training(step)
         val = evaluate(module.network, self.splits.val, self.loss)
         if not math.isfinite(val.loss):
             raise Diverged(f"step {step}: the validation loss is {val.loss}")
@@ -95,7 +105,7 @@ class Evaluator(pl.Callback):
         minimum = val.loss < self._lowest
         self._without_minimum = 0 if minimum else self._without_minimum + 1
         stop = self._without_minimum == self.protocol.patience
-        last = stop or step == self.last_step
+        last = stop or ends
         if minimum or last or self.protocol.test_curve:
             test = evaluate(module.network, self.splits.test, self.loss)
             self._record(step, "test", test)
@@ -104,18 +114,16 @@ class Evaluator(pl.Callback):
                 self._keep_es(module, step, val, test)
             if last:
                 self.at_last = {"val_last": val.accuracy, "test_last": test.accuracy}
-        self._log(trainer, step)
-        trainer.should_stop = stop
+        self._log(trainer, step, self.history[known:])
+        if stop:
+            trainer.should_stop = True
 
-    def _log(self, trainer: pl.Trainer, step: int) -> None:
-        """Send this step's entries of the history, and the learning rate, to the loggers."""
-        if not trainer.loggers:
-            return
+    def _log(self, trainer: pl.Trainer, step: int, entries: list[dict[str, Any]]) -> None:
+        """Send new entries of the history, and the learning rate, to the loggers."""
         metrics = {"learning_rate": trainer.optimizers[0].param_groups[0]["lr"]}
-        for entry in self.history[-3:]:
-            if entry["iteration"] == step:
-                for name in ("loss", "accuracy"):
-                    metrics[f"{name}/{entry['split']}"] = entry[name]
+        for entry in entries:
+            for name in ("loss", "accuracy"):
+                metrics[f"{name}/{entry['split']}"] = entry[name]
         for logger in trainer.loggers:
             logger.log_metrics(metrics, step)
 
@@ -145,6 +153,8 @@ class Evaluator(pl.Callback):
         self._append(step, split, evaluation.loss, evaluation.accuracy)
 
     def _append(self, step: int, split: str, loss: float, accuracy: float) -> None:
+        if any(e["iteration"] == step and e["split"] == split for e in self.history[-3:]):
+            return  # the end of a training that was stopped where it had just been evaluated
         self.history.append(
             {"iteration": step, "split": split, "loss": loss, "accuracy": accuracy}
         )
