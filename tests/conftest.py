@@ -43,8 +43,9 @@ Lottery = Callable[..., Done]
 
 
 def snapshot(path: Path) -> dict[str, int]:
-    """Every file and folder below a folder, with the time of its last change."""
-    return {str(p.relative_to(path)): p.stat().st_mtime_ns for p in path.rglob("*")}
+    """Every file and folder below a folder, Python's caches aside, and when it changed last."""
+    found = [p for p in path.rglob("*") if "__pycache__" not in p.parts]
+    return {str(p.relative_to(path)): p.stat().st_mtime_ns for p in found}
 
 
 def tensor_files(run: Path) -> dict[str, bytes]:
