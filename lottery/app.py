@@ -140,8 +140,9 @@ def _sweep_job(config: DictConfig) -> float:
     except (KeyboardInterrupt, SystemExit) as stop:
         note("interrupted", "")
         _exit_stopped(stop)
-    note("finished", "")
-    return float(experiment.imp.rows[-1]["val"])
+    last = experiment.imp.rows[-1]
+    note("finished", "", last)
+    return float(last["val"])
 
 
 def _one_line(error: Exception) -> str | None:

@@ -80,20 +80,30 @@ def winning_round(rows: Sequence[Row]) -> int | None:
     return int(best["round"])
 
 
+def format_percent(share: float | None) -> str:
+    """A share as people read it; "-" for none.
+
+    Example:
+        >>> format_percent(0.51281)
+        '51.28'
+    """
+    return "-" if share is None or share != share else f"{100 * share:.2f}"
+
+
 def format_table(rows: Sequence[Row]) -> str:
-    """The rows as people read them: percent, one line per round, the winning ticket marked."""
+    """The rows as people read them: percent, one line per round, the winning round marked."""
     winner = winning_round(rows)
-    percent = "{:.2f}".format
     lines = [
         {
             "round": row["round"],
-            "remaining %": percent(100 * row["remaining"]),
+            "remaining %": format_percent(row["remaining"]),
             "ES": row["ES"],
-            "val %": percent(100 * row["val"]),
-            "test %": percent(100 * row["test"]),
-            "test at end %": percent(100 * row["test_last"]),
-            "": "winning ticket" if row["round"] == winner else "",
+            "val %": format_percent(row["val"]),
+            "test %": format_percent(row["test"]),
+            "test at end %": format_percent(row["test_last"]),
+            "": "winning round" if row["round"] == winner else "",
         }
         for row in rows
     ]
-    return pd.DataFrame(lines).to_string(index=False)
+    text = pd.DataFrame(lines).to_string(index=False)
+    return "\n".join(line.rstrip() for line in text.splitlines())

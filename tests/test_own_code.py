@@ -101,3 +101,13 @@ def test_an_error_in_a_users_constructor_keeps_its_traceback(
     assert "broken_network.py" in done.err
     assert "KeyError: 'oops'" in done.err
     assert not (folder / "outputs").exists()
+
+
+def test_the_readmes_callback(
+    lottery: Callable[..., Done], write_module: Callable[[str, str], Path]
+) -> None:
+    write_module("my_callbacks", readme_block("# my_callbacks.py"))
+    own = '+callbacks.mine={_target_: my_callbacks.Note, path: "{run_dir}/notes"}'
+    done = lottery(*QUICK, own)
+    assert done.code == 0, done.err
+    assert (done.run / "notes").read_text() == "40\n" * 3

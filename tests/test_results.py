@@ -154,5 +154,5 @@ def test_the_table_shows_percent_and_marks_the_winner() -> None:
     table = format_table([_row(0), _row(1, 0.5128, 0.98123, 0.97), _row(2, 0.41, 0.5)])
     lines = [line.split() for line in table.splitlines()]
     assert lines[1] == ["0", "100.00", "0", "50.00", "50.00", "25.00"]
-    assert lines[2] == ["1", "51.28", "10", "98.12", "97.00", "25.00", "winning", "ticket"]
+    assert lines[2] == ["1", "51.28", "10", "98.12", "97.00", "25.00", "winning", "round"]
     assert lines[3] == ["2", "41.00", "20", "50.00", "50.00", "25.00"]

@@ -186,3 +186,12 @@ def test_dry_run_of_a_sweep_is_refused(lottery: Lottery, folder: Path) -> None:
     assert done.code == 2
     assert done.err.startswith("error: dry_run=true")
     assert list(folder.iterdir()) == []
+
+
+def test_a_job_shows_the_last_round_it_asked_for(lottery: Lottery) -> None:
+    """Its folder may hold more: settings at different sparsities would be compared."""
+    assert lottery(*TINY, "rounds=2").code == 0
+    done = lottery("-m", *TINY, "rounds=1", "seed=0,1")
+    jobs = pd.read_csv(_sweep_folder(done) / "jobs.csv")
+    assert jobs["round"].tolist() == [1, 1]
+    assert jobs["remaining"].nunique() == 1

@@ -79,3 +79,10 @@ def test_target_sparsity_ends_the_rounds(lottery: Lottery) -> None:
     assert longer.path == run.path
     table = lottery(*target).out.splitlines()
     assert [line.split()[0] for line in table[1:-1]] == ["0", "1", "2"]
+
+
+def test_dry_run_says_when_the_target_sparsity_is_not_reached(lottery: Lottery) -> None:
+    plan = lottery("dry_run=true", "pruning.target_sparsity=0.9", "rounds=8").out
+    assert "pruning.target_sparsity=0.9 is not reached" in plan
+    plan = lottery("dry_run=true", "pruning.target_sparsity=0.9", "rounds=12").out
+    assert "not reached" not in plan

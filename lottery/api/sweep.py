@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from lottery.results import read_records
-from lottery.run_dir import RunDir, read_json, write_json, write_text
+from lottery.results import Row, format_percent
+from lottery.run_dir import read_json, write_json, write_text
 
 
 @dataclass(frozen=True)
@@ -20,15 +20,31 @@ class Sweep:
     path: Path
 
     def note(
-        self, number: int, overrides: Sequence[str], run: Path, status: str, message: str
+        self,
+        number: int,
+        overrides: Sequence[str],
+        run: Path,
+        status: str,
+        message: str,
+        row: Row | None = None,
     ) -> None:
-        """Write a job's status: running, finished or failed."""
+        """Write a job's status.
+
+        Args:
+            number: the job's, in the sweep.
+            overrides: of the job.
+            run: folder of its run.
+            status: running, finished, failed or interrupted.
+            message: why it failed.
+            row: of the last round the job asked for; its folder may hold more.
+        """
         entry = {
             "job": number,
             "overrides": list(overrides),
             "run": str(run),
             "status": status,
             "message": message,
+            "row": row,
         }
         write_json(self.path / "jobs" / f"{number}.json", entry)
 
@@ -51,9 +67,14 @@ class Sweep:
     def summary(self) -> str:
         """The jobs with their last round, as text and in jobs.csv; the last line is the folder."""
         jobs = self.jobs()
-        table = pd.DataFrame([_line(job) for job in jobs])
+        table = pd.DataFrame([_line(job) for job in jobs]).astype(
+            {"round": "Int64", "ES": "Int64"}
+        )
         write_text(self.path / "jobs.csv", table.to_csv(index=False, lineterminator="\n"))
-        text = table.drop(columns=["run", "message"]).to_string(index=False, na_rep="-")
+        shown = table.drop(columns=["run", "message"])
+        for name in ("remaining", "val", "test"):
+            shown[f"{name} %"] = [format_percent(share) for share in shown.pop(name)]
+        text = shown.to_string(index=False, na_rep="-")
         failed = [
             f"job {job['job']} {job['status']}: {job['message']}"
             for job in jobs
@@ -63,8 +84,7 @@ class Sweep:
 
 
 def _line(job: dict[str, Any]) -> dict[str, Any]:
-    records = read_records(RunDir(Path(job["run"])))
-    last = records[-1]["row"] if records else {}
+    last = job["row"] or {}
     return {
         "job": job["job"],
         "overrides": " ".join(job["overrides"]),

@@ -60,9 +60,12 @@ def _ladder(experiment: Experiment) -> str:
         return "remaining   as in the run whose masks are copied"
     sizes = {name: prod(shape) for name, shape in experiment.shapes.items()}
     one_shot = experiment.config["pruning"]["one_shot"]
-    lines = ["remaining"]
+    lines, share = ["remaining"], 1.0
     for number in experiment.imp.rounds:
         prunings = number * (one_shot or 1)
         share = ladder(experiment.plan.scope, sizes, experiment.plan.rates, prunings)
         lines.append(f"  round {number:>2}  {100 * share:6.2f} %")
+    target = experiment.config["pruning"]["target_sparsity"]
+    if target is not None and share > 1 - target:
+        lines.append(f"  pruning.target_sparsity={target} is not reached; more rounds would")
     return "\n".join(lines)
