@@ -53,7 +53,8 @@ def load_target(node: Mapping[str, Any], key: str) -> Callable[..., Any]:
         raise ConfigError(f"{key}._target_={name}: {error.args[0]}") from error
     if not callable(target):
         raise ConfigError(f"{key}._target_={name}: not a class or function")
-    return target  # type: ignore[no-any-return]
+    found: Callable[..., Any] = target
+    return found
 
 
 def _locate(name: str) -> Any:

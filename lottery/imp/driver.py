@@ -21,7 +21,14 @@ from lottery.masks import Masks, ones
 from lottery.models.state import Start, State, start_at
 from lottery.pruning import Pruner, Trained
 from lottery.reinit import Reinit, Stored
-from lottery.results import Row, read_records, winning_round, write_record, write_tables
+from lottery.results import (
+    Row,
+    format_percent,
+    read_records,
+    winning_round,
+    write_record,
+    write_tables,
+)
 from lottery.run_dir import RunDir, replacing
 from lottery.seeds import derive_seed
 from lottery.tensors import save_tensors
@@ -124,8 +131,8 @@ def run_rounds(imp: Imp) -> list[Row]:
         NothingToRewindTo: round 0 ended before the rewind point.
     """
     _update_views(imp)  # a kill may have come between a record and its tables
-    while imp.todo:
-        number = imp.todo[0]
+    while todo := imp.todo:
+        number = todo[0]
         earlier = [done for done in imp.rounds if done < number]
         if earlier:
             _pruned_round(imp, number, earlier[-1])
@@ -164,7 +171,7 @@ def _pruned_round(imp: Imp, number: int, previous: int) -> None:
         num_steps=imp.num_steps,
         fresh=imp.fresh,
     )
-    masks, checks = _prune(imp, number, previous, stored)
+    masks, checks = _prune(imp, previous, stored)
     start = imp.reinit(stored)
     dense = State(start.weights, start.buffers)
     sources = {"rewind_point": stored.rewind_point, "last": stored.last}
@@ -190,9 +197,10 @@ def _rewind_point(imp: Imp) -> State:
     return imp.storage.rewind_point()
 
 
-def _prune(imp: Imp, number: int, previous: int, stored: Stored) -> tuple[Masks, dict[str, Any]]:
+def _prune(imp: Imp, previous: int, stored: Stored) -> tuple[Masks, dict[str, Any]]:
     """The round's masks, made once and checked at every start."""
-    storage, path = imp.storage, imp.run_dir.round(number).masks
+    number, storage = stored.round, imp.storage
+    path = imp.run_dir.round(number).masks
     before = storage.masks(previous)
     trained = Trained(
         round=number,
@@ -235,12 +243,12 @@ def _train(imp: Imp, number: int, start: Start, masks: Masks, checks: dict[str, 
 
 def _report_round(row: Row, outcome: Outcome) -> None:
     log.info(
-        "round %d: %.2f %% remaining, ES %d, val %.2f %%, test %.2f %%, %.1f s",
+        "round %d: %s %% remaining, ES %d, val %s %%, test %s %%, %.1f s",
         row["round"],
-        100 * row["remaining"],
+        format_percent(row["remaining"]),
         row["ES"],
-        100 * row["val"],
-        100 * row["test"],
+        format_percent(row["val"]),
+        format_percent(row["test"]),
         outcome.timing["train_seconds"],
     )
 
