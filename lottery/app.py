@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+register_resolvers()  # when imported: a launcher's job gets here without passing through main
+
 MISTAKE = 2  # exit code of a user's mistake
 
 
@@ -88,6 +90,7 @@ class Gate(Callback):
 
 def task(config: DictConfig) -> float:
     """One Hydra job: train, and return the last round's validation accuracy for sweepers."""
+    _make_cwd_importable()
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         return _sweep_job(config)
     experiment = _command.experiment
@@ -180,10 +183,16 @@ def _end_sweep() -> None:
         sweep.discard()
 
 
+def _make_cwd_importable() -> None:
+    """For users' own classes: console scripts leave the folder out, and so do launchers' jobs."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+
+
 def main() -> None:
     """The console command."""
-    sys.path.insert(0, str(Path.cwd()))  # a user's own classes; console scripts leave it out
-    register_resolvers()
+    _make_cwd_importable()
     run = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)
     try:
         run()

@@ -156,6 +156,8 @@ class LightningFit:
         with warnings.catch_warnings():
             # Lightning 2.6 asks torch 2.13 in a way that torch is about to drop
             warnings.filterwarnings("ignore", message=r".*LeafSpec.*", category=FutureWarning)
+            # every login node has an srun
+            warnings.filterwarnings("ignore", message=r"The `srun` command is available")
             try:
                 trainer.fit(module, self._blocks(round_number, start, keep_step))
             except Diverged as error:
