@@ -1,22 +1,12 @@
-"""The files of a run: every name once, writes that are whole or not there, and the lock."""
+"""The files of a run: every name once, writes that are whole or not there."""
 
 import json
-import logging
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock, Timeout
-
-log = logging.getLogger(__name__)
-
-
-class RunLocked(Exception):
-    """Another process is working in this run's folder."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +49,11 @@ class RoundDir:
     def rewind_optimizer(self) -> Path:
         """Round 0's optimizer state at the rewind point k > 0."""
         return self.path / "rewind_optimizer.safetensors"
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the running round is; gone when the round is finished."""
+        return self.path / "checkpoint.pt"
 
     @property
     def record(self) -> Path:
@@ -111,43 +106,6 @@ class RunDir:
         records = self.path.glob("rounds/*/round.json")
         names = [record.parent.name for record in records]
         return sorted(int(name) for name in names if name.isdigit())  # a copy is no round
-
-    @contextmanager
-    def locked(self, *, wait: bool) -> Iterator[None]:
-        """Hold the folder for this process; the operating system frees it when the process dies.
-
-        Args:
-            wait: wait for the present owner to finish instead of refusing.
-
-        Raises:
-            RunLocked: another process holds the folder and `wait` is false.
-        """
-        self.path.mkdir(parents=True, exist_ok=True)
-        owner = self.path / ".owner.json"
-        # A soft lock would survive kill -9 and block the run for ever.
-        lock = FileLock(self.path / ".lock", fallback_to_soft=False)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            message = f"{self.path}: {_describe_owner(owner)} is working here"
-            if not wait:
-                raise RunLocked(message) from None
-            log.info("%s; waiting", message)
-            lock.acquire()
-        try:
-            write_json(owner, {"host": socket.gethostname(), "process": os.getpid()})
-            yield
-        finally:
-            owner.unlink(missing_ok=True)
-            lock.release()
-
-
-def _describe_owner(owner: Path) -> str:
-    try:
-        entry = read_json(owner)
-    except (OSError, ValueError):  # the owner is just writing or removing it
-        return "another process"
-    return f"process {entry['process']} on {entry['host']}"
 
 
 @contextmanager

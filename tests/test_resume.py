@@ -156,9 +156,9 @@ def _kill_once_there(file: Path, *arguments: str) -> None:
 OWNER = """
 import sys, time
 from pathlib import Path
-from lottery.run_dir import RunDir
+from lottery.lock import locked
 
-with RunDir(Path(sys.argv[1])).locked(wait=False):
+with locked(Path(sys.argv[1]), wait=False):
     print("here", flush=True)
     if len(sys.argv) == 2:
         sys.stdin.read()

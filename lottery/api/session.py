@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from lottery.build import ConfigError
 from lottery.build.identity import canonical, key_of
+from lottery.lock import NoFileLocks, Ownership, RunLocked, locked
 from lottery.results import Row
-from lottery.run_dir import RunDir, RunLocked, read_json, write_json
+from lottery.run_dir import RunDir, read_json, write_json
 
 if TYPE_CHECKING:
     from lottery.build.experiment import Experiment
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def opened(experiment: "Experiment", *, wait: bool) -> Iterator[None]:
+def opened(experiment: "Experiment", *, wait: bool) -> Iterator[Ownership]:
     """Hold the run's folder, having made sure that what it holds is this run.
 
     Args:
@@ -36,9 +37,11 @@ def opened(experiment: "Experiment", *, wait: bool) -> Iterator[None]:
     check_same_run(experiment)
     check_writable(run_dir.path)
     try:
-        with run_dir.locked(wait=wait):
+        with locked(run_dir.path, wait=wait) as ownership:
             check_same_run(experiment)
-            yield
+            yield ownership
+    except NoFileLocks as error:
+        raise ConfigError(str(error)) from error
     except RunLocked as error:
         raise ConfigError(f"{error}; wait for it, or choose another output_dir") from error
 
