@@ -16,6 +16,7 @@ from torchmetrics.functional.classification import (
 )
 
 from lottery.data import Split
+from lottery.distributed import share, sum_over_ranks
 from lottery.masks import Masks, count_ones, linear_and_conv_weights
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -49,28 +50,30 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 def evaluate(network: nn.Module, split: Split, loss: Loss) -> Evaluation:
     """Loss and accuracy over every example of a split, once each, in evaluation mode.
 
+    With several processes each looks at its share of the examples.
+
     Args:
         network: gives logits (batch, num_classes).
         split: on the network's device.
         loss: mean loss of (logits, targets).
     """
     total = torch.zeros((), dtype=torch.float64)
-    predictions = []
+    predicted = torch.zeros_like(split.targets)  # of others' examples it stays 0, for the sum
+    ours = (share(split.inputs), share(split.targets), share(predicted))
     with evaluating(network):
-        pairs = zip(
-            torch.split(split.inputs, EVALUATION_BATCH),
-            torch.split(split.targets, EVALUATION_BATCH),
-            strict=True,
-        )
-        for inputs, targets in pairs:
+        chunks = zip(*(torch.split(part, EVALUATION_BATCH) for part in ours), strict=True)
+        for inputs, targets, places in chunks:
+            if not len(targets):  # more processes than examples
+                continue
             logits = network(inputs)
             # not in bfloat16, whose 8 bits would make ties of different losses
             wide = logits if logits.dtype == torch.float64 else logits.float()
             total += loss(wide, targets).double().cpu() * len(targets)
-            predictions.append(logits.argmax(1))
-    predicted = torch.cat(predictions)
+            places.copy_(logits.argmax(1))
+    predicted = sum_over_ranks(predicted)
     correct = int((predicted == split.targets).sum())
-    return Evaluation(float(total) / len(split), correct / len(split), predicted)
+    loss_sum = float(sum_over_ranks(total))
+    return Evaluation(loss_sum / len(split), correct / len(split), predicted)
 
 
 def class_averages(predictions: Tensor, targets: Tensor, num_classes: int) -> dict[str, float]:

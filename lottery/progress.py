@@ -29,7 +29,7 @@ class Progress:
         self._bar: RichProgress | None = None
         self._rounds: Sequence[int] = ()
         self._total = self._done = self._before_round = 0
-        self._round = self._round_steps = 0
+        self._round = self._round_steps = self._made_earlier = 0
         self._accuracy = float("nan")
         self._begun = self._last_line = 0.0
 
@@ -61,11 +61,19 @@ class Progress:
             finally:
                 self._bar = None
 
-    def begin_round(self, number: int, steps: int) -> None:
-        """A round's training begins."""
+    def begin_round(self, number: int, steps: int, made: int = 0) -> None:
+        """A round's training begins, or goes on.
+
+        Args:
+            number: the round.
+            steps: its optimizer steps.
+            made: how many of them were made earlier.
+        """
         if number in self._rounds:  # whatever the rounds before have left out, early stopping say
             self._done = self._rounds.index(number) * self._total // len(self._rounds)
         self._round, self._round_steps, self._before_round = number, steps, self._done
+        self._done += made
+        self._made_earlier += made
         self._show()
 
     def advance(self, steps: int, accuracy: float) -> None:
@@ -81,7 +89,8 @@ class Progress:
         now = time.monotonic()
         if now - self._last_line >= self.line_every_s:
             self._last_line = now
-            left = (now - self._begun) / self._done * (self._total - self._done)
+            made_here = max(1, self._done - self._made_earlier)
+            left = (now - self._begun) / made_here * (self._total - self._done)
             log.info("%s, %s left", self._where(), timedelta(seconds=round(left)))
 
     def _where(self) -> str:

@@ -13,7 +13,7 @@ from lottery.build.hydra_setup import conf_dir
 from tests.conftest import TINY, Done, Lottery
 from tests.made_up_mnist import write_mnist
 
-NUM_CONFIGS = 26  # every YAML below conf/; the test must see a new one
+NUM_CONFIGS = 31  # every YAML below conf/; the test must see a new one
 CONFIGS = sorted(path.relative_to(conf_dir()) for path in conf_dir().rglob("*.yaml"))
 
 

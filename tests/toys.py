@@ -21,6 +21,7 @@ from lottery.reinit import Reinit, Rewind
 from lottery.results import Row
 from lottery.run_dir import RunDir
 from lottery.seeds import derive_seed
+from lottery.stopping import StopRequest
 from lottery.training import Device, LightningFit
 from lottery.training.evaluation import Protocol
 from lottery.training.schedules import Constant, Schedule
@@ -115,6 +116,9 @@ def toy_fit(
         make_callbacks=lambda number: list(callbacks),
         make_loggers=lambda number: [],
         progress=Progress(),
+        run_dir=RunDir(Path("unused")),
+        checkpoint_seconds=None,
+        stop=StopRequest(),
     )
 
 
@@ -127,7 +131,7 @@ def toy_imp(
     rounds: Sequence[int] = (0, 1, 2),
 ) -> Imp:
     """The round loop over the toy network: 20 % per layer and round."""
-    fit = fit or toy_fit()
+    fit = replace(fit or toy_fit(), run_dir=RunDir(path))
     prunable = list(linear_and_conv_weights(fit.network))
     rates = dict.fromkeys(prunable, 0.2)
     return Imp(

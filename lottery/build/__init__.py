@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 from lottery.build.check import check_values
 from lottery.build.errors import ConfigError as ConfigError
+from lottery.build.place import Place as Place
 from lottery.run_dir import RunDir
 
 if TYPE_CHECKING:
     from lottery.build.experiment import Experiment
 
+ALONE = Place()
 
-def prepare(config: Mapping[str, Any], path: Path) -> "Experiment":
+
+def prepare(config: Mapping[str, Any], path: Path, place: Place = ALONE) -> "Experiment":
     """Check a config and build its run; nothing is written.
 
     Args:
         config: the composed config as plain containers.
         path: the run's folder.
+        place: which of the run's processes this is.
 
     Raises:
         ConfigError: a user's mistake.
@@ -29,4 +33,4 @@ def prepare(config: Mapping[str, Any], path: Path) -> "Experiment":
 
     from lottery.build.experiment import build_experiment  # torch and Lightning: seconds
 
-    return build_experiment(config, RunDir(path))
+    return build_experiment(config, RunDir(path), place)

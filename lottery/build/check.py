@@ -118,6 +118,10 @@ RULES: dict[str, Rule] = {
     "trainer.deterministic": FLAG,
     "trainer.threads": or_null(whole(1)),
     "trainer.block": whole(1),
+    "trainer.devices": whole(1),
+    "trainer.num_nodes": whole(1),
+    "trainer.timeout": whole(1),
+    "checkpoint.every_seconds": or_null(POSITIVE),
     "output_dir": TEXT,
     "keep": one_of("all", "winner"),
     "dry_run": FLAG,
@@ -149,7 +153,7 @@ def check_values(config: Mapping[str, Any]) -> None:
 
 def _check_known(config: Mapping[str, Any]) -> None:
     """Groups that are no `_target_` take no other keys: they would have no effect."""
-    for group in ("seeds", "pruning", "evaluation", "early_stopping", "trainer"):
+    for group in ("seeds", "pruning", "evaluation", "early_stopping", "trainer", "checkpoint"):
         known = [key for key in (*RULES, "pruning.rates") if key.startswith(f"{group}.")]
         for name, value in config[group].items():
             if f"{group}.{name}" not in known:

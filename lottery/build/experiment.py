@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from lottery.build.durations import parse_duration
+from lottery.build.errors import ConfigError
 from lottery.build.identity import canonical, copies_masks
 from lottery.build.lightning import (
     build_callback_maker,
@@ -26,7 +27,9 @@ from lottery.build.parts import (
     build_schedule,
     build_splits,
     set_threads,
+    synchronized,
 )
+from lottery.build.place import Place
 from lottery.build.provenance import file_digests
 from lottery.build.pruning import PruningPlan, plan_pruning
 from lottery.build.trunk import check_goes_on, choose_rounds, shared_dense_round, trunk_digests
@@ -38,6 +41,7 @@ from lottery.models.state import State, fresh_state, persistent_buffers
 from lottery.progress import Progress
 from lottery.run_dir import RunDir
 from lottery.seeds import derive_seed
+from lottery.stopping import StopRequest
 from lottery.training import Device, LightningFit
 from lottery.training.summary import TensorBoardSummary
 
@@ -54,7 +58,9 @@ class Experiment:
         shapes: of the prunable weights.
         plan: what is pruned, by what.
         device: where it trains.
+        starts_workers: whether the training is done by processes that this one starts.
         progress: where it shows how far it is.
+        stop: whether a signal has asked to stop.
     """
 
     imp: Imp
@@ -64,20 +70,23 @@ class Experiment:
     shapes: Mapping[str, tuple[int, ...]]
     plan: PruningPlan
     device: Device
+    starts_workers: bool
     progress: Progress
+    stop: StopRequest
 
 
-def build_experiment(config: Mapping[str, Any], run_dir: RunDir) -> Experiment:
+def build_experiment(config: Mapping[str, Any], run_dir: RunDir, place: Place) -> Experiment:
     """Build everything a run needs; nothing is written.
 
     Args:
         config: the composed config as plain containers, its plain values checked.
         run_dir: the run's folder, which need not exist.
+        place: which of the run's processes this is.
 
     Raises:
         ConfigError: something does not fit.
     """
-    device = build_device(config["trainer"])
+    device = build_device(config["trainer"], place)
     dtype = DTYPES.get(device.precision, torch.float32)
     splits = build_splits(
         config["dataset"], download=config["dataset"]["download"] and not config["dry_run"]
@@ -85,8 +94,8 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir) -> Experiment:
     make_network = build_network_maker(
         config["model"], splits.input_shape, splits.num_classes, dtype
     )
-    network = _make_quietly(make_network)
-    set_threads(config["trainer"]["threads"], network)
+    network = synchronized(_make_quietly(make_network), device)
+    set_threads(config["trainer"]["threads"], network, device, place)
     steps_per_epoch = len(splits.train) // config["dataset"]["batch_size"]
     num_steps = parse_duration(config["iterations"]).steps(steps_per_epoch)
     weights = {name: w.detach() for name, w in linear_and_conv_weights(network).items()}
@@ -98,16 +107,21 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir) -> Experiment:
         check_goes_on(config, reinit)
         digests |= trunk_digests(config)
         dense_from = shared_dense_round(config, reinit, digests)
-    progress = Progress()
+    if config["dataset"]["batch_size"] < device.num_processes:
+        raise ConfigError(
+            f"dataset.batch_size={config['dataset']['batch_size']}: at least one example for each "
+            f"of the {device.num_processes} devices"
+        )
+    starts_workers = device.num_processes > place.processes
+    memory = "cpu" if starts_workers else device.torch_device  # the workers have their own
+    progress, stop = Progress(), StopRequest()
     imp = Imp(
         storage=Storage(run_dir, persistent_buffers(network).keys()),
         rounds=choose_rounds(config),
         num_steps=num_steps,
         fresh=_fresh(make_network, purpose_seed(config, "init")),
         prunable=plan.prunable,
-        fit=_build_fit(
-            config, run_dir, device, splits.to(device.torch_device, dtype), network, progress
-        ),
+        fit=_build_fit(config, run_dir, device, splits.to(memory, dtype), network, progress, stop),
         prune=plan.pruner,
         reinit=reinit,
         pruning_seed=purpose_seed(config, "pruning"),
@@ -118,7 +132,9 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir) -> Experiment:
         update_views=_build_summary(config, run_dir),
     )
     shapes = {name: tuple(weights[name].shape) for name in plan.prunable}
-    return Experiment(imp, config, digests, splits, shapes, plan, device, progress)
+    return Experiment(
+        imp, config, digests, splits, shapes, plan, device, starts_workers, progress, stop
+    )
 
 
 def _build_fit(
@@ -128,6 +144,7 @@ def _build_fit(
     splits: Splits,
     network: nn.Module,
     progress: Progress,
+    stop: StopRequest,
 ) -> LightningFit:
     batch_size = config["dataset"]["batch_size"]
     steps_per_epoch = len(splits.train) // batch_size
@@ -148,6 +165,9 @@ def _build_fit(
         make_callbacks=build_callback_maker(config.get("callbacks") or {}, run_dir),
         make_loggers=build_logger_maker(config.get("logger") or {}, run_dir),
         progress=progress,
+        run_dir=run_dir,
+        checkpoint_seconds=config["checkpoint"]["every_seconds"],
+        stop=stop,
     )
 
 

@@ -16,7 +16,7 @@ from lottery.build.durations import parse_duration
 # What changes no result: where and how a run is done, and which of its rounds.
 LEFT_OUT = (
     *("seed", "rounds", "pruning.target_sparsity", "criterion.rounds"),
-    *("output_dir", "keep", "dry_run"),
+    *("output_dir", "keep", "dry_run", "checkpoint.every_seconds"),
     *("dataset.root", "dataset.download", "dataset.base_url"),
 )
 # Of the trainer only this changes results by more than the order of additions.

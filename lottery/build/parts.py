@@ -11,6 +11,7 @@ from torch import nn
 from lottery.build.durations import parse_duration
 from lottery.build.errors import ConfigError
 from lottery.build.make import call, load_target, make
+from lottery.build.place import Place
 from lottery.data import DataError, Splits
 from lottery.measure import Loss
 from lottery.reinit import Reinit
@@ -207,19 +208,26 @@ def build_protocol(config: Mapping[str, Any], steps_per_epoch: int) -> Protocol:
     )
 
 
-def build_device(node: Mapping[str, Any]) -> Device:
+def build_device(node: Mapping[str, Any], place: Place) -> Device:
     """`trainer`: the device, with "auto" decided.
 
     Raises:
-        ConfigError: a GPU is asked for and there is none.
+        ConfigError: GPUs are asked for that are not there, or processes that nobody started.
     """
-    has_gpu = torch.cuda.is_available()
+    num_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     accelerator = node["accelerator"]
-    if accelerator == "gpu" and not has_gpu:
+    if accelerator == "gpu" and not num_gpus:
         raise ConfigError("trainer.accelerator=gpu: no GPU is visible here; accepted: cpu, auto")
     if accelerator == "auto":
-        accelerator = "gpu" if has_gpu else "cpu"
+        accelerator = "gpu" if num_gpus else "cpu"
+    if accelerator == "gpu" and node["devices"] > num_gpus:
+        raise ConfigError(f"trainer.devices={node['devices']}: at most {num_gpus}, the GPUs here")
+    _check_processes(node, place)
     return Device(
+        num_devices=node["devices"],
+        num_nodes=node["num_nodes"],
+        index=(place.parallel_job or 0) % max(1, num_gpus) + place.local_rank,
+        timeout=node["timeout"],
         accelerator=accelerator,
         precision=node["precision"],
         deterministic=node["deterministic"],
@@ -228,15 +236,46 @@ def build_device(node: Mapping[str, Any]) -> Device:
     )
 
 
-def set_threads(threads: int | None, network: nn.Module) -> None:
+def _check_processes(node: Mapping[str, Any], place: Place) -> None:
+    asked = f"trainer.devices={node['devices']}, trainer.num_nodes={node['num_nodes']}"
+    wanted = node["devices"] * node["num_nodes"]
+    if place.processes not in (1, wanted):
+        raise ConfigError(f"{asked}: {place.processes} tasks were started; one per device")
+    if place.processes == 1 and node["num_nodes"] > 1:
+        raise ConfigError(f"{asked}: needs one task per device, from SLURM or torchrun")
+
+
+def synchronized(network: nn.Module, device: Device) -> nn.Module:
+    """The network, its BatchNorm layers seeing the whole batch where processes divide it.
+
+    Raises:
+        ConfigError: it has BatchNorm, and the processes have no GPUs: SyncBatchNorm needs them.
+    """
+    layers = network.modules()
+    if not any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in layers):
+        return network
+    if device.num_processes == 1:
+        return network
+    if device.accelerator == "cpu":
+        raise ConfigError(
+            f"trainer.devices={device.num_devices}: 1 on CPUs for a network with BatchNorm, "
+            "which would see a part of each batch only; GPUs synchronize it"
+        )
+    synced: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+    return synced
+
+
+def set_threads(threads: int | None, network: nn.Module, device: Device, place: Place) -> None:
     """`trainer.threads`: how many CPU threads PyTorch computes with.
 
     By default PyTorch's own choice, but one for a small network without convolutions: a second
     thread gains it nothing, and where other processes are at work the two wait for each other,
-    up to 60 times as long as the computing takes.
+    up to 60 times as long as the computing takes. Runs side by side on one machine have one each,
+    processes of one run share them.
     """
     if threads is None:
         size = sum(parameter.numel() for parameter in network.parameters())
         convolves = any(isinstance(layer, nn.modules.conv._ConvNd) for layer in network.modules())
-        threads = 1 if size < SMALL_NETWORK and not convolves else DEFAULT_THREADS
+        shared = 1 if place.parallel_job is not None else DEFAULT_THREADS // device.num_devices
+        threads = 1 if size < SMALL_NETWORK and not convolves else max(1, shared)
     torch.set_num_threads(threads)

@@ -5,9 +5,11 @@ from typing import Any
 
 from torch import Tensor
 
+from lottery.distributed import gather, num_ranks
 from lottery.masks import Masks, check_nested, count_ones
 from lottery.models.state import State
 from lottery.pruning import Keep
+from lottery.tensors import digest
 
 
 class BrokenInvariant(Exception):
@@ -122,6 +124,24 @@ def check_trained(
         _check_zeros(number, name, state.weights, masks) for name, state in trained.items()
     )
     return {"trained_from_differing": sum(differing.values()), "pruned_max": largest}
+
+
+def check_ranks_agree(number: int, what: str, tensors: Mapping[str, Tensor]) -> None:
+    """Check that all processes of a run hold the same tensors, bit for bit.
+
+    Args:
+        number: the round.
+        what: the tensors' name in the message.
+        tensors: this rank's.
+
+    Raises:
+        BrokenInvariant: naming the ranks that differ from rank 0.
+    """
+    digests = gather(digest(tensors)) if num_ranks() > 1 else []
+    differing = [str(rank) for rank, other in enumerate(digests) if other != digests[0]]
+    if differing:
+        ranks = ", ".join(differing)
+        raise BrokenInvariant(f"round {number}: the {what} of rank {ranks} differ from rank 0's")
 
 
 def check_unchanged(number: int, before: str, after: str) -> dict[str, Any]:

@@ -4,12 +4,15 @@ import logging
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import torch
 
+from lottery.distributed import from_main, is_main
 from lottery.imp.checks import (
     check_masks,
+    check_ranks_agree,
     check_source,
     check_start,
     check_trained,
@@ -31,7 +34,6 @@ from lottery.results import (
 )
 from lottery.run_dir import RunDir, replacing
 from lottery.seeds import derive_seed
-from lottery.tensors import save_tensors
 from lottery.training import Outcome
 
 log = logging.getLogger(__name__)
@@ -131,30 +133,31 @@ def run_rounds(imp: Imp) -> list[Row]:
         NothingToRewindTo: round 0 ended before the rewind point.
     """
     _update_views(imp)  # a kill may have come between a record and its tables
-    while todo := imp.todo:
+    while todo := from_main(lambda: imp.todo):
         number = todo[0]
         earlier = [done for done in imp.rounds if done < number]
         if earlier:
             _pruned_round(imp, number, earlier[-1])
         elif imp.dense_from is not None:
-            _adopt_dense_round(imp.dense_from, imp.run_dir)
+            from_main(partial(_adopt_dense_round, imp.dense_from, imp.run_dir))
         else:
             _dense_round(imp)
         _update_views(imp)
-        _tidy(imp)
-    return imp.rows
+        from_main(partial(_tidy, imp))
+    return from_main(lambda: imp.rows)
 
 
 def _update_views(imp: Imp) -> None:
-    write_tables(imp.run_dir)
-    imp.update_views()
+    if is_main():
+        write_tables(imp.run_dir)
+        imp.update_views()
 
 
 def _dense_round(imp: Imp) -> None:
     """Round 0: store the initial network, then train it with nothing pruned."""
     initial = imp.fresh("init")
     masks = ones({name: initial.weights[name] for name in imp.prunable})
-    save_tensors(imp.run_dir.round(0).masks, masks)
+    imp.storage.save_masks(0, masks)
     start = start_at(initial, imp.num_steps)
     ones_after = sum(mask.numel() for mask in masks.values())
     checks = {"ones_after": ones_after, "rewind_step": imp.reinit.rewind_step}
@@ -182,7 +185,7 @@ def _pruned_round(imp: Imp, number: int, previous: int) -> None:
 
 def _last(imp: Imp, previous: int) -> State:
     """The end of the round before; nothing where keep=winner dropped it and copying needs none."""
-    if not imp.prune.nested and not imp.run_dir.round(previous).final.exists():
+    if not imp.prune.nested and not imp.storage.has_final(previous):
         return State({}, {})
     return imp.storage.final(previous)
 
@@ -190,7 +193,7 @@ def _last(imp: Imp, previous: int) -> State:
 def _rewind_point(imp: Imp) -> State:
     if imp.reinit.rewind_step == 0:
         return imp.storage.initial()
-    if not imp.run_dir.round(0).rewind.exists():
+    if not imp.storage.has_rewind_point():
         raise NothingToRewindTo(
             f"round 0 has stopped before step {imp.reinit.rewind_step}, which reinit.to names"
         )
@@ -198,9 +201,8 @@ def _rewind_point(imp: Imp) -> State:
 
 
 def _prune(imp: Imp, previous: int, stored: Stored) -> tuple[Masks, dict[str, Any]]:
-    """The round's masks, made once and checked at every start."""
+    """The round's masks, made by every process and compared; anew at every start."""
     number, storage = stored.round, imp.storage
-    path = imp.run_dir.round(number).masks
     before = storage.masks(previous)
     trained = Trained(
         round=number,
@@ -210,9 +212,9 @@ def _prune(imp: Imp, previous: int, stored: Stored) -> tuple[Masks, dict[str, An
         masks={name: before[name] for name in imp.prunable},
         generator=torch.Generator().manual_seed(derive_seed(imp.pruning_seed, number)),
     )
-    if not path.exists():
-        save_tensors(path, imp.prune(trained))
-    masks = storage.masks(number)
+    masks = imp.prune(trained)
+    check_ranks_agree(number, "masks", masks)
+    storage.save_masks(number, masks)
     checks = check_masks(
         number, masks, trained.masks, imp.prune.expected(trained), nested=imp.prune.nested
     )
@@ -232,13 +234,16 @@ def _train(imp: Imp, number: int, start: Start, masks: Masks, checks: dict[str, 
 
     outcome = imp.fit(number, start, masks, keep_step)
 
+    check_ranks_agree(number, "trained weights", outcome.final.weights | outcome.final.buffers)
     trained = {"at ES": outcome.es, "at the end": outcome.final}
     checks |= check_trained(number, outcome.started, stored, trained, masks)
     checks |= check_unchanged(number, initial_digest, storage.initial_digest())
     storage.save_outcome(number, outcome, with_optimizer=imp.reinit.carries_optimizer)
     record = make_record(number, outcome, masks, imp.count(masks), checks)
-    write_record(imp.run_dir, record)
-    _report_round(record["row"], outcome)
+    if is_main():
+        write_record(imp.run_dir, record)
+        imp.run_dir.round(number).checkpoint.unlink(missing_ok=True)
+        _report_round(record["row"], outcome)
 
 
 def _report_round(row: Row, outcome: Outcome) -> None:

@@ -1,13 +1,17 @@
-"""What the rounds leave on disk, read and written as states of the network."""
+"""What the rounds leave on disk, read and written as states of the network.
+
+Rank 0 alone touches the disk; the other processes of a run get from it what it reads.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from lottery.distributed import from_main, is_main
 from lottery.masks import Masks, masked
 from lottery.models.state import Start, State
 from lottery.run_dir import RunDir
-from lottery.tensors import digest, load_tensors, save_tensors
+from lottery.tensors import Tensors, digest, load_tensors, save_tensors
 from lottery.training import Outcome
 
 
@@ -29,7 +33,11 @@ class Storage:
 
     def initial_digest(self) -> str:
         """Digest of the stored W_0."""
-        return digest(load_tensors(self.run_dir.round(0).start))
+        return digest(_load(self.run_dir.round(0).start))
+
+    def has_rewind_point(self) -> bool:
+        """Whether round 0 has reached the step to rewind to."""
+        return from_main(self.run_dir.round(0).rewind.exists)
 
     def rewind_point(self) -> State:
         """Round 0's state, optimizer included, at the step to rewind to, where that is not 0."""
@@ -40,6 +48,10 @@ class Storage:
         """What round `number` starts from, under its mask."""
         return self._read(self.run_dir.round(number).start)
 
+    def has_final(self, number: int) -> bool:
+        """Whether the end of round `number` is there: keep=winner may have dropped it."""
+        return from_main(self.run_dir.round(number).final.exists)
+
     def final(self, number: int) -> State:
         """The end of round `number`."""
         folder = self.run_dir.round(number)
@@ -47,29 +59,42 @@ class Storage:
 
     def masks(self, number: int) -> Masks:
         """Round `number`'s masks."""
-        return load_tensors(self.run_dir.round(number).masks)
+        return _load(self.run_dir.round(number).masks)
+
+    def save_masks(self, number: int, masks: Masks) -> None:
+        """Store round `number`'s masks."""
+        _save(self.run_dir.round(number).masks, masks)
 
     def save_start(self, number: int, start: Start, masks: Masks) -> None:
         """Store a start under its mask."""
         folder = self.run_dir.round(number)
-        save_tensors(folder.start, masked(start.weights, masks) | start.buffers)
+        _save(folder.start, masked(start.weights, masks) | start.buffers)
 
     def save_outcome(self, number: int, outcome: Outcome, *, with_optimizer: bool) -> None:
         """Store a training's weights, and the optimizer state where a round carries it on."""
         folder = self.run_dir.round(number)
-        save_tensors(folder.es, outcome.es.weights | outcome.es.buffers)
-        save_tensors(folder.final, outcome.final.weights | outcome.final.buffers)
+        _save(folder.es, outcome.es.weights | outcome.es.buffers)
+        _save(folder.final, outcome.final.weights | outcome.final.buffers)
         if with_optimizer:
-            save_tensors(folder.final_optimizer, outcome.final.optimizer)
+            _save(folder.final_optimizer, outcome.final.optimizer)
         if outcome.kept is not None:
-            save_tensors(folder.rewind, outcome.kept.weights | outcome.kept.buffers)
-            save_tensors(folder.rewind_optimizer, outcome.kept.optimizer)
+            _save(folder.rewind, outcome.kept.weights | outcome.kept.buffers)
+            _save(folder.rewind_optimizer, outcome.kept.optimizer)
 
     def _read(self, path: Path, optimizer: Path | None = None) -> State:
-        tensors = load_tensors(path)
-        has_optimizer = optimizer is not None and optimizer.exists()
+        tensors = _load(path)
+        has_optimizer = optimizer is not None and from_main(optimizer.exists)
         return State(
             weights={name: t for name, t in tensors.items() if name not in self.buffers},
             buffers={name: t for name, t in tensors.items() if name in self.buffers},
-            optimizer=load_tensors(optimizer) if optimizer and has_optimizer else {},
+            optimizer=_load(optimizer) if optimizer and has_optimizer else {},
         )
+
+
+def _load(path: Path) -> Tensors:
+    return from_main(lambda: load_tensors(path))
+
+
+def _save(path: Path, tensors: Tensors) -> None:
+    if is_main():
+        save_tensors(path, tensors)

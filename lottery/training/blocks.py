@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from lottery.data import BatchOrder
+from lottery.distributed import share
 
 
 @dataclass(frozen=True)
@@ -14,6 +15,8 @@ class Blocks:
 
     A block ends early where somebody has to look: at evaluations, at the step whose state is
     stored, at the last step. Lightning costs some 0.5 ms per batch, a LeNet step 1 ms.
+
+    With several processes each gets its share of every batch.
 
     Args:
         order: the data order.
@@ -53,4 +56,4 @@ class Blocks:
 
     def __iter__(self) -> Iterator[Tensor]:
         for first, stop in self.edges():
-            yield self.order.rows(first, stop)
+            yield share(self.order.rows(first, stop), dim=1)

@@ -15,6 +15,7 @@ from lottery.data import Splits
 from lottery.measure import Evaluation, Loss, class_averages, evaluate
 from lottery.models.state import State, read_state
 from lottery.training.module import Diverged, LotteryModule
+from lottery.training.sums import TrainingSums
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,13 @@ class Evaluator(pl.Callback):
     es_state: State | None = None
     at_es: dict[str, float] = field(default_factory=dict)
     at_last: dict[str, float] = field(default_factory=dict)
+    sums: TrainingSums = field(default_factory=TrainingSums)
+    latest_val_accuracy: float = math.nan
 
     def __post_init__(self) -> None:
         self._lowest = math.inf
         self._without_minimum = 0
-        self._latest_val_accuracy = math.nan
-        self._train_sums: list[tuple[int, Tensor, Tensor]] = []
+        self._logged: list[tuple[int, dict[str, float]]] = []
 
     def on_train_batch_end(
         self,
@@ -72,10 +74,7 @@ class Evaluator(pl.Callback):
     ) -> None:
         """Evaluate where a block ends at an evaluation point."""
         assert isinstance(pl_module, LotteryModule)
-        examples = batch.numel()
-        self._train_sums.append(
-            (examples, outputs["loss_sum"] * batch.shape[1], outputs["correct"])
-        )
+        self.sums.add(outputs["losses"], outputs["correct"], batch.shape[1])
         step = pl_module.step
         if step % self.protocol.every == 0 or step == self.last_step:
             self._evaluate(trainer, pl_module, step, ends=step == self.last_step)
@@ -86,21 +85,48 @@ class Evaluator(pl.Callback):
         if not self.at_last:
             self._evaluate(trainer, pl_module, pl_module.step, ends=True)
 
-    @property
-    def latest_val_accuracy(self) -> float:
-        """The last validation's; nan before the first."""
-        return self._latest_val_accuracy
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log again what was logged before the checkpoint that the round goes on from."""
+        for step, metrics in self._logged:
+            self._send(trainer, step, metrics)
+
+    def snapshot(self) -> dict[str, Any]:
+        """What a checkpoint keeps: the curves and the minimum so far."""
+        es = self.es_state
+        return {
+            "history": self.history,
+            "logged": self._logged,
+            "es_step": self.es_step,
+            "es_weights": es.weights if es else {},
+            "es_buffers": es.buffers if es else {},
+            "at_es": self.at_es,
+            "lowest": self._lowest,
+            "without_minimum": self._without_minimum,
+            "latest_val_accuracy": self.latest_val_accuracy,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Put back what a checkpoint kept."""
+        self.history = state["history"]
+        self._logged = state["logged"]
+        self.es_step = state["es_step"]
+        if state["es_weights"]:
+            self.es_state = State(state["es_weights"], state["es_buffers"])
+        self.at_es = state["at_es"]
+        self._lowest = state["lowest"]
+        self._without_minimum = state["without_minimum"]
+        self.latest_val_accuracy = state["latest_val_accuracy"]
 
     def _evaluate(
         self, trainer: pl.Trainer, module: LotteryModule, step: int, *, ends: bool
     ) -> None:
         known = len(self.history)
-        if self._train_sums:
-            self._record_training(step)
+        if (training := self.sums.take()) is not None:
+            self._append(step, "train", *training)
         val = evaluate(module.network, self.splits.val, self.loss)
         if not math.isfinite(val.loss):
             raise Diverged(f"step {step}: the validation loss is {val.loss}")
-        self._latest_val_accuracy = val.accuracy
+        self.latest_val_accuracy = val.accuracy
         self._record(step, "val", val)
         minimum = val.loss < self._lowest
         self._without_minimum = 0 if minimum else self._without_minimum + 1
@@ -124,6 +150,10 @@ class Evaluator(pl.Callback):
         for entry in entries:
             for name in ("loss", "accuracy"):
                 metrics[f"{name}/{entry['split']}"] = entry[name]
+        self._logged.append((step, metrics))
+        self._send(trainer, step, metrics)
+
+    def _send(self, trainer: pl.Trainer, step: int, metrics: dict[str, float]) -> None:
         for logger in trainer.loggers:
             logger.log_metrics(metrics, step)
 
@@ -141,13 +171,6 @@ class Evaluator(pl.Callback):
                 evaluation.predictions, split.targets, self.splits.num_classes
             )
             self.at_es |= {f"{prefix}{name}": value for name, value in averages.items()}
-
-    def _record_training(self, step: int) -> None:
-        examples = sum(count for count, _, _ in self._train_sums)
-        loss = sum(float(total) for _, total, _ in self._train_sums) / examples
-        correct = sum(int(right) for _, _, right in self._train_sums)
-        self._train_sums.clear()
-        self._append(step, "train", loss, correct / examples)
 
     def _record(self, step: int, split: str, evaluation: Evaluation) -> None:
         self._append(step, split, evaluation.loss, evaluation.accuracy)

@@ -1,26 +1,31 @@
 """One round's training: a new Lightning Trainer over the same network."""
 
 import logging
-import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
-from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.loggers import Logger
 from torch import nn
 
 from lottery.data import BatchOrder, Splits
+from lottery.distributed import is_main, rank
 from lottery.masks import Masks
 from lottery.measure import Loss, inference_ms, peak_memory_mb
 from lottery.models.state import Start, State, read_state, write_state
 from lottery.progress import Progress
+from lottery.run_dir import RunDir
 from lottery.seeds import derive_seed
+from lottery.stopping import Stopped, StopRequest
+from lottery.tensors import digest
 from lottery.training.blocks import Blocks
+from lottery.training.checkpoint import Checkpointer
+from lottery.training.device import Device as Device
+from lottery.training.device import make_trainer
 from lottery.training.evaluation import Evaluator, Protocol
 from lottery.training.keeper import StateKeeper
 from lottery.training.module import Diverged as Diverged
@@ -57,30 +62,6 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Device:
-    """How Lightning uses the machine.
-
-    Args:
-        accelerator: "cpu" or "gpu".
-        precision: Lightning's name of it, such as "32-true".
-        deterministic: only deterministic kernels.
-        compile: compile the network.
-        block: most optimizer steps per Lightning batch.
-    """
-
-    accelerator: str
-    precision: str
-    deterministic: bool
-    compile: bool
-    block: int
-
-    @property
-    def torch_device(self) -> torch.device:
-        """The device the tensors live on."""
-        return torch.device("cuda" if self.accelerator == "gpu" else "cpu")
-
-
-@dataclass(frozen=True)
 class LightningFit:
     """Trains one round after the other.
 
@@ -99,6 +80,9 @@ class LightningFit:
         make_callbacks: further Lightning callbacks, new for each round.
         make_loggers: Lightning loggers, new for each round.
         progress: the display to tell how far a round is.
+        run_dir: where the checkpoints of a running round go.
+        checkpoint_seconds: time between checkpoints; None writes one only at a stop.
+        stop: whether a signal has asked to stop.
     """
 
     network: nn.Module
@@ -115,11 +99,14 @@ class LightningFit:
     make_callbacks: Callable[[int], list[pl.Callback]]
     make_loggers: Callable[[int], list[Logger]]
     progress: Progress
+    run_dir: RunDir
+    checkpoint_seconds: float | None
+    stop: StopRequest
 
     def __call__(
         self, round_number: int, start: Start, masks: Masks, keep_step: int | None
     ) -> Outcome:
-        """Train a round.
+        """Train a round, from its checkpoint where there is one.
 
         Args:
             round_number: the round, for data order and dropout.
@@ -129,6 +116,7 @@ class LightningFit:
 
         Raises:
             Diverged: the loss is no longer finite.
+            Stopped: a signal asked for it.
         """
         write_state(self.network, State(start.weights, start.buffers))
         module = LotteryModule(
@@ -140,69 +128,73 @@ class LightningFit:
             self.make_optimizer,
             self.schedule,
             self.clip_norm,
+            self.batch_size,
+            self.stop,
         )
+        started = read_state(self.network)
         last_step = start.first_step + start.num_steps
         evaluator = Evaluator(self.splits, self.loss, self.protocol, last_step)
         keeper = StateKeeper(keep_step)
-        started = read_state(self.network)
-        self.progress.begin_round(round_number, start.num_steps)
-        reporter = Reporter(self.progress, evaluator)
         own = self.make_callbacks(round_number)
-        loggers = self.make_loggers(round_number)
-        trainer = self._trainer([evaluator, keeper, reporter, *own], loggers)
+        folder = self.run_dir.round(round_number)
+        identity = digest(started.weights | started.buffers | _named_masks(masks))
+        checkpointer = Checkpointer(
+            *(folder.checkpoint, self.checkpoint_seconds, identity, self.stop),
+            *(evaluator, keeper, own),
+        )
         # Dropout and the like draw from the global generator.
-        torch.manual_seed(derive_seed(self.order_seed, "training", self._order_key(round_number)))
-        begun = time.perf_counter()
-        with warnings.catch_warnings():
-            # Lightning 2.6 asks torch 2.13 in a way that torch is about to drop
-            warnings.filterwarnings("ignore", message=r".*LeafSpec.*", category=FutureWarning)
-            # every login node has an srun
-            warnings.filterwarnings("ignore", message=r"The `srun` command is available")
-            try:
-                trainer.fit(module, self._blocks(round_number, start, keep_step))
-            except Diverged as error:
-                hint = "a smaller optimizer.lr or an optimizer.clip_norm may help"
-                raise Diverged(f"round {round_number}, {error}; {hint}") from error
-        seconds = time.perf_counter() - begun
-        return self._outcome(module, started, evaluator, keeper, seconds)
+        torch.manual_seed(self._training_seed(round_number))
+        checkpointer.load(module)
+        self.progress.begin_round(round_number, start.num_steps, module.step - start.first_step)
+        reporter = Reporter(self.progress, evaluator)
+        callbacks = [evaluator, keeper, reporter, *own, checkpointer]
+        loggers = self.make_loggers(round_number) if is_main() else []
+        blocks = self._blocks(round_number, module.step, last_step, keep_step)
+        try:
+            self._run_trainer(module, blocks, callbacks, loggers, folder.path)
+        except Diverged as error:
+            hint = "a smaller optimizer.lr or an optimizer.clip_norm may help"
+            raise Diverged(f"round {round_number}, {error}; {hint}") from error
+        except Stopped as stop:
+            raise Stopped(stop.signum, f"in round {round_number}, {stop.where}") from None
+        return self._outcome(module, started, evaluator, keeper, checkpointer.seconds)
 
     def _order_key(self, round_number: int) -> int:
         return 0 if self.fixed_order else round_number
 
-    def _blocks(self, round_number: int, start: Start, keep_step: int | None) -> Blocks:
+    def _training_seed(self, round_number: int) -> int:
+        parts = (self.order_seed, "training", self._order_key(round_number))
+        return derive_seed(*parts, rank()) if rank() else derive_seed(*parts)
+
+    def _blocks(self, round_number: int, first: int, last: int, keep_step: int | None) -> Blocks:
         key = self._order_key(round_number)
         order = BatchOrder(len(self.splits.train), self.batch_size, self.order_seed, key)
         return Blocks(
             order,
-            first=start.first_step,
-            last=start.first_step + start.num_steps,
+            first=first,
+            last=last,
             size=self.device.block,
             every=self.protocol.every,
             keep=keep_step,
         )
 
-    def _trainer(self, callbacks: list[pl.Callback], loggers: list[Logger]) -> pl.Trainer:
-        # A used Trainer silently does not train again. The plugin keeps Lightning from taking a
-        # SLURM job's environment for its own.
+    def _run_trainer(
+        self,
+        module: LotteryModule,
+        blocks: Blocks,
+        callbacks: list[pl.Callback],
+        loggers: list[Logger],
+        folder: Path,
+    ) -> None:
+        """Fit with a new Trainer: a used one silently does not train again."""
         logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-        trainer = pl.Trainer(
-            accelerator=self.device.accelerator,
-            devices=1,
-            precision=self.device.precision,  # type: ignore[arg-type]  # a Literal of all names
-            deterministic=self.device.deterministic,
-            max_epochs=1,
-            callbacks=callbacks,
-            plugins=[LightningEnvironment()],
-            logger=loggers or False,
-            enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            log_every_n_steps=1,  # nothing goes through self.log; 50 makes it warn of short rounds
-        )
-        # With deterministic kernels torch also fills every new tensor with NaN, for debugging.
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-        return trainer
+        with warnings.catch_warnings():
+            # Lightning 2.6 asks torch 2.13 in a way that torch is about to drop
+            warnings.filterwarnings("ignore", message=r".*LeafSpec.*", category=FutureWarning)
+            # every login node has an srun
+            warnings.filterwarnings("ignore", message=r"The `srun` command is available")
+            trainer = make_trainer(self.device, callbacks, loggers, folder)
+            trainer.fit(module, blocks)
 
     def _outcome(
         self,
@@ -234,3 +226,7 @@ class LightningFit:
                 "peak_memory_mb": peak_memory_mb(device),
             },
         )
+
+
+def _named_masks(masks: Masks) -> Masks:
+    return {f"mask of {name}": mask for name, mask in masks.items()}

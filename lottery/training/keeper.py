@@ -1,5 +1,6 @@
 """Keeping the state of one step, for rewinding to it. A Lightning callback."""
 
+from dataclasses import asdict
 from typing import Any
 
 import pytorch_lightning as pl
@@ -26,3 +27,11 @@ class StateKeeper(pl.Callback):
         assert isinstance(pl_module, LotteryModule)
         if pl_module.step == self.step:
             self.state = read_state(pl_module.network, trainer.optimizers[0])
+
+    def snapshot(self) -> dict[str, Any]:
+        """What a checkpoint keeps: the state, once the step lies behind."""
+        return asdict(self.state) if self.state else {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Put back what a checkpoint kept."""
+        self.state = State(**state) if state else None

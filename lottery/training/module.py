@@ -1,5 +1,6 @@
 """The LightningModule: optimizer steps in blocks, pruned weights at zero after every one."""
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -9,9 +10,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lottery.data import Split
+from lottery.distributed import gather, max_over_ranks, num_ranks
 from lottery.masks import Masks, apply_masks
 from lottery.measure import Loss
-from lottery.models.state import Start, write_optimizer
+from lottery.models.state import Start, State, write_optimizer, write_state
+from lottery.stopping import StopRequest
 from lottery.training.schedules import Schedule
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -33,6 +36,8 @@ class LotteryModule(pl.LightningModule):
         make_optimizer: optimizer of the trainable parameters, with its learning rate.
         schedule: factor of the learning rate by step.
         clip_norm: largest gradient norm of the weights that are left, or None.
+        batch_size: examples per step, of all ranks together.
+        stop: whether a signal has asked to stop.
     """
 
     def __init__(
@@ -45,6 +50,8 @@ class LotteryModule(pl.LightningModule):
         make_optimizer: MakeOptimizer,
         schedule: Schedule,
         clip_norm: float | None,
+        batch_size: int,
+        stop: StopRequest,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -55,6 +62,9 @@ class LotteryModule(pl.LightningModule):
         self.make_optimizer = make_optimizer
         self.schedule = schedule
         self.clip_norm = clip_norm
+        self.batch_size = batch_size
+        self.stop = stop
+        self.optimizer_state: dict[str, Any] | None = None
         # Our own count: Lightning's global_step does not move with plain optimizer steps.
         self.step = start.first_step
         parameters = dict(network.named_parameters())
@@ -70,6 +80,13 @@ class LotteryModule(pl.LightningModule):
         """Put the pruned weights at exactly zero."""
         apply_masks(self.pruned_weights, self.mask_factors)
 
+    def resume(self, state: State, optimizer_state: dict[str, Any], step: int) -> None:
+        """Go on from the middle of the round, with everything as it was after `step`."""
+        write_state(self.network, state)
+        self.apply_masks()
+        self.optimizer_state = optimizer_state
+        self.step = step
+
     def on_fit_start(self) -> None:
         """Lightning has moved the weights to their device by now: send the masks after them."""
         self.mask_factors = [
@@ -83,6 +100,8 @@ class LotteryModule(pl.LightningModule):
         optimizer = self.make_optimizer(trainable)
         write_optimizer(self.network, optimizer, self.start.optimizer_state)
         self.base_rates = [group["lr"] for group in optimizer.param_groups]
+        if self.optimizer_state is not None:
+            optimizer.load_state_dict(self.optimizer_state)
         return optimizer
 
     def training_step(self, block: Tensor, block_idx: int) -> dict[str, Tensor]:
@@ -93,7 +112,8 @@ class LotteryModule(pl.LightningModule):
             block_idx: unused.
 
         Returns:
-            Sums over the block: `loss` of the batches, number of `correct` examples.
+            Of each step made: mean loss of the batch (this rank's part), `losses`, and number of
+            `correct` examples. A stop that is asked for ends the block early.
 
         Raises:
             Diverged: a loss is not finite.
@@ -107,23 +127,29 @@ class LotteryModule(pl.LightningModule):
             loss, right = self._optimizer_step(optimizer, rows)
             losses.append(loss)
             correct.append(right)
-        self.step = first_step + len(block)
+            if self.stop.signum and num_ranks() == 1:  # several ranks must agree where to stop
+                break
+        self.step = first_step + len(losses)
         block_losses = torch.stack(losses)
         self._check_finite(block_losses, first_step)
         # Not under the key "loss": Lightning would do arithmetic on it.
-        return {"loss_sum": block_losses.double().sum(), "correct": torch.stack(correct).sum()}
+        return {"losses": block_losses, "correct": torch.stack(correct)}
 
     def _optimizer_step(self, optimizer: Optimizer, rows: Tensor) -> tuple[Tensor, Tensor]:
         inputs, targets = self.train_split.inputs[rows], self.train_split.targets[rows]
         logits = self.network(inputs)
         loss = self.loss(logits, targets)
         optimizer.zero_grad()
-        self.manual_backward(loss)
+        self.manual_backward(loss if num_ranks() == 1 else self._weighted(loss, len(rows)))
         if self.clip_norm is not None:
             self._clip_gradients(self.clip_norm)
         optimizer.step()
         self.apply_masks()
         return loss.detach(), (logits.argmax(1) == targets).sum()
+
+    def _weighted(self, loss: Tensor, examples: int) -> Tensor:
+        """The loss by this rank's share of the batch: DDP takes the plain mean over the ranks."""
+        return loss * (examples * num_ranks() / self.batch_size)
 
     def _clip_gradients(self, clip_norm: float) -> None:
         # Pruned coordinates have gradients too, and would count in the norm that is shared by all.
@@ -138,9 +164,13 @@ class LotteryModule(pl.LightningModule):
 
     def _check_finite(self, losses: Tensor, first_step: int) -> None:
         finite = torch.isfinite(losses)
-        if not finite.all():
-            step = first_step + 1 + int((~finite).nonzero()[0])
-            raise Diverged(f"step {step}: the training loss is {float(losses[~finite][0])}")
+        # all ranks end together, whichever of them saw it first
+        (diverged,) = max_over_ranks([int(not finite.all())])
+        if diverged:
+            bad = [(first_step + 1 + step, loss) for step, loss in enumerate(losses.tolist())]
+            seen = [(step, loss) for step, loss in bad if not math.isfinite(loss)][:1]
+            step, loss = min(entry for entries in gather(seen) for entry in entries)
+            raise Diverged(f"step {step}: the training loss is {loss}")
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Masks again, should a callback have touched the weights."""

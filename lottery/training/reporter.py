@@ -30,4 +30,4 @@ class Reporter(pl.Callback):
         batch_idx: int,
     ) -> None:
         """The block's steps are made."""
-        self.progress.advance(len(batch), self.evaluator.latest_val_accuracy)
+        self.progress.advance(len(outputs["losses"]), self.evaluator.latest_val_accuracy)

@@ -1,0 +1,67 @@
+"""Stopping a run when a signal asks for it: the request is noted, and heeded after a step."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
+
+
+class Stopped(BaseException):
+    """A run has stopped because a signal asked it to; its checkpoint is written.
+
+    Not an Exception: whoever handles errors must not take it for one.
+
+    Args:
+        signum: the signal.
+        where: where the run was.
+    """
+
+    def __init__(self, signum: int, where: str) -> None:
+        super().__init__(signum, where)
+        self.signum = signum
+        self.where = where
+
+    def __str__(self) -> str:
+        return f"stopped by {signal.Signals(self.signum).name} {self.where}".rstrip()
+
+
+class StopRequest:
+    """Whether a signal has asked to stop."""
+
+    def __init__(self) -> None:
+        self.signum = 0
+        self._listens = False
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Note the signals instead of dying of them; afterwards they do what they did before.
+
+        Only the main thread may choose what signals do: elsewhere nothing changes.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.getsignal(number) for number in SIGNALS}
+        self.signum = 0
+        self._listens = True
+        self.install()
+        try:
+            yield
+        finally:
+            self._listens = False
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def install(self) -> None:
+        """Put our handlers in place (again: Lightning's fit adds its own for SIGTERM)."""
+        if self._listens:
+            for number in SIGNALS:
+                signal.signal(number, self._note)
+
+    def _note(self, signum: int, frame: FrameType | None) -> None:
+        if self.signum == signum == signal.SIGINT:  # Ctrl-C again: at once, without a checkpoint
+            raise KeyboardInterrupt
+        self.signum = self.signum or signum

@@ -1,0 +1,178 @@
+"""The checkpoint of a running round: written every so often and when a stop is asked for."""
+
+import logging
+import time
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from lottery.distributed import from_main, gather, is_main, max_over_ranks, rank
+from lottery.models.state import State, read_state
+from lottery.run_dir import replacing
+from lottery.stopping import Stopped, StopRequest
+from lottery.training.evaluation import Evaluator
+from lottery.training.keeper import StateKeeper
+from lottery.training.module import LotteryModule
+
+log = logging.getLogger(__name__)
+
+Checkpoint = dict[str, Any]  # plain containers and tensors: torch.load(weights_only=True) reads it
+
+
+class Checkpointer(pl.Callback):
+    """Saves where the round is, and puts back what a checkpoint holds.
+
+    Its order among the callbacks matters: after the evaluation of the step.
+
+    Args:
+        path: the file.
+        every_seconds: time between checkpoints; None writes one only when a stop is asked for.
+        identity: what the round started from; a checkpoint of something else is not used.
+        stop: the request to stop.
+        evaluator: whose curves and minimum so far are part of the state.
+        keeper: whose kept state is, too.
+        others: further callbacks, those of users.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        every_seconds: float | None,
+        identity: str,
+        stop: StopRequest,
+        evaluator: Evaluator,
+        keeper: StateKeeper,
+        others: Sequence[pl.Callback],
+    ) -> None:
+        self.path = path
+        self.every_seconds = every_seconds
+        self.identity = identity
+        self.stop = stop
+        self.evaluator = evaluator
+        self.keeper = keeper
+        self.others = others
+        self.seconds_before = 0.0  # of training, before this process took the round up
+        self._loaded: Checkpoint | None = None
+        self._begun = self._last_saved = time.monotonic()
+
+    def load(self, module: LotteryModule) -> None:
+        """Put the module where the checkpoint is, if there is one that fits."""
+        checkpoint = from_main(lambda: _read(self.path, self.identity))
+        if checkpoint is None:
+            return
+        module.resume(
+            State(checkpoint["weights"], checkpoint["buffers"]),
+            checkpoint["optimizer"],
+            checkpoint["step"],
+        )
+        self.seconds_before = checkpoint["seconds"]
+        self.evaluator.restore(checkpoint["evaluator"])
+        self.keeper.restore(checkpoint["keeper"])
+        self._loaded = checkpoint
+        log.info("carrying on from step %d", module.step)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training in all."""
+        return self.seconds_before + time.monotonic() - self._begun
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take the signals back from Lightning, which would answer SIGTERM itself."""
+        self.stop.install()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Restore, as the last thing before the first step, what this rank alone has."""
+        self._begun = self._last_saved = time.monotonic()
+        if self._loaded is None:
+            return
+        by_rank = self._loaded["ranks"]
+        if rank() < len(by_rank):  # fewer processes than now wrote it: ours was none of them
+            _set_generators(by_rank[rank()]["generators"])
+        device = pl_module.device
+        self.evaluator.sums.restore([entry["sums"] for entry in by_rank], device)
+        for callback in self.others:
+            if callback.state_key in self._loaded["callbacks"]:
+                callback.load_state_dict(self._loaded["callbacks"][callback.state_key])
+        self._loaded = None
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
+    ) -> None:
+        """Save if it is time to, or if a stop is asked for; then stop.
+
+        Raises:
+            Stopped: a signal asked for it.
+        """
+        assert isinstance(pl_module, LotteryModule)
+        if pl_module.step == self.evaluator.last_step or trainer.should_stop:
+            return  # the round is about to be finished, which stores more
+        signum, due = max_over_ranks([self.stop.signum, int(is_main() and self._is_due())])
+        if signum or due:
+            self._save(trainer, pl_module)
+        if signum:
+            raise Stopped(signum, f"at step {pl_module.step}")
+
+    def _is_due(self) -> bool:
+        every = self.every_seconds
+        return every is not None and time.monotonic() - self._last_saved >= every
+
+    def _save(self, trainer: pl.Trainer, module: LotteryModule) -> None:
+        by_rank = gather({"generators": _generators(), "sums": self.evaluator.sums.snapshot()})
+        if not is_main():
+            return
+        state = read_state(module.network)
+        checkpoint: Checkpoint = {
+            "identity": self.identity,
+            "step": module.step,
+            "seconds": self.seconds,
+            "weights": state.weights,
+            "buffers": state.buffers,
+            "optimizer": trainer.optimizers[0].state_dict(),
+            "evaluator": self.evaluator.snapshot(),
+            "keeper": self.keeper.snapshot(),
+            "callbacks": {other.state_key: other.state_dict() for other in self.others},
+            "ranks": by_rank,
+        }
+        try:
+            with replacing(self.path) as aside:
+                torch.save(checkpoint, aside)
+        except (OSError, RuntimeError) as error:  # torch's writer raises the latter
+            log.warning("no checkpoint at step %d: %s: %s", module.step, self.path, error)
+        self._last_saved = time.monotonic()
+
+
+def _read(path: Path, identity: str) -> Checkpoint | None:
+    """A checkpoint, if it is there, whole and of this round."""
+    if not path.exists():
+        return None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()  # torch does not look at the checksums
+        checkpoint: Checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # noqa: BLE001  # there is no saying what damage does to a file
+        damaged, checkpoint = f"{type(error).__name__}: {error}".splitlines()[0], {}
+    if damaged is not None:
+        log.warning("%s is damaged (%s): the round begins anew", path, damaged)
+        return None
+    if checkpoint["identity"] != identity:
+        log.warning("%s is of another start of this round, which begins anew", path)
+        return None
+    return checkpoint
+
+
+def _generators() -> dict[str, torch.Tensor]:
+    """The states of the global generators that dropout and the like draw from."""
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state()
+    return states
+
+
+def _set_generators(states: Mapping[str, torch.Tensor]) -> None:
+    torch.set_rng_state(states["cpu"])
+    if "cuda" in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states["cuda"])
