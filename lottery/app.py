@@ -1,12 +1,13 @@
 """The command `lottery`: one run, or with -m a sweep."""
 
 import logging
+import signal
 import sys
 import traceback
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -14,19 +15,29 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from lottery.api.processes import find_place, joined
 from lottery.api.session import (
+    carry_out,
     check_same_run,
     check_writable,
     execute,
     is_complete,
+    is_known,
     opened,
     resume_command,
 )
 from lottery.api.sweep import Sweep
-from lottery.build import ConfigError, prepare
-from lottery.build.hydra_setup import conf_dir, register_resolvers
+from lottery.build import ALONE, ConfigError, prepare
+from lottery.build.hydra_setup import (
+    conf_dir,
+    job_logging,
+    register_resolvers,
+    runs_side_by_side,
+)
 from lottery.build.identity import plain
+from lottery.lock import Ownership
 from lottery.results import Row, format_table
+from lottery.stopping import Stopped
 
 if TYPE_CHECKING:
     from lottery.build.experiment import Experiment
@@ -42,9 +53,11 @@ class Command:
     """What passes between Hydra's callback, its job and the end of the command."""
 
     def __init__(self) -> None:
+        self.place = ALONE
         self.experiment: Experiment | None = None
+        self.ownership: Ownership | None = None
         self.sweep: Sweep | None = None
-        self.lock = ExitStack()  # of a single run
+        self.held = ExitStack()  # a single run's lock, and its place among its processes
 
 
 _command = Command()  # Hydra makes the callback and calls the job: they share nothing else
@@ -67,18 +80,27 @@ class Gate(Callback):
             sys.exit(1)
 
     def _prepare(self, config: DictConfig) -> None:
-        experiment = prepare(plain(config), Path(str(config.hydra.run.dir)).absolute())
+        path = Path(str(config.hydra.run.dir)).absolute()
+        plain_config = plain(config)
+        _command.place = find_place(plain_config)
+        experiment = prepare(plain_config, path, _command.place)
         if experiment.config["dry_run"]:
             from lottery.build.plan import describe
 
             check_writable(experiment.imp.run_dir.path)
-            print(describe(experiment))
+            _print(describe(experiment))
             sys.exit(0)
-        check_same_run(experiment)
-        if is_complete(experiment):  # needs no lock: a run on a read-only disk can be looked at
-            _print_rows(experiment)
+        from lottery.distributed import from_main
+
+        held = _command.held
+        held.enter_context(joined(experiment.place, experiment.device))
+        from_main(lambda: check_same_run(experiment))
+        # needs no lock: a run on a read-only disk can be looked at
+        if from_main(lambda: is_complete(experiment)):
+            _print_rows(experiment, from_main(lambda: experiment.imp.rows))
             sys.exit(0)
-        _command.lock.enter_context(opened(experiment, wait=False))
+        opening = opened(experiment, wait=False)
+        _command.ownership = from_main(lambda: held.enter_context(opening))
         _command.experiment = experiment
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
@@ -93,85 +115,96 @@ def task(config: DictConfig) -> float:
     _make_cwd_importable()
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         return _sweep_job(config)
-    experiment = _command.experiment
+    experiment, ownership = _command.experiment, _command.ownership
     assert experiment is not None  # the gate lets nothing else past
+    assert ownership is not None
     try:
-        rows = _execute(experiment)
+        rows = _execute(experiment, ownership)
     finally:
-        _command.lock.close()
-    _print_rows(experiment)
+        _command.held.close()
+    _print_rows(experiment, rows)
     return float(rows[-1]["val"])
 
 
-def _execute(experiment: "Experiment") -> list[Row]:
+def _execute(experiment: "Experiment", ownership: Ownership) -> list[Row]:
     """Run; what a user can do something about ends the process in one line."""
     try:
-        return execute(experiment)
+        return execute(experiment, ownership, job_logging())
     except Exception as error:
-        line = _one_line(error)
-        if line is None:
+        if not is_known(error):
             raise
-        _exit(f"error: {line}", 1)
-    except (KeyboardInterrupt, SystemExit) as stop:
+        _exit(f"error: {_one_line(error)}", 1)
+    except (KeyboardInterrupt, SystemExit, Stopped) as stop:
         _exit_stopped(stop)
 
 
 def _sweep_job(config: DictConfig) -> float:
     """A job of a sweep: whatever fails is noted, so that the other jobs go on."""
     hydra_config = HydraConfig.get()
-    sweep = Sweep(Path(str(hydra_config.sweep.dir)).absolute())
+    number, folder = int(hydra_config.job.num), Path(hydra_config.runtime.output_dir)
+    plain_config = plain(config)
+    place = find_place(plain_config, number if runs_side_by_side() else None)
+    _command.place = place
     note = partial(
-        sweep.note,
-        int(hydra_config.job.num),
-        list(hydra_config.overrides.task),
-        Path(hydra_config.runtime.output_dir),
+        _note_on_main,
+        *(Path(str(hydra_config.sweep.dir)).absolute(), number),
+        *(list(hydra_config.overrides.task), folder),
     )
     note("running", "")
     try:
-        experiment = prepare(plain(config), Path(hydra_config.runtime.output_dir))
-        with opened(experiment, wait=True):
-            if not is_complete(experiment):
-                execute(experiment)
-    except Exception as error:
-        line = _one_line(error)
-        if line is None:
-            log.exception("job %s failed", hydra_config.job.num)
+        experiment = prepare(plain_config, folder, place)
+        rows = carry_out(experiment, wait=True, log_config=job_logging())
+    except Exception as error:  # whatever it is, the other jobs go on
+        if is_known(error):
+            line = _one_line(error)
+            log.error("error: job %s: %s", number, line)
         else:
-            log.error("error: job %s: %s", hydra_config.job.num, line)
-        note("failed", line or f"{type(error).__name__}: {error}")
+            line = f"{type(error).__name__}: {error}"
+            log.exception("job %s failed", number)
+        note("failed", line)
         return float("nan")
-    except (KeyboardInterrupt, SystemExit) as stop:
+    except (KeyboardInterrupt, SystemExit, Stopped) as stop:
         note("interrupted", "")
         _exit_stopped(stop)
-    last = experiment.imp.rows[-1]
-    note("finished", "", last)
-    return float(last["val"])
+    note("finished", "", rows[-1])
+    return float(rows[-1]["val"])
 
 
-def _one_line(error: Exception) -> str | None:
-    """An error in a user's words; None for an error in code, whose traceback is needed."""
-    if isinstance(error, ConfigError):
-        return str(error)
-    from lottery.imp import BrokenInvariant, NothingToRewindTo
-    from lottery.training import Diverged
-
-    known = isinstance(error, BrokenInvariant | NothingToRewindTo | Diverged)
-    return f"{error}; finished rounds are kept" if known else None
+def _note_on_main(sweep: Path, *entry: Any) -> None:
+    if not _command.place.rank:
+        Sweep(sweep).note(*entry)
 
 
-def _exit_stopped(stop: KeyboardInterrupt | SystemExit) -> NoReturn:
-    # Lightning turns Ctrl-C into exit code 1, and SIGTERM into an exit code of 0
-    by_keyboard = KeyboardInterrupt in (type(stop), type(stop.__context__))
-    _exit(f"stopped; carry on with: {resume_command()}", 130 if by_keyboard else 143)
+def _one_line(error: BaseException) -> str:
+    """An error that users can do something about, in their words."""
+    kept = "" if isinstance(error, ConfigError) else "; finished rounds are kept"
+    return f"{error}{kept}"
 
 
-def _print_rows(experiment: "Experiment") -> None:
-    print(format_table(experiment.imp.rows))
-    print(experiment.imp.run_dir.path)
+def _exit_stopped(stop: BaseException) -> NoReturn:
+    """Leave with the signal's exit code; first do what whoever launched us does at the signal."""
+    signum = stop.signum if isinstance(stop, Stopped) else int(signal.SIGINT)
+    what = str(stop) if isinstance(stop, Stopped) else "stopped"
+    _print(f"{what}; resume with: {resume_command()}", sys.stderr)
+    handler = signal.getsignal(signum)
+    if callable(handler) and handler is not signal.default_int_handler:
+        handler(signum, None)  # submitit's queues the job again
+    # Under SLURM the first process that fails ends the others; let that be the main one.
+    sys.exit(0 if _command.place.rank else 128 + signum)
+
+
+def _print_rows(experiment: "Experiment", rows: list[Row]) -> None:
+    _print(format_table(rows))
+    _print(str(experiment.imp.run_dir.path))
+
+
+def _print(text: str, file: TextIO | None = None) -> None:
+    if not _command.place.rank:
+        print(text, file=file)
 
 
 def _exit(line: str, code: int) -> NoReturn:
-    print(line, file=sys.stderr)
+    _print(line, sys.stderr)
     sys.exit(code)
 
 

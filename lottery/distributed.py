@@ -36,13 +36,20 @@ def share(tensor: Tensor, dim: int = 0) -> Tensor:
 
 
 def from_main(make: Callable[[], T]) -> T:
-    """What `make` returns on rank 0, where alone it is called, on every rank."""
+    """What `make` returns, or raises, on rank 0, where alone it is called, on every rank."""
     if num_ranks() == 1:
         return make()
-    box = [make() if is_main() else None]
+    box: list[tuple[T | None, Exception | None]] = [(None, None)]
+    if is_main():
+        try:
+            box = [(make(), None)]
+        except Exception as error:  # noqa: BLE001  # raised below, everywhere
+            box = [(None, error)]
     dist.broadcast_object_list(box, src=0)
-    result: T = box[0]  # type: ignore[assignment]  # the object of rank 0 by now
-    return result
+    result, failure = box[0]
+    if failure is not None:
+        raise failure
+    return result  # type: ignore[return-value]  # rank 0's by now
 
 
 def gather(value: T) -> list[T]:

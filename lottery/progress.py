@@ -34,16 +34,19 @@ class Progress:
         self._begun = self._last_line = 0.0
 
     @contextmanager
-    def running(self, rounds: Sequence[int], steps: Sequence[int]) -> Iterator[None]:
+    def running(
+        self, rounds: Sequence[int], steps: Sequence[int], *, visible: bool = True
+    ) -> Iterator[None]:
         """Show progress while the rounds are done.
 
         Args:
             rounds: numbers of the rounds to come.
             steps: optimizer steps of each.
+            visible: false for all processes of a run but one.
         """
         self._rounds, self._total, self._done = rounds, sum(steps), 0
         self._begun = self._last_line = time.monotonic()
-        if not sys.stderr.isatty():
+        if not visible or not sys.stderr.isatty():
             yield
             return
         columns = (

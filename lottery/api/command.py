@@ -1,5 +1,7 @@
 """`lottery.run`: the command from Python."""
 
+import signal
+import sys
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
@@ -7,10 +9,12 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.singleton import Singleton
 
 from lottery.api.load import Run, load_run
-from lottery.api.session import check_same_run, execute, is_complete, opened
+from lottery.api.processes import find_place
+from lottery.api.session import carry_out
 from lottery.build import ConfigError, prepare
 from lottery.build.hydra_setup import conf_dir, register_resolvers
 from lottery.build.identity import plain
+from lottery.stopping import Stopped
 
 
 def run(*overrides: str) -> Run:
@@ -37,9 +41,10 @@ def run(*overrides: str) -> Run:
     if config["dry_run"]:
         raise ConfigError("dry_run=true: for the command `lottery`, which prints the plan")
     path = Path(str(composed.hydra.run.dir)).absolute()
-    experiment = prepare(config, path)
-    check_same_run(experiment)
-    if not is_complete(experiment):
-        with opened(experiment, wait=False):
-            execute(experiment)
+    try:
+        carry_out(prepare(config, path, find_place(config)), wait=False)
+    except Stopped as stop:
+        if stop.signum == signal.SIGINT:
+            raise KeyboardInterrupt(str(stop)) from None
+        sys.exit(128 + stop.signum)
     return load_run(path)

@@ -5,15 +5,18 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lottery.api.processes import WorkerDied, joined, train_in_workers
 from lottery.build import ConfigError
 from lottery.build.identity import canonical, key_of
 from lottery.lock import NoFileLocks, Ownership, RunLocked, locked
 from lottery.results import Row
 from lottery.run_dir import RunDir, read_json, write_json
+from lottery.stopping import Stopped
 
 if TYPE_CHECKING:
     from lottery.build.experiment import Experiment
@@ -57,31 +60,89 @@ def is_complete(experiment: "Experiment") -> bool:
     )
 
 
-def execute(experiment: "Experiment") -> list[Row]:
-    """Do the rounds that are left, keeping the status in run.json; the folder must be open.
+def carry_out(
+    experiment: "Experiment", *, wait: bool, log_config: Mapping[str, Any] | None = None
+) -> list[Row]:
+    """Do a run, or carry it on, or find it finished; called by each of its processes.
+
+    Args:
+        experiment: the prepared run.
+        wait: wait for another command that has the folder, instead of refusing.
+        log_config: by which processes that are started here log.
 
     Returns:
         The rows of the rounds asked for.
     """
-    from lottery.imp import run_rounds
+    from lottery.distributed import from_main
 
+    with joined(experiment.place, experiment.device), ExitStack() as held:
+        from_main(lambda: check_same_run(experiment))
+        if from_main(lambda: is_complete(experiment)):
+            return from_main(lambda: experiment.imp.rows)
+        ownership = from_main(lambda: held.enter_context(opened(experiment, wait=wait)))
+        if wait and from_main(lambda: is_complete(experiment)):
+            return from_main(lambda: experiment.imp.rows)
+        return execute(experiment, ownership, log_config)
+
+
+def execute(
+    experiment: "Experiment", ownership: Ownership, log_config: Mapping[str, Any] | None
+) -> list[Row]:
+    """Do the rounds that are left, keeping the status in run.json; the folder must be open.
+
+    Args:
+        experiment: the prepared run.
+        ownership: of its folder.
+        log_config: by which processes that are started here log.
+
+    Returns:
+        The rows of the rounds asked for.
+    """
+    if experiment.place.rank:
+        with experiment.stop.listening():
+            return train(experiment, ownership)
     run_dir = experiment.imp.run_dir
     for note in experiment.plan.notes:
         log.info("%s", note)
     _write_run_json(experiment)
-    imp = experiment.imp
-    later = imp.num_steps - imp.reinit.rewind_step
-    steps = [later if number else imp.num_steps for number in imp.todo]
     try:
-        with experiment.progress.running(imp.todo, steps):
-            rows = run_rounds(imp)
+        with experiment.stop.listening():
+            if experiment.starts_workers:
+                train_in_workers(
+                    *(experiment.config, experiment.device, ownership),
+                    *(experiment.stop, log_config),
+                )
+            else:
+                train(experiment, ownership)
     except BaseException as error:
-        interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
+        interrupted = isinstance(error, KeyboardInterrupt | SystemExit | Stopped)
         message = f"{type(error).__name__}: {error}"
         _set_status(run_dir, "interrupted" if interrupted else "failed", message)
         raise
     _set_status(run_dir, "finished", "")
-    return rows
+    return experiment.imp.rows
+
+
+def train(experiment: "Experiment", ownership: Ownership) -> list[Row]:
+    """Do the rounds that are left, as one of the run's processes."""
+    from lottery.distributed import from_main, is_main
+    from lottery.imp import run_rounds
+
+    imp = replace(experiment.imp, check_owned=ownership.check_owned)
+    todo = from_main(lambda: imp.todo)
+    later = imp.num_steps - imp.reinit.rewind_step
+    steps = [later if number else imp.num_steps for number in todo]
+    with experiment.progress.running(todo, steps, visible=is_main()):
+        return run_rounds(imp)
+
+
+def is_known(error: BaseException) -> bool:
+    """Whether an error is one that a user can do something about: it needs no traceback."""
+    from lottery.imp import BrokenInvariant, NothingToRewindTo
+    from lottery.training import Diverged
+
+    known = (ConfigError, RunLocked, WorkerDied, BrokenInvariant, NothingToRewindTo, Diverged)
+    return isinstance(error, known)
 
 
 def check_same_run(experiment: "Experiment") -> None:

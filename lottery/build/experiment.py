@@ -58,6 +58,7 @@ class Experiment:
         shapes: of the prunable weights.
         plan: what is pruned, by what.
         device: where it trains.
+        place: which of the run's processes this is.
         starts_workers: whether the training is done by processes that this one starts.
         progress: where it shows how far it is.
         stop: whether a signal has asked to stop.
@@ -70,6 +71,7 @@ class Experiment:
     shapes: Mapping[str, tuple[int, ...]]
     plan: PruningPlan
     device: Device
+    place: Place
     starts_workers: bool
     progress: Progress
     stop: StopRequest
@@ -133,7 +135,8 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir, place: Place) -
     )
     shapes = {name: tuple(weights[name].shape) for name in plan.prunable}
     return Experiment(
-        imp, config, digests, splits, shapes, plan, device, starts_workers, progress, stop
+        *(imp, config, digests, splits, shapes, plan, device, place),
+        *(starts_workers, progress, stop),
     )
 
 

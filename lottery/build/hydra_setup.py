@@ -2,7 +2,9 @@
 
 import secrets
 from pathlib import Path
+from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from lottery.build.identity import plain, run_path
@@ -32,6 +34,18 @@ def choices_of(config: DictConfig) -> dict[str, str]:
         if rest == "_target_" and group in choices:
             choices[group] = value.rpartition(".")[2]
     return choices
+
+
+def job_logging() -> dict[str, Any]:
+    """How a Hydra job logs, for other processes of the same run."""
+    config = OmegaConf.to_container(HydraConfig.get().job_logging, resolve=True)
+    assert isinstance(config, dict)
+    return {str(key): value for key, value in config.items()}
+
+
+def runs_side_by_side() -> bool:
+    """Whether the sweep's launcher has several jobs at once on this machine."""
+    return "joblib" in str(HydraConfig.get().launcher.get("_target_"))
 
 
 def _run_dir(*, _root_: DictConfig) -> str:

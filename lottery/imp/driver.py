@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import torch
 
-from lottery.distributed import from_main, is_main
+from lottery.distributed import from_main
 from lottery.imp.checks import (
     check_masks,
     check_ranks_agree,
@@ -25,6 +25,7 @@ from lottery.models.state import Start, State, start_at
 from lottery.pruning import Pruner, Trained
 from lottery.reinit import Reinit, Stored
 from lottery.results import (
+    Record,
     Row,
     format_percent,
     read_records,
@@ -72,6 +73,7 @@ class Imp:
         keep: "all" rounds' weights stay on disk, or the "winner"'s and what later work needs.
         dense_from: another run whose round 0 is this run's too, or None.
         update_views: brings what is derived from the records, beside the tables, up to date.
+        check_owned: raises where another process has taken the folder over.
     """
 
     storage: Storage
@@ -88,6 +90,7 @@ class Imp:
     keep: str
     dense_from: RunDir | None
     update_views: Callable[[], None]
+    check_owned: Callable[[], None] = lambda: None
 
     @property
     def run_dir(self) -> RunDir:
@@ -148,9 +151,8 @@ def run_rounds(imp: Imp) -> list[Row]:
 
 
 def _update_views(imp: Imp) -> None:
-    if is_main():
-        write_tables(imp.run_dir)
-        imp.update_views()
+    from_main(lambda: write_tables(imp.run_dir))
+    from_main(imp.update_views)
 
 
 def _dense_round(imp: Imp) -> None:
@@ -240,10 +242,14 @@ def _train(imp: Imp, number: int, start: Start, masks: Masks, checks: dict[str, 
     checks |= check_unchanged(number, initial_digest, storage.initial_digest())
     storage.save_outcome(number, outcome, with_optimizer=imp.reinit.carries_optimizer)
     record = make_record(number, outcome, masks, imp.count(masks), checks)
-    if is_main():
-        write_record(imp.run_dir, record)
-        imp.run_dir.round(number).checkpoint.unlink(missing_ok=True)
-        _report_round(record["row"], outcome)
+    from_main(imp.check_owned)
+    from_main(partial(_finish_round, imp.run_dir, record))
+    _report_round(record["row"], outcome)
+
+
+def _finish_round(run_dir: RunDir, record: Record) -> None:
+    write_record(run_dir, record)
+    run_dir.round(record["row"]["round"]).checkpoint.unlink(missing_ok=True)
 
 
 def _report_round(row: Row, outcome: Outcome) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from lottery.distributed import from_main, is_main
+from lottery.distributed import from_main
 from lottery.masks import Masks, masked
 from lottery.models.state import Start, State
 from lottery.run_dir import RunDir
@@ -96,5 +96,4 @@ def _load(path: Path) -> Tensors:
 
 
 def _save(path: Path, tensors: Tensors) -> None:
-    if is_main():
-        save_tensors(path, tensors)
+    from_main(lambda: save_tensors(path, tensors))

@@ -59,11 +59,11 @@ class Checkpointer(pl.Callback):
         self._loaded: Checkpoint | None = None
         self._begun = self._last_saved = time.monotonic()
 
-    def load(self, module: LotteryModule) -> None:
-        """Put the module where the checkpoint is, if there is one that fits."""
+    def load(self, module: LotteryModule) -> bool:
+        """Put the module where the checkpoint is; False if there is none that fits."""
         checkpoint = from_main(lambda: _read(self.path, self.identity))
         if checkpoint is None:
-            return
+            return False
         module.resume(
             State(checkpoint["weights"], checkpoint["buffers"]),
             checkpoint["optimizer"],
@@ -73,7 +73,7 @@ class Checkpointer(pl.Callback):
         self.evaluator.restore(checkpoint["evaluator"])
         self.keeper.restore(checkpoint["keeper"])
         self._loaded = checkpoint
-        log.info("carrying on from step %d", module.step)
+        return True
 
     @property
     def seconds(self) -> float:

@@ -33,6 +33,8 @@ from lottery.training.module import LotteryModule, MakeOptimizer
 from lottery.training.reporter import Reporter
 from lottery.training.schedules import Schedule
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -144,7 +146,8 @@ class LightningFit:
         )
         # Dropout and the like draw from the global generator.
         torch.manual_seed(self._training_seed(round_number))
-        checkpointer.load(module)
+        if checkpointer.load(module):
+            log.info("round %d: carrying on from step %d", round_number, module.step)
         self.progress.begin_round(round_number, start.num_steps, module.step - start.first_step)
         reporter = Reporter(self.progress, evaluator)
         callbacks = [evaluator, keeper, reporter, *own, checkpointer]
@@ -156,7 +159,7 @@ class LightningFit:
             hint = "a smaller optimizer.lr or an optimizer.clip_norm may help"
             raise Diverged(f"round {round_number}, {error}; {hint}") from error
         except Stopped as stop:
-            raise Stopped(stop.signum, f"in round {round_number}, {stop.where}") from None
+            raise Stopped(stop.signum, f"in round {round_number} {stop.where}") from None
         return self._outcome(module, started, evaluator, keeper, checkpointer.seconds)
 
     def _order_key(self, round_number: int) -> int:
