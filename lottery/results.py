@@ -1,11 +1,25 @@
 """The record of a run: one row per finished round, and the tables made from the rows."""
 
+import hashlib
+import json
+import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from lottery.run_dir import RunDir, read_json, write_json, write_text
+from lottery.run_dir import (
+    DamagedFile,
+    RoundDir,
+    RunDir,
+    read_json,
+    to_json,
+    write_json,
+    write_text,
+)
+
+log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 Record = dict[str, Any]
@@ -18,6 +32,9 @@ COLUMNS = (
 )
 HISTORY_COLUMNS = ("round", "iteration", "split", "loss", "accuracy")
 TIMING_COLUMNS = ("round", "train_seconds", "steps_per_second", "inference_ms", "peak_memory_mb")
+PARTS = {"row", "layers", "checks", "history", "timing"}  # of a record
+# What others rely on in run.json
+RUN_JSON = {"config": dict, "digests": dict, "machine": dict, "status": str, "seed": int}
 
 
 def write_record(run_dir: RunDir, record: Record) -> None:
@@ -31,12 +48,69 @@ def write_record(run_dir: RunDir, record: Record) -> None:
     """
     if tuple(record["row"]) != COLUMNS:
         raise ValueError(f"a row has the columns {COLUMNS}, got {tuple(record['row'])}")
-    write_json(run_dir.round(record["row"]["round"]).record, record)
+    entry = {**record, "digest": _digest(record)}
+    write_json(run_dir.round(record["row"]["round"]).record, entry)
+
+
+def read_record(round_dir: RoundDir) -> Record:
+    """The record of a finished round, as it was given to `write_record`.
+
+    Raises:
+        DamagedFile: it is not what was written; records of the first release cannot tell.
+    """
+    record = _read_entries(round_dir.record)
+    written = record.pop("digest", None)
+    changed = written is not None and written != _digest(record)
+    if changed or PARTS - record.keys():
+        number = int(round_dir.path.name)
+        raise DamagedFile(f"{round_dir.record}: damaged; remove it to do round {number} again")
+    return record
+
+
+def _read_entries(path: Path) -> dict[str, Any]:
+    """The entries of a JSON file; none where it holds something else."""
+    try:
+        entries = read_json(path)
+    except ValueError:
+        return {}
+    return entries if isinstance(entries, dict) else {}
+
+
+def _digest(record: Record) -> str:
+    text = json.dumps(record, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_records(run_dir: RunDir) -> list[Record]:
-    """The records of all finished rounds, by round."""
-    return [read_json(run_dir.round(number).record) for number in run_dir.finished_rounds()]
+    """The records of all finished rounds, by round.
+
+    Raises:
+        DamagedFile: one of them is not what was written.
+    """
+    return [read_record(run_dir.round(number)) for number in run_dir.finished_rounds()]
+
+
+def read_run_json(run_dir: RunDir) -> dict[str, Any]:
+    """The content of run.json.
+
+    Raises:
+        DamagedFile: it cannot be read. The command that began the run can make it anew.
+    """
+    entry = _read_entries(run_dir.run_json)
+    if not all(isinstance(entry.get(name), kind) for name, kind in RUN_JSON.items()):
+        raise DamagedFile(
+            f"{run_dir.run_json}: damaged; remove it, and the command that began the run makes "
+            "it anew (data and code are then taken for unchanged)"
+        )
+    return entry
+
+
+def tables_are_current(run_dir: RunDir) -> bool:
+    """Whether the tables are there and say, to the byte, what the records say."""
+    return all(
+        path.exists() and path.read_bytes() == content
+        for path, content in _make_tables(run_dir).items()
+    )
 
 
 def write_tables(run_dir: RunDir) -> None:
@@ -45,19 +119,36 @@ def write_tables(run_dir: RunDir) -> None:
     The records are the truth and the tables a view of them, so a kill between two tables is
     mended by making them again.
     """
+    for path, content in _make_tables(run_dir).items():
+        there = path.read_bytes() if path.exists() else None
+        if there == content:
+            continue
+        if there is not None and not _has_only_fewer_rounds(there, content):
+            log.warning("%s: was damaged; made again from the rounds' records", path)
+        write_text(path, content.decode())
+
+
+def _make_tables(run_dir: RunDir) -> dict[Path, bytes]:
     records = read_records(run_dir)
-    rows = [record["row"] for record in records]
-    history = [entry for record in records for entry in record["history"]]
-    timing = [record["timing"] for record in records]
     kept = ("row", "layers", "checks")
     whole = [{name: record[name] for name in kept} for record in records]
-    write_json(run_dir.results_json, {"rounds": whole})
-    for path, table in (
-        (run_dir.history_csv, pd.DataFrame(history, columns=list(HISTORY_COLUMNS))),
-        (run_dir.timing_csv, pd.DataFrame(timing, columns=list(TIMING_COLUMNS))),
-        (run_dir.results_csv, pd.DataFrame(rows, columns=list(COLUMNS))),
+    tables = {run_dir.results_json: to_json({"rounds": whole})}
+    for path, columns, rows in (
+        (run_dir.history_csv, HISTORY_COLUMNS, [e for r in records for e in r["history"]]),
+        (run_dir.timing_csv, TIMING_COLUMNS, [record["timing"] for record in records]),
+        (run_dir.results_csv, COLUMNS, [record["row"] for record in records]),
     ):
-        write_text(path, table.to_csv(index=False, lineterminator="\n"))
+        table = pd.DataFrame(rows, columns=list(columns))
+        tables[path] = table.to_csv(index=False, lineterminator="\n")
+    return {path: text.encode() for path, text in tables.items()}
+
+
+def _has_only_fewer_rounds(there: bytes, content: bytes) -> bool:
+    """Whether a table is whole and lacks lines at most, as it does before a round is added."""
+    lines, known = (
+        {line.rstrip(b",") for line in table.splitlines()} for table in (there, content)
+    )
+    return there.endswith(b"\n") and lines <= known | {b' "rounds": []'}
 
 
 def winning_round(rows: Sequence[Row]) -> int | None:

@@ -1,12 +1,22 @@
 """The files of a run: every name once, writes that are whole or not there."""
 
+import errno
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+# What a disk does to a run, as opposed to what code does
+DISK_ERRORS = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+)
+
+
+class DamagedFile(Exception):
+    """A file of a run is not what was written; the message names it and says what to do."""
 
 
 @dataclass(frozen=True)
@@ -114,16 +124,54 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Yields:
         The path to write to. After an exception `path` is as it was.
+
+    Raises:
+        OSError: naming `path`, which errors of a full disk do not do by themselves.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.part")  # one writer: the run is locked
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield aside
-        with aside.open("rb") as file:  # on disk before the name points to it
-            os.fsync(file.fileno())
+        _sync(aside)  # on disk before the name points to it
         aside.replace(path)
+        _sync(path.parent)  # and the name, before anybody relies on it
+    except OSError as error:
+        if error.errno is not None and error.filename in (None, str(aside)):
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+        raise
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):  # a folder that has become read-only
+            aside.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def describe_disk_error(error: OSError, folder: Path) -> str | None:
+    """What a full, read-only or failing disk did to a run, in a user's words.
+
+    Args:
+        error: an error; not every one of them names its file.
+        folder: the run's.
+
+    Returns:
+        None for an error in code, whose traceback is needed.
+
+    Example:
+        >>> describe_disk_error(OSError(errno.ENOSPC, "", "r/run.json"), Path("r"))
+        'no space left on device: r/run.json'
+    """
+    name = str(error.filename or folder)
+    lost = isinstance(error, FileNotFoundError) and folder in Path(name).parents
+    if error.errno is None or not (error.errno in DISK_ERRORS or lost):
+        return None
+    what = os.strerror(error.errno)
+    return f"{what[0].lower()}{what[1:]}: {name}"
 
 
 def write_text(path: Path, text: str) -> None:
@@ -132,9 +180,14 @@ def write_text(path: Path, text: str) -> None:
         aside.write_text(text, encoding="utf-8")
 
 
+def to_json(value: Any) -> str:
+    """The text of a JSON file; NaN is refused because JSON has none."""
+    return json.dumps(value, indent=1, allow_nan=False) + "\n"
+
+
 def write_json(path: Path, value: Any) -> None:
-    """Replace a JSON file, whole or not at all; NaN is refused because JSON has none."""
-    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+    """Replace a JSON file, whole or not at all."""
+    write_text(path, to_json(value))
 
 
 def read_json(path: Path) -> Any:

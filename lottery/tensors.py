@@ -1,27 +1,61 @@
 """Named tensors: their files (safetensors, whole or not there) and their digest."""
 
+import errno
 import hashlib
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
-from lottery.run_dir import replacing
+from lottery.run_dir import DamagedFile, replacing
 
 Tensors = dict[str, Tensor]
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write named tensors to a safetensors file, whole or not at all."""
+    """Write named tensors and their digest to a safetensors file, whole or not at all.
+
+    Raises:
+        OSError: the disk is full, say.
+    """
+    dense = {name: tensor.contiguous() for name, tensor in tensors.items()}
     with replacing(path) as aside:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, aside)
+        try:
+            save_file(dense, aside, metadata={"digest": digest(dense)})
+        except SafetensorError as error:
+            number = re.search(r"os error (\d+)", str(error))
+            if number is None:
+                raise
+            raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
 
 
 def load_tensors(path: Path) -> Tensors:
-    """Read a safetensors file into CPU memory."""
-    return load_file(path)
+    """Read a safetensors file into CPU memory.
+
+    Raises:
+        DamagedFile: it is not what was written; files of the first release cannot tell.
+        FileNotFoundError: it is not there.
+    """
+    if not path.exists():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    try:
+        with safe_open(path, framework="pt") as file:
+            written = (file.metadata() or {}).get("digest")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise _damaged(path) from error
+    if written is not None and written != digest(tensors):
+        raise _damaged(path)
+    return tensors
+
+
+def _damaged(path: Path) -> DamagedFile:
+    return DamagedFile(f"{path}: damaged; remove {path.parent} to do that round again")
 
 
 def copy_to_cpu(tensors: Mapping[str, Tensor]) -> Tensors:

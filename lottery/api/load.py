@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from lottery.results import COLUMNS, HISTORY_COLUMNS, read_records
-from lottery.run_dir import RunDir, read_json
+from lottery.results import COLUMNS, HISTORY_COLUMNS, read_records, read_run_json
+from lottery.run_dir import RunDir
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,13 +27,13 @@ class Run:
     @cached_property
     def config(self) -> dict[str, Any]:
         """The canonical config, flat: {"pruning.rate": 0.2, ...}, and the seed."""
-        entry = read_json(RunDir(self.path).run_json)
+        entry = read_run_json(RunDir(self.path))
         return {**entry["config"], "seed": entry["seed"]}
 
     @property
     def status(self) -> str:
         """running, finished, failed or interrupted; a killed run stays "running"."""
-        return str(read_json(RunDir(self.path).run_json)["status"])
+        return str(read_run_json(RunDir(self.path))["status"])
 
     @property
     def results(self) -> pd.DataFrame:
@@ -93,7 +93,7 @@ class Run:
         from lottery.build.rebuild import rebuild_network
         from lottery.models.state import State, write_state
 
-        network = rebuild_network(read_json(RunDir(self.path).run_json))
+        network = rebuild_network(read_run_json(RunDir(self.path)))
         write_state(network, State(self.weights(round_number, weights), buffers={}))
         return network.eval()
 
