@@ -22,7 +22,7 @@ def make_sturdy(sweep: Sweep, config: DictConfig) -> None:
 
         wait_for_all(sweep)
     elif launcher.endswith(".JoblibLauncher"):
-        from hydra_plugins.hydra_joblib_launcher import _core
+        from hydra_plugins.hydra_joblib_launcher import _core  # type: ignore[import-untyped]
 
         from lottery.api.parallel_jobs import Workers
 

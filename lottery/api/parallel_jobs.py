@@ -8,19 +8,21 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, NoReturn
 
-import cloudpickle
+import cloudpickle  # type: ignore[import-untyped]
 from hydra.core.utils import JobReturn, JobStatus
 
 from lottery.api.launchers import note_death
 from lottery.api.sweep import Sweep
+from lottery.stopping import SIGNALS
 
 Call = tuple[Callable[..., JobReturn], tuple[Any, ...], dict[str, Any]]
 
@@ -58,6 +60,7 @@ class Workers:
 
     def __call__(self, calls: Iterable[Call]) -> list[JobReturn]:
         """Do the jobs, `n_jobs` at once; when this process is told to end, they save and leave."""
+        before = {number: signal.signal(number, _exit) for number in SIGNALS}
         with ThreadPoolExecutor(self.n_jobs) as threads:  # one waits for each process
             try:
                 return list(threads.map(self._do, calls))
@@ -67,6 +70,8 @@ class Workers:
                     worker.process.terminate()
                 raise
             finally:
+                for number, handler in before.items():
+                    signal.signal(number, handler)
                 for worker in self._workers.values():
                     if not self._stopped:
                         worker.pipe.close()
@@ -80,7 +85,7 @@ class Workers:
         slot = self._free.pop()
         worker = self._workers.get(slot)
         if worker is None or not worker.process.is_alive():
-            worker = self._workers[slot] = _start(self._environment(slot))
+            worker = self._workers[slot] = _start(self.environment(slot))
         try:
             worker.pipe.send_bytes(cloudpickle.dumps(call))
             result: JobReturn = pickle.loads(worker.pipe.recv_bytes())
@@ -95,7 +100,7 @@ class Workers:
         finally:
             self._free.append(slot)
 
-    def _environment(self, slot: int) -> dict[str, str]:
+    def environment(self, slot: int) -> dict[str, str]:
         """One thread each; GPUs dealt out in turn, of those that the user or SLURM has chosen."""
         given = os.environ.get("CUDA_VISIBLE_DEVICES")
         names = given.split(",") if given else [str(number) for number in range(self.num_gpus)]
@@ -132,6 +137,10 @@ def _leave_with_starter() -> None:
     assert starter is not None
     wait([starter.sentinel])
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _exit(signum: int, _: object) -> NoReturn:
+    sys.exit(128 + signum)
 
 
 def _reason(code: int | None) -> str:

@@ -43,7 +43,7 @@ class Queue(SlurmInfoWatcher):
     def _make_command(self) -> list[str] | None:
         if not self._registered - self._finished:
             return None
-        columns = "--noheader --array --states=all --format=%i|%T".split()
+        columns = ["--noheader", "--array", "--states=all", "--format=%i|%T"]
         return ["squeue", f"--user={os.getuid()}", *columns]
 
     def read_info(self, string: bytes | str) -> dict[str, dict[str, str]]:
