@@ -54,6 +54,14 @@ def tensor_files(run: Path) -> dict[str, bytes]:
     return {str(file.relative_to(run)): file.read_bytes() for file in files}
 
 
+TABLES = ("results.csv", "history.csv", "results.json")
+
+
+def result_tables(run: Path) -> dict[str, bytes]:
+    """What must not depend on interruptions."""
+    return {name: (run / name).read_bytes() for name in TABLES}
+
+
 def environment() -> dict[str, str]:
     """The environment for a process of its own, on one core."""
     return os.environ | {"OMP_NUM_THREADS": "1"}

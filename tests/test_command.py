@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lottery import app
+from lottery.api import session
 from tests.conftest import QUICK, Done
 
 
@@ -21,12 +21,12 @@ def test_run_prints_table_and_folder(lottery: Callable[..., Done]) -> None:
 def test_ctrl_c_in_a_sweep_ends_it_with_its_table(
     lottery: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(experiment: object) -> None:
+    def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(app, "execute", interrupted)
+    monkeypatch.setattr(session, "execute", interrupted)
     done = lottery("-m", *QUICK, "seed=0,1")
     assert done.code == 130
-    assert "carry on with: lottery -m" in done.err
+    assert "resume with: lottery -m" in done.err
     assert "interrupted" in done.out
     assert "seed=1" not in done.out  # the second job was not begun

@@ -40,7 +40,7 @@ NEEDS = {
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
 def test_every_config_trains(lottery: Lottery, folder: Path, config: Path) -> None:
     group = [] if len(config.parts) == 1 else [f"{config.parent}={config.stem}"]
-    if config.name == "gpu.yaml" and not torch.cuda.is_available():
+    if config.name in ("gpu.yaml", "ddp.yaml") and not torch.cuda.is_available():
         assert "no GPU" in lottery(*TINY, *group).err
         return
     if config.name == "copy.yaml":

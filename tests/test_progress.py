@@ -61,5 +61,5 @@ def test_a_terminal_shows_a_bar_and_ctrl_c_says_how_to_carry_on(folder: Path) ->
     finally:
         os.close(leader)
     assert process.wait() == 130
-    assert f"carry on with: lottery {' '.join(LONG)}" in rest
+    assert f"resume with: lottery {' '.join(LONG)}" in rest
     assert "Traceback" not in rest

@@ -12,29 +12,26 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import TINY, Done, Lottery, environment, snapshot
+from tests.conftest import TABLES, TINY, Done, Lottery, environment, result_tables, snapshot
 
 # Long enough for a kill to come in between
 SLOW = ("rounds=2", "iterations=800", "evaluation.every=40", "trainer.threads=1")
-TABLES = ("results.csv", "history.csv", "results.json")
-
-
-def _tables(run: Path) -> dict[str, bytes]:
-    return {name: (run / name).read_bytes() for name in TABLES}
 
 
 def test_more_rounds_train_only_the_new_ones(lottery: Lottery) -> None:
     short = lottery(*TINY, "rounds=2")
-    tables = _tables(short.run)
+    tables = result_tables(short.run)
     before = snapshot(short.run / "rounds")
     longer = lottery(*TINY, "rounds=4")
     assert longer.run == short.run
     assert before.items() <= snapshot(short.run / "rounds").items()
-    assert all(_tables(short.run)[t].startswith(tables[t]) for t in ("results.csv", "history.csv"))
+    assert all(
+        result_tables(short.run)[t].startswith(tables[t]) for t in ("results.csv", "history.csv")
+    )
     assert "round 2:" not in longer.err
     assert "round 3:" in longer.err
     whole = lottery(*TINY, "rounds=4", "output_dir=whole")
-    assert _tables(whole.run) == _tables(short.run)
+    assert result_tables(whole.run) == result_tables(short.run)
 
 
 def test_fewer_rounds_print_the_first_rows_and_truncate_nothing(lottery: Lottery) -> None:
@@ -90,7 +87,7 @@ def test_half_a_state_is_carried_on(lottery: Lottery, folder: Path) -> None:
         assert again.run == run
         assert again.out.splitlines()[:-1] == whole.out.splitlines()[:-1], state
         assert {name for name in TABLES if not (run / name).is_file()} == set(), state
-        assert _tables(run) == _tables(whole.run), state
+        assert result_tables(run) == result_tables(whole.run), state
         assert (run / "timing.csv").is_file(), state
         assert json.loads((run / "run.json").read_text())["status"] == "finished", state
 
@@ -109,7 +106,7 @@ def _set_status(run: Path, status: str) -> None:
 
 def test_leftovers_of_a_cut_off_write_do_no_harm(lottery: Lottery) -> None:
     first = lottery(*TINY)
-    tables = _tables(first.run)
+    tables = result_tables(first.run)
     for name in ("rounds/02/.masks.safetensors.99.part", ".results.csv.99.part", ".owner.json"):
         (first.run / name).parent.mkdir(exist_ok=True)
         (first.run / name).write_bytes(b"{")
@@ -133,7 +130,7 @@ def test_killed_runs_give_the_tables_of_an_uninterrupted_one(
     done = lottery(*SLOW, "output_dir=killed")
     assert done.code == 0, done.err
     assert done.run == run
-    assert _tables(run) == _tables(whole)
+    assert result_tables(run) == result_tables(whole)
 
 
 def _kill_once_there(file: Path, *arguments: str) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lottery.data import Split, Splits
+from lottery.distributed import num_ranks
 from lottery.imp import Imp, Storage, run_rounds
 from lottery.masks import linear_and_conv_weights
 from lottery.measure import count_parameters
@@ -29,6 +30,21 @@ from lottery.training.schedules import Constant, Schedule
 NUM_STEPS = 12
 EVERY = 4
 BATCH = 8
+
+
+class ToyDropout(nn.Module):
+    """A network that draws random numbers while it trains, on the same data, without BatchNorm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 6, 3, padding=1)
+        self.dropout = nn.Dropout(0.3)
+        self.output = nn.Linear(6, 3)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        hidden = self.dropout(self.conv1(inputs).relu().mean((2, 3)))
+        logits: Tensor = self.output(hidden)
+        return logits
 
 
 class ToyResNet(nn.Module):
@@ -112,7 +128,13 @@ def toy_fit(
         order_seed=7,
         fixed_order=fixed_order,
         protocol=Protocol(every=EVERY, test_curve=False, patience=None),
-        device=Device("cpu", "32-true", deterministic=True, compile=False, block=block),
+        device=Device(
+            *("cpu", "32-true"),
+            deterministic=True,
+            compile=False,
+            block=block,
+            num_devices=num_ranks(),
+        ),
         make_callbacks=lambda number: list(callbacks),
         make_loggers=lambda number: [],
         progress=Progress(),
@@ -138,7 +160,7 @@ def toy_imp(
         storage=Storage(RunDir(path), persistent_buffers(fit.network).keys()),
         rounds=rounds,
         num_steps=NUM_STEPS,
-        fresh=lambda *purpose: fresh_state(ToyResNet, derive_seed(0, *purpose)),
+        fresh=lambda *purpose: fresh_state(type(fit.network), derive_seed(0, *purpose)),
         prunable=prunable,
         fit=fit,
         prune=prune or ScoredPruner(Magnitude(), Layerwise(), rates),

@@ -1,0 +1,271 @@
+"""Several processes train one network: together they are the one process, and rank 0 writes."""
+
+import dataclasses
+import signal
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch import nn
+
+from lottery.api.session import train
+from lottery.build import ConfigError, Place, prepare
+from lottery.build.parts import synchronized
+from lottery.imp import BrokenInvariant, run_rounds
+from lottery.lock import locked
+from lottery.measure import evaluate
+from lottery.run_dir import RunDir
+from lottery.stopping import Stopped
+from lottery.tensors import load_tensors
+from lottery.training import Device, Diverged
+from tests.conftest import Lottery, result_tables, snapshot, tensor_files
+from tests.ranks import on_ranks
+from tests.toys import (
+    BATCH,
+    NUM_STEPS,
+    Recorder,
+    ToyDropout,
+    ToyResNet,
+    toy_fit,
+    toy_imp,
+    toy_splits,
+)
+
+
+def _record_rows(place: Place, path: Path) -> list[int]:
+    recorder = Recorder()
+    run_rounds(toy_imp(path, toy_fit(ToyDropout(), callbacks=[recorder], block=1)))
+    return recorder.rows
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_at_each_step_the_ranks_share_the_batch_of_one_process(
+    tmp_path: Path, number: int
+) -> None:
+    alone = _record_rows(Place(), tmp_path / "alone")
+    by_rank = on_ranks(number, _record_rows, tmp_path / "ranks")
+    assert len(alone) == 3 * NUM_STEPS
+    for step, batch in enumerate(alone):
+        shares = [rows[step] for rows in by_rank]
+        assert [
+            row for share in shares for row in share
+        ] == batch  # in order, so disjoint and whole
+        assert max(map(len, shares)) - min(map(len, shares)) <= 1
+        assert len(set(batch)) == BATCH
+
+
+class Counting(nn.Module):
+    """Knows the example by its first pixel, predicts class 1 of 3, and counts what it sees."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: Counter[float] = Counter()
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        self.seen.update(inputs[:, 0, 0, 0].tolist())
+        return torch.tensor([0.0, 1.0, 0.0]).repeat(len(inputs), 1)
+
+
+def _evaluate(place: Place) -> tuple[Counter[float], float, float, list[int]]:
+    network = Counting()
+    done = evaluate(network, toy_splits().val, nn.functional.cross_entropy)
+    return network.seen, done.loss, done.accuracy, done.predictions.tolist()
+
+
+@pytest.mark.parametrize("number", [2, 7, 31])  # of 30 examples: 31 leave one rank without any
+def test_every_example_is_evaluated_once(number: int) -> None:
+    alone = _evaluate(Place())
+    by_rank = on_ranks(number, _evaluate)
+    assert sum((seen for seen, *_ in by_rank), Counter()) == alone[0]
+    assert set(alone[0].values()) == {1}
+    for _, loss, accuracy, predictions in by_rank:
+        assert loss == pytest.approx(alone[1], rel=1e-6)
+        assert (accuracy, predictions) == (alone[2], alone[3])
+
+
+def _train(place: Place, config: dict[str, Any], path: Path) -> None:
+    experiment = prepare(config, path, place)
+    with locked(path / f"lock_{place.rank}", wait=False) as ownership:
+        train(experiment, ownership)
+
+
+def _digits(*overrides: str) -> dict[str, Any]:
+    from hydra import compose, initialize_config_dir
+
+    from lottery.build.hydra_setup import conf_dir
+    from lottery.build.identity import plain
+
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        return plain(compose("config", overrides=[*overrides, "logger=none"]))
+
+
+@pytest.mark.parametrize("number", [2, 7])
+def test_ranks_agree_with_one_process_to_1e_9(tmp_path: Path, number: int) -> None:
+    asked = ("trainer.precision=64-true", "rounds=1", "iterations=60", "evaluation.every=20")
+    one, many = tmp_path / "one", tmp_path / "many"
+    _train(Place(), _digits(*asked), one)
+    results = on_ranks(
+        number, _train, _digits(*asked, "trainer=ddp_cpu", f"trainer.devices={number}"), many
+    )
+    assert results == [None] * number
+    for name in ("masks", "start", "es", "final"):
+        here, there = (load_tensors(getattr(RunDir(p).round(1), name)) for p in (one, many))
+        assert here.keys() == there.keys()
+        for key, tensor in here.items():
+            assert float((tensor.double() - there[key].double()).abs().max()) < 1e-9, key
+
+
+@dataclasses.dataclass
+class PlantedPruner:
+    """Prunes one weight in another place on rank 1."""
+
+    inner: Any
+    rank: int
+    nested = True
+
+    def __call__(self, trained: Any) -> Any:
+        masks = self.inner(trained)
+        if self.rank == 1:
+            flat = masks["output.weight"].flatten()
+            kept, pruned = int(flat.nonzero()[0]), int((~flat).nonzero()[0])
+            flat[kept], flat[pruned] = False, True
+        return masks
+
+    def expected(self, trained: Any) -> Any:
+        return self.inner.expected(trained)
+
+
+def _run_planted(place: Place, path: Path) -> None:
+    imp = toy_imp(path, toy_fit(ToyDropout()))
+    run_rounds(dataclasses.replace(imp, prune=PlantedPruner(imp.prune, place.rank)))
+
+
+def test_masks_that_differ_on_one_rank_are_named(tmp_path: Path) -> None:
+    for error in on_ranks(3, _run_planted, tmp_path):
+        assert isinstance(error, BrokenInvariant)
+        assert str(error) == "round 1: the masks of rank 1 differ from rank 0's"
+    assert not RunDir(tmp_path).round(1).masks.exists()
+    assert RunDir(tmp_path).round(0).finished
+
+
+class Nan(pl.Callback):
+    """Spoils one rank's training data before its first step."""
+
+    def __init__(self, rank: int) -> None:
+        self.rank = rank
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        if trainer.global_rank == self.rank:
+            pl_module.train_split.inputs.fill_(float("nan"))
+
+
+def _diverge(place: Place, path: Path) -> None:
+    run_rounds(toy_imp(path, toy_fit(ToyDropout(), callbacks=[Nan(1)])))
+
+
+def test_a_loss_that_is_nan_on_one_rank_ends_all(tmp_path: Path) -> None:
+    for error in on_ranks(2, _diverge, tmp_path):
+        assert isinstance(error, Diverged)
+        assert str(error).startswith("round 0, step 1: the training loss is nan")
+
+
+def _run_in_own_folder(place: Place, path: Path) -> None:
+    run_rounds(toy_imp(path / str(place.rank), toy_fit(ToyDropout())))
+
+
+def test_rank_0_alone_writes(tmp_path: Path) -> None:
+    assert on_ranks(2, _run_in_own_folder, tmp_path) == [None, None]
+    assert (tmp_path / "0" / "results.csv").exists()
+    assert not (tmp_path / "1").exists()
+
+
+class StopAt(pl.Callback):
+    """A signal that reaches one rank only, in the middle of a round."""
+
+    def __init__(self, step: int, request: Any) -> None:
+        self.step = step
+        self.request = request
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
+        if pl_module.step + 1 == self.step:
+            self.request.signum = signal.SIGTERM
+
+
+def _stop_once(place: Place, path: Path, step: int) -> None:
+    fit = toy_fit(ToyDropout(), block=1)
+    if place.rank == 1:
+        stopping = StopAt(step, fit.stop)
+        fit = dataclasses.replace(fit, make_callbacks=lambda number: [stopping])
+    run_rounds(toy_imp(path, fit))
+
+
+@pytest.mark.parametrize("step", [4, 6, NUM_STEPS])  # an evaluation step, another one, the last
+def test_all_ranks_stop_at_one_step_and_carry_on_exactly(tmp_path: Path, step: int) -> None:
+    stopped, whole = tmp_path / "stopped", tmp_path / "whole"
+    assert on_ranks(2, _run_undisturbed, whole) == [None, None]
+    for error in on_ranks(2, _stop_once, stopped, step):
+        assert isinstance(error, Stopped)
+        where = f"round 0 at step {step}" if step < NUM_STEPS else "round 1 at step 1"
+        assert str(error) == f"stopped by SIGTERM in {where}"
+    assert on_ranks(2, _run_undisturbed, stopped) == [None, None]
+    assert result_tables(stopped) == result_tables(whole)
+    assert tensor_files(stopped) == tensor_files(whole)
+    assert snapshot(stopped).keys() == snapshot(whole).keys()  # no checkpoint is left
+
+
+def _run_undisturbed(place: Place, path: Path) -> None:
+    run_rounds(toy_imp(path, toy_fit(ToyDropout(), block=1)))
+
+
+def test_batchnorm_needs_gpus_to_see_the_whole_batch() -> None:
+    kind = {"precision": "32-true", "deterministic": True, "compile": False, "block": 50}
+    with pytest.raises(ConfigError, match=r"^trainer.devices=2: 1 on CPUs for a network with"):
+        synchronized(ToyResNet(), Device("cpu", **kind, num_devices=2))
+    network = ToyResNet()
+    assert synchronized(network, Device("cpu", **kind)) is network
+    synced = synchronized(network, Device("gpu", **kind, num_devices=2))
+    assert isinstance(synced.norm1, nn.SyncBatchNorm)
+    assert list(synced.state_dict()) == list(ToyResNet().state_dict())
+    without = ToyDropout()
+    assert synchronized(without, Device("cpu", **kind, num_devices=2)) is without
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (
+            ("trainer=ddp_cpu", "dataset.batch_size=1"),
+            "error: dataset.batch_size=1: at least one example for each of the 2 devices",
+        ),
+        (
+            ("trainer=ddp_cpu", "trainer.num_nodes=2"),
+            "error: trainer.devices=2, trainer.num_nodes=2: needs one task per device, from SLURM "
+            "or torchrun",
+        ),
+        (("trainer.devices=0",), "error: trainer.devices=0: a whole number >= 1"),
+        (
+            ("checkpoint.every_seconds=0",),
+            "error: checkpoint.every_seconds=0: a number above 0, or null",
+        ),
+    ],
+)
+def test_mistakes_are_one_line(
+    lottery: Lottery, overrides: tuple[str, ...], expected: str
+) -> None:
+    done = lottery(*overrides)
+    assert (done.code, done.out, done.err) == (2, "", expected + "\n")
+
+
+def test_tasks_of_slurm_that_do_not_fit_the_devices(
+    lottery: Lottery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"PROCID": 0, "LOCALID": 0, "NODEID": 0, "STEP_NUM_TASKS": 4}.items():
+        monkeypatch.setenv(f"SLURM_{name}", str(value))
+    done = lottery("trainer=ddp_cpu")
+    assert done.err == (
+        "error: trainer.devices=2, trainer.num_nodes=1: 4 tasks were started; one per device\n"
+    )
+    assert lottery("rounds=0", "iterations=10").code == 0  # four runs beside one another

@@ -1,0 +1,161 @@
+"""Real worker processes: started once per run, watched, stopped, carried on, in sweeps too."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from lottery import load_run
+from tests.conftest import Lottery, environment, real_command, result_tables
+
+DDP = ("trainer=ddp_cpu", "trainer.precision=64-true", "logger=none")
+LONG = (*DDP, "rounds=2", "iterations=600", "checkpoint.every_seconds=0.1")
+
+
+class Running:
+    """The command in the background; `self.text` is its log so far."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.log = Path("log.txt")
+        with self.log.open("w") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "lottery", *arguments],
+                stdout=file,
+                stderr=file,
+                env=environment(),
+            )
+
+    @property
+    def text(self) -> str:
+        return self.log.read_text()
+
+    def wait_for(self, pattern: str) -> None:
+        while not list(Path().glob(pattern)):
+            assert self.process.poll() is None, self.text
+            time.sleep(0.01)
+
+    def workers(self) -> list[int]:
+        """Process ids of the workers, by rank: they are started in that order."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [pid for pid in map(int, children.split()) if "spawn_main" in _command_line(pid)]
+
+
+def _command_line(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text()
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def _leftovers() -> set[str]:
+    """Shared memory, and the folders where workers meet."""
+    found = (*Path("/dev/shm").iterdir(), *Path("/tmp").glob("lottery-*"))
+    return {str(path) for path in found}
+
+
+def test_workers_are_killed_and_stopped_and_nothing_is_lost(folder: Path) -> None:
+    before = _leftovers()
+    run = Running(*LONG)
+    run.wait_for("outputs/*/seed_0/rounds/01/checkpoint.pt")
+    workers = run.workers()
+    assert len(workers) == 2
+    begun = time.monotonic()
+    os.kill(workers[1], signal.SIGKILL)
+    assert run.process.wait(60) == 1
+    assert time.monotonic() - begun < 60
+    (line,) = [line for line in run.text.splitlines() if line.startswith("error: ")]
+    assert line == "error: the process of rank 1 was killed by SIGKILL; finished rounds are kept"
+    assert "Traceback" not in run.text
+    assert not any(map(_is_alive, workers))
+    (path,) = Path().glob("outputs/*/seed_0")
+    first_row = (path / "results.csv").read_text().splitlines()[1]
+
+    run = Running(*LONG)
+    while "carrying on from step" not in run.text:
+        assert run.process.poll() is None, run.text
+        time.sleep(0.01)
+    workers = run.workers()
+    run.process.terminate()
+    assert run.process.wait(60) == 143, run.text
+    assert re.search(
+        r"\nstopped by SIGTERM in round \d at step \d+; resume with: lottery ", run.text
+    )
+    assert not any(map(_is_alive, workers))
+    assert list(path.glob("rounds/*/checkpoint.pt"))
+
+    run = Running(*LONG)
+    assert run.process.wait(100) == 0, run.text
+    assert "carrying on from step" in run.text
+    assert (path / "results.csv").read_text().splitlines()[1] == first_row
+    whole = real_command(*LONG, "output_dir=whole").run
+    assert result_tables(path) == result_tables(whole)
+    assert _leftovers() == before
+
+
+def test_workers_die_with_their_parent(folder: Path) -> None:
+    run = Running(*LONG)
+    run.wait_for("outputs/*/seed_0/rounds/00/checkpoint.pt")
+    workers = run.workers()
+    run.process.kill()
+    run.process.wait()
+    deadline = time.monotonic() + 10
+    while any(map(_is_alive, workers)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not any(map(_is_alive, workers))
+
+
+def test_a_sweep_with_a_failed_job_and_changing_devices(folder: Path) -> None:
+    done = real_command(
+        *("-m", "trainer.accelerator=cpu", "logger=none", "iterations=20", "evaluation.every=10"),
+        *("trainer.precision=64-true", "optimizer.lr=1e300,0.0012", "rounds=1,2"),
+        "trainer.devices=${rounds}",
+    )
+    assert done.code == 1
+    jobs = pd.read_csv(done.run / "jobs.csv")
+    assert list(jobs["status"]) == ["failed", "failed", "finished", "finished"], done.err
+    assert list(jobs["round"].dropna()) == [1, 2]
+    for message in jobs["message"][:2]:
+        assert re.match(r"round 0, step \d+: the (training|validation) loss is", message), message
+    assert "Traceback" not in done.err
+    alone = real_command(
+        *("trainer.accelerator=cpu", "logger=none", "iterations=20", "evaluation.every=10"),
+        *("trainer.precision=64-true", "rounds=2", "output_dir=alone"),
+    )
+    mixed = load_run(jobs["run"][3])
+    for name, mask in load_run(alone.run).masks(2).items():
+        assert torch.equal(mixed.masks(2)[name], mask)
+
+
+def test_processes_of_torchrun_are_used_as_they_are(folder: Path) -> None:
+    command = [
+        *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "-m", "lottery"),
+        *(*DDP, "rounds=1", "iterations=20", "evaluation.every=10"),
+    ]
+    first, again = (
+        subprocess.run(
+            command, env=environment(), capture_output=True, text=True, timeout=100, check=False
+        )
+        for _ in range(2)
+    )
+    assert first.returncode == 0, first.stderr
+    assert len(first.stdout.splitlines()) == 4  # one process prints the table, and the folder
+    assert (again.returncode, again.stdout) == (0, first.stdout)
+
+
+def test_several_devices_from_python(lottery: Lottery, folder: Path) -> None:
+    """In a process that has imported torch and trained: the workers are new ones."""
+    from lottery import run
+
+    first = run(*DDP, "rounds=0", "iterations=20", "trainer.devices=2")
+    assert list(first.results["round"]) == [0]
+    assert "LOCAL_RANK" not in os.environ
