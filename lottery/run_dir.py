@@ -61,6 +61,11 @@ class RoundDir:
         return self.path / "rewind_optimizer.safetensors"
 
     @property
+    def rewind_generators(self) -> Path:
+        """States of the random generators in round 0 at the rewind point k > 0."""
+        return self.path / "rewind_generators.safetensors"
+
+    @property
     def checkpoint(self) -> Path:
         """Where the running round is; gone when the round is finished."""
         return self.path / "checkpoint.pt"

@@ -109,7 +109,7 @@ def test_checkpoint_holds_plain_containers_and_tensors(tmp_path: Path) -> None:
     state = torch.load(_stopped_run(tmp_path).round(1).checkpoint, weights_only=True)
     assert state["step"] == 6
     assert {entry["iteration"] for entry in state["evaluator"]["history"]} == {EVERY}
-    assert len(state["ranks"]) == 1
+    assert state["generators"].keys() == {"0/cpu"}
 
 
 def _flip(path: Path, place: float) -> None:

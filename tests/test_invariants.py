@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
+from torch import nn
 
 from lottery.imp import NothingToRewindTo
-from lottery.masks import count_ones
+from lottery.masks import count_ones, linear_and_conv_weights
 from lottery.pruning import CopiedPruner, Global, Layerwise, ScoredPruner, Trained
 from lottery.pruning.scopes import left_after
 from lottery.reinit import Continue, Random, Rewind
@@ -24,7 +25,17 @@ from lottery.run_dir import RunDir
 from lottery.tensors import digest, load_tensors
 from lottery.training.evaluation import Protocol
 from lottery.training.schedules import StepDrops
-from tests.toys import EVERY, NUM_STEPS, Recorder, ToyResNet, adam, run_toy, sgd, toy_fit
+from tests.toys import (
+    EVERY,
+    NUM_STEPS,
+    Recorder,
+    ToyDropout,
+    ToyResNet,
+    adam,
+    run_toy,
+    sgd,
+    toy_fit,
+)
 
 SIZES = {"conv1.weight": 162, "conv2.weight": 324, "output.weight": 18}
 
@@ -196,12 +207,15 @@ def test_4_the_stored_initial_weights_never_change(tmp_path: Path) -> None:
     assert RunDir(tmp_path).round(0).start.read_bytes() == before
 
 
+@pytest.mark.parametrize("network", [ToyResNet, ToyDropout])
 @pytest.mark.parametrize("optimizer", [sgd, adam])
 def test_5_a_mask_of_ones_rewound_to_step_k_repeats_the_dense_tail(
-    tmp_path: Path, optimizer: Callable[..., Any]
+    tmp_path: Path, optimizer: Callable[..., Any], network: Callable[[], nn.Module]
 ) -> None:
-    fit = toy_fit(optimizer=optimizer, fixed_order=True, schedule=StepDrops((7,), 0.5))
-    keep_all = ScoredPruner(AllEqual(), Layerwise(), dict.fromkeys(SIZES, 0.0))
+    schedule = StepDrops((7,), 0.5)
+    fit = toy_fit(network(), optimizer=optimizer, fixed_order=True, schedule=schedule)
+    rates = dict.fromkeys(linear_and_conv_weights(fit.network), 0.0)
+    keep_all = ScoredPruner(AllEqual(), Layerwise(), rates)
     _, rows = run_toy(tmp_path, fit, prune=keep_all, reinit=Rewind(5, "restored"))
     dense = load_tensors(RunDir(tmp_path).round(0).final)
     for number in (1, 2):

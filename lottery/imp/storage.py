@@ -4,7 +4,7 @@ Rank 0 alone touches the disk; the other processes of a run get from it what it 
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lottery.distributed import from_main
@@ -40,9 +40,10 @@ class Storage:
         return from_main(self.run_dir.round(0).rewind.exists)
 
     def rewind_point(self) -> State:
-        """Round 0's state, optimizer included, at the step to rewind to, where that is not 0."""
+        """Round 0's whole state at the step to rewind to, where that is not 0."""
         folder = self.run_dir.round(0)
-        return self._read(folder.rewind, folder.rewind_optimizer)
+        state = self._read(folder.rewind, folder.rewind_optimizer)
+        return replace(state, generators=_load_if_there(folder.rewind_generators))
 
     def start(self, number: int) -> State:
         """What round `number` starts from, under its mask."""
@@ -80,19 +81,23 @@ class Storage:
         if outcome.kept is not None:
             _save(folder.rewind, outcome.kept.weights | outcome.kept.buffers)
             _save(folder.rewind_optimizer, outcome.kept.optimizer)
+            _save(folder.rewind_generators, outcome.kept.generators)
 
     def _read(self, path: Path, optimizer: Path | None = None) -> State:
         tensors = _load(path)
-        has_optimizer = optimizer is not None and from_main(optimizer.exists)
         return State(
             weights={name: t for name, t in tensors.items() if name not in self.buffers},
             buffers={name: t for name, t in tensors.items() if name in self.buffers},
-            optimizer=_load(optimizer) if optimizer and has_optimizer else {},
+            optimizer=_load_if_there(optimizer) if optimizer else {},
         )
 
 
 def _load(path: Path) -> Tensors:
     return from_main(lambda: load_tensors(path))
+
+
+def _load_if_there(path: Path) -> Tensors:
+    return _load(path) if from_main(path.exists) else {}
 
 
 def _save(path: Path, tensors: Tensors) -> None:

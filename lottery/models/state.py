@@ -18,11 +18,13 @@ class State:
         weights: every parameter, biases and frozen ones included, by name.
         buffers: every persistent buffer (BatchNorm's statistics), by name.
         optimizer: optimizer state by `parameter/entry` ("fc1.weight/exp_avg"); empty = fresh.
+        generators: states of the random generators that training draws from; empty = seeded anew.
     """
 
     weights: Tensors
     buffers: Tensors
     optimizer: Tensors = field(default_factory=dict)
+    generators: Tensors = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Start:
         num_steps: steps to train.
         schedule_step: position in the learning-rate schedule.
         optimizer_state: entries to restore; empty = fresh.
+        generators: for a round that sees the dense run's batches; empty = seeded anew.
     """
 
     weights: Tensors
@@ -44,12 +47,16 @@ class Start:
     num_steps: int
     schedule_step: int
     optimizer_state: Tensors
+    generators: Tensors = field(default_factory=dict)
 
 
 def start_at(state: State, num_steps: int, step: int = 0, *, restore: bool = False) -> Start:
     """A training of `num_steps` in all that goes on from `state`, which is at `step`."""
     optimizer_state = state.optimizer if restore else {}
-    return Start(state.weights, state.buffers, step, num_steps - step, step, optimizer_state)
+    return Start(
+        *(state.weights, state.buffers, step, num_steps - step, step),
+        *(optimizer_state, state.generators),
+    )
 
 
 def read_state(network: nn.Module, optimizer: Optimizer | None = None) -> State:

@@ -3,18 +3,19 @@
 import logging
 import time
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 
-from lottery.distributed import from_main, gather, is_main, max_over_ranks, rank
+from lottery.distributed import from_main, gather, is_main, max_over_ranks
 from lottery.models.state import State, read_state
 from lottery.run_dir import replacing
 from lottery.stopping import Stopped, StopRequest
 from lottery.training.evaluation import Evaluator
+from lottery.training.generators import read_generators, write_generators
 from lottery.training.keeper import StateKeeper
 from lottery.training.module import LotteryModule
 
@@ -89,11 +90,8 @@ class Checkpointer(pl.Callback):
         self._begun = self._last_saved = time.monotonic()
         if self._loaded is None:
             return
-        by_rank = self._loaded["ranks"]
-        if rank() < len(by_rank):  # fewer processes than now wrote it: ours was none of them
-            _set_generators(by_rank[rank()]["generators"])
-        device = pl_module.device
-        self.evaluator.sums.restore([entry["sums"] for entry in by_rank], device)
+        write_generators(self._loaded["generators"])
+        self.evaluator.sums.restore(self._loaded["sums"], pl_module.device)
         for callback in self.others:
             if callback.state_key in self._loaded["callbacks"]:
                 callback.load_state_dict(self._loaded["callbacks"][callback.state_key])
@@ -121,7 +119,7 @@ class Checkpointer(pl.Callback):
         return every is not None and time.monotonic() - self._last_saved >= every
 
     def _save(self, trainer: pl.Trainer, module: LotteryModule) -> None:
-        by_rank = gather({"generators": _generators(), "sums": self.evaluator.sums.snapshot()})
+        generators, sums = read_generators(), gather(self.evaluator.sums.snapshot())
         if not is_main():
             return
         state = read_state(module.network)
@@ -135,7 +133,8 @@ class Checkpointer(pl.Callback):
             "evaluator": self.evaluator.snapshot(),
             "keeper": self.keeper.snapshot(),
             "callbacks": {other.state_key: other.state_dict() for other in self.others},
-            "ranks": by_rank,
+            "generators": generators,
+            "sums": sums,
         }
         try:
             with replacing(self.path) as aside:
@@ -162,17 +161,3 @@ def _read(path: Path, identity: str) -> Checkpoint | None:
         log.warning("%s is of another start of this round, which begins anew", path)
         return None
     return checkpoint
-
-
-def _generators() -> dict[str, torch.Tensor]:
-    """The states of the global generators that dropout and the like draw from."""
-    states = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        states["cuda"] = torch.cuda.get_rng_state()
-    return states
-
-
-def _set_generators(states: Mapping[str, torch.Tensor]) -> None:
-    torch.set_rng_state(states["cpu"])
-    if "cuda" in states and torch.cuda.is_available():
-        torch.cuda.set_rng_state(states["cuda"])

@@ -27,6 +27,7 @@ from lottery.training.checkpoint import Checkpointer
 from lottery.training.device import Device as Device
 from lottery.training.device import make_trainer
 from lottery.training.evaluation import Evaluator, Protocol
+from lottery.training.generators import write_generators
 from lottery.training.keeper import StateKeeper
 from lottery.training.module import Diverged as Diverged
 from lottery.training.module import LotteryModule, MakeOptimizer
@@ -146,6 +147,8 @@ class LightningFit:
         )
         # Dropout and the like draw from the global generator.
         torch.manual_seed(self._training_seed(round_number))
+        if self.fixed_order:
+            write_generators(start.generators)
         if checkpointer.load(module):
             log.info("round %d: carrying on from step %d", round_number, module.step)
         self.progress.begin_round(round_number, start.num_steps, module.step - start.first_step)

@@ -1,16 +1,17 @@
 """Keeping the state of one step, for rewinding to it. A Lightning callback."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytorch_lightning as pl
 
 from lottery.models.state import State, read_state
+from lottery.training.generators import read_generators
 from lottery.training.module import LotteryModule
 
 
 class StateKeeper(pl.Callback):
-    """Keeps weights, buffers and optimizer state after one step.
+    """Keeps weights, buffers, optimizer and generator states after one step.
 
     Args:
         step: the step on the run's clock; None keeps nothing.
@@ -26,7 +27,8 @@ class StateKeeper(pl.Callback):
         """Copy the state when the block that ends at the step has ended."""
         assert isinstance(pl_module, LotteryModule)
         if pl_module.step == self.step:
-            self.state = read_state(pl_module.network, trainer.optimizers[0])
+            state = read_state(pl_module.network, trainer.optimizers[0])
+            self.state = replace(state, generators=read_generators())
 
     def snapshot(self) -> dict[str, Any]:
         """What a checkpoint keeps: the state, once the step lies behind."""
