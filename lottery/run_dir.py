@@ -1,6 +1,5 @@
 """The files of a run: every name once, writes that are whole or not there."""
 
-import errno
 import json
 import os
 from collections.abc import Iterator
@@ -8,11 +7,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-# What a disk does to a run, as opposed to what code does
-DISK_ERRORS = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
-)
 
 
 class DamagedFile(Exception):
@@ -155,28 +149,6 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def describe_disk_error(error: OSError, folder: Path) -> str | None:
-    """What a full, read-only or failing disk did to a run, in a user's words.
-
-    Args:
-        error: an error; not every one of them names its file.
-        folder: the run's.
-
-    Returns:
-        None for an error in code, whose traceback is needed.
-
-    Example:
-        >>> describe_disk_error(OSError(errno.ENOSPC, "", "r/run.json"), Path("r"))
-        'no space left on device: r/run.json'
-    """
-    name = str(error.filename or folder)
-    lost = isinstance(error, FileNotFoundError) and folder in Path(name).parents
-    if error.errno is None or not (error.errno in DISK_ERRORS or lost):
-        return None
-    what = os.strerror(error.errno)
-    return f"{what[0].lower()}{what[1:]}: {name}"
 
 
 def write_text(path: Path, text: str) -> None:

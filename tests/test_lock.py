@@ -267,6 +267,14 @@ def test_a_later_process_with_the_same_id_is_another(tmp_path: Path) -> None:
             ownership.check_owned()
 
 
+def test_no_two_owners_have_the_same_token(tmp_path: Path) -> None:
+    tokens = set()
+    for _ in range(3):
+        with locked(tmp_path, wait=False):
+            tokens.add(_owner(tmp_path)["token"])
+    assert len(tokens) == 3
+
+
 def test_without_an_owners_file_the_folder_is_ours(tmp_path: Path) -> None:
     with locked(tmp_path, wait=False) as ownership:
         (tmp_path / ".owner.json").unlink()

@@ -1,5 +1,6 @@
 """A run's files: whole or not there."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,20 @@ def test_after_an_exception_the_old_file_is_there_and_nothing_else(tmp_path: Pat
         stop_half_way()
     assert path.read_text() == "old"
     assert _files(tmp_path) == ["file.txt"]
+
+
+def test_content_and_name_are_on_disk_before_anybody_relies_on_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[str, bool]] = []
+
+    def note(descriptor: int) -> None:
+        there = (tmp_path / "file.txt").exists()
+        synced.append((str(Path(f"/proc/self/fd/{descriptor}").readlink()), there))
+
+    monkeypatch.setattr(os, "fsync", note)
+    write_text(tmp_path / "file.txt", "new")
+    assert synced == [(f"{tmp_path}/.file.txt.part", False), (str(tmp_path), True)]
 
 
 def test_after_an_exception_there_is_no_new_file(tmp_path: Path) -> None:
