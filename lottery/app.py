@@ -37,6 +37,7 @@ from lottery.build.hydra_setup import (
 from lottery.build.identity import plain
 from lottery.lock import Ownership
 from lottery.results import Row, format_table
+from lottery.run_dir import DamagedFile
 from lottery.stopping import Stopped
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ class Gate(Callback):
             self._prepare(config)
         except ConfigError as error:
             _exit(f"error: {error}", MISTAKE)
+        except DamagedFile as error:
+            _exit(f"error: {error}", 1)
         except Exception:  # noqa: BLE001  # Hydra would make a mere warning of it
             traceback.print_exc()
             sys.exit(1)
@@ -177,8 +180,10 @@ def _note_on_main(sweep: Path, *entry: Any) -> None:
 
 def _one_line(error: BaseException) -> str:
     """An error that users can do something about, in their words."""
-    kept = "" if isinstance(error, ConfigError) else "; finished rounds are kept"
-    return f"{error}{kept}"
+    if isinstance(error, ConfigError):
+        return str(error)
+    text = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) else str(error)
+    return f"{text}; finished rounds are kept"
 
 
 def _exit_stopped(stop: BaseException) -> NoReturn:

@@ -1,11 +1,12 @@
 """Carrying a prepared run out in its folder: the lock, the comparison, run.json, the status."""
 
+import errno
 import logging
 import shlex
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,8 @@ from lottery.api.processes import WorkerDied, joined, train_in_workers
 from lottery.build import ConfigError
 from lottery.build.identity import canonical, key_of
 from lottery.lock import NoFileLocks, Ownership, RunLocked, locked
-from lottery.results import Row
-from lottery.run_dir import RunDir, read_json, write_json
+from lottery.results import Row, read_run_json, tables_are_current
+from lottery.run_dir import DamagedFile, RunDir, write_json
 from lottery.stopping import Stopped
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger(__name__)
+
+# What ends a run that writes, and is not our mistake.
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 
 @contextmanager
@@ -51,12 +55,12 @@ def opened(experiment: "Experiment", *, wait: bool) -> Iterator[Ownership]:
 
 def is_complete(experiment: "Experiment") -> bool:
     """Whether there is nothing left to do: no round, no table, and the status says so."""
-    imp = experiment.imp
-    tables = (imp.run_dir.results_csv, imp.run_dir.history_csv, imp.run_dir.results_json)
+    run_dir = experiment.imp.run_dir
     return (
-        not imp.todo
-        and all(table.exists() for table in (*tables, imp.run_dir.timing_csv))
-        and read_json(imp.run_dir.run_json)["status"] == "finished"
+        run_dir.run_json.exists()
+        and not experiment.imp.todo
+        and tables_are_current(run_dir)
+        and read_run_json(run_dir)["status"] == "finished"
     )
 
 
@@ -117,7 +121,8 @@ def execute(
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt | SystemExit | Stopped)
         message = f"{type(error).__name__}: {error}"
-        _set_status(run_dir, "interrupted" if interrupted else "failed", message)
+        with suppress(OSError):  # the disk may be what has failed
+            _set_status(run_dir, "interrupted" if interrupted else "failed", message)
         raise
     _set_status(run_dir, "finished", "")
     return experiment.imp.rows
@@ -141,8 +146,10 @@ def is_known(error: BaseException) -> bool:
     from lottery.imp import BrokenInvariant, NothingToRewindTo
     from lottery.training import Diverged
 
-    known = (ConfigError, RunLocked, WorkerDied, BrokenInvariant, NothingToRewindTo, Diverged)
-    return isinstance(error, known)
+    known = (ConfigError, RunLocked, WorkerDied, DamagedFile)
+    own = (BrokenInvariant, NothingToRewindTo, Diverged)
+    of_disk = isinstance(error, OSError) and error.errno in DISK_ERRORS
+    return isinstance(error, known + own) or of_disk
 
 
 def check_same_run(experiment: "Experiment") -> None:
@@ -154,7 +161,7 @@ def check_same_run(experiment: "Experiment") -> None:
     path = experiment.imp.run_dir.run_json
     if not path.exists():
         return
-    entry = read_json(path)
+    entry = read_run_json(experiment.imp.run_dir)
     here = canonical(experiment.config) | {"seed": experiment.config["seed"]}
     there = entry["config"] | {"seed": entry["seed"]}
     differing = [
@@ -202,7 +209,7 @@ def _write_run_json(experiment: "Experiment") -> None:
     here = machine(experiment.device.accelerator)
     digests: Mapping[str, str] = experiment.digests
     if run_dir.run_json.exists():
-        earlier = read_json(run_dir.run_json)
+        earlier = read_run_json(run_dir)
         digests = earlier["digests"] | digests  # of copied rounds that are not asked for now
         _warn_of_other_machine(earlier["machine"], here)
     entry: dict[str, Any] = {
@@ -234,5 +241,5 @@ def _warn_of_other_machine(earlier: Mapping[str, Any], here: Mapping[str, Any]) 
 
 
 def _set_status(run_dir: RunDir, status: str, message: str) -> None:
-    entry = read_json(run_dir.run_json)
+    entry = read_run_json(run_dir)
     write_json(run_dir.run_json, {**entry, "status": status, "message": message})

@@ -7,7 +7,8 @@ from typing import Any
 from lottery.build.errors import ConfigError
 from lottery.build.identity import canonical, copies_masks, shapes_dense_round
 from lottery.reinit import Reinit
-from lottery.run_dir import RunDir, read_json
+from lottery.results import read_record, read_run_json
+from lottery.run_dir import RunDir
 from lottery.tensors import Tensors, digest, load_tensors
 
 
@@ -101,13 +102,13 @@ def shared_dense_round(
         digests: of what this run rests on.
     """
     trunk = find_trunk(config)
-    entry = read_json(trunk.run_json)
+    entry = read_run_json(trunk)
     folder = trunk.round(0)
     theirs = shapes_dense_round(entry["config"], entry["seed"])
     ours = shapes_dense_round(canonical(config), config["seed"])
     same = theirs == ours and _foundations(entry["digests"]) == _foundations(digests)
     if same and reinit.rewind_step:
-        stored_step = read_json(folder.record)["checks"]["rewind_step"]
+        stored_step = read_record(folder)["checks"]["rewind_step"]
         same = folder.rewind.exists() and stored_step == reinit.rewind_step
     if reinit.carries_optimizer:
         same &= folder.final_optimizer.exists()
