@@ -27,7 +27,7 @@ def make_sturdy(sweep: Sweep, config: DictConfig) -> None:
         from lottery.api.parallel_jobs import Workers
 
         asked = config.trainer.devices
-        devices = asked if isinstance(asked, int) and asked > 0 else 1  # the jobs say what is wrong
+        devices = asked if isinstance(asked, int) and asked > 0 else 1  # jobs say what is wrong
         num_gpus = 0 if config.trainer.accelerator == "cpu" else _count_gpus()
         _core.Parallel = partial(Workers, sweep, num_gpus, devices)
 
