@@ -35,6 +35,7 @@ from lottery.build.hydra_setup import (
     runs_side_by_side,
 )
 from lottery.build.identity import plain
+from lottery.disk import disk_errors_in
 from lottery.lock import Ownership
 from lottery.results import Row, format_table
 from lottery.run_dir import DamagedFile
@@ -76,9 +77,9 @@ class Gate(Callback):
             self._prepare(config)
         except ConfigError as error:
             _exit(f"error: {error}", MISTAKE)
-        except DamagedFile as error:
-            _exit(f"error: {error}", 1)
-        except Exception:  # noqa: BLE001  # Hydra would make a mere warning of it
+        except Exception as error:  # noqa: BLE001  # Hydra would make a mere warning of it
+            if is_known(error):
+                _exit(f"error: {error}", 1)
             traceback.print_exc()
             sys.exit(1)
 
@@ -132,7 +133,8 @@ def task(config: DictConfig) -> float:
 def _execute(experiment: "Experiment", ownership: Ownership) -> list[Row]:
     """Run; what a user can do something about ends the process in one line."""
     try:
-        return execute(experiment, ownership, job_logging())
+        with disk_errors_in(ownership.folder):
+            return execute(experiment, ownership, job_logging())
     except Exception as error:
         if not is_known(error):
             raise
@@ -180,10 +182,8 @@ def _note_on_main(sweep: Path, *entry: Any) -> None:
 
 def _one_line(error: BaseException) -> str:
     """An error that users can do something about, in their words."""
-    if isinstance(error, ConfigError):
-        return str(error)
-    text = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) else str(error)
-    return f"{text}; finished rounds are kept"
+    kept = "" if isinstance(error, ConfigError | DamagedFile) else "; finished rounds are kept"
+    return f"{error}{kept}"
 
 
 def _exit_stopped(stop: BaseException) -> NoReturn:

@@ -4,7 +4,7 @@ import logging
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, TextIO
 
@@ -111,6 +111,20 @@ class Progress:
                 description=f"round {self._round}/{self._rounds[-1]}",
                 where=self._where().split(" ", 2)[2],
             )
+
+
+class LogFile(logging.FileHandler):
+    """A run's log file; on a full disk lines are lost, and nothing is printed about it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
+        """Print what is wrong with a log call, but not with the disk."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+    def close(self) -> None:
+        """Close the file, with or without its last lines."""
+        with suppress(OSError):
+            super().close()
 
 
 class StderrHandler(logging.StreamHandler[TextIO]):

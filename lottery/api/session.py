@@ -1,6 +1,5 @@
 """Carrying a prepared run out in its folder: the lock, the comparison, run.json, the status."""
 
-import errno
 import logging
 import shlex
 import sys
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lottery.api.processes import WorkerDied, joined, train_in_workers
 from lottery.build import ConfigError
 from lottery.build.identity import canonical, key_of
+from lottery.disk import DiskError, disk_errors_in
 from lottery.lock import NoFileLocks, Ownership, RunLocked, locked
 from lottery.results import Row, read_run_json, tables_are_current
 from lottery.run_dir import DamagedFile, RunDir, write_json
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# What ends a run that writes, and is not our mistake.
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+PROBE_BYTES = 1 << 16  # Hydra writes some kilobytes before anybody can handle its errors
 
 
 @contextmanager
@@ -44,7 +43,7 @@ def opened(experiment: "Experiment", *, wait: bool) -> Iterator[Ownership]:
     check_same_run(experiment)
     check_writable(run_dir.path)
     try:
-        with locked(run_dir.path, wait=wait) as ownership:
+        with disk_errors_in(run_dir.path), locked(run_dir.path, wait=wait) as ownership:
             check_same_run(experiment)
             yield ownership
     except NoFileLocks as error:
@@ -55,12 +54,12 @@ def opened(experiment: "Experiment", *, wait: bool) -> Iterator[Ownership]:
 
 def is_complete(experiment: "Experiment") -> bool:
     """Whether there is nothing left to do: no round, no table, and the status says so."""
-    run_dir = experiment.imp.run_dir
+    imp = experiment.imp
     return (
-        run_dir.run_json.exists()
-        and not experiment.imp.todo
-        and tables_are_current(run_dir)
-        and read_run_json(run_dir)["status"] == "finished"
+        not imp.todo
+        and tables_are_current(imp.run_dir)
+        and imp.run_dir.run_json.exists()
+        and read_run_json(imp.run_dir)["status"] == "finished"
     )
 
 
@@ -121,8 +120,9 @@ def execute(
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt | SystemExit | Stopped)
         message = f"{type(error).__name__}: {error}"
-        with suppress(OSError):  # the disk may be what has failed
-            _set_status(run_dir, "interrupted" if interrupted else "failed", message)
+        with suppress(OSError):  # the disk may be full, which is what the error says
+            if not ownership.lost:
+                _set_status(run_dir, "interrupted" if interrupted else "failed", message)
         raise
     _set_status(run_dir, "finished", "")
     return experiment.imp.rows
@@ -137,7 +137,10 @@ def train(experiment: "Experiment", ownership: Ownership) -> list[Row]:
     todo = from_main(lambda: imp.todo)
     later = imp.num_steps - imp.reinit.rewind_step
     steps = [later if number else imp.num_steps for number in todo]
-    with experiment.progress.running(todo, steps, visible=is_main()):
+    with (
+        disk_errors_in(imp.run_dir.path),
+        experiment.progress.running(todo, steps, visible=is_main()),
+    ):
         return run_rounds(imp)
 
 
@@ -146,10 +149,8 @@ def is_known(error: BaseException) -> bool:
     from lottery.imp import BrokenInvariant, NothingToRewindTo
     from lottery.training import Diverged
 
-    known = (ConfigError, RunLocked, WorkerDied, DamagedFile)
-    own = (BrokenInvariant, NothingToRewindTo, Diverged)
-    of_disk = isinstance(error, OSError) and error.errno in DISK_ERRORS
-    return isinstance(error, known + own) or of_disk
+    known = (ConfigError, RunLocked, WorkerDied, BrokenInvariant, NothingToRewindTo, Diverged)
+    return isinstance(error, (*known, DamagedFile, DiskError))
 
 
 def check_same_run(experiment: "Experiment") -> None:
@@ -196,8 +197,9 @@ def check_writable(path: Path) -> None:
     """
     existing = next(folder for folder in (path, *path.parents) if folder.exists())
     try:
-        with tempfile.TemporaryFile(dir=existing):  # what root may do, os.access does not know
-            pass
+        with tempfile.TemporaryFile(dir=existing) as file:  # os.access does not know root
+            file.write(bytes(PROBE_BYTES))
+            file.flush()
     except OSError as error:
         raise ConfigError(f"output_dir: {path} cannot be written: {error}") from error
 
@@ -232,11 +234,11 @@ def _write_run_json(experiment: "Experiment") -> None:
 
 def _warn_of_other_machine(earlier: Mapping[str, Any], here: Mapping[str, Any]) -> None:
     for name in ("device", "threads"):
-        if earlier[name] != here[name]:
+        if earlier.get(name) != here[name]:
             log.warning(
                 "this run began with %s=%s and goes on with %s: its last bits may differ from "
                 "those of a run that was not interrupted",
-                *(name, earlier[name], here[name]),
+                *(name, earlier.get(name), here[name]),
             )
 
 

@@ -12,6 +12,9 @@ import pandas as pd
 from lottery.results import Row, format_percent
 from lottery.run_dir import read_json, write_json, write_text
 
+# A job of which nothing is known
+JOB: dict[str, Any] = {"overrides": [], "run": "", "status": "unknown", "row": None}
+
 
 @dataclass(frozen=True)
 class Sweep:
@@ -50,7 +53,7 @@ class Sweep:
 
     def jobs(self) -> list[dict[str, Any]]:
         """The jobs' statuses, by number."""
-        entries = [read_json(path) for path in self.path.glob("jobs/*.json")]
+        entries = [_read_job(path) for path in self.path.glob("jobs/*.json")]
         return sorted(entries, key=lambda entry: int(entry["job"]))
 
     def all_finished(self) -> bool:
@@ -81,6 +84,17 @@ class Sweep:
             if job["status"] != "finished"
         ]
         return "\n".join([text, *failed, str(self.path)])
+
+
+def _read_job(path: Path) -> dict[str, Any]:
+    """A job's status; a damaged file is said so in the table, and hides no other job."""
+    try:
+        entry: dict[str, Any] = read_json(path)
+        if entry.keys() >= JOB.keys() | {"job", "message"}:
+            return entry
+    except (ValueError, AttributeError):
+        pass
+    return JOB | {"job": int(path.stem), "message": f"{path}: damaged"}
 
 
 def _line(job: dict[str, Any]) -> dict[str, Any]:

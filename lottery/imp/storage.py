@@ -32,8 +32,9 @@ class Storage:
         return self._read(self.run_dir.round(0).start)
 
     def initial_digest(self) -> str:
-        """Digest of the stored W_0."""
-        return digest(_load(self.run_dir.round(0).start))
+        """Digest of the stored W_0 as it is now, which is compared with what it was."""
+        path = self.run_dir.round(0).start
+        return from_main(lambda: digest(load_tensors(path, check=False)))
 
     def has_rewind_point(self) -> bool:
         """Whether round 0 has reached the step to rewind to."""

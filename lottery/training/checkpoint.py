@@ -1,5 +1,6 @@
 """The checkpoint of a running round: written every so often and when a stop is asked for."""
 
+import io
 import logging
 import time
 import zipfile
@@ -136,11 +137,13 @@ class Checkpointer(pl.Callback):
             "generators": generators,
             "sums": sums,
         }
+        content = io.BytesIO()  # torch's own writer does not say that a disk is full
+        torch.save(checkpoint, content)
         try:
             with replacing(self.path) as aside:
-                torch.save(checkpoint, aside)
-        except (OSError, RuntimeError) as error:  # torch's writer raises the latter
-            log.warning("no checkpoint at step %d: %s: %s", module.step, self.path, error)
+                aside.write_bytes(content.getbuffer())
+        except OSError as error:
+            log.warning("no checkpoint at step %d: %s", module.step, error)
         self._last_saved = time.monotonic()
 
 
