@@ -15,6 +15,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from lottery.api.launchers import make_sturdy
 from lottery.api.processes import find_place, joined
 from lottery.api.session import (
     carry_out,
@@ -23,6 +24,7 @@ from lottery.api.session import (
     execute,
     is_complete,
     is_known,
+    note_command,
     opened,
     resume_command,
 )
@@ -32,7 +34,6 @@ from lottery.build.hydra_setup import (
     conf_dir,
     job_logging,
     register_resolvers,
-    runs_side_by_side,
 )
 from lottery.build.identity import plain
 from lottery.disk import disk_errors_in
@@ -112,6 +113,7 @@ class Gate(Callback):
         if config.dry_run:
             _exit("error: dry_run=true: for one run at a time, without -m", MISTAKE)
         _command.sweep = Sweep(Path(str(config.hydra.sweep.dir)).absolute())
+        make_sturdy(_command.sweep, config)
 
 
 def task(config: DictConfig) -> float:
@@ -122,6 +124,8 @@ def task(config: DictConfig) -> float:
     experiment, ownership = _command.experiment, _command.ownership
     assert experiment is not None  # the gate lets nothing else past
     assert ownership is not None
+    if experiment.place.rank:  # the main one says it all, into the same file
+        logging.disable(logging.WARNING)
     try:
         rows = _execute(experiment, ownership)
     finally:
@@ -148,8 +152,9 @@ def _sweep_job(config: DictConfig) -> float:
     hydra_config = HydraConfig.get()
     number, folder = int(hydra_config.job.num), Path(hydra_config.runtime.output_dir)
     plain_config = plain(config)
-    place = find_place(plain_config, number if runs_side_by_side() else None)
-    _command.place = place
+    place = _command.place = find_place(plain_config)
+    if place.rank:  # the main one says it all, into the same file
+        logging.disable(logging.WARNING)
     note = partial(
         _note_on_main,
         *(Path(str(hydra_config.sweep.dir)).absolute(), number),
@@ -231,6 +236,7 @@ def _make_cwd_importable() -> None:
 def main() -> None:
     """The console command."""
     _make_cwd_importable()
+    note_command()
     run = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)
     try:
         run()

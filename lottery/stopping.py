@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Stopped(BaseException):
@@ -59,7 +59,8 @@ class StopRequest:
         """Put our handlers in place (again: Lightning's fit adds its own for SIGTERM)."""
         if self._listens:
             for number in SIGNALS:
-                signal.signal(number, self._note)
+                if signal.getsignal(number) != signal.SIG_IGN:  # nohup, or a job of a shell script
+                    signal.signal(number, self._note)
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
         if self.signum == signum == signal.SIGINT:  # Ctrl-C again: at once, without a checkpoint

@@ -52,25 +52,24 @@ class Job:
     parent: int
 
 
-def find_place(config: Mapping[str, Any], parallel_job: int | None = None) -> Place:
+def find_place(config: Mapping[str, Any]) -> Place:
     """This process's place among those that SLURM's srun or torchrun has started for the run.
 
     Args:
         config: the composed config, nothing of it checked yet.
-        parallel_job: number of the run among those that share this machine, or None.
     """
     asked = [find(config, ["trainer", name])[1] for name in ("devices", "num_nodes")]
     if asked == [1, 1]:
-        return Place(parallel_job=parallel_job)  # whatever else was started beside it
+        return Place()  # whatever else was started beside it
     env = os.environ
     if "TORCHELASTIC_RUN_ID" in env:
         names = ("RANK", "LOCAL_RANK", "GROUP_RANK", "WORLD_SIZE")
     elif int(env.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
         names = ("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID", "SLURM_STEP_NUM_TASKS")
     else:
-        return Place(parallel_job=parallel_job)
+        return Place()
     rank, local_rank, node, processes = (int(env[name]) for name in names)
-    return Place(rank, local_rank, node, processes, parallel_job)
+    return Place(rank, local_rank, node, processes)
 
 
 @contextmanager
@@ -105,6 +104,10 @@ def joined(place: Place, device: "Device", meeting: Path | None = None) -> Itera
     )
     try:
         yield
+    except RuntimeError as error:
+        if not isinstance(error, dist.DistError) and "Connection" not in str(error):
+            raise
+        raise WorkerDied("another process of the run is gone") from error
     finally:
         dist.destroy_process_group()
 
@@ -150,9 +153,12 @@ def train_in_workers(
         try:
             _watch(context, stop)
         except ProcessException as error:
+            left = _left_errors(folder)
             if stop.signum:
-                raise _left_error(folder, Stopped) or Stopped(stop.signum, "") from None
-            raise _left_error(folder) or _find_killed(context) or error from None
+                stops = [cause for cause in left if isinstance(cause, Stopped)]
+                raise stops[0] if stops else Stopped(stop.signum, "") from None
+            causes = [cause for cause in left if not isinstance(cause, WorkerDied)]
+            raise (*causes, *_killed(context), error)[0] from None
         finally:
             for process in context.processes:
                 process.kill()  # nothing to those that have ended
@@ -168,22 +174,19 @@ def _watch(context: "ProcessContext", stop: StopRequest) -> None:
                 process.terminate()
 
 
-def _left_error(folder: Path, kind: type[BaseException] = BaseException) -> BaseException | None:
-    """The error that a worker has left, of the lowest rank."""
-    for file in sorted(folder.glob("error_*")):
-        error: BaseException = pickle.loads(file.read_bytes())
-        if isinstance(error, kind):
-            return error
-    return None
+def _left_errors(folder: Path) -> list[BaseException]:
+    """The errors that workers have left, by rank."""
+    return [pickle.loads(file.read_bytes()) for file in sorted(folder.glob("error_*"))]
 
 
-def _find_killed(context: "ProcessContext") -> WorkerDied | None:
-    codes = [(rank, process.exitcode) for rank, process in enumerate(context.processes)]
-    for rank, code in codes:
-        if code is not None and code < 0 and -code != signal.SIGTERM:  # ours, for the others
-            name = signal.Signals(-code).name
-            return WorkerDied(f"the process of rank {rank} was killed by {name}")
-    return None
+def _killed(context: "ProcessContext") -> list[WorkerDied]:
+    """Whom a signal has killed, other than ours to those that outlived the others."""
+    codes = [(rank, process.exitcode or 0) for rank, process in enumerate(context.processes)]
+    return [
+        WorkerDied(f"the process of rank {rank} was killed by {signal.Signals(-code).name}")
+        for rank, code in codes
+        if code < 0 and -code != signal.SIGTERM
+    ]
 
 
 def work(local_rank: int, job: Job) -> None:

@@ -1,6 +1,7 @@
 """Carrying a prepared run out in its folder: the lock, the comparison, run.json, the status."""
 
 import logging
+import os
 import shlex
 import sys
 import tempfile
@@ -184,9 +185,14 @@ def check_same_run(experiment: "Experiment") -> None:
         )
 
 
+def note_command() -> None:
+    """Keep this process's command for its jobs on SLURM, which have another."""
+    os.environ["LOTTERY_COMMAND"] = shlex.join(["lottery", *sys.argv[1:]])
+
+
 def resume_command() -> str:
     """The command that carries an interrupted run on: the same one."""
-    return shlex.join(["lottery", *sys.argv[1:]])
+    return os.environ["LOTTERY_COMMAND"]
 
 
 def check_writable(path: Path) -> None:

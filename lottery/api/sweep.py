@@ -79,7 +79,7 @@ class Sweep:
             shown[f"{name} %"] = [format_percent(share) for share in shown.pop(name)]
         text = shown.to_string(index=False, na_rep="-")
         failed = [
-            f"job {job['job']} {job['status']}: {job['message']}"
+            f"job {job['job']} {job['status']}: {job['message']}".removesuffix(": ")
             for job in jobs
             if job["status"] != "finished"
         ]

@@ -97,7 +97,7 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir, place: Place) -
         config["model"], splits.input_shape, splits.num_classes, dtype
     )
     network = synchronized(_make_quietly(make_network), device)
-    set_threads(config["trainer"]["threads"], network, device, place)
+    set_threads(config["trainer"]["threads"], network, device)
     steps_per_epoch = len(splits.train) // config["dataset"]["batch_size"]
     num_steps = parse_duration(config["iterations"]).steps(steps_per_epoch)
     weights = {name: w.detach() for name, w in linear_and_conv_weights(network).items()}

@@ -43,11 +43,6 @@ def job_logging() -> dict[str, Any]:
     return {str(key): value for key, value in config.items()}
 
 
-def runs_side_by_side() -> bool:
-    """Whether the sweep's launcher has several jobs at once on this machine."""
-    return "joblib" in str(HydraConfig.get().launcher.get("_target_"))
-
-
 def _run_dir(*, _root_: DictConfig) -> str:
     try:
         return str(run_path(plain(_root_), choices_of(_root_)))

@@ -226,7 +226,7 @@ def build_device(node: Mapping[str, Any], place: Place) -> Device:
     return Device(
         num_devices=node["devices"],
         num_nodes=node["num_nodes"],
-        index=(place.parallel_job or 0) % max(1, num_gpus) + place.local_rank,
+        index=place.local_rank,
         timeout=node["timeout"],
         accelerator=accelerator,
         precision=node["precision"],
@@ -265,17 +265,16 @@ def synchronized(network: nn.Module, device: Device) -> nn.Module:
     return synced
 
 
-def set_threads(threads: int | None, network: nn.Module, device: Device, place: Place) -> None:
+def set_threads(threads: int | None, network: nn.Module, device: Device) -> None:
     """`trainer.threads`: how many CPU threads PyTorch computes with.
 
     By default PyTorch's own choice, but one for a small network without convolutions: a second
     thread gains it nothing, and where other processes are at work the two wait for each other,
-    up to 60 times as long as the computing takes. Runs side by side on one machine have one each,
-    processes of one run share them.
+    up to 60 times as long as the computing takes. The processes of one run share them.
     """
     if threads is None:
         size = sum(parameter.numel() for parameter in network.parameters())
         convolves = any(isinstance(layer, nn.modules.conv._ConvNd) for layer in network.modules())
-        shared = 1 if place.parallel_job is not None else DEFAULT_THREADS // device.num_devices
-        threads = 1 if size < SMALL_NETWORK and not convolves else max(1, shared)
+        shared = max(1, DEFAULT_THREADS // device.num_devices)
+        threads = 1 if size < SMALL_NETWORK and not convolves else shared
     torch.set_num_threads(threads)

@@ -12,11 +12,9 @@ class Place:
         local_rank: among those on this machine.
         node: the machine's number.
         processes: that train together, ready-made; 1 where none are.
-        parallel_job: number of the run among those that share this machine, or None.
     """
 
     rank: int = 0
     local_rank: int = 0
     node: int = 0
     processes: int = 1
-    parallel_job: int | None = None
