@@ -87,3 +87,13 @@ def test_lenet_300_100_learns_mnist_and_is_pruned_as_planned(
     results = load_run(done.run).results
     assert results["test"][0] > 0.965
     assert results["remaining"][3] == pytest.approx(0.5128, abs=0.0002)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_two_processes_learn_mnist_as_one_does(lottery: Lottery, mnist: Mnist) -> None:
+    command = ("dataset=mnist", "rounds=1", "iterations=600", f"dataset.root={mnist.root}")
+    one = load_run(lottery(*command, "trainer=cpu", "output_dir=one").run).results
+    two = load_run(lottery(*command, "trainer=ddp_cpu", "output_dir=two").run).results
+    assert one["remaining"].tolist() == two["remaining"].tolist()
+    assert two["test"].tolist() == pytest.approx(one["test"].tolist(), abs=0.01)
