@@ -59,17 +59,18 @@ def evaluate(network: nn.Module, split: Split, loss: Loss) -> Evaluation:
     """
     total = torch.zeros((), dtype=torch.float64)
     predicted = torch.zeros_like(split.targets)  # of others' examples it stays 0, for the sum
-    ours = (share(split.inputs), share(split.targets), share(predicted))
+    ours = share(torch.arange(len(split)))
     with evaluating(network):
-        chunks = zip(*(torch.split(part, EVALUATION_BATCH) for part in ours), strict=True)
-        for inputs, targets, places in chunks:
-            if not len(targets):  # more processes than examples
+        for part in torch.split(ours, EVALUATION_BATCH):
+            if not len(part):  # more processes than examples
                 continue
+            places = slice(int(part[0]), int(part[-1]) + 1)  # by a slice nothing is copied
+            inputs, targets = split.batch(places)
             logits = network(inputs)
             # not in bfloat16, whose 8 bits would make ties of different losses
             wide = logits if logits.dtype == torch.float64 else logits.float()
             total += loss(wide, targets).double().cpu() * len(targets)
-            places.copy_(logits.argmax(1))
+            predicted[places] = logits.argmax(1)
     predicted = sum_over_ranks(predicted)
     correct = int((predicted == split.targets).sum())
     loss_sum = float(sum_over_ranks(total))
@@ -108,7 +109,7 @@ def count_live_zeros(weights: Mapping[str, Tensor], masks: Masks) -> dict[str, i
 
 def inference_ms(network: nn.Module, split: Split, repeats: int = 20) -> float:
     """Median time per example of a forward pass on 100 examples, milliseconds, after a warm-up."""
-    inputs = split.inputs[:INFERENCE_BATCH]
+    inputs, _ = split.batch(slice(INFERENCE_BATCH))
     times = []
     with evaluating(network):
         for _ in range(repeats + 3):

@@ -103,7 +103,7 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir, place: Place) -
     weights = {name: w.detach() for name, w in linear_and_conv_weights(network).items()}
     plan = plan_pruning(config, weights)
     reinit = build_reinit(config["reinit"], steps_per_epoch, num_steps)
-    digests = {"data": splits.digest(), **file_digests(config)}
+    digests = {**splits.digests(), **file_digests(config)}
     dense_from = None
     if copies_masks(config):
         check_goes_on(config, reinit)

@@ -4,5 +4,6 @@ from lottery.data.digits import Digits as Digits
 from lottery.data.errors import DataError as DataError
 from lottery.data.mnist import Mnist as Mnist
 from lottery.data.order import BatchOrder as BatchOrder
+from lottery.data.scaling import Scaling as Scaling
 from lottery.data.splits import Split as Split
 from lottery.data.splits import Splits as Splits

@@ -1,12 +1,25 @@
 """The three splits of a dataset as tensors."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from lottery import tensors
 from lottery.data.errors import DataError
+from lottery.data.scaling import Scaling
+
+
+class Augmentation(Protocol):
+    """Changes training images at random, a batch at a time, by numbers drawn beforehand."""
+
+    def draw(self, steps: int, batch_size: int, generator: torch.Generator) -> Tensor:
+        """The random numbers of some steps, (steps, batch_size, ...)."""
+
+    def __call__(self, inputs: Tensor, drawn: Tensor) -> Tensor:
+        """A batch, each example changed as its own numbers, (batch, ...), say."""
 
 
 @dataclass(frozen=True)
@@ -14,23 +27,53 @@ class Split:
     """Examples that are used together.
 
     Args:
-        inputs: (n, *input_shape), ready for the network.
+        inputs: (n, *input_shape), ready for the network; or bytes, which `scaling` makes ready.
         targets: (n,), class numbers.
+        scaling: of inputs that are bytes.
+        rows: (n,), which of `inputs` these examples are, where splits share one tensor, such as
+            a file that is mapped into memory; None for all of them.
+        augmentation: of training images.
     """
 
     inputs: Tensor
     targets: Tensor
+    scaling: Scaling | None = None
+    rows: Tensor | None = None
+    augmentation: Augmentation | None = None
 
     def __post_init__(self) -> None:
-        if len(self.inputs) != len(self.targets):
-            raise ValueError(f"{len(self.inputs)} inputs but {len(self.targets)} targets")
+        examples = len(self.inputs) if self.rows is None else len(self.rows)
+        if examples != len(self.targets):
+            raise ValueError(f"{examples} inputs but {len(self.targets)} targets")
 
     def __len__(self) -> int:
         return len(self.targets)
 
+    def batch(self, which: Tensor | slice, drawn: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Inputs, ready for the network, and targets of some examples.
+
+        Args:
+            which: their places in the split, (batch,).
+            drawn: the augmentation's random numbers, (batch, ...); None leaves images as they are.
+        """
+        inputs = self.inputs[which if self.rows is None else self.rows[which]]
+        if drawn is not None and self.augmentation is not None:
+            inputs = self.augmentation(inputs, drawn)
+        if self.scaling is not None:
+            inputs = self.scaling(inputs)
+        return inputs, self.targets[which]
+
     def to(self, device: torch.device | str, dtype: torch.dtype) -> "Split":
-        """The split in a device's memory, its inputs in the network's floating-point type."""
-        return Split(self.inputs.to(device, dtype), self.targets.to(device))
+        """The split in a device's memory, for a network of a floating-point type.
+
+        Bytes stay bytes, and a mapped file stays one where the device is the CPU.
+        """
+        inputs, rows = self.inputs, self.rows
+        if rows is not None and torch.device(device).type != "cpu":
+            inputs, rows = inputs[rows], None
+        inputs = inputs.to(device, dtype if self.scaling is None else inputs.dtype)
+        scaling = self.scaling and self.scaling.to(device, dtype)
+        return Split(inputs, self.targets.to(device), scaling, rows, self.augmentation)
 
 
 @dataclass(frozen=True)
@@ -42,12 +85,15 @@ class Splits:
         val: what every choice (ES, early stopping, the winning ticket) is made on.
         test: what is reported, and never chosen by.
         num_classes: number of classes.
+        known_digests: sha256 by name of what the splits are made from, where that is known and
+            names a user's files; None to have it computed.
     """
 
     train: Split
     val: Split
     test: Split
     num_classes: int
+    known_digests: Mapping[str, str] | None = None
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -75,15 +121,22 @@ class Splits:
                     f"the {name} split has a target outside 0 to {self.num_classes - 1}"
                 )
 
+    def digests(self) -> dict[str, str]:
+        """What a run notes of its data, by a name that a user knows."""
+        return {"data": self.digest()} if self.known_digests is None else dict(self.known_digests)
+
     def digest(self) -> str:
         """sha256 of all inputs and targets."""
         named: dict[str, Tensor] = {}
         for name in ("train", "val", "test"):
             split: Split = getattr(self, name)
-            named |= {f"{name}/inputs": split.inputs, f"{name}/targets": split.targets}
+            inputs = split.inputs if split.rows is None else split.inputs[split.rows]
+            named |= {f"{name}/inputs": inputs, f"{name}/targets": split.targets}
+            if split.scaling is not None:
+                named |= {f"{name}/mean": split.scaling.mean, f"{name}/std": split.scaling.std}
         return tensors.digest(named)
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> "Splits":
         """All splits in a device's memory."""
         train, val, test = (split.to(device, dtype) for split in (self.train, self.val, self.test))
-        return Splits(train, val, test, self.num_classes)
+        return replace(self, train=train, val=val, test=test)

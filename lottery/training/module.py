@@ -136,7 +136,7 @@ class LotteryModule(pl.LightningModule):
         return {"losses": block_losses, "correct": torch.stack(correct)}
 
     def _optimizer_step(self, optimizer: Optimizer, rows: Tensor) -> tuple[Tensor, Tensor]:
-        inputs, targets = self.train_split.inputs[rows], self.train_split.targets[rows]
+        inputs, targets = self.train_split.batch(rows)
         logits = self.network(inputs)
         loss = self.loss(logits, targets)
         optimizer.zero_grad()

@@ -1,0 +1,39 @@
+"""From the bytes of images to what a network takes, a batch at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Takes each channel's mean from the bytes and divides them by its standard deviation.
+
+    Args:
+        mean: in bytes, 0 to 255; (channels, 1, 1), in the network's floating-point type.
+        std: likewise.
+
+    Example:
+        >>> pixels = torch.tensor([0, 255], dtype=torch.uint8).reshape(1, 1, 1, 2)
+        >>> Scaling.of([0.5], [0.25])(pixels).flatten().tolist()
+        [-2.0, 2.0]
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    @classmethod
+    def of(cls, mean: Sequence[float], std: Sequence[float]) -> "Scaling":
+        """From the statistics of pixels in [0, 1], one number per channel."""
+        as_bytes = (255 * torch.tensor(statistic)[:, None, None] for statistic in (mean, std))
+        return cls(*as_bytes)
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """Inputs of the network for bytes, (batch, channels, height, width)."""
+        return pixels.to(self.mean.dtype).sub_(self.mean).div_(self.std)
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> "Scaling":
+        """The scaling for bytes on a device and a network of a floating-point type."""
+        return Scaling(self.mean.to(device, dtype), self.std.to(device, dtype))
