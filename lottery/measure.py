@@ -34,6 +34,32 @@ class Evaluation:
     predictions: Tensor
 
 
+def predict(logits: Tensor) -> Tensor:
+    """The classes that logits stand for, (batch,).
+
+    Args:
+        logits: (batch, classes), the highest wins; or (batch, 1), above 0 is class 1 and else 0.
+
+    Example:
+        >>> predict(torch.tensor([[0.1, 0.3], [2.0, -1.0]])).tolist()
+        [1, 0]
+        >>> predict(torch.tensor([[0.1], [-2.0]])).tolist()
+        [1, 0]
+    """
+    return (logits[:, 0] > 0).long() if logits.shape[1] == 1 else logits.argmax(1)
+
+
+def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean loss of two classes by one logit, that of class 1.
+
+    Args:
+        logits: (batch, 1).
+        targets: (batch,), 0 or 1.
+    """
+    (logit,) = logits.unbind(1)
+    return nn.functional.binary_cross_entropy_with_logits(logit, targets.to(logit.dtype))
+
+
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
     """Evaluation mode without gradients; afterwards each layer is in the mode it was in."""
@@ -53,7 +79,7 @@ def evaluate(network: nn.Module, split: Split, loss: Loss) -> Evaluation:
     With several processes each looks at its share of the examples.
 
     Args:
-        network: gives logits (batch, num_classes).
+        network: gives logits (batch, num_classes), or (batch, 1) for two classes.
         split: on the network's device.
         loss: mean loss of (logits, targets).
     """
@@ -70,7 +96,7 @@ def evaluate(network: nn.Module, split: Split, loss: Loss) -> Evaluation:
             # not in bfloat16, whose 8 bits would make ties of different losses
             wide = logits if logits.dtype == torch.float64 else logits.float()
             total += loss(wide, targets).double().cpu() * len(targets)
-            predicted[places] = logits.argmax(1)
+            predicted[places] = predict(logits)
     predicted = sum_over_ranks(predicted)
     correct = int((predicted == split.targets).sum())
     loss_sum = float(sum_over_ranks(total))

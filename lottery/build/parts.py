@@ -13,7 +13,7 @@ from lottery.build.errors import ConfigError
 from lottery.build.make import call, load_target, make
 from lottery.build.place import Place
 from lottery.data import DataError, Splits
-from lottery.measure import Loss
+from lottery.measure import Loss, binary_cross_entropy
 from lottery.reinit import Reinit
 from lottery.training.evaluation import Protocol
 from lottery.training.fit import Device
@@ -25,6 +25,7 @@ DEFAULT_THREADS = torch.get_num_threads()  # PyTorch's choice, before a run has 
 LOSSES: dict[str, Loss] = {
     "cross_entropy": nn.functional.cross_entropy,
     "multi_margin_loss": nn.functional.multi_margin_loss,
+    "binary_cross_entropy": binary_cross_entropy,
 }
 
 SMALL_NETWORK = 100_000  # parameters
@@ -80,13 +81,14 @@ def build_network_maker(
     Raises:
         ConfigError: wrong arguments, or the network does not take the inputs or give the classes.
     """
+    num_outputs = count_outputs(node, num_classes)
 
     def make_network() -> nn.Module:
         network = make(
             without(node, MODEL_KEYS),
             "model",
             input_shape=input_shape,
-            num_classes=num_classes,
+            num_classes=num_outputs,
         )
         if not isinstance(network, nn.Module):
             raise ConfigError(f"model._target_={node['_target_']}: not a torch.nn.Module")
@@ -100,12 +102,34 @@ def build_network_maker(
             f"model._target_={node['_target_']}: does not fit the dataset's "
             f"input shape {input_shape}: {first_line}"
         ) from error
-    if logits.shape != (2, num_classes):
+    if logits.shape != (2, num_outputs):
+        wanted = f"the dataset has {num_classes} classes"
+        if num_outputs == 1:
+            wanted = "model.loss=binary_cross_entropy is of one"
         raise ConfigError(
-            f"model._target_={node['_target_']}: gives {tuple(logits.shape[1:])} outputs, "
-            f"the dataset has {num_classes} classes"
+            f"model._target_={node['_target_']}: gives {tuple(logits.shape[1:])} outputs, {wanted}"
         )
     return make_network
+
+
+def count_outputs(node: Mapping[str, Any], num_classes: int) -> int:
+    """How many logits the network gives: one per class, or one for two classes.
+
+    Args:
+        node: the group `model`.
+        num_classes: of the dataset.
+
+    Raises:
+        ConfigError: `model.loss=binary_cross_entropy` for more than two classes.
+    """
+    if node.get("loss") != "binary_cross_entropy":
+        return num_classes
+    if num_classes != 2:
+        raise ConfigError(
+            f"model.loss=binary_cross_entropy: for two classes, the dataset has {num_classes}; "
+            "accepted: cross_entropy"
+        )
+    return 1
 
 
 def _forward(
@@ -138,7 +162,8 @@ def build_loss(node: Mapping[str, Any], num_classes: int) -> Loss:
     """
     named = node.get("loss", "cross_entropy")
     loss = _find_loss(named)
-    logits, targets = torch.zeros(2, num_classes), torch.zeros(2, dtype=torch.long)
+    logits = torch.zeros(2, count_outputs(node, num_classes))
+    targets = torch.zeros(2, dtype=torch.long)
     try:
         with warnings.catch_warnings(action="ignore"):
             value = loss(logits, targets)

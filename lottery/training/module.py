@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from lottery.data import Split
 from lottery.distributed import gather, max_over_ranks, num_ranks
 from lottery.masks import Masks, apply_masks
-from lottery.measure import Loss
+from lottery.measure import Loss, predict
 from lottery.models.state import Start, State, write_optimizer, write_state
 from lottery.stopping import StopRequest
 from lottery.training.schedules import Schedule
@@ -145,7 +145,7 @@ class LotteryModule(pl.LightningModule):
             self._clip_gradients(self.clip_norm)
         optimizer.step()
         self.apply_masks()
-        return loss.detach(), (logits.argmax(1) == targets).sum()
+        return loss.detach(), (predict(logits) == targets).sum()
 
     def _weighted(self, loss: Tensor, examples: int) -> Tensor:
         """The loss by this rank's share of the batch: DDP takes the plain mean over the ranks."""
