@@ -121,19 +121,7 @@ class LightningFit:
             Diverged: the loss is no longer finite.
             Stopped: a signal asked for it.
         """
-        write_state(self.network, State(start.weights, start.buffers))
-        module = LotteryModule(
-            self.network,
-            self.splits.train,
-            self.loss,
-            masks,
-            start,
-            self.make_optimizer,
-            self.schedule,
-            self.clip_norm,
-            self.batch_size,
-            self.stop,
-        )
+        module = self._module(start, masks)
         started = read_state(self.network)
         last_step = start.first_step + start.num_steps
         evaluator = Evaluator(self.splits, self.loss, self.protocol, last_step)
@@ -145,19 +133,17 @@ class LightningFit:
             *(folder.checkpoint, self.checkpoint_seconds, identity, self.stop),
             *(evaluator, keeper, own),
         )
-        # Dropout and the like draw from the global generator.
-        torch.manual_seed(self._training_seed(round_number))
-        if self.fixed_order:
-            write_generators(start.generators)
+        self._seed(round_number, start)
         if checkpointer.load(module):
             log.info("round %d: carrying on from step %d", round_number, module.step)
         self.progress.begin_round(round_number, start.num_steps, module.step - start.first_step)
         reporter = Reporter(self.progress, evaluator)
-        callbacks = [evaluator, keeper, reporter, *own, checkpointer]
-        loggers = self.make_loggers(round_number) if is_main() else []
         blocks = self._blocks(round_number, module.step, last_step, keep_step)
         try:
-            self._run_trainer(module, blocks, callbacks, loggers, folder.path)
+            self._run_trainer(
+                *(module, blocks, [evaluator, keeper, reporter, *own, checkpointer]),
+                *(self.make_loggers(round_number) if is_main() else [], folder.path),
+            )
         except Diverged as error:
             hint = "a smaller optimizer.lr or an optimizer.clip_norm may help"
             raise Diverged(f"round {round_number}, {error}; {hint}") from error
@@ -165,12 +151,23 @@ class LightningFit:
             raise Stopped(stop.signum, f"in round {round_number} {stop.where}") from None
         return self._outcome(module, started, evaluator, keeper, checkpointer.seconds)
 
+    def _module(self, start: Start, masks: Masks) -> LotteryModule:
+        """The LightningModule over the network, which gets the start's weights."""
+        write_state(self.network, State(start.weights, start.buffers))
+        return LotteryModule(
+            *(self.network, self.splits.train, self.loss, masks, start, self.make_optimizer),
+            *(self.schedule, self.clip_norm, self.batch_size, self.stop),
+        )
+
+    def _seed(self, round_number: int, start: Start) -> None:
+        """Seed the global generators, which dropout and the like draw from."""
+        parts = (self.order_seed, "training", self._order_key(round_number))
+        torch.manual_seed(derive_seed(*parts, rank()) if rank() else derive_seed(*parts))
+        if self.fixed_order:
+            write_generators(start.generators)
+
     def _order_key(self, round_number: int) -> int:
         return 0 if self.fixed_order else round_number
-
-    def _training_seed(self, round_number: int) -> int:
-        parts = (self.order_seed, "training", self._order_key(round_number))
-        return derive_seed(*parts, rank()) if rank() else derive_seed(*parts)
 
     def _blocks(self, round_number: int, first: int, last: int, keep_step: int | None) -> Blocks:
         key = self._order_key(round_number)
