@@ -21,8 +21,8 @@ class ToyImages:
         def split(count: int) -> Split:
             targets = torch.arange(count) % self.classes
             shape = (count, self.channels, self.size, self.size)
-            inputs = torch.rand(shape, generator=generator) / 2
-            return Split(inputs + targets.view(-1, 1, 1, 1) / (2 * self.classes), targets)
+            inputs = torch.rand(shape, generator=generator) / 4
+            return Split(inputs + 0.75 * targets.view(-1, 1, 1, 1) / self.classes, targets)
 
         return Splits(split(24), split(8), split(8), self.classes)
 
