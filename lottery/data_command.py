@@ -8,6 +8,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from lottery.build.hydra_setup import conf_dir
+from lottery.build.make import make
 
 MISTAKE = 2
 
@@ -17,17 +18,11 @@ def main() -> None:
     arguments = _parse()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
 
-    from lottery.data import DataError, Mnist  # torch: a second, which --help need not wait for
+    from lottery.data import DataError  # torch: a second, which --help need not wait for
 
-    node = _config(f"dataset/{arguments.name}.yaml")
-    dataset = Mnist(
-        name=arguments.name,
-        root=arguments.root,
-        split_seed=0,
-        normalize=node["normalize"],
-        download=True,
-        base_url=arguments.base_url or node["base_url"],
-    )
+    node = {str(key): value for key, value in _config(f"dataset/{arguments.name}.yaml").items()}
+    node["base_url"] = arguments.base_url or node["base_url"]
+    dataset = make(node, "dataset", root=arguments.root, split_seed=0, download=True)
     try:
         splits = dataset.load()
     except DataError as error:

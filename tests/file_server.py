@@ -1,4 +1,4 @@
-"""A small HTTP server of one's own with the made-up MNIST: it answers well, badly, or half."""
+"""A small HTTP server of one's own with made-up datasets: it answers well, badly, or half."""
 
 import gzip
 import tempfile
@@ -95,12 +95,19 @@ def serving_mnist(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> Iterator[
         )
         source = replace(SOURCES[name], files=(first, second, third, fourth))
         monkeypatch.setitem(SOURCES, name, source)
+    with serving_here(monkeypatch, temporary) as server:
+        server.files = dict(files)
+        yield server
+
+
+@contextmanager
+def serving_here(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> Iterator[FileServer]:
+    """An empty server that is asked past any proxy, temporary files in a folder of the test."""
     for variable in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(variable, "127.0.0.1")
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     monkeypatch.setenv("TMPDIR", str(temporary))
     with serving() as server:
-        server.files = dict(files)
         yield server
 
 

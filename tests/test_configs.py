@@ -11,10 +11,11 @@ from torch import Tensor
 from lottery.api import Run, load_run
 from lottery.build.hydra_setup import conf_dir
 from tests.conftest import TINY, Done, Lottery
+from tests.made_up_cifar import shrink_cifar, write_cifar
 from tests.made_up_mnist import write_mnist
 from tests.toy_images import toy_images
 
-NUM_CONFIGS = 37  # every YAML below conf/; the test must see a new one
+NUM_CONFIGS = 39  # every YAML below conf/; the test must see a new one
 CONFIGS = sorted(path.relative_to(conf_dir()) for path in conf_dir().rglob("*.yaml"))
 
 
@@ -30,19 +31,23 @@ def test_every_config_is_seen() -> None:
     assert len(CONFIGS) == NUM_CONFIGS
 
 
-MNIST = ("dataset.root=data", "dataset.batch_size=10")
+SMALL = ("dataset.root=data", "dataset.batch_size=10")
 ONE_STEP = ("iterations=1", "evaluation.every=1")
 NEEDS = {
-    "dataset/mnist.yaml": MNIST,
-    "dataset/fashion_mnist.yaml": MNIST,
-    "model/lenet_5.yaml": ("dataset=mnist", *MNIST),
+    "dataset/mnist.yaml": SMALL,
+    "dataset/fashion_mnist.yaml": SMALL,
+    "dataset/cifar10.yaml": SMALL,
+    "dataset/cifar100.yaml": SMALL,
+    "model/lenet_5.yaml": ("dataset=mnist", *SMALL),
     "model/vgg_19.yaml": (*toy_images(), *ONE_STEP, "rounds=0", "logger=none"),
     "model/vgg_16.yaml": (*toy_images(), "dry_run=true"),  # its training would take gigabytes
 }
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
-def test_every_config_trains(lottery: Lottery, folder: Path, config: Path) -> None:
+def test_every_config_trains(
+    lottery: Lottery, folder: Path, monkeypatch: pytest.MonkeyPatch, config: Path
+) -> None:
     group = [] if len(config.parts) == 1 else [f"{config.parent}={config.stem}"]
     if config.name in ("gpu.yaml", "ddp.yaml") and not torch.cuda.is_available():
         assert "no GPU" in lottery(*TINY, *group).err
@@ -51,8 +56,11 @@ def test_every_config_trains(lottery: Lottery, folder: Path, config: Path) -> No
         group.append(f"criterion.run={lottery(*TINY).run}")
     needs = NEEDS.get(str(config), ())
     if needs:
+        shrink_cifar(monkeypatch)
         for source in ("MNIST", "FashionMNIST"):
             write_mnist(folder / "data", source=source)
+        for name in ("cifar10", "cifar100"):
+            write_cifar(folder / "data", name)
     done = lottery(*TINY, *group, *needs)
     if "dry_run=true" in needs:
         assert done.code == 0, done.err

@@ -1,5 +1,6 @@
 """Datasets as tensors, and the order in which a training sees them."""
 
+from lottery.data.cifar import Cifar as Cifar
 from lottery.data.digits import Digits as Digits
 from lottery.data.errors import DataError as DataError
 from lottery.data.mnist import Mnist as Mnist

@@ -3,9 +3,11 @@
 import hashlib
 import logging
 import os
+import shlex
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,32 +54,58 @@ def fetch(files: Sequence[RemoteFile], folder: Path, base_url: str) -> None:
     Raises:
         DataError: no network, no such file, or another content. No half file is left behind.
     """
+    with alone_in(folder):
+        for file in files:
+            if not (folder / file.name).exists():
+                with (
+                    downloaded(file, folder, base_url) as path,
+                    replacing(folder / file.name) as target,
+                ):
+                    shutil.copyfile(path, target)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Lets one process after the other fetch files of a folder.
+
+    Raises:
+        DataError: for an OSError, such as that of a full disk.
+    """
     # The lock and the unchecked file are elsewhere: where nothing comes, nothing is written.
     name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     lock = Path(tempfile.gettempdir()) / f"lottery-{os.getuid()}-{name}.lock"
     try:
         with FileLock(lock, fallback_to_soft=False):
-            for file in files:
-                if not (folder / file.name).exists():
-                    _fetch_one(file, folder, base_url)
+            yield
     except OSError as error:  # requests' errors are OSErrors too, and are named below
         raise DataError(f"{folder}: {error}") from error
 
 
-def _fetch_one(file: RemoteFile, folder: Path, base_url: str) -> None:
+@contextmanager
+def downloaded(file: RemoteFile, folder: Path, base_url: str) -> Iterator[Path]:
+    """A file fetched aside and checked, for as long as the block lasts.
+
+    Args:
+        file: what to fetch.
+        folder: where it, or what is in it, is missing; for messages.
+        base_url: what stands before its name.
+
+    Raises:
+        DataError: no network, no such file, or another content.
+    """
     url = f"{base_url.rstrip('/')}/{file.name}"
     log.info("downloading %s", url)
     pooch.get_logger().setLevel(logging.WARNING)
     with tempfile.TemporaryDirectory(prefix="lottery-") as aside:
         try:
-            downloaded = pooch.retrieve(
+            name = pooch.retrieve(
                 url,
                 known_hash=None,  # checked below, on the content
                 fname=file.name,
                 path=aside,
                 downloader=_download,
             )
-            path = Path(downloaded)
+            path = Path(name)
             content = read_bytes(path) if file.of_content else path.read_bytes()
         except (requests.RequestException, ValueError, DataError) as error:
             raise DataError(
@@ -87,8 +115,13 @@ def _fetch_one(file: RemoteFile, folder: Path, base_url: str) -> None:
         found = hashlib.sha256(content).hexdigest()
         if found != file.sha256:
             raise DataError(f"{url}: content with sha256 {found}, expected {file.sha256}")
-        with replacing(folder / file.name) as target:
-            shutil.copyfile(path, target)
+        del content  # as large as the file
+        yield path
+
+
+def command(name: str, root: str) -> str:
+    """The command that fetches a dataset beforehand."""
+    return shlex.join(["lottery-data", "download", name, "--root", root])
 
 
 def _download(url: str, path: str, _pooch: object) -> None:

@@ -1,6 +1,5 @@
 """MNIST and Fashion-MNIST from their idx files."""
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from lottery.data.download import RemoteFile, fetch
+from lottery.data.download import RemoteFile, command, fetch
 from lottery.data.errors import DataError
 from lottery.data.idx import read_idx
 from lottery.data.splits import Split, Splits
@@ -135,7 +134,7 @@ class Mnist:
         elif missing:
             raise DataError(
                 f"{self.folder}: {missing[0].name} is missing; "
-                f"to fetch it from {self.base_url}: {self._command}"
+                f"to fetch it from {self.base_url}: {command(self.name, self.root)}"
             )
         images, labels = self._read(0, 1)
         order = np.random.default_rng(self.split_seed).permutation(len(labels))
@@ -157,11 +156,7 @@ class Mnist:
         try:
             fetch(missing, self.folder, self.base_url)
         except DataError as error:
-            raise DataError(f"{error}; with a network: {self._command}") from error
-
-    @property
-    def _command(self) -> str:
-        return shlex.join(["lottery-data", "download", self.name, "--root", self.root])
+            raise DataError(f"{error}; with a network: {command(self.name, self.root)}") from error
 
     def _find(self, file: RemoteFile) -> Path | None:
         for name in (file.name, file.name.removesuffix(".gz")):

@@ -1,0 +1,191 @@
+"""CIFAR-10 and CIFAR-100 from the files of their binary version."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from lottery.data.archive import fetch_members
+from lottery.data.download import RemoteFile, command
+from lottery.data.errors import DataError
+from lottery.data.scaling import Scaling
+from lottery.data.splits import Split, Splits
+from lottery.data.stratified import draw_shares
+
+SHAPE = (3, 32, 32)  # of an image: its red, green and blue planes
+NUM_PIXELS = 3 * 32 * 32
+VAL_SHARE = 0.1
+
+Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What distinguishes one dataset in CIFAR's format from another.
+
+    Args:
+        folder: its files are in ROOT/folder, as the archive has them.
+        archive: what they come in.
+        train_files: their names.
+        test_file: its name.
+        images_per_file: of a training file and of the test file.
+        label_bytes: before an image's pixels; the last of them is the label that is used.
+        num_classes: number of labels.
+        mean: of the training pixels in [0, 1], by channel.
+        std: likewise.
+    """
+
+    folder: str
+    archive: RemoteFile
+    train_files: tuple[str, ...]
+    test_file: str
+    images_per_file: tuple[int, int]
+    label_bytes: int
+    num_classes: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+SOURCES = {
+    "cifar10": Source(
+        "cifar-10-batches-bin",
+        RemoteFile(
+            "cifar-10-binary.tar.gz",  # md5 c32a1d4ab5d03f1284b67883e8d87530
+            "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+            of_content=False,
+        ),
+        tuple(f"data_batch_{number}.bin" for number in range(1, 6)),
+        "test_batch.bin",
+        images_per_file=(10_000, 10_000),
+        label_bytes=1,
+        num_classes=10,
+        mean=(0.4914, 0.4822, 0.4465),
+        std=(0.2470, 0.2435, 0.2616),
+    ),
+    "cifar100": Source(
+        "cifar-100-binary",
+        RemoteFile(
+            "cifar-100-binary.tar.gz",  # md5 03b5dce01913d631647c71ecec9e9cb8
+            "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
+            of_content=False,
+        ),
+        ("train.bin",),
+        "test.bin",
+        images_per_file=(50_000, 10_000),
+        label_bytes=2,  # one of 20 coarse labels, one of 100 fine ones
+        num_classes=100,
+        mean=(0.5071, 0.4865, 0.4409),
+        std=(0.2673, 0.2564, 0.2762),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Cifar:
+    """45,000 training, 5,000 validation and 10,000 test images, (3, 32, 32), 10 or 100 classes.
+
+    The validation images are drawn from the 50,000 training images, a tenth of each class; the
+    test images are the official ones. The statistics are those of the 50,000, as everyone uses
+    them: the same inputs for every `split_seed`.
+
+    Args:
+        name: "cifar10", or "cifar100" with its fine labels.
+        root: folder that holds cifar-10-batches-bin or cifar-100-binary.
+        split_seed: draws the validation images.
+        normalize: "mean_std", pixels less the channel's mean over its standard deviation; "unit",
+            pixels in [0, 1].
+        download: fetch files that are missing.
+        base_url: where the archive is.
+    """
+
+    name: str
+    root: str
+    split_seed: int
+    normalize: str
+    download: bool
+    base_url: str
+
+    def __post_init__(self) -> None:
+        if self.name not in SOURCES:
+            raise ValueError(f"name={self.name!r}: {' or '.join(SOURCES)}")
+        if self.normalize not in ("unit", "mean_std"):
+            raise ValueError(f"normalize={self.normalize!r}: unit or mean_std")
+
+    @property
+    def folder(self) -> Path:
+        """Where the files are."""
+        return Path(self.root) / SOURCES[self.name].folder
+
+    def load(self) -> Splits:
+        """The splits, after a download where it is needed.
+
+        Raises:
+            DataError: files are missing, cut off or not what their names say.
+        """
+        source = SOURCES[self.name]
+        missing = [name for name in self._names if not (self.folder / name).exists()]
+        if missing and self.download:
+            self.fetch()
+        elif missing:
+            raise DataError(
+                f"{self.folder}: {missing[0]} is missing; "
+                f"to fetch it from {self.base_url}: {command(self.name, self.root)}"
+            )
+        in_train, in_test = source.images_per_file
+        parts = [self._read(name, in_train) for name in source.train_files]
+        images, labels = (np.concatenate(part) for part in zip(*parts, strict=True))
+        val, train = draw_shares(labels, [VAL_SHARE], self.split_seed)
+        return Splits(
+            self._split(images[train], labels[train]),
+            self._split(images[val], labels[val]),
+            self._split(*self._read(source.test_file, in_test)),
+            source.num_classes,
+        )
+
+    def fetch(self) -> None:
+        """Download the files that are not there.
+
+        Raises:
+            DataError: they cannot be had.
+        """
+        try:
+            fetch_members(SOURCES[self.name].archive, self._names, self.folder, self.base_url)
+        except DataError as error:
+            hint = f"with a network: {command(self.name, self.root)}"
+            raise DataError(f"{error}; {hint}") from error
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        source = SOURCES[self.name]
+        return (*source.train_files, source.test_file)
+
+    def _read(self, name: str, num_images: int) -> tuple[Bytes, npt.NDArray[np.int64]]:
+        """Images (n, 3, 32, 32) and labels (n,) of a file."""
+        source, path = SOURCES[self.name], self.folder / name
+        record = source.label_bytes + NUM_PIXELS
+        try:
+            content = np.fromfile(path, dtype=np.uint8)
+        except OSError as error:
+            raise DataError(f"{path}: {error.strerror}") from error
+        if len(content) != num_images * record:
+            raise DataError(
+                f"{path}: {len(content)} bytes, {num_images * record} expected: "
+                f"{num_images} images of {record}"
+            )
+        records = content.reshape(num_images, record)
+        labels = records[:, source.label_bytes - 1].astype(np.int64)
+        if labels.max(initial=0) >= source.num_classes:
+            row = int(np.argmax(labels >= source.num_classes))
+            raise DataError(
+                f"{path}: image {row + 1} has the label {labels[row]}, "
+                f"0 to {source.num_classes - 1} expected"
+            )
+        return records[:, source.label_bytes :].reshape(-1, *SHAPE), labels
+
+    def _split(self, images: Bytes, labels: npt.NDArray[np.int64]) -> Split:
+        source = SOURCES[self.name]
+        statistics = {"mean_std": (source.mean, source.std), "unit": ((0.0,) * 3, (1.0,) * 3)}
+        scaling = Scaling.of(*statistics[self.normalize])
+        return Split(torch.tensor(images), torch.tensor(labels), scaling)
