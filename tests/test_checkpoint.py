@@ -19,6 +19,7 @@ from pytorch_lightning.loggers import CSVLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
+from lottery.data import CropAndFlip
 from lottery.imp import run_rounds
 from lottery.reinit import Rewind
 from lottery.run_dir import RunDir
@@ -68,6 +69,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "dropout, Adam": ({"network": ToyDropout, "optimizer": adam}, {}),
     "BatchNorm, momentum": ({"network": ToyResNet, "optimizer": sgd}, {}),
     "clipped, block 1": ({"network": ToyDropout, "clip_norm": 0.1, "block": 1}, {}),
+    "augmented": ({"network": ToyDropout, "augmentation": CropAndFlip(1)}, {}),
     "block 3": ({"network": ToyResNet, "block": 3}, {}),
     "early stopping": ({"network": ToyResNet, "patience": 1}, {}),
     "late rewinding": (

@@ -30,7 +30,7 @@ from tests.made_up_cifar import (
     write_cifar,
 )
 
-CIFAR = Cifar("cifar10", "data", split_seed=0, normalize="mean_std", download=False, base_url="")
+CIFAR = Cifar("cifar10", "data", 0, "mean_std", augment=False, download=False, base_url="")
 CLASSES = {"cifar10": 10, "cifar100": 100}
 BATCH = "dataset.batch_size=10"
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lottery.data import Split, Splits
+from lottery.data.splits import Augmentation
 from lottery.distributed import num_ranks
 from lottery.imp import Imp, Storage, run_rounds
 from lottery.masks import linear_and_conv_weights
@@ -114,18 +115,22 @@ def toy_fit(
     clip_norm: float | None = None,
     fixed_order: bool = False,
     block: int = 50,
+    augmentation: Augmentation | None = None,
     callbacks: Sequence[pl.Callback] = (),
 ) -> LightningFit:
     """Training as the command builds it, on the toy data."""
+    splits = toy_splits()
+    splits = replace(splits, train=replace(splits.train, augmentation=augmentation))
     return LightningFit(
         network=network or ToyResNet(),
-        splits=toy_splits(),
+        splits=splits,
         loss=nn.functional.cross_entropy,
         make_optimizer=optimizer,
         schedule=schedule or Constant(),
         clip_norm=clip_norm,
         batch_size=BATCH,
         order_seed=7,
+        augmentation_seed=8,
         fixed_order=fixed_order,
         protocol=Protocol(every=EVERY, test_curve=False, patience=None),
         device=Device(

@@ -162,6 +162,7 @@ def _build_fit(
         clip_norm=config["optimizer"].get("clip_norm"),
         batch_size=batch_size,
         order_seed=purpose_seed(config, "order"),
+        augmentation_seed=purpose_seed(config, "augmentation"),
         fixed_order=config["dataset"]["order"] == "fixed",
         protocol=build_protocol(config, steps_per_epoch),
         device=device,

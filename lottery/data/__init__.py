@@ -1,5 +1,7 @@
 """Datasets as tensors, and the order in which a training sees them."""
 
+from lottery.data.augmentation import CropAndFlip as CropAndFlip
+from lottery.data.augmentation import Draws as Draws
 from lottery.data.cifar import Cifar as Cifar
 from lottery.data.digits import Digits as Digits
 from lottery.data.errors import DataError as DataError

@@ -1,6 +1,6 @@
 """CIFAR-10 and CIFAR-100 from the files of their binary version."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 
 from lottery.data.archive import fetch_members
+from lottery.data.augmentation import CropAndFlip
 from lottery.data.download import RemoteFile, command
 from lottery.data.errors import DataError
 from lottery.data.scaling import Scaling
@@ -17,6 +18,7 @@ from lottery.data.stratified import draw_shares
 SHAPE = (3, 32, 32)  # of an image: its red, green and blue planes
 NUM_PIXELS = 3 * 32 * 32
 VAL_SHARE = 0.1
+PADDING = 4
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -96,6 +98,7 @@ class Cifar:
         split_seed: draws the validation images.
         normalize: "mean_std", pixels less the channel's mean over its standard deviation; "unit",
             pixels in [0, 1].
+        augment: train on random crops, with a border of 4 pixels, mirrored one time in two.
         download: fetch files that are missing.
         base_url: where the archive is.
     """
@@ -104,6 +107,7 @@ class Cifar:
     root: str
     split_seed: int
     normalize: str
+    augment: bool
     download: bool
     base_url: str
 
@@ -137,8 +141,9 @@ class Cifar:
         parts = [self._read(name, in_train) for name in source.train_files]
         images, labels = (np.concatenate(part) for part in zip(*parts, strict=True))
         val, train = draw_shares(labels, [VAL_SHARE], self.split_seed)
+        augmentation = CropAndFlip(PADDING) if self.augment else None
         return Splits(
-            self._split(images[train], labels[train]),
+            replace(self._split(images[train], labels[train]), augmentation=augmentation),
             self._split(images[val], labels[val]),
             self._split(*self._read(source.test_file, in_test)),
             source.num_classes,

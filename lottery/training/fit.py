@@ -12,7 +12,7 @@ import torch
 from pytorch_lightning.loggers import Logger
 from torch import nn
 
-from lottery.data import BatchOrder, Splits
+from lottery.data import BatchOrder, Draws, Splits
 from lottery.distributed import is_main, rank
 from lottery.masks import Masks
 from lottery.measure import Loss, inference_ms, peak_memory_mb
@@ -77,7 +77,8 @@ class LightningFit:
         clip_norm: largest gradient norm, or None.
         batch_size: examples per step.
         order_seed: the run's seed for data order.
-        fixed_order: every round sees round 0's batches.
+        augmentation_seed: the run's seed for augmentation.
+        fixed_order: every round sees round 0's batches, augmented in the same way.
         protocol: when to evaluate and to stop.
         device: how Lightning uses the machine.
         make_callbacks: further Lightning callbacks, new for each round.
@@ -96,6 +97,7 @@ class LightningFit:
     clip_norm: float | None
     batch_size: int
     order_seed: int
+    augmentation_seed: int
     fixed_order: bool
     protocol: Protocol
     device: Device
@@ -121,7 +123,7 @@ class LightningFit:
             Diverged: the loss is no longer finite.
             Stopped: a signal asked for it.
         """
-        module = self._module(start, masks)
+        module = self._module(round_number, start, masks)
         started = read_state(self.network)
         last_step = start.first_step + start.num_steps
         evaluator = Evaluator(self.splits, self.loss, self.protocol, last_step)
@@ -151,12 +153,13 @@ class LightningFit:
             raise Stopped(stop.signum, f"in round {round_number} {stop.where}") from None
         return self._outcome(module, started, evaluator, keeper, checkpointer.seconds)
 
-    def _module(self, start: Start, masks: Masks) -> LotteryModule:
+    def _module(self, round_number: int, start: Start, masks: Masks) -> LotteryModule:
         """The LightningModule over the network, which gets the start's weights."""
         write_state(self.network, State(start.weights, start.buffers))
         return LotteryModule(
             *(self.network, self.splits.train, self.loss, masks, start, self.make_optimizer),
-            *(self.schedule, self.clip_norm, self.batch_size, self.stop),
+            *(self.schedule, self.clip_norm, self.batch_size),
+            *(self._draws(round_number), self.stop),
         )
 
     def _seed(self, round_number: int, start: Start) -> None:
@@ -168,6 +171,13 @@ class LightningFit:
 
     def _order_key(self, round_number: int) -> int:
         return 0 if self.fixed_order else round_number
+
+    def _draws(self, round_number: int) -> Draws | None:
+        augmentation = self.splits.train.augmentation
+        if augmentation is None:
+            return None
+        key = self._order_key(round_number)
+        return Draws(augmentation, self.batch_size, self.augmentation_seed, key)
 
     def _blocks(self, round_number: int, first: int, last: int, keep_step: int | None) -> Blocks:
         key = self._order_key(round_number)

@@ -1,7 +1,7 @@
 """The LightningModule: optimizer steps in blocks, pruned weights at zero after every one."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from lottery.data import Split
-from lottery.distributed import gather, max_over_ranks, num_ranks
+from lottery.data import Draws, Split
+from lottery.distributed import gather, max_over_ranks, num_ranks, share
 from lottery.masks import Masks, apply_masks
 from lottery.measure import Loss, predict
 from lottery.models.state import Start, State, write_optimizer, write_state
@@ -37,6 +37,7 @@ class LotteryModule(pl.LightningModule):
         schedule: factor of the learning rate by step.
         clip_norm: largest gradient norm of the weights that are left, or None.
         batch_size: examples per step, of all ranks together.
+        draws: random numbers of the training split's augmentation, or None.
         stop: whether a signal has asked to stop.
     """
 
@@ -51,6 +52,7 @@ class LotteryModule(pl.LightningModule):
         schedule: Schedule,
         clip_norm: float | None,
         batch_size: int,
+        draws: Draws | None,
         stop: StopRequest,
     ) -> None:
         super().__init__()
@@ -63,6 +65,7 @@ class LotteryModule(pl.LightningModule):
         self.schedule = schedule
         self.clip_norm = clip_norm
         self.batch_size = batch_size
+        self.draws = draws
         self.stop = stop
         self.optimizer_state: dict[str, Any] | None = None
         # Our own count: Lightning's global_step does not move with plain optimizer steps.
@@ -122,9 +125,10 @@ class LotteryModule(pl.LightningModule):
         assert isinstance(optimizer, Optimizer)
         first_step = self.step
         losses, correct = [], []
+        drawn = self._drawn(block)
         for step, rows in enumerate(block, start=first_step):
             self._set_learning_rate(optimizer, step)
-            loss, right = self._optimizer_step(optimizer, rows)
+            loss, right = self._optimizer_step(optimizer, rows, drawn[step - first_step])
             losses.append(loss)
             correct.append(right)
             if self.stop.signum and num_ranks() == 1:  # several ranks must agree where to stop
@@ -135,8 +139,17 @@ class LotteryModule(pl.LightningModule):
         # Not under the key "loss": Lightning would do arithmetic on it.
         return {"losses": block_losses, "correct": torch.stack(correct)}
 
-    def _optimizer_step(self, optimizer: Optimizer, rows: Tensor) -> tuple[Tensor, Tensor]:
-        inputs, targets = self.train_split.batch(rows)
+    def _drawn(self, block: Tensor) -> Sequence[Tensor | None] | Tensor:
+        """The augmentation's numbers for each step of a block, this rank's part."""
+        if self.draws is None:
+            return [None] * len(block)
+        numbers = self.draws.steps(self.step, self.step + len(block))
+        return share(numbers, dim=1).to(block.device)
+
+    def _optimizer_step(
+        self, optimizer: Optimizer, rows: Tensor, drawn: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        inputs, targets = self.train_split.batch(rows, drawn)
         logits = self.network(inputs)
         loss = self.loss(logits, targets)
         optimizer.zero_grad()

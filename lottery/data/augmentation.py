@@ -1,0 +1,86 @@
+"""Changing training images at random: one operation for a batch, random numbers drawn ahead."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lottery.data.splits import Augmentation
+from lottery.seeds import derive_seed
+
+CHUNK = 100  # steps whose numbers are drawn at once; another number would draw others
+
+
+@dataclass(frozen=True)
+class CropAndFlip:
+    """A crop of the image's own size from the image with a black border, mirrored one time in two.
+
+    As for CIFAR since He et al. 2016, with 4 pixels.
+
+    Args:
+        padding: width of the border, pixels.
+    """
+
+    padding: int
+
+    def draw(self, steps: int, batch_size: int, generator: torch.Generator) -> Tensor:
+        """Rows and columns by which the crop is moved, and whether it is mirrored.
+
+        Returns:
+            (steps, batch_size, 3), whole numbers: 0 to 2 * padding twice, and 0 or 1.
+        """
+        shape = (steps, batch_size)
+        moves = torch.randint(2 * self.padding + 1, (*shape, 2), generator=generator)
+        mirrored = torch.randint(2, (*shape, 1), generator=generator)
+        return torch.cat([moves, mirrored], dim=2)
+
+    def __call__(self, inputs: Tensor, drawn: Tensor) -> Tensor:
+        """The images cropped and mirrored.
+
+        Args:
+            inputs: images (batch, channels, height, width) in which 0 is black.
+            drawn: (batch, 3), on the images' device.
+        """
+        batch, channels, height, width = inputs.shape
+        down, right, mirrored = drawn.unsqueeze(2).unbind(1)  # each (batch, 1)
+        padded = nn.functional.pad(inputs, (self.padding,) * 4)
+        rows = down + torch.arange(height, device=drawn.device)
+        columns = torch.arange(width, device=drawn.device)
+        columns = right + torch.where(mirrored == 1, width - 1 - columns, columns)
+        places = rows.unsqueeze(2) * padded.shape[3] + columns.unsqueeze(1)
+        # one gather: indexing by three tensors takes four times as long
+        places = places.reshape(batch, 1, -1).expand(-1, channels, -1)
+        return padded.flatten(2).gather(2, places).reshape(inputs.shape)
+
+
+class Draws:
+    """The augmentation's random numbers: a function of (seed, order key, step), as `BatchOrder`.
+
+    They belong to the places in the batch, so that processes that share a batch use their parts.
+
+    Args:
+        augmentation: says what to draw.
+        batch_size: examples per step, of all processes together.
+        seed: the run's seed for augmentation.
+        key: the round, or one number for all rounds where every round sees the same batches.
+    """
+
+    def __init__(self, augmentation: Augmentation, batch_size: int, seed: int, key: int) -> None:
+        self.augmentation = augmentation
+        self.batch_size = batch_size
+        self.seed = seed
+        self.key = key
+        self._drawn: tuple[int, Tensor] | None = None
+
+    def steps(self, first: int, stop: int) -> Tensor:
+        """The numbers of steps `first` + 1 ... `stop`, (stop - first, batch_size, ...)."""
+        return torch.stack(
+            [self._chunk(step // CHUNK)[step % CHUNK] for step in range(first, stop)]
+        )
+
+    def _chunk(self, number: int) -> Tensor:
+        if self._drawn is None or self._drawn[0] != number:
+            generator = torch.Generator().manual_seed(derive_seed(self.seed, self.key, number))
+            drawn = self.augmentation.draw(CHUNK, self.batch_size, generator)
+            self._drawn = (number, drawn)
+        return self._drawn[1]
