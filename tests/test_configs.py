@@ -15,7 +15,7 @@ from tests.made_up_cifar import shrink_cifar, write_cifar
 from tests.made_up_mnist import write_mnist
 from tests.toy_images import toy_images
 
-NUM_CONFIGS = 39  # every YAML below conf/; the test must see a new one
+NUM_CONFIGS = 40  # every YAML below conf/; the test must see a new one
 CONFIGS = sorted(path.relative_to(conf_dir()) for path in conf_dir().rglob("*.yaml"))
 
 
@@ -40,6 +40,7 @@ NEEDS = {
     "dataset/cifar100.yaml": SMALL,
     "model/lenet_5.yaml": ("dataset=mnist", *SMALL),
     "model/vgg_19.yaml": (*toy_images(), *ONE_STEP, "rounds=0", "logger=none"),
+    "model/vgg_16_head.yaml": (*toy_images(), "model.weights=random"),
     "model/vgg_16.yaml": (*toy_images(), "dry_run=true"),  # its training would take gigabytes
 }
 

@@ -8,19 +8,20 @@ from typing import Any
 import torch
 from torch import nn
 
+from lottery.build.base import find_base
 from lottery.build.durations import parse_duration
 from lottery.build.errors import ConfigError
+from lottery.build.features import OnFeatures, feature_file, load_features
 from lottery.build.identity import canonical, copies_masks
 from lottery.build.lightning import (
     build_callback_maker,
     build_logger_maker,
     uses_tensorboard,
 )
+from lottery.build.network import build_loss, build_network_maker
 from lottery.build.parts import (
     DTYPES,
     build_device,
-    build_loss,
-    build_network_maker,
     build_optimizer_maker,
     build_protocol,
     build_reinit,
@@ -93,9 +94,10 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir, place: Place) -
     splits = build_splits(
         config["dataset"], download=config["dataset"]["download"] and not config["dry_run"]
     )
-    make_network = build_network_maker(
-        config["model"], splits.input_shape, splits.num_classes, dtype
-    )
+    init_seed = purpose_seed(config, "init")
+    base = find_base(config["model"], splits.input_shape, derive_seed(init_seed, "base"))
+    input_shape = base.feature_shape if base else splits.input_shape
+    make_network = build_network_maker(config["model"], input_shape, splits.num_classes, dtype)
     network = synchronized(_make_quietly(make_network), device)
     set_threads(config["trainer"]["threads"], network, device)
     steps_per_epoch = len(splits.train) // config["dataset"]["batch_size"]
@@ -103,7 +105,11 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir, place: Place) -
     weights = {name: w.detach() for name, w in linear_and_conv_weights(network).items()}
     plan = plan_pruning(config, weights)
     reinit = build_reinit(config["reinit"], steps_per_epoch, num_steps)
-    digests = {**splits.digests(), **file_digests(config)}
+    data = splits.digests()
+    digests = {**data, **file_digests(config)}
+    if base:
+        base.check(splits, fetch=not config["dry_run"])
+        digests[base.name] = base.digest()
     dense_from = None
     if copies_masks(config):
         check_goes_on(config, reinit)
@@ -117,13 +123,19 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir, place: Place) -
     starts_workers = device.num_processes > place.processes
     memory = "cpu" if starts_workers else device.torch_device  # the workers have their own
     progress, stop = Progress(), StopRequest()
+    inputs = splits if base else splits.to(memory, dtype)  # a base's features come later
+    fit = _build_fit(config, run_dir, device, inputs, network, progress, stop)
+    load = None
+    if base:
+        file = feature_file(config, data, base, device)
+        load = partial(load_features, file, splits, base, device, dtype, stop)
     imp = Imp(
         storage=Storage(run_dir, persistent_buffers(network).keys()),
         rounds=choose_rounds(config),
         num_steps=num_steps,
-        fresh=_fresh(make_network, purpose_seed(config, "init")),
+        fresh=_fresh(make_network, init_seed),
         prunable=plan.prunable,
-        fit=_build_fit(config, run_dir, device, splits.to(memory, dtype), network, progress, stop),
+        fit=OnFeatures(fit, load) if load else fit,
         prune=plan.pruner,
         reinit=reinit,
         pruning_seed=purpose_seed(config, "pruning"),

@@ -25,6 +25,8 @@ TRAINER_KEPT = "precision"
 # to it they are left out, so that keys of older runs last.
 ADDED_LATER: dict[str, Any] = {}
 
+WITH_BASE = "lottery.models.VGG16Head"  # whose model.weights may be a file
+
 DURATIONS = ("iterations", "evaluation.every", "reinit.to", "scheduler.at", "scheduler.steps")
 
 
@@ -52,6 +54,8 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
         # Copied masks owe nothing to the scope and the pruning of this run.
         flat = {k: v for k, v in flat.items() if not k.startswith(("pruning.", "scope."))}
         flat["criterion.run"] = _trunk_name(flat["criterion.run"], config["seed"])
+    if flat.get("model._target_") == WITH_BASE and isinstance(flat.get("model.weights"), str):
+        flat["model.weights"] = Path(flat["model.weights"]).name
     for key in DURATIONS:
         if key in flat:
             flat[key] = _canonical_duration(flat[key])
