@@ -126,6 +126,31 @@ def check_trained(
     return {"trained_from_differing": sum(differing.values()), "pruned_max": largest}
 
 
+def check_first_step(
+    number: int, seen: Mapping[str, Any], expected: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Check that training began with the learning rate and the batch of its place on the clock.
+
+    Args:
+        number: the round.
+        seen: `first_learning_rate` and `first_batch`, a digest, as the training used them.
+        expected: the same, from the schedule and the data order.
+
+    Returns:
+        What was seen.
+
+    Raises:
+        BrokenInvariant: one of them is another.
+    """
+    for name, value in expected.items():
+        if seen.get(name) != value:
+            words = name.replace("_", " ")
+            raise BrokenInvariant(
+                f"round {number}: the {words} was {seen.get(name)}, {value} expected"
+            )
+    return dict(seen)
+
+
 def check_ranks_agree(number: int, what: str, tensors: Mapping[str, Tensor]) -> None:
     """Check that all processes of a run hold the same tensors, bit for bit.
 

@@ -11,6 +11,7 @@ import torch
 
 from lottery.distributed import from_main
 from lottery.imp.checks import (
+    check_first_step,
     check_masks,
     check_ranks_agree,
     check_source,
@@ -236,6 +237,7 @@ def _train(imp: Imp, number: int, start: Start, masks: Masks, checks: dict[str, 
 
     outcome = imp.fit(number, start, masks, keep_step)
 
+    checks |= check_first_step(number, outcome.first_seen, outcome.first_expected)
     check_ranks_agree(number, "trained weights", outcome.final.weights | outcome.final.buffers)
     trained = {"at ES": outcome.es, "at the end": outcome.final}
     checks |= check_trained(number, outcome.started, stored, trained, masks)

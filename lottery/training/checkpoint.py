@@ -70,6 +70,7 @@ class Checkpointer(pl.Callback):
             State(checkpoint["weights"], checkpoint["buffers"]),
             checkpoint["optimizer"],
             checkpoint["step"],
+            checkpoint["first_seen"],
         )
         self.seconds_before = checkpoint["seconds"]
         self.evaluator.restore(checkpoint["evaluator"])
@@ -127,6 +128,7 @@ class Checkpointer(pl.Callback):
         checkpoint: Checkpoint = {
             "identity": self.identity,
             "step": module.step,
+            "first_seen": module.first_seen,
             "seconds": self.seconds,
             "weights": state.weights,
             "buffers": state.buffers,

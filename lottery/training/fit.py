@@ -3,7 +3,7 @@
 import logging
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from pytorch_lightning.loggers import Logger
 from torch import nn
 
 from lottery.data import BatchOrder, Draws, Splits
-from lottery.distributed import is_main, rank
+from lottery.distributed import is_main, rank, share
 from lottery.masks import Masks
 from lottery.measure import Loss, inference_ms, peak_memory_mb
 from lottery.models.state import Start, State, read_state, write_state
@@ -30,7 +30,7 @@ from lottery.training.evaluation import Evaluator, Protocol
 from lottery.training.generators import write_generators
 from lottery.training.keeper import StateKeeper
 from lottery.training.module import Diverged as Diverged
-from lottery.training.module import LotteryModule, MakeOptimizer
+from lottery.training.module import FirstStep, LotteryModule, MakeOptimizer, describe_step
 from lottery.training.reporter import Reporter
 from lottery.training.schedules import Schedule
 
@@ -51,6 +51,8 @@ class Outcome:
         measured: `val`, `test`, ... at ES and at the last step.
         history: iteration, split, loss, accuracy.
         timing: seconds, steps per second, milliseconds per example, megabytes.
+        first_seen: learning rate and batch of the first step, as the training used them.
+        first_expected: the same as they should have been.
     """
 
     started: State
@@ -62,6 +64,8 @@ class Outcome:
     measured: dict[str, float]
     history: list[dict[str, Any]]
     timing: dict[str, float]
+    first_seen: FirstStep
+    first_expected: FirstStep
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,18 @@ class LightningFit:
             raise Diverged(f"round {round_number}, {error}; {hint}") from error
         except Stopped as stop:
             raise Stopped(stop.signum, f"in round {round_number} {stop.where}") from None
-        return self._outcome(module, started, evaluator, keeper, checkpointer.seconds)
+        outcome = self._outcome(module, started, evaluator, keeper, checkpointer.seconds)
+        return replace(outcome, first_expected=self._first_step(round_number, start))
+
+    def _first_step(self, round_number: int, start: Start) -> FirstStep:
+        """What the round's first step should be made with; rank 0 looks, for all."""
+        if not is_main():
+            return {}
+        parameters = [p for p in self.network.parameters() if p.requires_grad]
+        base_rate = self.make_optimizer(parameters).param_groups[0]["lr"]
+        first = start.first_step
+        (rows,) = share(self._order(round_number).rows(first, first + 1), dim=1)
+        return describe_step(base_rate * self.schedule(start.schedule_step), rows)
 
     def _module(self, round_number: int, start: Start, masks: Masks) -> LotteryModule:
         """The LightningModule over the network, which gets the start's weights."""
@@ -179,11 +194,13 @@ class LightningFit:
         key = self._order_key(round_number)
         return Draws(augmentation, self.batch_size, self.augmentation_seed, key)
 
-    def _blocks(self, round_number: int, first: int, last: int, keep_step: int | None) -> Blocks:
+    def _order(self, round_number: int) -> BatchOrder:
         key = self._order_key(round_number)
-        order = BatchOrder(len(self.splits.train), self.batch_size, self.order_seed, key)
+        return BatchOrder(len(self.splits.train), self.batch_size, self.order_seed, key)
+
+    def _blocks(self, round_number: int, first: int, last: int, keep_step: int | None) -> Blocks:
         return Blocks(
-            order,
+            self._order(round_number),
             first=first,
             last=last,
             size=self.device.block,
@@ -238,6 +255,8 @@ class LightningFit:
                 "inference_ms": inference_ms(self.network, self.splits.val),
                 "peak_memory_mb": peak_memory_mb(device),
             },
+            first_seen=module.first_seen,
+            first_expected={},
         )
 
 

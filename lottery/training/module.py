@@ -1,5 +1,6 @@
 """The LightningModule: optimizer steps in blocks, pruned weights at zero after every one."""
 
+import hashlib
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -18,6 +19,16 @@ from lottery.stopping import StopRequest
 from lottery.training.schedules import Schedule
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
+
+
+# What a round's first step was made with, for the run's checks.
+FirstStep = dict[str, str | float]
+
+
+def describe_step(learning_rate: float, rows: Tensor) -> FirstStep:
+    """The learning rate of a step and a digest of the examples of its batch."""
+    batch = hashlib.sha256(str(rows.tolist()).encode()).hexdigest()[:16]
+    return {"first_learning_rate": learning_rate, "first_batch": batch}
 
 
 class Diverged(Exception):
@@ -68,6 +79,7 @@ class LotteryModule(pl.LightningModule):
         self.draws = draws
         self.stop = stop
         self.optimizer_state: dict[str, Any] | None = None
+        self.first_seen: FirstStep = {}
         # Our own count: Lightning's global_step does not move with plain optimizer steps.
         self.step = start.first_step
         parameters = dict(network.named_parameters())
@@ -83,11 +95,14 @@ class LotteryModule(pl.LightningModule):
         """Put the pruned weights at exactly zero."""
         apply_masks(self.pruned_weights, self.mask_factors)
 
-    def resume(self, state: State, optimizer_state: dict[str, Any], step: int) -> None:
+    def resume(
+        self, state: State, optimizer_state: dict[str, Any], step: int, first_seen: FirstStep
+    ) -> None:
         """Go on from the middle of the round, with everything as it was after `step`."""
         write_state(self.network, state)
         self.apply_masks()
         self.optimizer_state = optimizer_state
+        self.first_seen = first_seen
         self.step = step
 
     def on_fit_start(self) -> None:
@@ -128,6 +143,8 @@ class LotteryModule(pl.LightningModule):
         drawn = self._drawn(block)
         for step, rows in enumerate(block, start=first_step):
             self._set_learning_rate(optimizer, step)
+            if step == self.start.first_step:
+                self.first_seen = describe_step(optimizer.param_groups[0]["lr"], rows)
             loss, right = self._optimizer_step(optimizer, rows, drawn[step - first_step])
             losses.append(loss)
             correct.append(right)
