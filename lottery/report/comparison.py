@@ -1,0 +1,68 @@
+"""Figure 6: settings side by side, and the winning ticket less its controls."""
+
+from collections.abc import Sequence
+
+from lottery.report.controls import Comparison
+from lottery.report.plot import (
+    Axis,
+    Figure,
+    Line,
+    Panel,
+    Style,
+    line_of_means,
+    remaining_axis,
+    style,
+)
+from lottery.report.settings import Setting
+
+
+def comparison_figure(
+    settings: Sequence[Setting], comparisons: Sequence[Comparison], *, interval: bool
+) -> Figure:
+    """Figure 6: one line per setting, and one per control of a ticket.
+
+    Args:
+        settings: at most as many as can be told apart.
+        comparisons: tickets with their controls.
+        interval: whether bands are confidence intervals; those of differences always are.
+    """
+    band = "95 % confidence interval" if interval else "lowest to highest"
+    lines = tuple(
+        line_of_means(
+            setting.label,
+            {n: 100 * share for n, share in setting.means("remaining").items()},
+            setting.summaries("test"),
+            style(number),
+            scale=100,
+            interval=interval,
+        )
+        for number, setting in enumerate(settings)
+    )
+    panels = [Panel("", remaining_axis(lines), Axis("test accuracy at ES (%)"), lines)]
+    caption = f"Mean test accuracy over the seeds; band: {band}."
+    if comparisons:
+        panels.append(_differences(settings, comparisons))
+        caption += (
+            " Beside it the test accuracy of the ticket less that of each control at equal "
+            "sparsity, paired by seed, with the 95 % confidence interval of the mean difference."
+        )
+    return Figure("6_settings", "6. Settings compared", caption, tuple(panels))
+
+
+def _differences(settings: Sequence[Setting], comparisons: Sequence[Comparison]) -> Panel:
+    places = {setting.label: number for number, setting in enumerate(settings)}
+    several = len({comparison.ticket.label for comparison in comparisons}) > 1
+    lines = tuple(
+        _line(comparison, style(places.get(comparison.control.label, number)), several=several)
+        for number, comparison in enumerate(comparisons)
+    )
+    label = "ticket less control (points)"
+    return Panel("", remaining_axis(lines), Axis(label), lines, level=(0, "no difference"))
+
+
+def _line(comparison: Comparison, look: Style, *, several: bool) -> Line:
+    label = comparison.control.label
+    if several:
+        label = f"{comparison.ticket.label} less {label}"
+    remaining = {n: 100 * s for n, s in comparison.ticket.means("remaining").items()}
+    return line_of_means(label, remaining, comparison.summaries, look, interval=True)

@@ -1,0 +1,123 @@
+"""Runs as a report needs them: found below folders, read from their records, no torch."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lottery.results import Record, Row, read_records, read_run_json
+from lottery.run_dir import DamagedFile, RunDir, read_json
+
+# Statuses in run.json, as a reader is told; a killed run stays "running".
+STATUSES = {"running": "still going, or killed"}
+
+
+class NoRun(Exception):
+    """A folder in which there is no run; the message names it."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run: what run.json says of it, and the records of its finished rounds."""
+
+    path: Path
+    name: str  # of its setting's folder
+    seed: int
+    config: dict[str, Any]
+    status: str
+    message: str
+    asked: tuple[int, ...]  # rounds that its last command asked for
+    records: tuple[Record, ...]
+
+    @property
+    def rows(self) -> list[Row]:
+        """A row per finished round, the columns of results.csv."""
+        return [record["row"] for record in self.records]
+
+    @property
+    def state(self) -> str:
+        """Its status in words, with how far it is unless it is finished."""
+        if self.status == "finished":
+            return "finished"
+        done = len({row["round"] for row in self.rows} & set(self.asked))
+        what = STATUSES.get(self.status, self.status)
+        rounds = f"{done} of {len(self.asked)} rounds are finished"
+        return f"{what}; {rounds}" + (f": {self.message}" if self.message else "")
+
+    def values(self, column: str) -> dict[int, float]:
+        """A column of results.csv or timing.csv by round; rounds without a value are left out."""
+        found = {}
+        for record in self.records:
+            value = record["row"].get(column, record["timing"].get(column))
+            if value is not None and value == value:  # NaN is not
+                found[int(record["row"]["round"])] = value
+        return found
+
+
+def find_runs(folders: Sequence[str | Path]) -> list[Path]:
+    """The runs' folders in or below some folders; a sweep's folder stands for its jobs' runs.
+
+    Raises:
+        NoRun: a folder is not there, or has none.
+    """
+    found: dict[Path, None] = {}  # in their order, each once
+    for folder in folders:
+        runs = list(_below(Path(folder))) or _of_sweep(Path(folder))
+        if not runs:
+            missing = "" if Path(folder).is_dir() else "no such folder; "
+            raise NoRun(f"{folder}: {missing}not a run and holds none (no run.json)")
+        found |= dict.fromkeys(run.absolute() for run in runs)
+    return list(found)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for path, folders, files in os.walk(folder):
+        folders.sort()
+        if "run.json" in files:
+            folders.clear()  # a run holds no other run, and many files
+            yield Path(path)
+
+
+def _of_sweep(folder: Path) -> list[Path]:
+    jobs = sorted(folder.glob("jobs/*.json"), key=lambda path: (len(path.stem), path.stem))
+    runs = []
+    for job in jobs:
+        try:
+            run = Path(read_json(job)["run"])
+        except (ValueError, KeyError, TypeError):
+            continue  # damaged: the sweep's own table says so
+        if (run / "run.json").exists():
+            runs.append(run)
+    return runs
+
+
+def read_run(path: Path) -> RunRecord:
+    """A run as it is now, finished or not.
+
+    Raises:
+        DamagedFile: run.json or a record is not what was written.
+    """
+    run_dir = RunDir(path)
+    entry = read_run_json(run_dir)
+    return RunRecord(
+        path=path,
+        name=str(entry.get("name", path.parent.name)),
+        seed=entry["seed"],
+        config=entry["config"],
+        status=entry["status"],
+        message=str(entry.get("message", "")),
+        asked=tuple(entry.get("rounds", ())),
+        records=tuple(read_records(run_dir)),
+    )
+
+
+def read_runs(paths: Sequence[Path]) -> tuple[list[RunRecord], list[str]]:
+    """The runs that can be read, and a line for each that cannot."""
+    runs, problems = [], []
+    for path in paths:
+        try:
+            runs.append(read_run(path))
+        except DamagedFile as error:
+            problems.append(f"left out: {error}")
+    return runs, problems

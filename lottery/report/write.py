@@ -1,0 +1,61 @@
+"""Writing a report's files, each whole or not at all."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from lottery.report.contents import FIGURES, make_contents
+from lottery.report.markdown import make_markdown
+from lottery.report.page import make_page
+from lottery.report.paper import KINDS, save
+from lottery.report.runs import read_runs
+from lottery.run_dir import DamagedFile, write_text
+
+log = logging.getLogger(__name__)
+
+
+def write_report(runs: Sequence[Path], folder: Path, *, interval: bool = False) -> Path:
+    """Write report.html, report.md and figures/ of some runs; an earlier report is replaced.
+
+    Args:
+        runs: their folders, as `find_runs` gives them.
+        folder: where to.
+        interval: whether bands are 95 % confidence intervals instead of lowest to highest.
+
+    Returns:
+        The path of report.html.
+
+    Raises:
+        DamagedFile: not one of the runs can be read.
+        OSError: the folder cannot be written.
+    """
+    records, problems = read_runs(runs)
+    if not records:
+        raise DamagedFile(problems[0].removeprefix("left out: "))
+    contents = make_contents(records, problems, interval=interval)
+    for figure in contents.figures:
+        save(figure, folder / "figures")
+    drawn = {figure.name for figure in contents.figures}
+    for name in set(FIGURES) - drawn:  # of an earlier report, of more runs
+        for kind in KINDS:
+            (folder / "figures" / f"{name}.{kind}").unlink(missing_ok=True)
+    write_text(folder / "report.md", make_markdown(contents))
+    write_text(folder / "report.html", make_page(contents))
+    return folder / "report.html"
+
+
+def report_at_end(runs: Sequence[Path], folder: Path) -> Path | None:
+    """The report of what has just been trained; what is wrong with it is only warned of.
+
+    Args:
+        runs: their folders.
+        folder: where to.
+
+    Returns:
+        The path of report.html; None where it could not be made.
+    """
+    try:
+        return write_report(runs, folder)
+    except Exception as error:  # noqa: BLE001  # hours of training do not fail for a picture
+        log.warning("no report: %s: %s", type(error).__name__, error)
+        return None
