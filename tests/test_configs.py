@@ -12,10 +12,11 @@ from lottery.api import Run, load_run
 from lottery.build.hydra_setup import conf_dir
 from tests.conftest import TINY, Done, Lottery
 from tests.made_up_cifar import shrink_cifar, write_cifar
+from tests.made_up_images import write_images
 from tests.made_up_mnist import write_mnist
 from tests.toy_images import toy_images
 
-NUM_CONFIGS = 40  # every YAML below conf/; the test must see a new one
+NUM_CONFIGS = 41  # every YAML below conf/; the test must see a new one
 CONFIGS = sorted(path.relative_to(conf_dir()) for path in conf_dir().rglob("*.yaml"))
 
 
@@ -38,6 +39,7 @@ NEEDS = {
     "dataset/fashion_mnist.yaml": SMALL,
     "dataset/cifar10.yaml": SMALL,
     "dataset/cifar100.yaml": SMALL,
+    "dataset/image_folder.yaml": (*SMALL, "dataset.image_size=[8,8]"),
     "model/lenet_5.yaml": ("dataset=mnist", *SMALL),
     "model/vgg_19.yaml": (*toy_images(), *ONE_STEP, "rounds=0", "logger=none"),
     "model/vgg_16_head.yaml": (*toy_images(), "model.weights=random"),
@@ -62,6 +64,7 @@ def test_every_config_trains(
             write_mnist(folder / "data", source=source)
         for name in ("cifar10", "cifar100"):
             write_cifar(folder / "data", name)
+        write_images(folder / "data" / "images")
     done = lottery(*TINY, *group, *needs)
     if "dry_run=true" in needs:
         assert done.code == 0, done.err

@@ -67,6 +67,14 @@ def _is_pair_of_betas(value: Any) -> bool:
     )
 
 
+def _is_pair_of_sizes(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == 2
+        and all(_is_whole(size) and size >= 1 for size in value)
+    )
+
+
 SHARE: Rule = (lambda v: _is_number(v) and 0 < v < 1, "a number above 0 and below 1")
 POSITIVE: Rule = (lambda v: _is_number(v) and v > 0, "a number above 0")
 NOT_NEGATIVE: Rule = (lambda v: _is_number(v) and v >= 0, "a number >= 0")
@@ -95,6 +103,8 @@ RULES: dict[str, Rule] = {
     "dataset.download": FLAG,
     "dataset.base_url": TEXT,
     "dataset.augment": FLAG,
+    "dataset.folder": TEXT,
+    "dataset.image_size": (_is_pair_of_sizes, "two whole numbers >= 1, height and width"),
     "dataset.normalize": one_of("unit", "mean_std"),
     "dataset.order": one_of("per_round", "fixed"),
     "model.fc2": whole(1),

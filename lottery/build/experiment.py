@@ -91,9 +91,7 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir, place: Place) -
     """
     device = build_device(config["trainer"], place)
     dtype = DTYPES.get(device.precision, torch.float32)
-    splits = build_splits(
-        config["dataset"], download=config["dataset"]["download"] and not config["dry_run"]
-    )
+    splits = build_splits(config["dataset"], may_write=not config["dry_run"])
     init_seed = purpose_seed(config, "init")
     base = find_base(config["model"], splits.input_shape, derive_seed(init_seed, "base"))
     input_shape = base.feature_shape if base else splits.input_shape

@@ -25,6 +25,7 @@ TRAINER_KEPT = "precision"
 # to it they are left out, so that keys of older runs last.
 ADDED_LATER: dict[str, Any] = {}
 
+IMAGES = "lottery.data.ImageFolder"  # whose dataset.folder is a folder
 WITH_BASE = "lottery.models.VGG16Head"  # whose model.weights may be a file
 
 DURATIONS = ("iterations", "evaluation.every", "reinit.to", "scheduler.at", "scheduler.steps")
@@ -56,6 +57,8 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
         flat["criterion.run"] = _trunk_name(flat["criterion.run"], config["seed"])
     if flat.get("model._target_") == WITH_BASE and isinstance(flat.get("model.weights"), str):
         flat["model.weights"] = Path(flat["model.weights"]).name
+    if flat.get("dataset._target_") == IMAGES:
+        flat["dataset.folder"] = Path(str(flat.get("dataset.folder"))).absolute().name
     for key in DURATIONS:
         if key in flat:
             flat[key] = _canonical_duration(flat[key])

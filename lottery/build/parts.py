@@ -34,17 +34,18 @@ def without(node: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
     return {name: value for name, value in node.items() if name not in keys}
 
 
-def build_splits(node: Mapping[str, Any], *, download: bool) -> Splits:
+def build_splits(node: Mapping[str, Any], *, may_write: bool) -> Splits:
     """`dataset`: the splits.
 
     Args:
         node: the group.
-        download: whether missing files may be fetched.
+        may_write: whether missing files may be fetched or made.
 
     Raises:
         ConfigError: wrong arguments, or a batch larger than the training set.
     """
-    offered = {key: node[key] for key in OFFERED_KEYS} | {"download": download}
+    offered = {key: node[key] for key in OFFERED_KEYS}
+    offered |= {"download": may_write and node["download"], "may_write": may_write}
     dataset = make(without(node, (*DATASET_KEYS, *OFFERED_KEYS)), "dataset", **offered)
     if not hasattr(dataset, "load"):
         raise ConfigError(f"dataset._target_={node['_target_']}: a class with load() expected")

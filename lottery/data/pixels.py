@@ -1,0 +1,42 @@
+"""Images of any size and mode as bytes of one size: red, green and blue planes."""
+
+import io
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+Bytes = npt.NDArray[np.uint8]
+
+HIGHEST_16 = 65_535
+
+
+class Unreadable(Exception):
+    """Not an image, or a damaged one; the message is the reason."""
+
+
+def decode(content: bytes, height: int, width: int) -> Bytes:
+    """An image resized to (3, height, width), whatever its shape (bilinear, antialiased).
+
+    Grey images get three equal planes, transparency is dropped, 16 bits become 8.
+
+    Raises:
+        Unreadable: Pillow cannot read it, or it is cut off.
+    """
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            resized = _in_colour(image).resize((width, height), Image.Resampling.BILINEAR)
+    except Exception as error:  # there is no saying what damage does to an image
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        # Pillow names the buffer that we gave it
+        raise Unreadable("no image" if "BytesIO" in reason else reason) from error
+    return np.ascontiguousarray(np.asarray(resized).transpose(2, 0, 1))
+
+
+def _in_colour(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # whole numbers of 16 bits, which Pillow would cut off at 255
+        numbers = np.asarray(image).astype(np.int64).clip(0, HIGHEST_16)
+        return Image.fromarray((numbers // 257).astype(np.uint8)).convert("RGB")
+    if image.mode == "P":  # a palette may have transparent colours
+        image = image.convert("RGBA")
+    return image.convert("RGB")
