@@ -144,7 +144,7 @@ def test_keys_of_old_runs_last() -> None:
 def test_an_option_added_later_leaves_old_keys_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     old = _key()
     assert _key("+model.dropout=0") != old
-    monkeypatch.setattr(identity, "ADDED_LATER", {"model.dropout": 0})
+    monkeypatch.setattr(identity, "ADDED_LATER", identity.ADDED_LATER | {"model.dropout": 0})
     assert _key("+model.dropout=0") == old
     assert _key("+model.dropout=0.0") == old
     assert _key("+model.dropout=0.5") != old

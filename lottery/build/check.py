@@ -107,6 +107,7 @@ RULES: dict[str, Rule] = {
     "dataset.image_size": (_is_pair_of_sizes, "two whole numbers >= 1, height and width"),
     "dataset.normalize": one_of("unit", "mean_std"),
     "dataset.order": one_of("per_round", "fixed"),
+    "dataset.limit": or_null(whole(1)),
     "model.fc2": whole(1),
     "criterion.run": or_null(TEXT),
     "criterion.shuffle": one_of("none", "layerwise", "global"),
@@ -136,6 +137,7 @@ RULES: dict[str, Rule] = {
     "checkpoint.every_seconds": or_null(POSITIVE),
     "output_dir": TEXT,
     "keep": one_of("all", "winner"),
+    "short": FLAG,
     "dry_run": FLAG,
 }
 

@@ -16,14 +16,14 @@ from lottery.build.durations import parse_duration
 # What changes no result: where and how a run is done, and which of its rounds.
 LEFT_OUT = (
     *("seed", "rounds", "pruning.target_sparsity", "criterion.rounds"),
-    *("output_dir", "keep", "dry_run", "checkpoint.every_seconds"),
+    *("output_dir", "keep", "dry_run", "checkpoint.every_seconds", "short"),
     *("dataset.root", "dataset.download", "dataset.base_url"),
 )
 # Of the trainer only this changes results by more than the order of additions.
 TRAINER_KEPT = "precision"
 # Options added after the first release, with the value that means what was there before: equal
 # to it they are left out, so that keys of older runs last.
-ADDED_LATER: dict[str, Any] = {}
+ADDED_LATER: dict[str, Any] = {"dataset.limit": None}
 
 IMAGES = "lottery.data.ImageFolder"  # whose dataset.folder is a folder
 WITH_BASE = "lottery.models.VGG16Head"  # whose model.weights may be a file
@@ -32,11 +32,16 @@ DURATIONS = ("iterations", "evaluation.every", "reinit.to", "scheduler.at", "sch
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
-    """The composed config, resolved, as plain containers and without Hydra's own part."""
+    """The composed config, resolved, as plain containers and without Hydra's own part.
+
+    With `short=true` the values of `shortened` are in their places.
+    """
     copy = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     container = OmegaConf.to_container(copy, resolve=True)
     assert isinstance(container, dict)
-    return {str(key): value for key, value in container.items()}
+    values = {str(key): value for key, value in container.items()}
+    shortened = values.pop("shortened", {})
+    return _merged(values, shortened) if values.get("short") is True else values
 
 
 def copies_masks(config: Mapping[str, Any]) -> bool:
@@ -117,6 +122,16 @@ def shapes_dense_round(config: Mapping[str, Any], seed: int) -> dict[str, Any]:
         if shaping[key] is None:
             shaping[key] = seed
     return shaping
+
+
+def _merged(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A config with some values changed, group by group."""
+    merged = dict(config)
+    for key, value in changes.items():
+        here = merged.get(key)
+        both = isinstance(here, Mapping) and isinstance(value, Mapping)
+        merged[key] = _merged(here, value) if both else value  # type: ignore[arg-type]
+    return merged
 
 
 def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

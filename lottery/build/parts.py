@@ -12,6 +12,7 @@ from lottery.build.errors import ConfigError
 from lottery.build.make import call, load_target, make
 from lottery.build.place import Place
 from lottery.data import DataError, Splits
+from lottery.data.limit import limited
 from lottery.reinit import Reinit
 from lottery.training.evaluation import Protocol
 from lottery.training.fit import Device
@@ -26,7 +27,8 @@ DTYPES = {"64-true": torch.float64, "bf16-true": torch.bfloat16}
 
 # Keys that stand in a group for the user's convenience and are no argument of its `_target_`.
 DATASET_KEYS = ("batch_size", "order")
-OFFERED_KEYS = ("root", "split_seed", "download")  # to a dataset whose constructor names them
+# to a dataset whose constructor names them
+OFFERED_KEYS = ("root", "split_seed", "download", "limit")
 
 
 def without(node: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
@@ -57,6 +59,8 @@ def build_splits(node: Mapping[str, Any], *, may_write: bool) -> Splits:
         raise ConfigError(f"dataset: {error}") from error
     if not isinstance(splits, Splits):
         raise ConfigError(f"dataset._target_={node['_target_']}: load() must return Splits")
+    if node["limit"] is not None:  # where the dataset has not seen to it itself
+        splits = limited(splits, node["limit"], node["split_seed"])
     if node["batch_size"] > len(splits.train):
         raise ConfigError(
             f"dataset.batch_size={node['batch_size']}: "
