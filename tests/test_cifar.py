@@ -228,6 +228,7 @@ def _assert_refused(server: FileServer, tmp_path: Path, reason: str) -> None:
     ("override", "key"),
     [
         ("dataset.normalize=max", "dataset.normalize=max"),
+        ("dataset.augment=1", "dataset.augment=1: true or false"),
         ("dataset.name=cifar20", "dataset.name='cifar20'"),
     ],
 )

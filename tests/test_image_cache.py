@@ -2,16 +2,22 @@
 
 import os
 import shutil
+from collections.abc import Iterator
+from errno import ENOSPC
 from pathlib import Path
+from time import sleep
 from typing import NoReturn
 
+import numpy as np
 import pooch
 import pytest
 import torch
 
+from lottery.build import Place
 from lottery.data import DataError, image_cache
 from tests.conftest import snapshot
 from tests.made_up_images import SIZE, image_folder, write_image, write_images
+from tests.ranks import on_ranks
 
 
 @pytest.fixture(autouse=True)
@@ -103,6 +109,40 @@ def test_beside_read_only_images_the_users_cache_is_used(
     monkeypatch.setattr(image_cache, "_is_writable", lambda place: False)
     with pytest.raises(DataError, match=r"neither .*pets/.lottery_cache nor .* can be written"):
         image_folder(pets).load()
+
+
+def _load_slowly(place: Place, path: Path) -> dict[str, str]:
+    decode = image_cache.decode
+
+    def decode_slowly(content: bytes, height: int, width: int) -> image_cache.Bytes:
+        sleep(0.02)  # long enough for the other to come
+        with (path.parent / "decoded").open("a") as file:
+            file.write(".")
+        return decode(content, height, width)
+
+    image_cache.decode = decode_slowly  # in this process alone
+    return image_folder(path).load().digests()
+
+
+def test_of_two_processes_one_lists_and_decodes(pets: Path) -> None:
+    first, second = on_ranks(2, _load_slowly, pets)
+    assert first == second == image_folder(pets).load().digests()
+    assert len((pets.parent / "decoded").read_text()) == 20
+    assert len(list((pets / ".lottery_cache").glob("*.bytes"))) == 1
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_half_file(
+    pets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decoded(*_: object) -> Iterator[image_cache.Bytes]:
+        yield np.zeros((3, 8, 6), dtype=np.uint8)
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(image_cache, "_decoded", decoded)
+    with pytest.raises(DataError, match=r"pets/.lottery_cache/8x6_20_.*: No space left") as caught:
+        image_folder(pets).load()
+    assert len(str(caught.value).splitlines()) == 1
+    assert [path.suffix for path in (pets / ".lottery_cache").iterdir()] == [".lock"]
 
 
 def test_a_dry_run_makes_neither_list_nor_cache(pets: Path) -> None:
