@@ -1,13 +1,14 @@
 """Floating-point operations of a forward pass, dense and under masks."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lottery.masks import LAYERS, Masks, count_ones
-from lottery.measure import evaluating
+from lottery.measure import count_parameters, evaluating
 
 TRANSPOSED = nn.modules.conv._ConvTransposeNd
 
@@ -29,12 +30,13 @@ def weight_uses(network: nn.Module, input_shape: tuple[int, ...]) -> dict[str, i
         here = inputs[0] if isinstance(layer, TRANSPOSED) else output
         weight = layer.weight
         channels = weight.shape[0]  # type: ignore[index]  # of what `here` is
+        name = f"{name}.weight" if name else "weight"
         uses[name] = uses.get(name, 0) + prod(here.shape[1:]) // int(channels)
 
     layers = [(n, m) for n, m in network.named_modules() if isinstance(m, LAYERS)]
     hooks = [
         layer.register_forward_hook(
-            lambda layer, inputs, output, name=f"{name}.weight": count(name, layer, inputs, output)
+            lambda layer, inputs, output, name=name: count(name, layer, inputs, output)
         )
         for name, layer in layers
     ]
@@ -48,24 +50,55 @@ def weight_uses(network: nn.Module, input_shape: tuple[int, ...]) -> dict[str, i
     return uses
 
 
-def count_flops(sizes: Mapping[str, int], uses: Mapping[str, int], masks: Masks) -> dict[str, int]:
-    """`flops` and `flops_remaining` of one example: two for each weight and use of it.
+def count_flops(network: nn.Module, uses: Mapping[str, int], masks: Masks) -> dict[str, int]:
+    """FLOPs of one example by layer, two for each weight left and use of it.
 
-    FLOPs = 2 * in * out * density for Linear and
-    2 * kH * kW * Cin / groups * Cout * Hout * Wout * density for Conv; biases, norms and
-    activations are not counted.
+    2 * in * out * density for Linear, 2 * kH * kW * Cin / groups * Cout * Hout * Wout * density
+    for Conv; biases, norms and activations are not counted.
 
     Args:
-        sizes: number of weights by name; those without a mask count as they are.
-        uses: of each weight.
+        network: whose weights without a mask count as they are.
+        uses: of each weight, by name.
         masks: by name.
 
     Example:
-        >>> count_flops({"fc": 6}, {"fc": 1}, {"fc": torch.tensor([True, False, True] * 2)})
-        {'flops': 12, 'flops_remaining': 8}
+        >>> masks = {"weight": torch.tensor([[True, False, True]] * 2)}
+        >>> count_flops(nn.Linear(3, 2), {"weight": 1}, masks)
+        {'weight': 8}
     """
-    left = dict(sizes) | count_ones(masks)
-    return {
-        "flops": sum(2 * uses[name] * sizes[name] for name in uses),
-        "flops_remaining": sum(2 * uses[name] * left[name] for name in uses),
-    }
+    parameters = dict(network.named_parameters(remove_duplicate=False))
+    left = {name: parameters[name].numel() for name in uses} | count_ones(masks)
+    return {name: 2 * number * left[name] for name, number in uses.items()}
+
+
+def make_counter(
+    network: nn.Module, input_shape: tuple[int, ...], frozen_flops: int = 0
+) -> Callable[[Masks], dict[str, Any]]:
+    """A function from masks to the parameters and operations that a round's record states.
+
+    Args:
+        network: any.
+        input_shape: of one example.
+        frozen_flops: of what comes before the network and is never pruned.
+    """
+    uses = weight_uses(network, input_shape)
+    dense = frozen_flops + sum(count_flops(network, uses, {}).values())
+
+    def count(masks: Masks) -> dict[str, Any]:
+        counts = count_parameters(network, masks)
+        by_layer = count_flops(network, uses, masks)
+        left = frozen_flops + sum(by_layer.values())
+        return {
+            **counts,
+            "flops": dense,
+            "flops_remaining": left,
+            "compression_ratio": _ratio(counts["params"], counts["params_remaining"]),
+            "theoretical_speedup": _ratio(dense, left),
+            "flops_by_layer": by_layer,
+        }
+
+    return count
+
+
+def _ratio(dense: float, left: float) -> float | None:
+    return dense / left if left else None

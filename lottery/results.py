@@ -28,7 +28,7 @@ COLUMNS = (
     *("round", "remaining", "ES", "val", "test"),
     *("val_loss", "val_f1", "val_precision", "val_recall", "f1", "precision", "recall"),
     *("val_last", "test_last", "steps", "remaining_all", "params", "params_remaining"),
-    "live_zeros",
+    *("flops", "flops_remaining", "live_zeros", "compression_ratio", "theoretical_speedup"),
 )
 HISTORY_COLUMNS = ("round", "iteration", "split", "loss", "accuracy")
 TIMING_COLUMNS = ("round", "train_seconds", "steps_per_second", "inference_ms", "peak_memory_mb")

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 import lottery as package
+from lottery.api.load import LAYER_COLUMNS
 from lottery.build import ConfigError
 from lottery.data import Digits
 from lottery.results import COLUMNS
@@ -96,7 +97,7 @@ def test_tables_are_those_on_disk(lottery: Lottery) -> None:
     pd.testing.assert_frame_equal(run.results, pd.read_csv(run.path / "results.csv"))
     pd.testing.assert_frame_equal(run.history, pd.read_csv(run.path / "history.csv"))
     assert list(run.history.columns) == ["round", "iteration", "split", "loss", "accuracy"]
-    assert list(run.layers.columns) == ["round", "layer", "weights", "remaining", "live_zeros"]
+    assert list(run.layers.columns) == ["round", "layer", *LAYER_COLUMNS]
     sums = run.layers.groupby("round")[["weights", "remaining"]].sum()
     assert list(sums["remaining"] / sums["weights"]) == list(run.results["remaining"])
     assert run.status == "finished"

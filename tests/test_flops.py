@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from lottery.flops import count_flops, weight_uses
+from lottery.flops import make_counter, weight_uses
 from lottery.models import LeNet5, LeNet300100
 from tests.toys import ToyDropout, ToyResNet
 
@@ -40,14 +40,20 @@ def test_a_table_to_check_by_eye() -> None:
 
 
 def test_masks_count_by_the_weights_they_leave() -> None:
-    sizes, uses = {"conv": 4, "fc": 10, "frozen": 5}, {"conv": 9, "fc": 1, "frozen": 2}
-    masks = {"conv": torch.tensor([1, 0, 0, 0]).bool(), "fc": torch.zeros(10).bool()}
-    dense = 2 * (4 * 9 + 10 + 5 * 2)
-    assert count_flops(sizes, uses, masks) == {
-        "flops": dense,
-        "flops_remaining": 2 * (1 * 9 + 5 * 2),
+    network = LeNet300100((1, 28, 28), 10)
+    masks = {"fc1.weight": torch.zeros(300, 784, dtype=torch.bool)}
+    masks["fc1.weight"][0] = True
+    counts = make_counter(network, (1, 28, 28), frozen_flops=1000)(masks)
+    later = 2 * (300 * 100 + 100 * 10)
+    assert counts["flops"] == 1000 + 2 * 784 * 300 + later
+    assert counts["flops_remaining"] == 1000 + 2 * 784 + later
+    assert counts["theoretical_speedup"] == counts["flops"] / counts["flops_remaining"]
+    assert counts["compression_ratio"] == 266_610 / (266_610 - 299 * 784)
+    assert counts["flops_by_layer"] == {
+        "fc1.weight": 2 * 784,
+        "fc2.weight": 2 * 300 * 100,
+        "output.weight": 2 * 100 * 10,
     }
-    assert count_flops(sizes, uses, {}) == {"flops": dense, "flops_remaining": dense}
 
 
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
@@ -64,11 +70,9 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
 def test_flops_are_those_of_pytorchs_counter(name: str) -> None:
     make, shape = NETWORKS[name]
     network = make().eval()
-    sizes = {name: parameter.numel() for name, parameter in network.named_parameters()}
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.zeros(1, *shape))
-    counted = count_flops(sizes, weight_uses(network, shape), {})
-    assert counted["flops"] == counter.get_total_flops()
+    assert make_counter(network, shape)({})["flops"] == counter.get_total_flops()
 
 
 def test_counting_leaves_the_network_as_it_was() -> None:

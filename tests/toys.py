@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,9 @@ from torch import Tensor, nn
 from lottery.data import Split, Splits
 from lottery.data.splits import Augmentation
 from lottery.distributed import num_ranks
+from lottery.flops import make_counter
 from lottery.imp import Imp, Storage, run_rounds
 from lottery.masks import linear_and_conv_weights
-from lottery.measure import count_parameters
 from lottery.models.state import fresh_state, persistent_buffers
 from lottery.progress import Progress
 from lottery.pruning import Layerwise, Magnitude, Pruner, ScoredPruner
@@ -171,7 +170,7 @@ def toy_imp(
         prune=prune or ScoredPruner(Magnitude(), Layerwise(), rates),
         reinit=reinit or Rewind(0, "fresh"),
         pruning_seed=3,
-        count=partial(count_parameters, fit.network),
+        count=make_counter(fit.network, fit.splits.input_shape),
         target_sparsity=None,
         keep="all",
         dense_from=None,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from lottery.masks import Masks
 
+LAYER_COLUMNS = ("weights", "remaining", "live_zeros", "flops_remaining")
 WEIGHTS = ("start", "es", "final")
 
 
@@ -50,14 +51,14 @@ class Run:
 
     @property
     def layers(self) -> pd.DataFrame:
-        """round, layer, weights, remaining, live_zeros."""
+        """round, layer, weights, remaining, live_zeros, flops_remaining."""
         return pd.DataFrame(
             [
                 {"round": record["row"]["round"], "layer": name, **counts}
                 for record in read_records(RunDir(self.path))
                 for name, counts in record["layers"].items()
             ],
-            columns=["round", "layer", "weights", "remaining", "live_zeros"],
+            columns=["round", "layer", *LAYER_COLUMNS],
         )
 
     def masks(self, round_number: int) -> "Masks":

@@ -16,6 +16,7 @@ from lottery.build.check import show
 from lottery.build.errors import ConfigError
 from lottery.build.make import load_target
 from lottery.data import Splits
+from lottery.flops import make_counter
 from lottery.tensors import Tensors
 
 OFFICIAL = "https://download.pytorch.org/models/vgg16-397923af.pth"
@@ -89,6 +90,12 @@ class FrozenBase:
     def name(self) -> str:
         """What a user knows the weights by."""
         return f"model.weights={Path(self.weights).name}"
+
+    def flops(self) -> int:
+        """Of one image: they are part of the whole network's."""
+        with torch.device("meta"):
+            base = self.network(self.input_shape)
+        return int(make_counter(base, self.input_shape)({})["flops"])
 
     def digest(self) -> str:
         """Of the weights: equal digests, equal weights."""

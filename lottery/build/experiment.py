@@ -35,9 +35,9 @@ from lottery.build.provenance import file_digests
 from lottery.build.pruning import PruningPlan, plan_pruning
 from lottery.build.trunk import check_goes_on, choose_rounds, shared_dense_round, trunk_digests
 from lottery.data import Splits
+from lottery.flops import make_counter
 from lottery.imp import Imp, Storage
 from lottery.masks import linear_and_conv_weights
-from lottery.measure import count_parameters
 from lottery.models.state import State, fresh_state, persistent_buffers
 from lottery.progress import Progress
 from lottery.run_dir import RunDir
@@ -137,7 +137,7 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir, place: Place) -
         prune=plan.pruner,
         reinit=reinit,
         pruning_seed=purpose_seed(config, "pruning"),
-        count=partial(count_parameters, network),
+        count=make_counter(network, input_shape, base.flops() if base else 0),
         target_sparsity=config["pruning"]["target_sparsity"],
         keep=config["keep"],
         dense_from=dense_from,

@@ -69,7 +69,7 @@ class Imp:
         prune: makes a round's masks.
         reinit: makes a round's start.
         pruning_seed: the run's seed for pruning.
-        count: `remaining_all`, `params` and `params_remaining` under masks.
+        count: parameters and operations under masks.
         target_sparsity: stop after the first round that reaches it, or None.
         keep: "all" rounds' weights stay on disk, or the "winner"'s and what later work needs.
         dense_from: another run whose round 0 is this run's too, or None.

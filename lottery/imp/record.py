@@ -22,7 +22,7 @@ def make_record(
         number: the round.
         outcome: of its training.
         masks: its masks.
-        counts: `remaining_all`, `params`, `params_remaining`.
+        counts: `remaining_all`, `params`, `flops` and so on, and `flops_by_layer`.
         checks: what the boundary checks measured.
     """
     kept = count_ones(masks)
@@ -37,7 +37,12 @@ def make_record(
         **counts,
     }
     layers = {
-        name: {"weights": mask.numel(), "remaining": kept[name], "live_zeros": live_zeros[name]}
+        name: {
+            "weights": mask.numel(),
+            "remaining": kept[name],
+            "live_zeros": live_zeros[name],
+            "flops_remaining": counts["flops_by_layer"][name],
+        }
         for name, mask in masks.items()
     }
     return {
