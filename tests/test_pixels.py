@@ -36,6 +36,12 @@ def test_every_mode_becomes_three_planes(tmp_path: Path, mode: str) -> None:
     assert (planes == 255).all()
 
 
+def test_16_bits_become_8(tmp_path: Path) -> None:
+    grey = np.array([[0, 257, 32_896, 65_535]], dtype=np.uint16)
+    planes = decode(_encoded(tmp_path, Image.fromarray(grey)), 1, 4)
+    assert planes.tolist() == [[[0, 1, 128, 255]]] * 3
+
+
 def test_a_transparent_palette_gives_its_colours_without_a_warning(tmp_path: Path) -> None:
     image = Image.new("P", (2, 2), 1)
     image.putpalette([0, 0, 0, 10, 20, 30])
