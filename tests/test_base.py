@@ -105,12 +105,13 @@ def test_training_through_the_base_at_every_step_gives_the_same_numbers(
     lottery: Lottery, write_module: Any
 ) -> None:
     """A user's network that has the base inside and knows of no cache."""
-    run = _trained(lottery(*RANDOM))
+    few = ("iterations=6", "evaluation.every=3")
+    run = _trained(lottery(*RANDOM, *few))
     (digest,) = (d for name, d in _digests(run).items() if name == "model.weights=random")
     seed = re.findall(r"\d+", digest)[0]
     write_module("through", THROUGH)
     own = ("model._target_=through.Through", f"+model.seed={seed}", "model.rates=[]")
-    through = _trained(lottery(*TINY, *toy_images(), "logger=none", *own))
+    through = _trained(lottery(*TINY, *toy_images(), "logger=none", *own, *few))
     assert torch.equal(
         through.weights(0, "start")["1.fc1.weight"], run.weights(0, "start")["fc1.weight"]
     )
