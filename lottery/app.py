@@ -169,7 +169,7 @@ def _sweep_job(config: DictConfig) -> float:
             line = _one_line(error)
             log.error("error: job %s: %s", number, line)
         else:
-            line = f"{type(error).__name__}: {error}"
+            line = f"{type(error).__name__}: {error}".splitlines()[0]
             log.exception("job %s failed", number)
         note("failed", line)
         return float("nan")
@@ -240,6 +240,8 @@ def main() -> None:
     run = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)
     try:
         run()
+    except KeyboardInterrupt:  # while nothing had begun yet
+        _exit("stopped", 130)
     finally:  # Hydra skips its own on_multirun_end when a job has failed
         _end_sweep()
     if _command.sweep is not None and not _command.sweep.all_finished():

@@ -24,16 +24,16 @@ def weight_uses(network: nn.Module, input_shape: tuple[int, ...]) -> dict[str, i
         network: any; its parameters' type and device are the input's.
         input_shape: of one example.
     """
-    uses: dict[str, int] = {}
+    layers = [(n, m) for n, m in network.named_modules() if isinstance(m, LAYERS)]
+    uses = {f"{name}.weight" if name else "weight": 0 for name, _ in layers}
 
     def count(name: str, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         here = inputs[0] if isinstance(layer, TRANSPOSED) else output
         weight = layer.weight
         channels = weight.shape[0]  # type: ignore[index]  # of what `here` is
         name = f"{name}.weight" if name else "weight"
-        uses[name] = uses.get(name, 0) + prod(here.shape[1:]) // int(channels)
+        uses[name] += prod(here.shape[1:]) // int(channels)
 
-    layers = [(n, m) for n, m in network.named_modules() if isinstance(m, LAYERS)]
     hooks = [
         layer.register_forward_hook(
             lambda layer, inputs, output, name=name: count(name, layer, inputs, output)

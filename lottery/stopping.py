@@ -33,7 +33,6 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signum = 0
-        self._listens = False
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -46,21 +45,14 @@ class StopRequest:
             return
         before = {number: signal.getsignal(number) for number in SIGNALS}
         self.signum = 0
-        self._listens = True
-        self.install()
+        for number, handler in before.items():
+            if handler != signal.SIG_IGN:  # nohup, or a job of a shell script
+                signal.signal(number, self._note)
         try:
             yield
         finally:
-            self._listens = False
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-    def install(self) -> None:
-        """Put our handlers in place (again: Lightning's fit adds its own for SIGTERM)."""
-        if self._listens:
-            for number in SIGNALS:
-                if signal.getsignal(number) != signal.SIG_IGN:  # nohup, or a job of a shell script
-                    signal.signal(number, self._note)
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
         if self.signum == signum == signal.SIGINT:  # Ctrl-C again: at once, without a checkpoint

@@ -12,9 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
@@ -24,6 +26,7 @@ from lottery.imp import run_rounds
 from lottery.reinit import Rewind
 from lottery.run_dir import RunDir
 from lottery.stopping import Stopped, StopRequest
+from lottery.tensors import load_tensors
 from lottery.training import LightningFit
 from lottery.training.evaluation import Protocol
 from tests.conftest import Lottery, environment, real_command, result_tables, tensor_files
@@ -200,6 +203,97 @@ def test_users_callbacks_go_on_with_their_state(tmp_path: Path) -> None:
     _run(tmp_path, replace(_fit(ToyResNet, block=1), make_callbacks=make))
     assert counter.blocks == 6
     assert [c.blocks for c in again] == [NUM_STEPS, NUM_STEPS]
+
+
+class NotPlain(Counter):
+    """A user's callback whose state `torch.load(weights_only=True)` refuses."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"blocks": np.float64(self.blocks)}
+
+
+def test_a_callback_whose_state_is_not_plain_is_named_and_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fit = _fit(ToyResNet, block=1)
+    callbacks = [StopAt(0, 6, fit.stop), NotPlain()]
+    with pytest.raises(Stopped):
+        _run(tmp_path, replace(fit, make_callbacks=lambda number: callbacks))
+    assert "NotPlain: its state is no plain containers" in caplog.text
+    caplog.clear()
+    _run(tmp_path, _fit(ToyResNet, block=1))
+    assert "damaged" not in caplog.text
+
+
+class Signals(StopAt):
+    """A real signal in place of the note of one."""
+
+    def _count(self, network: nn.Module, *_: Any) -> None:
+        self.made += network.training
+        if self.made == self.training_step and network.training:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("step", [5, NUM_STEPS])
+def test_a_real_signal_loses_no_step(tmp_path: Path, step: int) -> None:
+    """Lightning would end the fit by itself after the last block, and the round with it."""
+    fit = _fit(ToyResNet)
+    callback = Signals(0, step, fit.stop)
+    with pytest.raises(Stopped) as stopped, fit.stop.listening():
+        _run(tmp_path, replace(fit, make_callbacks=lambda number: [callback]))
+    where = "round 0 at step 5" if step == 5 else "round 1 at step 1"
+    assert str(stopped.value) == f"stopped by SIGTERM in {where}"
+
+
+def test_ignored_signals_stay_ignored() -> None:
+    """nohup ignores SIGHUP for its command."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        stop = StopRequest()
+        with stop.listening():
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert stop.signum == 0
+            os.kill(os.getpid(), signal.SIGUSR1)
+            assert stop.signum == signal.SIGUSR1
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+class Running(ToyDropout):
+    """A network with a buffer that its state dict leaves out, and that training changes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.ones(()), persistent=False)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            self.scale.mul_(1.01)
+        logits: torch.Tensor = super().forward(inputs) * self.scale
+        return logits
+
+
+def test_buffers_outside_the_state_dict_go_back_too(tmp_path: Path) -> None:
+    _run(tmp_path / "whole", _fit(Running))
+    run_rounds(toy_imp(tmp_path / "run", _fit(Running), rounds=(0,)))
+    _run(tmp_path / "run", _fit(Running))
+    assert result_tables(tmp_path / "run") == result_tables(tmp_path / "whole")
+
+
+def test_lightnings_own_checkpoints_are_written_and_masked(tmp_path: Path) -> None:
+    def make(number: int) -> list[pl.Callback]:
+        folder = tmp_path / str(number)
+        return [ModelCheckpoint(dirpath=folder, every_n_train_steps=EVERY, save_top_k=-1)]
+
+    _run(tmp_path / "run", replace(_fit(ToyResNet), make_callbacks=make))
+    files = sorted((tmp_path / "1").glob("*.ckpt"))
+    assert len(files) == NUM_STEPS // EVERY
+    masks = load_tensors(RunDir(tmp_path / "run").round(1).masks)
+    for file in files:
+        weights = torch.load(file, weights_only=True)["state_dict"]
+        for name, mask in masks.items():
+            assert not weights[f"network.{name}"][~mask].any()
 
 
 def test_logs_of_a_carried_on_round_are_whole(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from lottery.data import Split
 from lottery.masks import ones
 from lottery.measure import class_averages, count_live_zeros, count_parameters, evaluate
 from lottery.models import LeNet300100
-from lottery.models.state import persistent_buffers
+from lottery.models.state import all_buffers
 from lottery.tensors import digest
 
 
@@ -64,12 +64,12 @@ def test_evaluation_is_in_evaluation_mode_and_leaves_the_network_as_it_was(
     training: bool,
 ) -> None:
     network = _noisy().train(training)
-    before = digest({**dict(network.named_parameters()), **persistent_buffers(network)})
+    before = digest({**dict(network.named_parameters()), **all_buffers(network)})
     generator = torch.get_rng_state()
     first = evaluate(network, SPLIT, cross_entropy)
     assert evaluate(network, SPLIT, cross_entropy).loss == first.loss  # no dropout
     assert all(module.training is training for module in network.modules())
-    assert digest({**dict(network.named_parameters()), **persistent_buffers(network)}) == before
+    assert digest({**dict(network.named_parameters()), **all_buffers(network)}) == before
     assert torch.equal(torch.get_rng_state(), generator)
 
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from lottery.api.session import train
 from lottery.build import ConfigError, Place, prepare
+from lottery.build.lightning import build_logger_maker
 from lottery.build.parts import synchronized
 from lottery.imp import BrokenInvariant, run_rounds
 from lottery.lock import locked
@@ -220,6 +221,31 @@ def _run_undisturbed(place: Place, path: Path) -> None:
     run_rounds(toy_imp(path, toy_fit(ToyDropout(), block=1)))
 
 
+class Unused(ToyDropout):
+    """A network with a layer that has no part in its output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spare = nn.Linear(2, 2)
+
+
+def _run_unused(place: Place, path: Path) -> None:
+    run_rounds(toy_imp(path, toy_fit(Unused()), rounds=(0,)))
+
+
+def test_parameters_that_are_not_used_do_not_stop_the_ranks(tmp_path: Path) -> None:
+    assert on_ranks(2, _run_unused, tmp_path) == [None, None]
+
+
+def _logger_names(place: Place, path: Path) -> list[str]:
+    node = {"_target_": "pytorch_lightning.loggers.CSVLogger", "save_dir": str(path)}
+    return [type(logger).__name__ for logger in build_logger_maker({"csv": node}, RunDir(path))(0)]
+
+
+def test_every_rank_has_loggers_and_one_writes(tmp_path: Path) -> None:
+    assert on_ranks(2, _logger_names, tmp_path) == [["CSVLogger"], ["DummyLogger"]]
+
+
 def test_batchnorm_needs_gpus_to_see_the_whole_batch() -> None:
     kind = {"precision": "32-true", "deterministic": True, "compile": False, "block": 50}
     with pytest.raises(ConfigError, match=r"^trainer.devices=2: 1 on CPUs for a network with"):
@@ -269,3 +295,7 @@ def test_tasks_of_slurm_that_do_not_fit_the_devices(
         "error: trainer.devices=2, trainer.num_nodes=1: 4 tasks were started; one per device\n"
     )
     assert lottery("rounds=0", "iterations=10").code == 0  # four runs beside one another
+    monkeypatch.delenv("SLURM_PROCID")
+    done = lottery("trainer=ddp_cpu")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("error: trainer.devices: a part of what SLURM or torchrun sets is")

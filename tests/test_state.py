@@ -9,7 +9,7 @@ from torch import nn
 from lottery.models.state import (
     State,
     fresh_state,
-    persistent_buffers,
+    all_buffers,
     read_state,
     write_state,
 )
@@ -46,7 +46,7 @@ def test_a_state_holds_every_parameter_and_persistent_buffer() -> None:
     state = read_state(network)
     assert state.weights.keys() == WEIGHTS
     assert state.buffers.keys() == BUFFERS
-    assert persistent_buffers(network).keys() == BUFFERS
+    assert all_buffers(network).keys() == BUFFERS
     assert state.optimizer == {}
 
 

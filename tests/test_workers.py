@@ -9,9 +9,11 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import pytest
 import torch
 
 from lottery import load_run
+from lottery.api import session
 from tests.conftest import Lottery, environment, real_command, result_tables
 
 DDP = ("trainer=ddp_cpu", "trainer.precision=64-true", "logger=none")
@@ -29,6 +31,7 @@ class Running:
                 stdout=file,
                 stderr=file,
                 env=environment(),
+                start_new_session=True,
             )
 
     @property
@@ -85,7 +88,7 @@ def test_workers_are_killed_and_stopped_and_nothing_is_lost(folder: Path) -> Non
         assert run.process.poll() is None, run.text
         time.sleep(0.01)
     workers = run.workers()
-    run.process.terminate()
+    os.killpg(run.process.pid, signal.SIGTERM)  # as SLURM does, and a terminal
     assert run.process.wait(60) == 143, run.text
     assert re.search(
         r"\nstopped by SIGTERM in round \d at step \d+; resume with: lottery ", run.text
@@ -134,6 +137,33 @@ def test_a_sweep_with_a_failed_job_and_changing_devices(folder: Path) -> None:
     mixed = load_run(jobs["run"][3])
     for name, mask in load_run(alone.run).masks(2).items():
         assert torch.equal(mixed.masks(2)[name], mask)
+
+
+RAISES_ON_RANK_1 = """
+from pytorch_lightning import Callback
+
+class Raises(Callback):
+    def on_train_start(self, trainer, pl_module):
+        if trainer.global_rank == 1:
+            raise ValueError("my own bug")
+"""
+
+
+def test_an_error_on_one_rank_keeps_its_traceback(folder: Path) -> None:
+    (folder / "mine.py").write_text(RAISES_ON_RANK_1)
+    done = real_command(*DDP, "rounds=0", "iterations=20", "+callbacks.mine._target_=mine.Raises")
+    assert done.code == 1
+    assert "rank 1: ValueError: my own bug" in done.err
+    assert 'raise ValueError("my own bug")' in done.err
+
+
+def test_a_run_whose_workers_leave_early_is_not_finished(
+    lottery: Lottery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "train_in_workers", lambda *_: None)
+    done = lottery(*DDP, "rounds=0")
+    assert done.code == 1
+    assert "error: a process of the run has ended before all rounds were done" in done.err
 
 
 def test_processes_of_torchrun_are_used_as_they_are(folder: Path) -> None:

@@ -15,7 +15,7 @@ from lottery.distributed import num_ranks
 from lottery.flops import make_counter
 from lottery.imp import Imp, Storage, run_rounds
 from lottery.masks import linear_and_conv_weights
-from lottery.models.state import fresh_state, persistent_buffers
+from lottery.models.state import all_buffers, fresh_state
 from lottery.progress import Progress
 from lottery.pruning import Layerwise, Magnitude, Pruner, ScoredPruner
 from lottery.reinit import Reinit, Rewind
@@ -161,7 +161,7 @@ def toy_imp(
     prunable = list(linear_and_conv_weights(fit.network))
     rates = dict.fromkeys(prunable, 0.2)
     return Imp(
-        storage=Storage(RunDir(path), persistent_buffers(fit.network).keys()),
+        storage=Storage(RunDir(path), all_buffers(fit.network).keys()),
         rounds=rounds,
         num_steps=NUM_STEPS,
         fresh=lambda *purpose: fresh_state(type(fit.network), derive_seed(0, *purpose)),

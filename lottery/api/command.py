@@ -1,5 +1,6 @@
 """`lottery.run`: the command from Python."""
 
+import multiprocessing
 import signal
 import sys
 from pathlib import Path
@@ -29,6 +30,11 @@ def run(*overrides: str) -> Run:
     Raises:
         ConfigError: a mistake in the config.
     """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise RuntimeError(
+            "lottery.run with several devices: in a script, put it behind "
+            "`if __name__ == '__main__':`; the workers import the script too"
+        )
     register_resolvers()
     outer = Singleton.get_state()  # this may be called inside another Hydra app
     GlobalHydra.instance().clear()

@@ -60,7 +60,10 @@ class Workers:
 
     def __call__(self, calls: Iterable[Call]) -> list[JobReturn]:
         """Do the jobs, `n_jobs` at once; when this process is told to end, they save and leave."""
-        before = {number: signal.signal(number, _exit) for number in SIGNALS}
+        before = {number: signal.getsignal(number) for number in SIGNALS}
+        for number, handler in before.items():
+            if handler != signal.SIG_IGN:  # nohup
+                signal.signal(number, _exit)
         with ThreadPoolExecutor(self.n_jobs) as threads:  # one waits for each process
             try:
                 return list(threads.map(self._do, calls))

@@ -7,6 +7,7 @@ import pickle
 import signal
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,9 +15,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lottery.build import Place
+from lottery.build import ConfigError, Place
 from lottery.build.check import find
 from lottery.lock import Ownership
+from lottery.run_dir import replacing
 from lottery.stopping import Stopped, StopRequest
 
 if TYPE_CHECKING:
@@ -29,6 +31,10 @@ GRACE_SECONDS = 10.0  # for the others, when one process has failed
 
 class WorkerDied(Exception):
     """One of the run's processes was killed."""
+
+
+class WorkerFailed(Exception):
+    """An error in code on one rank; the message ends with its traceback."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,13 @@ def find_place(config: Mapping[str, Any]) -> Place:
         names = ("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID", "SLURM_STEP_NUM_TASKS")
     else:
         return Place()
-    rank, local_rank, node, processes = (int(env[name]) for name in names)
+    try:
+        rank, local_rank, node, processes = (int(env[name]) for name in names)
+    except (KeyError, ValueError) as error:
+        raise ConfigError(
+            f"trainer.devices: a part of what SLURM or torchrun sets is not there: {error}; unset "
+            f"{names[-1]} to start processes here"
+        ) from error
     return Place(rank, local_rank, node, processes)
 
 
@@ -95,21 +107,22 @@ def joined(place: Place, device: "Device", meeting: Path | None = None) -> Itera
         torch.cuda.set_device(device.torch_device)
     if meeting is None and "MASTER_ADDR" not in os.environ:
         os.environ |= _slurm_address()
-    dist.init_process_group(
-        "cpu:gloo,cuda:nccl" if device.accelerator == "gpu" else "gloo",
-        init_method=f"file://{meeting}/ranks" if meeting else "env://",
-        rank=place.rank,
-        world_size=place.processes,
-        timeout=timedelta(seconds=device.timeout),
-    )
     try:
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if device.accelerator == "gpu" else "gloo",
+            init_method=f"file://{meeting}/ranks" if meeting else "env://",
+            rank=place.rank,
+            world_size=place.processes,
+            timeout=timedelta(seconds=device.timeout),
+        )
         yield
     except RuntimeError as error:
         if not isinstance(error, dist.DistError) and "Connection" not in str(error):
             raise
-        raise WorkerDied("another process of the run is gone") from error
+        raise WorkerDied("another process of the run is gone, or never came") from error
     finally:
-        dist.destroy_process_group()
+        if dist.is_initialized():
+            dist.destroy_process_group()
 
 
 def _slurm_address() -> dict[str, str]:
@@ -175,8 +188,9 @@ def _watch(context: "ProcessContext", stop: StopRequest) -> None:
 
 
 def _left_errors(folder: Path) -> list[BaseException]:
-    """The errors that workers have left, by rank."""
-    return [pickle.loads(file.read_bytes()) for file in sorted(folder.glob("error_*"))]
+    """The errors that workers have left, the first one, which is the cause, first."""
+    files = sorted(folder.glob("error_*"), key=lambda file: file.stat().st_mtime_ns)
+    return [pickle.loads(file.read_bytes()) for file in files]
 
 
 def _killed(context: "ProcessContext") -> list[WorkerDied]:
@@ -203,15 +217,18 @@ def work(local_rank: int, job: Job) -> None:
     from lottery.build import prepare
 
     place = Place(local_rank, local_rank, node=0, processes=job.processes)
-    try:
-        experiment = prepare(job.config, job.ownership.folder, place)
-        with joined(place, experiment.device, job.meeting), experiment.stop.listening():
-            train(experiment, job.ownership)
-    except BaseException as error:
-        if not isinstance(error, Stopped) and not is_known(error):
-            raise  # with its traceback
-        (job.meeting / f"error_{local_rank:04d}").write_bytes(pickle.dumps(error))
-        sys.exit(1)
+    experiment = prepare(job.config, job.ownership.folder, place)
+    with experiment.stop.listening():  # until the error is written
+        try:
+            with joined(place, experiment.device, job.meeting):
+                train(experiment, job.ownership)
+        except BaseException as error:  # noqa: BLE001  # it is raised by the starter
+            if not isinstance(error, Stopped) and not is_known(error):
+                what = traceback.format_exc()
+                error = WorkerFailed(f"rank {local_rank}: {what.splitlines()[-1]}\n{what}")
+            with replacing(job.meeting / f"error_{local_rank:04d}") as aside:
+                aside.write_bytes(pickle.dumps(error))
+            sys.exit(1)
 
 
 def _die_with(parent: int) -> None:

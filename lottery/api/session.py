@@ -118,6 +118,8 @@ def execute(
                 )
             else:
                 train(experiment, ownership)
+        if experiment.imp.todo:
+            raise WorkerDied("a process of the run has ended before all rounds were done")
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt | SystemExit | Stopped)
         message = f"{type(error).__name__}: {error}"
@@ -192,7 +194,7 @@ def note_command() -> None:
 
 def resume_command() -> str:
     """The command that carries an interrupted run on: the same one."""
-    return os.environ["LOTTERY_COMMAND"]
+    return os.environ.get("LOTTERY_COMMAND") or shlex.join(["lottery", *sys.argv[1:]])
 
 
 def check_writable(path: Path) -> None:

@@ -38,7 +38,7 @@ from lottery.data import Splits
 from lottery.flops import make_counter
 from lottery.imp import Imp, Storage
 from lottery.masks import linear_and_conv_weights
-from lottery.models.state import State, fresh_state, persistent_buffers
+from lottery.models.state import State, all_buffers, fresh_state
 from lottery.progress import Progress
 from lottery.run_dir import RunDir
 from lottery.seeds import derive_seed
@@ -128,7 +128,7 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir, place: Place) -
         file = feature_file(config, data, base, device)
         load = partial(load_features, file, splits, base, device, dtype, stop)
     imp = Imp(
-        storage=Storage(run_dir, persistent_buffers(network).keys()),
+        storage=Storage(run_dir, all_buffers(network).keys()),
         rounds=choose_rounds(config),
         num_steps=num_steps,
         fresh=_fresh(make_network, init_seed),

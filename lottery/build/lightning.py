@@ -7,9 +7,11 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.loggers.logger import DummyLogger
 
 from lottery.build.errors import ConfigError
 from lottery.build.make import check_call, make
+from lottery.distributed import is_main
 from lottery.run_dir import RunDir
 
 
@@ -22,6 +24,8 @@ def build_logger_maker(group: Mapping[str, Any], run_dir: RunDir) -> Callable[[i
     _check(group, "logger")
 
     def make_loggers(round_number: int) -> list[Logger]:
+        if not is_main():  # callbacks may ask for a logger on every rank
+            return [DummyLogger() for _ in group]
         loggers: list[Logger] = _make_all(group, "logger", run_dir, round_number)
         for logger in loggers:
             _remove_leftovers(logger, run_dir, _round_name(round_number))

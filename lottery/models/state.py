@@ -16,7 +16,7 @@ class State:
 
     Args:
         weights: every parameter, biases and frozen ones included, by name.
-        buffers: every persistent buffer (BatchNorm's statistics), by name.
+        buffers: every buffer (BatchNorm's statistics), by name.
         optimizer: optimizer state by `parameter/entry` ("fc1.weight/exp_avg"); empty = fresh.
         generators: states of the random generators that training draws from; empty = seeded anew.
     """
@@ -63,15 +63,14 @@ def read_state(network: nn.Module, optimizer: Optimizer | None = None) -> State:
     """A copy of a network's state, and of its optimizer's where one is given."""
     weights = dict(network.named_parameters())
     entries = {} if optimizer is None else _read_optimizer(network, optimizer)
-    return State(
-        copy_to_cpu(weights), copy_to_cpu(persistent_buffers(network)), copy_to_cpu(entries)
-    )
+    return State(copy_to_cpu(weights), copy_to_cpu(all_buffers(network)), copy_to_cpu(entries))
 
 
-def persistent_buffers(network: nn.Module) -> Tensors:
-    """The buffers that belong to the state: those in the state dict that are no parameters."""
+def all_buffers(network: nn.Module) -> Tensors:
+    """A network's buffers; also those that its state dict leaves out, which may change as well."""
     parameters = dict(network.named_parameters(remove_duplicate=False))
-    return {name: t for name, t in network.state_dict().items() if name not in parameters}
+    persistent = {name: t for name, t in network.state_dict().items() if name not in parameters}
+    return persistent | dict(network.named_buffers())
 
 
 def write_state(network: nn.Module, state: State) -> None:
@@ -80,7 +79,7 @@ def write_state(network: nn.Module, state: State) -> None:
     Raises:
         ValueError: names or shapes differ from the network's.
     """
-    here = dict(network.named_parameters()) | persistent_buffers(network)
+    here = dict(network.named_parameters()) | all_buffers(network)
     stored = state.weights | state.buffers
     if here.keys() != stored.keys():
         differing = sorted(here.keys() ^ stored.keys())

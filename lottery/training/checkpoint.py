@@ -2,6 +2,7 @@
 
 import io
 import logging
+import pickle
 import time
 import zipfile
 from collections.abc import Sequence
@@ -83,10 +84,6 @@ class Checkpointer(pl.Callback):
         """Seconds of training in all."""
         return self.seconds_before + time.monotonic() - self._begun
 
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take the signals back from Lightning, which would answer SIGTERM itself."""
-        self.stop.install()
-
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Restore, as the last thing before the first step, what this rank alone has."""
         self._begun = self._last_saved = time.monotonic()
@@ -122,8 +119,6 @@ class Checkpointer(pl.Callback):
 
     def _save(self, trainer: pl.Trainer, module: LotteryModule) -> None:
         generators, sums = read_generators(), gather(self.evaluator.sums.snapshot())
-        if not is_main():
-            return
         state = read_state(module.network)
         checkpoint: Checkpoint = {
             "identity": self.identity,
@@ -135,18 +130,39 @@ class Checkpointer(pl.Callback):
             "optimizer": trainer.optimizers[0].state_dict(),
             "evaluator": self.evaluator.snapshot(),
             "keeper": self.keeper.snapshot(),
-            "callbacks": {other.state_key: other.state_dict() for other in self.others},
+            "callbacks": _plain_states(self.others),
             "generators": generators,
             "sums": sums,
         }
-        content = io.BytesIO()  # torch's own writer does not say that a disk is full
-        torch.save(checkpoint, content)
-        try:
-            with replacing(self.path) as aside:
-                aside.write_bytes(content.getbuffer())
-        except OSError as error:
-            log.warning("no checkpoint at step %d: %s", module.step, error)
+        from_main(lambda: _write(self.path, checkpoint))  # no rank leaves before it is written
         self._last_saved = time.monotonic()
+
+
+def _plain_states(callbacks: Sequence[pl.Callback]) -> dict[str, Any]:
+    """The states of users' callbacks, less those that could not be read again."""
+    states = {}
+    for callback in callbacks:
+        content = io.BytesIO()
+        torch.save(callback.state_dict(), content)
+        content.seek(0)
+        try:
+            states[callback.state_key] = torch.load(content, weights_only=True)
+        except pickle.UnpicklingError:
+            log.warning(
+                "%s: its state is no plain containers and tensors, so no checkpoint keeps it",
+                type(callback).__name__,
+            )
+    return states
+
+
+def _write(path: Path, checkpoint: Checkpoint) -> None:
+    content = io.BytesIO()  # torch's own writer does not say that a disk is full
+    torch.save(checkpoint, content)
+    try:
+        with replacing(path) as aside:
+            aside.write_bytes(content.getbuffer())
+    except OSError as error:
+        log.warning("no checkpoint at step %d: %s", checkpoint["step"], error)
 
 
 def _read(path: Path, identity: str) -> Checkpoint | None:

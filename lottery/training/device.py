@@ -54,7 +54,12 @@ class Device:
 
 
 def make_trainer(
-    device: Device, callbacks: Sequence[pl.Callback], loggers: Sequence[Logger], folder: Path
+    device: Device,
+    callbacks: Sequence[pl.Callback],
+    loggers: Sequence[Logger],
+    folder: Path,
+    *,
+    some_unused: bool,
 ) -> pl.Trainer:
     """A Trainer with nothing in it that nobody asked for.
 
@@ -63,6 +68,7 @@ def make_trainer(
         callbacks: all of them.
         loggers: none on any rank but the main one.
         folder: the round's, so that Lightning finds no other round's leftovers.
+        some_unused: whether some parameters have no part in the loss, which DDP must know.
     """
     trainer = pl.Trainer(
         accelerator=device.accelerator,
@@ -80,16 +86,23 @@ def make_trainer(
         num_sanity_val_steps=0,
         log_every_n_steps=1,  # nothing goes through self.log; 50 makes it warn of short rounds
         use_distributed_sampler=False,
-        **_placement(device),
+        **_placement(device, some_unused=some_unused),
     )
+    # Signals are ours (lottery/stopping.py). Lightning would answer SIGTERM itself, with several
+    # processes by a broadcast from within the handler, and ask all of them at every batch.
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    epoch_loop = trainer.fit_loop.epoch_loop
+    epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
     # With deterministic kernels torch also fills every new tensor with NaN, for debugging.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return trainer
 
 
-def _placement(device: Device) -> dict[str, Any]:
+def _placement(device: Device, *, some_unused: bool) -> dict[str, Any]:
     if device.num_processes == 1:
         return {"devices": [device.index] if device.accelerator == "gpu" else 1}
     # The processes are there already, and have met: Lightning starts none.
-    strategy = DDPStrategy(timeout=timedelta(seconds=device.timeout))
+    strategy = DDPStrategy(
+        timeout=timedelta(seconds=device.timeout), find_unused_parameters=some_unused
+    )
     return {"devices": device.num_devices, "num_nodes": device.num_nodes, "strategy": strategy}

@@ -15,7 +15,7 @@ from torch import nn
 from lottery.data import BatchOrder, Draws, Splits
 from lottery.distributed import is_main, rank, share
 from lottery.masks import Masks
-from lottery.measure import Loss, inference_ms, peak_memory_mb
+from lottery.measure import Loss, evaluating, inference_ms, peak_memory_mb
 from lottery.models.state import Start, State, read_state, write_state
 from lottery.progress import Progress
 from lottery.run_dir import RunDir
@@ -148,7 +148,7 @@ class LightningFit:
         try:
             self._run_trainer(
                 *(module, blocks, [evaluator, keeper, reporter, *own, checkpointer]),
-                *(self.make_loggers(round_number) if is_main() else [], folder.path),
+                *(self.make_loggers(round_number), folder.path),
             )
         except Diverged as error:
             hint = "a smaller optimizer.lr or an optimizer.clip_norm may help"
@@ -223,8 +223,21 @@ class LightningFit:
             warnings.filterwarnings("ignore", message=r".*LeafSpec.*", category=FutureWarning)
             # every login node has an srun
             warnings.filterwarnings("ignore", message=r"The `srun` command is available")
-            trainer = make_trainer(self.device, callbacks, loggers, folder)
+            # what a ModelCheckpoint keeps is the network after a step, as everywhere else
+            warnings.filterwarnings("ignore", message=r"Using ModelCheckpoint with manual opt")
+            unused = self.device.num_processes > 1 and self._has_unused_parameters()
+            trainer = make_trainer(self.device, callbacks, loggers, folder, some_unused=unused)
             trainer.fit(module, blocks)
+
+    def _has_unused_parameters(self) -> bool:
+        """Whether the gradient of two examples leaves a trainable parameter out."""
+        inputs, targets = self.splits.val.batch(slice(2))
+        with evaluating(self.network), torch.enable_grad():
+            self.loss(self.network(inputs), targets).backward()  # type: ignore[no-untyped-call]
+        trainable = [p for p in self.network.parameters() if p.requires_grad]
+        unused = any(parameter.grad is None for parameter in trainable)
+        self.network.zero_grad()
+        return unused
 
     def _outcome(
         self,

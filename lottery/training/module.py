@@ -151,10 +151,16 @@ class LotteryModule(pl.LightningModule):
             if self.stop.signum and num_ranks() == 1:  # several ranks must agree where to stop
                 break
         self.step = first_step + len(losses)
+        self._tell_lightning(len(losses))
         block_losses = torch.stack(losses)
         self._check_finite(block_losses, first_step)
         # Not under the key "loss": Lightning would do arithmetic on it.
         return {"losses": block_losses, "correct": torch.stack(correct)}
+
+    def _tell_lightning(self, steps: int) -> None:
+        """Move Lightning's global_step, which callbacks such as ModelCheckpoint look at."""
+        loop = self.trainer.fit_loop.epoch_loop.manual_optimization
+        loop.optim_step_progress.total.completed += steps
 
     def _drawn(self, block: Tensor) -> Sequence[Tensor | None] | Tensor:
         """The augmentation's numbers for each step of a block, this rank's part."""
