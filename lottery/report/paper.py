@@ -57,6 +57,8 @@ def save(figure: Figure, folder: Path) -> None:
 
     with matplotlib.rc_context(STYLE):
         drawing = draw(figure)
+        drawing.draw_without_rendering()  # lays out; once for both files
+        drawing.set_layout_engine("none")
         for kind, metadata in METADATA.items():
             with replacing(folder / f"{figure.name}.{kind}") as aside:
                 drawing.savefig(aside, format=kind, dpi=200, metadata=metadata)

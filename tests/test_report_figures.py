@@ -1,0 +1,325 @@
+"""Every figure shows what results.csv and its sisters hold, on the page and on paper."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+from matplotlib.axes import Axes
+
+from lottery.report.contents import Contents, make_contents
+from lottery.report.interactive import panel_json
+from lottery.report.page import make_page
+from lottery.report.paper import draw
+from lottery.report.plot import Figure, Line, count_axis, remaining_axis, style
+from lottery.report.runs import RunRecord, read_run
+from lottery.results import COLUMNS
+from tests.made_up_runs import TRUNK, made_up, write_controls, write_run
+
+Points = tuple[list[float], list[float]]
+TESTS = (0.95, 0.97, 0.96, 0.90)
+VALS = (0.95, 0.94, 0.96, 0.91)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("one") / TRUNK / "seed_0"
+    return write_run(folder, tests=TESTS, vals=VALS)
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return write_controls(tmp_path_factory.mktemp("sweep"))
+
+
+def with_flops(run: RunRecord) -> RunRecord:
+    """The run as if its records held FLOPs, whatever its tables hold."""
+    records = tuple(
+        {**entry, "row": {**entry["row"], "flops": 2200, "flops_remaining": 2200 - 100 * number}}
+        for number, entry in enumerate(run.records)
+    )
+    return replace(run, records=records)
+
+
+def on_page(figure: Figure) -> list[dict[str, Points]]:
+    """The lines of each panel by name, as the page's JSON has them; plotly finds it valid."""
+    panels = []
+    for panel in figure.panels:
+        spec = json.loads(json.dumps(panel_json(panel)))
+        drawn = go.Figure(spec)  # raises at a property that plotly does not have
+        panels.append({t.name: (list(t.x), list(t.y)) for t in drawn.data if t.name})
+    return panels
+
+
+def on_paper(figure: Figure) -> list[dict[str, Points]]:
+    """The lines of each panel by name, as matplotlib's axes have them."""
+    axes: list[list[Axes]] = []
+    for one in draw(figure).axes:
+        if axes and one.bbox.bounds == axes[-1][0].bbox.bounds:
+            axes[-1].append(one)  # its right axis
+        else:
+            axes.append([one])
+    return [
+        {
+            str(line.get_label()): (list(line.get_xdata()), list(line.get_ydata()))
+            for one in pair
+            for line in one.lines
+        }
+        for pair in axes
+    ]
+
+
+def both(figure: Figure) -> list[dict[str, Points]]:
+    """What is drawn, which must be the same twice; helpers like marks left out."""
+    page, paper = on_page(figure), on_paper(figure)
+    assert len(page) == len(paper) == len(figure.panels)
+    found = []
+    for panel, here, there in zip(figure.panels, page, paper, strict=True):
+        names = [line.label for line in panel.lines]
+        assert len(names) == len(set(names))
+        assert {name: here[name] for name in names} == {name: there[name] for name in names}
+        found.append({name: here[name] for name in names})
+    return found
+
+
+def figures(runs: Sequence[RunRecord], **options: Any) -> dict[str, Figure]:
+    return {figure.name: figure for figure in make_contents(runs, **options).figures}
+
+
+def percent(column: pd.Series) -> list[float]:
+    return [100 * value for value in column]
+
+
+def test_figure_1_accuracy_f1_and_time(run: Path) -> None:
+    results, timing = (pd.read_csv(run / f"{name}.csv") for name in ("results", "timing"))
+    figure = figures([read_run(run)])["1_accuracy"]
+    (panel,) = both(figure)
+    remaining = percent(results.remaining)
+    assert panel == {
+        "test accuracy": (remaining, percent(results.test)),
+        "test macro F1": (remaining, percent(results.f1)),
+        "inference time": (remaining, list(timing.inference_ms)),
+    }
+    assert figure.panels[0].level == (95.0, "dense")
+    # Round 2 is best by validation; round 1 would be by test
+    (note,) = figure.panels[0].notes
+    assert (note.x, note.y) == (pytest.approx(64), 96.0)
+    assert note.text == "winning ticket (64.0 %)"
+
+
+def test_figure_2_parameters(run: Path) -> None:
+    results = pd.read_csv(run / "results.csv")
+    (panel,) = both(figures([read_run(run)])["2_parameters"])
+    assert panel == {"test accuracy": (list(results.params_remaining), percent(results.test))}
+
+
+def test_figure_3_layers(run: Path) -> None:
+    rounds = json.loads((run / "results.json").read_text())["rounds"]
+    (panel,) = both(figures([read_run(run)])["3_layers"])
+    for layer in ("fc1.weight", "output.weight"):
+        counts = [entry["layers"][layer] for entry in rounds]
+        pruned = [100 * (1 - count["remaining"] / count["weights"]) for count in counts]
+        assert panel.pop(layer) == ([0, 1, 2, 3], pruned)
+    results = pd.read_csv(run / "results.csv")
+    assert panel == {
+        "all prunable weights": ([0, 1, 2, 3], [100 * (1 - left) for left in results.remaining])
+    }
+
+
+def test_figure_4_es_and_curves(run: Path) -> None:
+    results, history = (pd.read_csv(run / f"{name}.csv") for name in ("results", "history"))
+    es, loss, accuracy = both(figures([read_run(run)])["4_learning"])
+    assert es == {"ES": (percent(results.remaining), list(results.ES))}
+    assert len(loss) == len(accuracy) == 6  # the dense, the winning and the last round
+    for number, name in ((0, "100.0"), (2, "64.0"), (3, "51.2")):
+        for split, word in (("train", "training"), ("val", "validation")):
+            rows = history[(history["round"] == number) & (history.split == split)]
+            label = f"round {number} ({name} %), {word}"
+            assert loss[label] == (list(rows.iteration), list(rows.loss))
+            assert accuracy[label] == (list(rows.iteration), percent(rows.accuracy))
+
+
+def test_figure_5_flops(run: Path) -> None:
+    record = read_run(run)
+    results = pd.read_csv(run / "results.csv")
+    (panel,) = both(figures([with_flops(record)])["5_flops"])
+    assert panel == {"test accuracy": ([2200, 2100, 2000, 1900], percent(results.test))}
+    if "flops_remaining" in COLUMNS:
+        (panel,) = both(figures([record])["5_flops"])
+        assert panel == {"test accuracy": (list(results.flops_remaining), percent(results.test))}
+
+
+def test_without_flops_the_report_says_so(tmp_path: Path) -> None:
+    run = made_up(tmp_path / TRUNK / "seed_0")
+    bare = [
+        {**r, "row": {k: v for k, v in r["row"].items() if not k.startswith("flops")}}
+        for r in run.records
+    ]
+    contents = make_contents([replace(run, records=tuple(bare))])
+    assert "5_flops" not in {figure.name for figure in contents.figures}
+    assert "Figure 5 is missing: no run has recorded FLOPs." in contents.notes
+
+
+def mean_of(sweep: list[Path], column: str, scale: float = 100) -> dict[str, list[float]]:
+    """A column's means over the seeds by setting, from the tables."""
+    found = {}
+    for label, place in (
+        *(("winning ticket", 0), ("random pruning", 3)),
+        *(("random reinit", 6), ("random ticket", 9)),
+    ):
+        tables = [pd.read_csv(path / "results.csv") for path in sweep[place : place + 3]]
+        found[label] = list(scale * np.mean([table[column] for table in tables], axis=0))
+    return found
+
+
+def test_figure_6_settings_and_differences(sweep: list[Path]) -> None:
+    figure = figures([read_run(path) for path in sweep])["6_settings"]
+    accuracy, differences = both(figure)
+    means, remaining = mean_of(sweep, "test"), mean_of(sweep, "remaining")
+    assert accuracy.keys() == means.keys()
+    for label, (x, y) in accuracy.items():
+        assert x == pytest.approx(remaining[label])
+        assert y == pytest.approx(means[label])
+    assert differences.keys() == means.keys() - {"winning ticket"}
+    for label, (x, y) in differences.items():
+        assert x == pytest.approx(remaining[label][1:])
+        less = np.subtract(means["winning ticket"], means[label])
+        assert y == pytest.approx(less[1:])
+
+
+def test_bands_reach_from_the_lowest_to_the_highest_seed(sweep: list[Path]) -> None:
+    figure = figures([read_run(path) for path in sweep])["6_settings"]
+    line = figure.panels[0].lines[0]
+    tables = [100 * pd.read_csv(path / "results.csv").test for path in sweep[:3]]
+    assert list(line.low) == list(np.min(tables, axis=0))
+    assert list(line.high) == list(np.max(tables, axis=0))
+    # As both draw it
+    low, high, _ = panel_json(figure.panels[0])["data"][:3]
+    assert (low["y"], high["y"], high["fill"]) == (list(line.low), list(line.high), "tonexty")
+    band = draw(figure).axes[0].collections[0].get_paths()[0].vertices
+    assert {tuple(point) for point in zip(line.x, line.low, strict=True)} <= set(map(tuple, band))
+    assert {tuple(point) for point in zip(line.x, line.high, strict=True)} <= set(map(tuple, band))
+
+
+def test_on_demand_bands_are_confidence_intervals(sweep: list[Path]) -> None:
+    figure = figures([read_run(path) for path in sweep], interval=True)["6_settings"]
+    line = figure.panels[0].lines[0]
+    # Seeds differ by 0.1 points: t 4.303 * 0.1 / sqrt(3)
+    assert np.subtract(line.high, line.y) == pytest.approx([0.24841] * 4, abs=1e-4)
+    assert np.subtract(line.y, line.low) == pytest.approx([0.24841] * 4, abs=1e-4)
+    assert "95 % confidence interval" in figure.caption
+
+
+def test_of_several_settings_every_figure_has_a_line_each(sweep: list[Path]) -> None:
+    found = figures([with_flops(read_run(path)) for path in sweep])
+    assert list(found) == [
+        *("1_accuracy", "2_parameters", "3_layers", "4_learning", "5_flops", "6_settings")
+    ]
+    means = mean_of(sweep, "test")
+    for name in ("1_accuracy", "2_parameters", "5_flops", "6_settings"):
+        panel = both(found[name])[0]
+        assert {label: y for label, (_, y) in panel.items()} == {
+            label: pytest.approx(values) for label, values in means.items()
+        }
+    es = both(found["4_learning"])[0]
+    assert {label: y for label, (_, y) in es.items()} == {
+        label: pytest.approx(values) for label, values in mean_of(sweep, "ES", 1).items()
+    }
+    # Copied masks are pruned as their trunk's: two panels, not four
+    assert [panel.title for panel in found["3_layers"].panels] == [
+        *("winning ticket", "random pruning")
+    ]
+
+
+def line(*x: float) -> Line:
+    return Line("", x, x, style(0))
+
+
+def shown(ticks: Sequence[tuple[float, str]]) -> list[str]:
+    return [text for _, text in ticks if text]
+
+
+@pytest.mark.parametrize(
+    ("lowest", "ticks"),
+    [
+        (100, ["100", "80"]),  # a single round
+        (80.2, ["100", "80"]),
+        (41.0, ["100", "80", "64", "51.2", "41"]),
+        (16.8, ["100", "51.2", "26.2"]),
+        (1.19, ["100", "51.2", "26.2", "13.4", "6.9", "3.5", "1.8"]),
+        (0.01, ["100", "26.2", "6.9", "1.8", "0.47", "0.12", "0.032", "0.0085"]),
+    ],
+)
+def test_ticks_of_weights_remaining(lowest: float, ticks: list[str]) -> None:
+    axis = remaining_axis([line(100, lowest)])
+    assert shown(axis.ticks) == ticks
+    assert axis.log
+    assert axis.reverse
+    assert axis.span is not None
+    assert axis.span[0] < lowest <= 100 < axis.span[1]
+
+
+def test_the_axis_runs_from_100_percent_down(run: Path) -> None:
+    figure = figures([read_run(run)])["1_accuracy"]
+    xaxis = panel_json(figure.panels[0])["layout"]["xaxis"]
+    assert (xaxis["type"], xaxis["range"][0] > 2 > xaxis["range"][1]) == ("log", True)
+    axes = draw(figure).axes[0]
+    assert axes.get_xscale() == "log"
+    left, right = axes.get_xlim()
+    assert left > 100 > right
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["100", "80", "64", "51.2"]
+
+
+@pytest.mark.parametrize(
+    ("values", "ticks"),
+    [
+        ((9000, 50_000), ["10 k", "20 k", "50 k"]),
+        ((500, 500), ["500"]),
+        ((1e3, 1e6), ["1 k", "10 k", "100 k", "1 M"]),
+        ((), ["1"]),
+    ],
+)
+def test_ticks_of_large_numbers(values: tuple[float, ...], ticks: list[str]) -> None:
+    assert shown(count_axis("", [line(*values)]).ticks) == ticks
+
+
+def test_a_single_round_is_drawn(tmp_path: Path) -> None:
+    drawn = figures([made_up(tmp_path / TRUNK / "seed_0", tests=[0.95])])
+    (panel,) = both(drawn["1_accuracy"])
+    assert panel["test accuracy"] == ([100.0], [95.0])
+    for figure in drawn.values():
+        both(figure)
+
+
+def test_colours_and_dashes_tell_28_lines_apart() -> None:
+    looks = [style(number) for number in range(28)]
+    assert len({(look.color, look.dash) for look in looks}) == 28
+
+
+def panels_of(page: str) -> list[dict[str, Any]]:
+    found = re.findall(r'<script type="application/json">(.*?)</script>', page, re.DOTALL)
+    return [json.loads(text) for text in found]
+
+
+def test_the_page_holds_what_the_figures_hold(run: Path) -> None:
+    contents = make_contents([read_run(run)])
+    specs = [panel_json(panel) for figure in contents.figures for panel in figure.panels]
+    assert panels_of(make_page(contents)) == json.loads(json.dumps(specs))
+
+
+def test_the_page_survives_any_name(run: Path) -> None:
+    contents: Contents = make_contents([read_run(run)])
+    (panel,) = contents.figures[1].panels
+    evil = "</script><script>alert(1)</script>&amp;"
+    lines = tuple(replace(one, label=evil) for one in panel.lines)
+    figure = replace(contents.figures[1], panels=(replace(panel, title=evil, lines=lines),))
+    page = make_page(replace(contents, figures=(figure,), notes=(evil,), title=evil))
+    assert "alert(1)</script>" not in page
+    (spec,) = panels_of(page)
+    assert spec["data"][0]["name"] == evil
