@@ -10,6 +10,9 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 from torchmetrics.functional.classification import (
+    binary_f1_score,
+    binary_precision,
+    binary_recall,
     multiclass_f1_score,
     multiclass_precision,
     multiclass_recall,
@@ -104,7 +107,17 @@ def evaluate(network: nn.Module, split: Split, loss: Loss) -> Evaluation:
 
 
 def class_averages(predictions: Tensor, targets: Tensor, num_classes: int) -> dict[str, float]:
-    """Macro averages over the classes of F1, precision and recall, as fractions."""
+    """F1, precision and recall as fractions: macro averages over the classes.
+
+    Of two classes they are those of class 1, as is the custom.
+    """
+    if num_classes == 2:
+        of_class_1 = {
+            "f1": binary_f1_score,
+            "precision": binary_precision,
+            "recall": binary_recall,
+        }
+        return {name: float(score(predictions, targets)) for name, score in of_class_1.items()}
     scores = {
         "f1": multiclass_f1_score,
         "precision": multiclass_precision,

@@ -127,13 +127,13 @@ def test_class_averages_are_scikit_learns(pairs: list[tuple[int, int]]) -> None:
 
 
 def test_class_averages_weigh_classes_alike() -> None:
-    """Class 0: 8 of 8 found, 8 of 9 right; class 1: 1 of 2 found, 1 of 1 right."""
-    targets = torch.tensor([0] * 8 + [1, 1])
-    predictions = torch.tensor([0] * 8 + [0, 1])
-    averages = class_averages(predictions, targets, 2)
-    assert averages["recall"] == pytest.approx((1 + 1 / 2) / 2)
-    assert averages["precision"] == pytest.approx((8 / 9 + 1) / 2)
-    assert averages["f1"] == pytest.approx((16 / 17 + 2 / 3) / 2)
+    """Class 0: 8 of 8 found, 8 of 9 right; class 1: 1 of 2 found, 1 of 1 right; class 2: 1, 1."""
+    targets = torch.tensor([0] * 8 + [1, 1, 2])
+    predictions = torch.tensor([0] * 8 + [0, 1, 2])
+    averages = class_averages(predictions, targets, 3)
+    assert averages["recall"] == pytest.approx((1 + 1 / 2 + 1) / 3)
+    assert averages["precision"] == pytest.approx((8 / 9 + 1 + 1) / 3)
+    assert averages["f1"] == pytest.approx((16 / 17 + 2 / 3 + 1) / 3)
 
 
 def test_parameters_of_lenet_under_masks() -> None:
@@ -177,3 +177,12 @@ def test_live_zeros_are_kept_weights_that_are_zero() -> None:
         "b": torch.tensor([True, False]),
     }
     assert count_live_zeros(weights, masks) == {"a": 2, "b": 0}
+
+
+def test_of_two_classes_the_averages_are_those_of_class_1() -> None:
+    targets = torch.tensor([1, 1, 1, 0, 0, 0])
+    predictions = torch.tensor([1, 1, 0, 1, 0, 0])  # of 3 found 2 are right
+    averages = class_averages(predictions, targets, 2)
+    assert averages == pytest.approx({"f1": 2 / 3, "precision": 2 / 3, "recall": 2 / 3})
+    averages = class_averages(torch.tensor([1, 1, 1, 1, 0, 0]), targets, 2)
+    assert averages == pytest.approx({"f1": 6 / 7, "precision": 3 / 4, "recall": 1.0})
