@@ -8,13 +8,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from lottery import report_command
 from lottery.report import report_at_end, write
+from lottery.report.runs import read_run
+from lottery.report.settings import group_runs
 from lottery.results import write_record
 from lottery.run_dir import RunDir, read_json, write_json
-from tests.conftest import Done, environment, snapshot
+from tests.conftest import TINY, Done, Lottery, environment, snapshot
 from tests.made_up_runs import CONFIG, TRUNK, record, write_controls, write_run
 
 Report = Callable[..., Done]
@@ -23,18 +26,19 @@ ONE = {"1_accuracy", "2_parameters", "3_layers", "4_learning"}
 
 @pytest.fixture
 def report(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Report:
     """`report("outputs")` runs the command in this process, in an empty folder."""
 
     def call(*arguments: str | Path) -> Done:
+        capfd.readouterr()
         monkeypatch.setattr(sys, "argv", ["lottery-report", *map(str, arguments)])
         code = 0
         try:
             report_command.main()
         except SystemExit as stop:
             code = int(stop.code or 0)
-        captured = capsys.readouterr()
+        captured = capfd.readouterr()
         return Done(code, captured.out, captured.err)
 
     return call
@@ -262,10 +266,26 @@ def test_at_a_runs_end_no_report_is_a_warning(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = write_run(folder / TRUNK / "seed_0")
-    assert report_at_end([run], run) == run / "report.html"
-    (folder / "file").write_text("")
-    assert report_at_end([run], folder / "file") is None
-    assert "no report: " in caplog.text
+    assert report_at_end(run) == run / "report.html"
+    assert report_at_end(folder / "a sweep without runs") is None
+    assert caplog.text == ""
+    (run / "report.html").unlink()
+    (run / "report.html").mkdir()
+    assert report_at_end(run) is None
+    assert "no report: IsADirectoryError: " in caplog.text
+
+
+def test_a_real_run(lottery: Lottery, report: Report) -> None:
+    run = lottery(*TINY, "logger=none").run
+    assert report(run).code == 0
+    assert drawn(run) == ONE
+    assert (run / "figures" / "5_flops.png").exists()
+    text = (run / "report.md").read_text()
+    row = pd.read_csv(run / "results.csv").iloc[1]
+    assert f"| 1 (winning) | {100 * row.remaining:.2f} | {row.params_remaining:,.0f} |" in text
+    assert f" | {100 * row.val:.2f} | {100 * row.test:.2f} | " in text
+    (setting,), _ = group_runs([read_run(run)])
+    assert (setting.role, setting.chosen("model")) == ("winning ticket", "lenet_300_100")
 
 
 def test_200_runs_in_less_than_30_seconds(report: Report, folder: Path) -> None:

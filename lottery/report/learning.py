@@ -107,6 +107,8 @@ def _curve(
     (record,) = (record for record in run.records if record["row"]["round"] == number)
     entries = [entry for entry in record["history"] if entry["split"] == split]
     name = {"train": "training", "val": "validation"}[split]
+    if len(entries) == 1:  # a line that is a point needs a mark
+        look = replace(look, marker="circle")
     return Line(
         f"round {number} ({100 * record['row']['remaining']:.1f} %), {name}",
         tuple(float(entry["iteration"]) for entry in entries),

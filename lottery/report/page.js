@@ -1,4 +1,5 @@
 "use strict";
+const CONFIG = { displaylogo: false, showSendToCloud: false };
 // Room for the legend below a plot, which plotly does not make by itself.
 function rows(traces, width) {
   const names = traces.filter((trace) => trace.showlegend !== false).map((trace) => trace.name);
@@ -13,7 +14,7 @@ function sized(layout, data, width) {
 for (const panel of document.querySelectorAll(".panel")) {
   const { data, layout } = JSON.parse(panel.querySelector("script").textContent);
   const plot = panel.appendChild(document.createElement("div"));
-  Plotly.newPlot(plot, data, sized(layout, data, panel.clientWidth), { displaylogo: false });
+  Plotly.newPlot(plot, data, sized(layout, data, panel.clientWidth), CONFIG);
   window.addEventListener("resize", () =>
     Plotly.relayout(plot, sized(layout, data, panel.clientWidth)));
 }

@@ -129,7 +129,7 @@ def _band(summary: Summary, *, interval: bool) -> tuple[float, float]:
 def remaining_axis(lines: Sequence[Line]) -> Axis:
     """Weights remaining, from 100 % down, with ticks where rounds of 20 % would be."""
     lowest = min((x for line in lines for x in line.x if x > 0), default=100)
-    steps = math.ceil(math.log(lowest / 100) / math.log(PRUNED_PER_TICK) - 1e-9)
+    steps = math.ceil(math.log(lowest / 100) / math.log(PRUNED_PER_TICK) - 0.02)
     every = 1 if steps <= 4 else 3 * math.ceil(steps / 24)
     ladder = [100 * PRUNED_PER_TICK**step for step in range(max(steps, 1) + 1)]
     ticks = [

@@ -63,18 +63,17 @@ def rounds_table(setting: Setting, *, title: str, long: bool = False) -> Table:
     winner = best_round(setting.means("val"), setting.means("remaining"))
     rows = []
     for number in summaries["remaining"]:
-        cells = [str(number)]
+        cells = [f"{number} (winning)" if number == winner else str(number)]
         for _, name, scale, decimals in shown:
             cells.append(_mean(summaries[name].get(number), scale, decimals))
         if several:
             test = summaries["test"][number]
             cells[1:1] = [str(test.count)]
             cells.append(f"{100 * test.lowest:.2f} to {100 * test.highest:.2f}")
-        cells.append("winning round" if number == winner else "")
         rows.append(tuple(cells))
     header = ["round", *(["seeds"] if several else []), *(name for name, *_ in shown)]
-    header += [*(["test, lowest to highest %"] if several else []), ""]
-    caption = "Measures are at ES; those without `val` are on the test set; F1, precision and "
+    header += ["test, lowest to highest %"] if several else []
+    caption = "Measures are at ES; those without 'val' are on the test set; F1, precision and "
     caption += "recall are macro averages" + (", means over the seeds." if several else ".")
     return Table(title, tuple(header), tuple(rows), caption, long)
 

@@ -8,7 +8,7 @@ from lottery.report.contents import FIGURES, make_contents
 from lottery.report.markdown import make_markdown
 from lottery.report.page import make_page
 from lottery.report.paper import KINDS, save
-from lottery.report.runs import read_runs
+from lottery.report.runs import NoRun, find_runs, read_runs
 from lottery.run_dir import DamagedFile, write_text
 
 log = logging.getLogger(__name__)
@@ -44,18 +44,21 @@ def write_report(runs: Sequence[Path], folder: Path, *, interval: bool = False) 
     return folder / "report.html"
 
 
-def report_at_end(runs: Sequence[Path], folder: Path) -> Path | None:
-    """The report of what has just been trained; what is wrong with it is only warned of.
+def report_at_end(folder: Path) -> Path | None:
+    """The report of a run or a sweep that has just ended, into its folder.
+
+    What is wrong with a report is only warned of: hours of training do not fail for a picture.
 
     Args:
-        runs: their folders.
-        folder: where to.
+        folder: the run's or the sweep's.
 
     Returns:
-        The path of report.html; None where it could not be made.
+        The path of report.html; None where there is none.
     """
     try:
-        return write_report(runs, folder)
-    except Exception as error:  # noqa: BLE001  # hours of training do not fail for a picture
+        return write_report(find_runs([folder]), folder)
+    except NoRun:  # a sweep in which no job has begun
+        return None
+    except Exception as error:  # noqa: BLE001
         log.warning("no report: %s: %s", type(error).__name__, error)
         return None
