@@ -54,7 +54,6 @@ def test_every_figure_is_drawn_in_the_width_there_is(
     plots = re.findall(r'<svg class="main-svg"[^>]* width="(\d+)', dom)
     assert len(plots) >= panels >= 5
     assert max(map(int, plots)) <= min(width - 32, 820)
-    assert (
-        'data-title="Share' not in dom
-    )  # by default plotly offers to send the data to its makers
+    # By default plotly offers to send the data to its makers
+    assert 'data-title="Share' not in dom
     assert dom.count('class="scatterlayer') >= panels
