@@ -304,6 +304,7 @@ def test_200_runs_in_less_than_30_seconds(report: Report, folder: Path) -> None:
     text = (folder / "report" / "report.md").read_text()
     assert text.startswith("# 40 settings, 200 runs\n")
     assert "The figures show the first 14 of 40 settings." in text
+    assert "**32 more settings**" in text
     assert text.count("| optimizer.lr=0.04 |") == 1
 
 

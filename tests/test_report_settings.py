@@ -109,8 +109,8 @@ def test_copies_are_named_by_their_trunks_pruning(tmp_path: Path) -> None:
         ),
     ]
     assert [setting.label for setting in group_runs(runs)[0]] == [
-        *("winning ticket, pruning.rate=0.2", "winning ticket, pruning.rate=0.1"),
-        *("random reinit, pruning.rate=0.2", "random reinit, pruning.rate=0.1"),
+        *("winning ticket, pruning.rate=0.2", "random reinit, pruning.rate=0.2"),
+        *("winning ticket, pruning.rate=0.1", "random reinit, pruning.rate=0.1"),
     ]
 
 

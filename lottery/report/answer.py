@@ -34,7 +34,10 @@ class Answer:
 def write_answers(settings: Sequence[Setting], comparisons: Sequence[Comparison]) -> list[Answer]:
     """An answer for each setting that prunes by itself; copies stand with their tickets."""
     own = [setting for setting in settings if not copies(setting.config)] or list(settings)
-    return [_answer(setting, comparisons) for setting in own[:MAX_SETTINGS]]
+    answers = [_answer(setting, comparisons) for setting in own[:MAX_SETTINGS]]
+    if more := len(own) - len(answers):
+        answers.append(Answer(f"{more} more settings", ("They stand in the table of settings.",)))
+    return answers
 
 
 def _answer(setting: Setting, comparisons: Sequence[Comparison]) -> Answer:

@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lottery.report.roles import WINNING_TICKET, copies, role_of, trunk_of
+from lottery.report.roles import (
+    WINNING_TICKET,
+    copies,
+    is_control,
+    is_ticket,
+    role_of,
+    trunk_of,
+)
 from lottery.report.runs import RunRecord
 from lottery.report.statistics import Summary, summarise
 
@@ -60,7 +67,7 @@ class Setting:
 
 
 def group_runs(runs: Sequence[RunRecord]) -> tuple[list[Setting], list[str]]:
-    """The settings of some runs, tickets before what copies them, and lines about doubles.
+    """The settings of some runs, tickets with their controls first, and lines about doubles.
 
     Of two runs with one config and one seed the one with more rounds counts.
     """
@@ -80,8 +87,22 @@ def group_runs(runs: Sequence[RunRecord]) -> tuple[list[Setting], list[str]]:
         Setting("", role_of(some[0].config), tuple(sorted(some, key=lambda run: run.seed)))
         for some in grouped.values()
     ]
-    settings.sort(key=lambda setting: copies(setting.config))
-    return _label(settings), problems
+    return _label(_in_order(settings)), problems
+
+
+def _in_order(settings: Sequence[Setting]) -> list[Setting]:
+    """Tickets first, each with its controls behind it."""
+    ordered: list[Setting] = []
+    for ticket in settings:
+        if is_ticket(ticket.config):
+            ordered.append(ticket)
+            ordered += [
+                control
+                for control in settings
+                if is_control(control.config, ticket.config, ticket.name)
+                and not any(control is there for there in ordered)
+            ]
+    return ordered + [s for s in settings if not any(s is there for there in ordered)]
 
 
 def _label(settings: Sequence[Setting]) -> list[Setting]:
