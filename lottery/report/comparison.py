@@ -1,5 +1,6 @@
 """Figure 6: settings side by side, and the winning ticket less its controls."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from lottery.report.controls import Comparison
@@ -51,10 +52,14 @@ def comparison_figure(
 
 def _differences(settings: Sequence[Setting], comparisons: Sequence[Comparison]) -> Panel:
     places = {setting.label: number for number, setting in enumerate(settings)}
-    several = len({comparison.ticket.label for comparison in comparisons}) > 1
+    times = Counter(pair.control.label for pair in comparisons)
     lines = tuple(
-        _line(comparison, style(places.get(comparison.control.label, number)), several=several)
-        for number, comparison in enumerate(comparisons)
+        _line(
+            pair,
+            style(places.get(pair.control.label, number)),
+            several=times[pair.control.label] > 1,
+        )
+        for number, pair in enumerate(comparisons)
     )
     label = "ticket less control (points)"
     return Panel("", remaining_axis(lines), Axis(label), lines, level=(0, "no difference"))

@@ -31,6 +31,7 @@ def panel_json(panel: Panel) -> dict[str, Any]:
             "x": 0,
             "xanchor": "left",
             "font": {"size": 12},
+            "maxheight": 1,  # of the plot; by default half, with a scroll bar
         },
         "annotations": [_annotation(note, panel) for note in panel.notes],
     }
