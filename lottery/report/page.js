@@ -7,7 +7,7 @@ function rows(traces, width) {
   return Math.ceil(names.length / Math.max(1, Math.floor((width - 20) / entry)));
 }
 function sized(layout, data, width) {
-  const legend = 20 * rows(data, width) + 10;
+  const legend = 29 * rows(data, width) + 4;
   const margin = { ...layout.margin, b: 50 + legend };
   return { ...layout, margin, height: layout.height + legend, width };
 }
