@@ -148,7 +148,8 @@ def _has_only_fewer_rounds(there: bytes, content: bytes) -> bool:
     lines, known = (
         {line.rstrip(b",") for line in table.splitlines()} for table in (there, content)
     )
-    return there.endswith(b"\n") and lines <= known | {b' "rounds": []'}
+    ending = b"\n}\n" if content.endswith(b"\n}\n") else b"\n"  # of JSON, of CSV
+    return there.endswith(ending) and lines <= known | {b' "rounds": []'}
 
 
 def winning_round(rows: Sequence[Row]) -> int | None:

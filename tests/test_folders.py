@@ -75,7 +75,7 @@ def test_values_from_a_users_config_file_are_the_same_run(lottery: Lottery, fold
         "rounds: 1\n"
     )
     typed = lottery(*TINY, "scope=global")
-    named = lottery("--config-dir=mine", "+experiment=fast", "trainer.threads=1")
+    named = lottery("--config-dir=mine", "experiment=fast", "trainer.threads=1")
     assert named.code == 0, named.err
     assert named.out == typed.out
 

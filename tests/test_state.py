@@ -8,8 +8,8 @@ from torch import nn
 
 from lottery.models.state import (
     State,
-    fresh_state,
     all_buffers,
+    fresh_state,
     read_state,
     write_state,
 )
