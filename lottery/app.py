@@ -38,6 +38,7 @@ from lottery.build.hydra_setup import (
 from lottery.build.identity import plain
 from lottery.disk import disk_errors_in
 from lottery.lock import Ownership
+from lottery.report import report_at_end
 from lottery.results import Row, format_table
 from lottery.run_dir import DamagedFile
 from lottery.stopping import Stopped
@@ -204,8 +205,11 @@ def _exit_stopped(stop: BaseException) -> NoReturn:
 
 
 def _print_rows(experiment: "Experiment", rows: list[Row]) -> None:
+    run_dir = experiment.imp.run_dir
     _print(format_table(rows))
-    _print(str(experiment.imp.run_dir.path))
+    if (report := run_dir.path / "report.html").exists():
+        _print(str(report))
+    _print(str(run_dir.path))
 
 
 def _print(text: str, file: TextIO | None = None) -> None:
@@ -221,7 +225,7 @@ def _exit(line: str, code: int) -> NoReturn:
 def _end_sweep() -> None:
     sweep = _command.sweep
     if sweep is not None and sweep.jobs():
-        print(sweep.summary())
+        print(sweep.summary(report_at_end(sweep.path)))
     elif sweep is not None:
         sweep.discard()
 

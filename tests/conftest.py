@@ -15,6 +15,7 @@ from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
 
 from lottery import app
+from lottery.api import session
 
 # Small networks gain nothing from a second thread, and two threads that share a busy machine
 # wait for each other.
@@ -92,6 +93,9 @@ def lottery(
     # Hydra composes the config once more to see whether hydra.mode is set in it, which no test
     # does: without that a command takes half the time.
     monkeypatch.setattr(Hydra, "get_mode", lambda *_, **__: None)
+    # tests/test_report_command.py has real ones; they take two seconds each.
+    monkeypatch.setattr(session, "report_at_end", lambda folder: None)
+    monkeypatch.setattr(app, "report_at_end", lambda folder: None)
 
     def call(*arguments: str) -> Done:
         monkeypatch.setattr(sys, "argv", ["lottery", *arguments])

@@ -4,8 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
+from lottery import app
 from lottery.api import session
-from tests.conftest import QUICK, Done
+from lottery.report import report_at_end
+from tests.conftest import QUICK, TINY, Done
 
 
 def test_run_prints_table_and_folder(lottery: Callable[..., Done]) -> None:
@@ -30,3 +32,16 @@ def test_ctrl_c_in_a_sweep_ends_it_with_its_table(
     assert "resume with: lottery -m" in done.err
     assert "interrupted" in done.out
     assert "seed=1" not in done.out  # the second job was not begun
+
+
+def test_a_run_and_a_sweep_end_with_their_reports(
+    lottery: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (app, session):  # the fixture does without
+        monkeypatch.setattr(module, "report_at_end", report_at_end)
+    first = lottery(*TINY)
+    for done in (first, lottery(*TINY), lottery("-m", *TINY, "seed=0,1")):
+        assert done.code == 0, done.err
+        report, folder = done.out.splitlines()[-2:]
+        assert report == f"{folder}/report.html"
+        assert (done.run / "report.html").stat().st_size > 1_000_000  # plotly is in it

@@ -16,6 +16,7 @@ from lottery.build import ConfigError
 from lottery.build.identity import canonical, key_of
 from lottery.disk import DiskError, disk_errors_in
 from lottery.lock import NoFileLocks, Ownership, RunLocked, locked
+from lottery.report import report_at_end
 from lottery.results import Row, read_run_json, tables_are_current
 from lottery.run_dir import DamagedFile, RunDir, write_json
 from lottery.stopping import Stopped
@@ -128,6 +129,7 @@ def execute(
                 _set_status(run_dir, "interrupted" if interrupted else "failed", message)
         raise
     _set_status(run_dir, "finished", "")
+    report_at_end(run_dir.path)
     return experiment.imp.rows
 
 

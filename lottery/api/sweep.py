@@ -67,8 +67,12 @@ class Sweep:
             self.path.parent.rmdir()
             self.path.parent.parent.rmdir()
 
-    def summary(self) -> str:
-        """The jobs with their last round, as text and in jobs.csv; the last line is the folder."""
+    def summary(self, report: Path | None = None) -> str:
+        """The jobs with their last round, as text and in jobs.csv; the last line is the folder.
+
+        Args:
+            report: of all of them, where there is one.
+        """
         jobs = self.jobs()
         table = pd.DataFrame([_line(job) for job in jobs]).astype(
             {"round": "Int64", "ES": "Int64"}
@@ -83,7 +87,8 @@ class Sweep:
             for job in jobs
             if job["status"] != "finished"
         ]
-        return "\n".join([text, *failed, str(self.path)])
+        shown_report = [str(report)] if report else []
+        return "\n".join([text, *failed, *shown_report, str(self.path)])
 
 
 def _read_job(path: Path) -> dict[str, Any]:
