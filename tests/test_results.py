@@ -88,7 +88,10 @@ def test_records_are_read_by_number(run: RunDir) -> None:
     assert [record["row"]["round"] for record in read_records(run)] == [0, 2, 11, 100]
 
 
-TIMES = ("0,1.5,,,\n", "1,1.5,,,\n")
+TIMES = (
+    "round,train_seconds,steps_per_second,inference_ms,inference_csr_ms,peak_memory_mb\n",
+    *("0,1.5,,,,\n", "1,1.5,,,,\n"),
+)
 
 
 def test_tables_from_records(run: RunDir) -> None:
@@ -106,9 +109,7 @@ def test_tables_from_records(run: RunDir) -> None:
         "1,10,val,0.3333333333333333,0.5",
         "1,20,val,0.3333333333333333,0.5",
     ]
-    assert run.timing_csv.read_text() == "".join(
-        ("round,train_seconds,steps_per_second,inference_ms,peak_memory_mb\n", *TIMES)
-    )
+    assert run.timing_csv.read_text() == "".join(TIMES)
     rounds = json.loads(run.results_json.read_text())["rounds"]
     assert [entry["row"]["round"] for entry in rounds] == [0, 1]
     assert rounds[1]["layers"]["fc1.weight"]["remaining"] == 7

@@ -74,7 +74,8 @@ def rounds_table(setting: Setting, *, title: str, long: bool = False) -> Table:
     header = ["round", *(["seeds"] if several else []), *(name for name, *_ in shown)]
     header += ["test, lowest to highest %"] if several else []
     caption = "Measures are at ES; those without 'val' are on the test set; F1, precision and "
-    caption += "recall are macro averages" + (", means over the seeds." if several else ".")
+    caption += "recall are macro averages, with two classes those of class 1"
+    caption += ", means over the seeds." if several else "."
     return Table(title, tuple(header), tuple(rows), caption, long)
 
 

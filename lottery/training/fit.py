@@ -12,6 +12,7 @@ import torch
 from pytorch_lightning.loggers import Logger
 from torch import nn
 
+from lottery.csr import inference_csr_ms
 from lottery.data import BatchOrder, Draws, Splits
 from lottery.distributed import is_main, rank, share
 from lottery.masks import Masks
@@ -50,7 +51,8 @@ class Outcome:
         steps: optimizer steps made.
         measured: `val`, `test`, ... at ES and at the last step.
         history: iteration, split, loss, accuracy.
-        timing: seconds, steps per second, milliseconds per example, megabytes.
+        timing: seconds, steps per second, milliseconds per example (dense, and in CSR where
+            that can pay), megabytes.
         first_seen: learning rate and batch of the first step, as the training used them.
         first_expected: the same as they should have been.
     """
@@ -63,7 +65,7 @@ class Outcome:
     steps: int
     measured: dict[str, float]
     history: list[dict[str, Any]]
-    timing: dict[str, float]
+    timing: dict[str, float | None]
     first_seen: FirstStep
     first_expected: FirstStep
 
@@ -266,6 +268,7 @@ class LightningFit:
                 "train_seconds": seconds,
                 "steps_per_second": steps / seconds,
                 "inference_ms": inference_ms(self.network, self.splits.val),
+                "inference_csr_ms": inference_csr_ms(self.network, self.splits.val),
                 "peak_memory_mb": peak_memory_mb(device),
             },
             first_seen=module.first_seen,
