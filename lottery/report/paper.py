@@ -1,5 +1,6 @@
 """Figures as papers print them, PNG and PDF, by matplotlib."""
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,8 @@ def save(figure: Figure, folder: Path) -> None:
         figure: what it shows.
         folder: where.
     """
+    for name in ("fontTools", "matplotlib"):  # they tell of every font they embed
+        logging.getLogger(name).setLevel(logging.WARNING)
     import matplotlib
 
     with matplotlib.rc_context(STYLE):
