@@ -82,7 +82,8 @@ def make_counter(
         frozen_flops: of what comes before the network and is never pruned.
     """
     uses = weight_uses(network, input_shape)
-    dense = frozen_flops + sum(count_flops(network, uses, {}).values())
+    dense_by_layer = count_flops(network, uses, {})
+    dense = frozen_flops + sum(dense_by_layer.values())
 
     def count(masks: Masks) -> dict[str, Any]:
         counts = count_parameters(network, masks)
@@ -94,7 +95,10 @@ def make_counter(
             "flops_remaining": left,
             "compression_ratio": _ratio(counts["params"], counts["params_remaining"]),
             "theoretical_speedup": _ratio(dense, left),
-            "flops_by_layer": by_layer,
+            "by_layer": {
+                name: {"flops": dense_by_layer[name], "flops_remaining": number}
+                for name, number in by_layer.items()
+            },
         }
 
     return count

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from lottery.masks import Masks
 
-LAYER_COLUMNS = ("weights", "remaining", "live_zeros", "flops_remaining")
+LAYER_COLUMNS = ("weights", "remaining", "live_zeros", "flops", "flops_remaining")
 WEIGHTS = ("start", "es", "final")
 
 
@@ -51,7 +51,7 @@ class Run:
 
     @property
     def layers(self) -> pd.DataFrame:
-        """round, layer, weights, remaining, live_zeros, flops_remaining."""
+        """round, layer, weights, remaining, live_zeros, flops, flops_remaining."""
         return pd.DataFrame(
             [
                 {"round": record["row"]["round"], "layer": name, **counts}

@@ -22,7 +22,7 @@ def make_record(
         number: the round.
         outcome: of its training.
         masks: its masks.
-        counts: `remaining_all`, `params`, `flops` and so on, and `flops_by_layer`.
+        counts: `remaining_all`, `params`, `flops` and so on, and some of them `by_layer`.
         checks: what the boundary checks measured.
     """
     kept = count_ones(masks)
@@ -41,7 +41,7 @@ def make_record(
             "weights": mask.numel(),
             "remaining": kept[name],
             "live_zeros": live_zeros[name],
-            "flops_remaining": counts["flops_by_layer"][name],
+            **counts["by_layer"][name],
         }
         for name, mask in masks.items()
     }
