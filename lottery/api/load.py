@@ -85,7 +85,7 @@ class Run:
         return load_tensors(getattr(RunDir(self.path).round(round_number), weights))
 
     def model(self, round_number: int, weights: str = "es") -> "nn.Module":
-        """A round's network, in evaluation mode; of one over a frozen base, the part that is trained.
+        """A round's network, in evaluation mode; over a frozen base, the part that is trained.
 
         Args:
             round_number: the round.
