@@ -104,6 +104,7 @@ class Gate(Callback):
         # needs no lock: a run on a read-only disk can be looked at
         if from_main(lambda: is_complete(experiment)):
             _print_rows(experiment, from_main(lambda: experiment.imp.rows))
+            held.close()
             sys.exit(0)
         opening = opened(experiment, wait=False)
         _command.ownership = from_main(lambda: held.enter_context(opening))

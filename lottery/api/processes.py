@@ -100,6 +100,8 @@ def joined(place: Place, device: "Device", meeting: Path | None = None) -> Itera
     import torch
     import torch.distributed as dist
 
+    from lottery.distributed import max_over_ranks
+
     # Lightning looks here for ready-made processes, and would choose its own number of threads.
     os.environ |= {"LOCAL_RANK": str(place.local_rank), "NODE_RANK": str(place.node)}
     os.environ.setdefault("OMP_NUM_THREADS", str(torch.get_num_threads()))
@@ -116,6 +118,7 @@ def joined(place: Place, device: "Device", meeting: Path | None = None) -> Itera
             timeout=timedelta(seconds=device.timeout),
         )
         yield
+        max_over_ranks([0])  # nobody leaves while another still listens to it
     except RuntimeError as error:
         if not isinstance(error, dist.DistError) and "Connection" not in str(error):
             raise
