@@ -110,6 +110,12 @@ class RunDir:
         """The folder of one round."""
         return RoundDir(self.path / "rounds" / f"{number:02d}")
 
+    def remove_leftovers(self) -> None:
+        """Remove what processes that were killed in the middle of a write have left."""
+        for folder in (self.path, *self.path.glob("rounds/*")):
+            for file in folder.glob(".*.part"):
+                file.unlink()
+
     def finished_rounds(self) -> list[int]:
         """Numbers of the finished rounds, ascending."""
         records = self.path.glob("rounds/*/round.json")

@@ -112,6 +112,7 @@ def test_leftovers_of_a_cut_off_write_do_no_harm(lottery: Lottery) -> None:
         (first.run / name).write_bytes(b"{")
     more = lottery(*TINY, "rounds=2")
     assert more.code == 0, more.err
+    assert not list(first.run.rglob("*.part"))
     assert (first.run / "results.csv").read_bytes().startswith(tables["results.csv"])
 
 

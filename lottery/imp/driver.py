@@ -136,6 +136,7 @@ def run_rounds(imp: Imp) -> list[Row]:
         Diverged: the loss of a training is no longer finite.
         NothingToRewindTo: round 0 ended before the rewind point.
     """
+    from_main(imp.run_dir.remove_leftovers)
     _update_views(imp)  # a kill may have come between a record and its tables
     while todo := from_main(lambda: imp.todo):
         number = todo[0]
