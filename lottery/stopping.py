@@ -2,11 +2,28 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+
+@contextmanager
+def handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Have `SIGNALS` call a handler; afterwards they do what they did before.
+
+    Signals that are ignored stay so: by nohup, or for a job of a shell script.
+    """
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    for number, earlier in before.items():
+        if earlier != signal.SIG_IGN:
+            signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
 
 
 class Stopped(BaseException):
@@ -43,16 +60,9 @@ class StopRequest:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.getsignal(number) for number in SIGNALS}
         self.signum = 0
-        for number, handler in before.items():
-            if handler != signal.SIG_IGN:  # nohup, or a job of a shell script
-                signal.signal(number, self._note)
-        try:
+        with handling(self._note):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
         if self.signum == signum == signal.SIGINT:  # Ctrl-C again: at once, without a checkpoint

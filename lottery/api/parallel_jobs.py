@@ -22,7 +22,7 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from lottery.api.launchers import note_death
 from lottery.api.sweep import Sweep
-from lottery.stopping import SIGNALS
+from lottery.stopping import handling
 
 Call = tuple[Callable[..., JobReturn], tuple[Any, ...], dict[str, Any]]
 
@@ -60,21 +60,16 @@ class Workers:
 
     def __call__(self, calls: Iterable[Call]) -> list[JobReturn]:
         """Do the jobs, `n_jobs` at once; when this process is told to end, they save and leave."""
-        before = {number: signal.getsignal(number) for number in SIGNALS}
-        for number, handler in before.items():
-            if handler != signal.SIG_IGN:  # nohup
-                signal.signal(number, _exit)
         with ThreadPoolExecutor(self.n_jobs) as threads:  # one waits for each process
             try:
-                return list(threads.map(self._do, calls))
+                with handling(_exit):
+                    return list(threads.map(self._do, calls))
             except BaseException:
                 self._stopped = True
                 for worker in self._workers.values():
                     worker.process.terminate()
                 raise
             finally:
-                for number, handler in before.items():
-                    signal.signal(number, handler)
                 for worker in self._workers.values():
                     if not self._stopped:
                         worker.pipe.close()
