@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lottery.api.processes import WorkerDied, joined, train_in_workers
 from lottery.build import ConfigError
-from lottery.build.identity import canonical, key_of
+from lottery.build.identity import canonical, key_of, located
 from lottery.disk import DiskError, disk_errors_in
 from lottery.lock import NoFileLocks, Ownership, RunLocked, locked
 from lottery.report import report_at_end
@@ -232,6 +232,7 @@ def _write_run_json(experiment: "Experiment") -> None:
         "message": "",
         "rounds": list(experiment.imp.rounds),
         "config": canonical(config),
+        "settings": located(config),
         "digests": dict(digests),
         "input_shape": list(experiment.splits.input_shape),
         "num_classes": experiment.splits.num_classes,

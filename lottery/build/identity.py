@@ -28,6 +28,8 @@ ADDED_LATER: dict[str, Any] = {"dataset.limit": None}
 IMAGES = "lottery.data.ImageFolder"  # whose dataset.folder is a folder
 WITH_BASE = "lottery.models.VGG16Head"  # whose model.weights may be a file
 
+PATHS = (("dataset", "root"), ("dataset", "folder"), ("criterion", "run"), ("model", "weights"))
+
 DURATIONS = ("iterations", "evaluation.every", "reinit.to", "scheduler.at", "scheduler.steps")
 
 
@@ -75,6 +77,20 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
         and not (key.startswith("trainer.") and key != f"trainer.{TRAINER_KEPT}")
         and not (key in ADDED_LATER and value == ADDED_LATER[key])
     }
+
+
+def located(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config with its paths absolute, so that a run can be made again from any folder.
+
+    Args:
+        config: the composed config as plain containers.
+    """
+    changed = {group: dict(node) for group, node in config.items() if isinstance(node, Mapping)}
+    for group, name in PATHS:
+        value = changed.get(group, {}).get(name)
+        if isinstance(value, str) and Path(value).exists():  # weights may also be a word
+            changed[group][name] = str(Path(value).absolute())
+    return {**config, **changed, "output_dir": str(Path(config["output_dir"]).absolute())}
 
 
 def key_of(config: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""A network again, from what run.json says of it."""
+"""A run's settings and its network again, from what run.json says of them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,8 +7,28 @@ import torch
 from torch import nn
 
 from lottery.build.base import find_base
+from lottery.build.errors import ConfigError
 from lottery.build.network import build_network_maker
 from lottery.build.parts import DTYPES
+
+
+def rebuild_settings(entry: Mapping[str, Any], **changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The composed config a run was last given, its paths absolute: what `prepare` takes.
+
+    Args:
+        entry: the content of run.json.
+        changes: other values for single keys of groups, such as dataset={"root": "/elsewhere"}.
+
+    Raises:
+        ConfigError: run.json does not hold it.
+    """
+    settings = entry.get("settings")
+    if not isinstance(settings, dict):
+        raise ConfigError(
+            "run.json: written by a version that did not keep all settings; remove it, and the "
+            "command that began the run makes it anew"
+        )
+    return {**settings, **{group: {**settings[group], **new} for group, new in changes.items()}}
 
 
 def rebuild_network(entry: Mapping[str, Any]) -> nn.Module:
