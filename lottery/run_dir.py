@@ -123,6 +123,17 @@ class RunDir:
         return sorted(int(name) for name in names if name.isdigit())  # a copy is no round
 
 
+def runs_below(folder: Path) -> list[Path]:
+    """The folders of all runs in or below a folder, by path."""
+    found = []
+    for path, folders, files in os.walk(folder):
+        folders.sort()
+        if "run.json" in files:
+            folders.clear()  # a run holds no other run, and many files
+            found.append(Path(path))
+    return found
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Write a file aside and rename it over `path`, so that a reader never sees half of it.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from lottery.results import COLUMNS, HISTORY_COLUMNS, read_records, read_run_json
-from lottery.run_dir import RunDir
+from lottery.run_dir import RunDir, runs_below
 
 if TYPE_CHECKING:
     from torch import nn
@@ -116,4 +116,4 @@ def load_run(path: str | Path) -> Run:
 
 def load_runs(path: str | Path) -> list[Run]:
     """Every run below a folder, by path."""
-    return [Run(file.parent) for file in sorted(Path(path).glob("**/run.json"))]
+    return [Run(folder) for folder in runs_below(Path(path))]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from lottery.report.lines import against_remaining
 from lottery.report.plot import (
     Axis,
     Figure,
@@ -50,11 +51,9 @@ def accuracy_figure(settings: Sequence[Setting], *, interval: bool) -> Figure:
 
 def _accuracy_of_one(settings: Sequence[Setting], *, interval: bool) -> tuple[Panel, ...]:
     (setting,) = settings
-    accuracy = _against_remaining(setting, "test", "test accuracy", ACCURACY, interval=interval)
-    f1 = _against_remaining(setting, "f1", "test macro F1", F1, interval=interval)
-    time = _against_remaining(
-        setting, "inference_ms", "inference time", TIME, interval=interval, scale=1
-    )
+    accuracy = _line(setting, "test", ACCURACY, label="test accuracy", interval=interval)
+    f1 = _line(setting, "f1", F1, label="test macro F1", interval=interval)
+    time = _line(setting, "inference_ms", TIME, label="inference time", interval=interval, scale=1)
     panel = Panel(
         "",
         remaining_axis([accuracy]),
@@ -73,9 +72,7 @@ def _accuracy_of_several(settings: Sequence[Setting], *, interval: bool) -> tupl
         ("inference_ms", TIME_LABEL, 1),
     ):
         lines = [
-            _against_remaining(
-                setting, column, setting.label, style(number), interval=interval, scale=scale
-            )
+            _line(setting, column, style(number), interval=interval, scale=scale)
             for number, setting in enumerate(settings)
         ]
         axis = Axis(label, from_zero=column == "inference_ms")
@@ -84,12 +81,17 @@ def _accuracy_of_several(settings: Sequence[Setting], *, interval: bool) -> tupl
     return tuple(panels)
 
 
-def _against_remaining(
-    setting: Setting, column: str, label: str, look: Style, *, interval: bool, scale: float = 100
+def _line(
+    setting: Setting,
+    column: str,
+    look: Style,
+    *,
+    label: str | None = None,
+    interval: bool,
+    scale: float = 100,
 ) -> Line:
-    remaining = {n: 100 * share for n, share in setting.means("remaining").items()}
     values = setting.summaries(column)
-    return line_of_means(label, remaining, values, look, scale=scale, interval=interval)
+    return against_remaining(setting, values, look, label=label, scale=scale, interval=interval)
 
 
 def parameters_figure(settings: Sequence[Setting], *, interval: bool) -> Figure:

@@ -4,16 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from lottery.report.controls import Comparison
-from lottery.report.plot import (
-    Axis,
-    Figure,
-    Line,
-    Panel,
-    Style,
-    line_of_means,
-    remaining_axis,
-    style,
-)
+from lottery.report.lines import against_remaining
+from lottery.report.plot import Axis, Figure, Line, Panel, Style, remaining_axis, style
 from lottery.report.settings import Setting
 
 
@@ -29,13 +21,8 @@ def comparison_figure(
     """
     band = "95 % confidence interval" if interval else "lowest to highest"
     lines = tuple(
-        line_of_means(
-            setting.label,
-            {n: 100 * share for n, share in setting.means("remaining").items()},
-            setting.summaries("test"),
-            style(number),
-            scale=100,
-            interval=interval,
+        against_remaining(
+            setting, setting.summaries("test"), style(number), scale=100, interval=interval
         )
         for number, setting in enumerate(settings)
     )
@@ -69,5 +56,5 @@ def _line(comparison: Comparison, look: Style, *, several: bool) -> Line:
     label = comparison.control.label
     if several:
         label = f"{comparison.ticket.label} less {label}"
-    remaining = {n: 100 * s for n, s in comparison.ticket.means("remaining").items()}
-    return line_of_means(label, remaining, comparison.summaries, look, interval=True)
+    ticket, differences = comparison.ticket, comparison.summaries
+    return against_remaining(ticket, differences, look, label=label, interval=True)

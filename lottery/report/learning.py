@@ -3,16 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lottery.report.plot import (
-    Axis,
-    Figure,
-    Line,
-    Panel,
-    Style,
-    line_of_means,
-    remaining_axis,
-    style,
-)
+from lottery.report.lines import against_remaining
+from lottery.report.plot import Axis, Figure, Line, Panel, Style, remaining_axis, style
 from lottery.report.runs import RunRecord
 from lottery.report.settings import Setting
 from lottery.report.verdicts import best_round
@@ -48,11 +40,11 @@ def learning_figure(settings: Sequence[Setting], *, interval: bool) -> Figure:
 
 def _es_panel(settings: Sequence[Setting], *, interval: bool) -> Panel:
     lines = tuple(
-        line_of_means(
-            "ES" if len(settings) == 1 else setting.label,
-            {n: 100 * share for n, share in setting.means("remaining").items()},
+        against_remaining(
+            setting,
             setting.summaries("ES"),
             style(number),
+            label="ES" if len(settings) == 1 else None,
             interval=interval,
         )
         for number, setting in enumerate(settings)

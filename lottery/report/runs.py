@@ -1,13 +1,12 @@
 """Runs as a report needs them: found below folders, read from their records, no torch."""
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lottery.results import Record, Row, read_records, read_run_json
-from lottery.run_dir import DamagedFile, RunDir, read_json
+from lottery.run_dir import DamagedFile, RunDir, read_json, runs_below
 
 # Statuses in run.json, as a reader is told; a killed run stays "running".
 STATUSES = {"running": "still going, or killed"}
@@ -63,20 +62,12 @@ def find_runs(folders: Sequence[str | Path]) -> list[Path]:
     """
     found: dict[Path, None] = {}  # in their order, each once
     for folder in folders:
-        runs = list(_below(Path(folder))) or _of_sweep(Path(folder))
+        runs = runs_below(Path(folder)) or _of_sweep(Path(folder))
         if not runs:
             missing = "" if Path(folder).is_dir() else "no such folder; "
             raise NoRun(f"{folder}: {missing}not a run and holds none (no run.json)")
         found |= dict.fromkeys(run.absolute() for run in runs)
     return list(found)
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    for path, folders, files in os.walk(folder):
-        folders.sort()
-        if "run.json" in files:
-            folders.clear()  # a run holds no other run, and many files
-            yield Path(path)
 
 
 def _of_sweep(folder: Path) -> list[Path]:
