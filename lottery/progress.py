@@ -28,6 +28,7 @@ class Progress:
         self.line_every_s = line_every_s
         self._bar: RichProgress | None = None
         self._rounds: Sequence[int] = ()
+        self._steps: Sequence[int] = ()
         self._total = self._done = self._before_round = 0
         self._round = self._round_steps = self._made_earlier = 0
         self._accuracy = float("nan")
@@ -44,7 +45,7 @@ class Progress:
             steps: optimizer steps of each.
             visible: false for all processes of a run but one.
         """
-        self._rounds, self._total, self._done = rounds, sum(steps), 0
+        self._rounds, self._steps, self._total, self._done = rounds, steps, sum(steps), 0
         self._begun = self._last_line = time.monotonic()
         if not visible or not sys.stderr.isatty():
             yield
@@ -73,7 +74,7 @@ class Progress:
             made: how many of them were made earlier.
         """
         if number in self._rounds:  # whatever the rounds before have left out, early stopping say
-            self._done = self._rounds.index(number) * self._total // len(self._rounds)
+            self._done = sum(self._steps[: self._rounds.index(number)])
         self._round, self._round_steps, self._before_round = number, steps, self._done
         self._done += made
         self._made_earlier += made

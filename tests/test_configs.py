@@ -16,7 +16,7 @@ from tests.made_up_images import write_images
 from tests.made_up_mnist import write_mnist
 from tests.toy_images import toy_images
 
-NUM_CONFIGS = 63  # every YAML below conf/; the test must see a new one
+NUM_CONFIGS = 66  # every YAML below conf/; the test must see a new one
 CONFIGS = sorted(path.relative_to(conf_dir()) for path in conf_dir().rglob("*.yaml"))
 
 
@@ -78,13 +78,11 @@ def test_every_config_trains(
 
 @pytest.mark.parametrize(
     ("criterion", "scope", "reinit"),
-    list(
-        product(
-            ["magnitude", "random", "copy"],
-            ["layerwise", "global"],
-            ["rewind", "random", "none"],
-        )
-    ),
+    [
+        *product(["magnitude", "random", "copy"], ["layerwise", "global"], ["rewind"]),
+        *product(["copy"], ["layerwise"], ["random", "none", "lr_rewind", "finetune", "sign"]),
+        *product(["random"], ["global"], ["random", "none"]),
+    ],
 )
 def test_start_weights_are_what_the_reinit_says(
     lottery: Lottery, criterion: str, scope: str, reinit: str
@@ -92,7 +90,7 @@ def test_start_weights_are_what_the_reinit_says(
     arguments = [*TINY, "rounds=2", f"scope={scope}", f"reinit={reinit}"]
     if criterion == "copy":
         trunk = lottery(*TINY, "rounds=2", f"scope={scope}").run
-        shuffle = "none" if reinit == "none" else "layerwise"
+        shuffle = "layerwise" if reinit in ("rewind", "random", "sign") else "none"
         arguments += [f"criterion.run={trunk}", f"criterion.shuffle={shuffle}"]
     run = _assert_trained(lottery(*arguments, f"criterion={criterion}"), rounds=2)
     initial = run.weights(0, "start")
@@ -100,9 +98,13 @@ def test_start_weights_are_what_the_reinit_says(
         masks = run.masks(number)
         start = run.weights(number, "start")
         last = run.weights(number - 1, "final")
-        sources = {"rewind": initial, "none": last}
+        sources = {"rewind": initial} | dict.fromkeys(("none", "lr_rewind", "finetune"), last)
         if reinit in sources:
             assert _differing(start, sources[reinit], masks) == 0
+        elif reinit == "sign":
+            kept = {name: start[name][mask] for name, mask in masks.items()}
+            assert all(weights.abs().unique().numel() == 1 for weights in kept.values())
+            assert all((w.sign() == initial[n][masks[n]].sign()).all() for n, w in kept.items())
         else:
             live = sum(int(mask.sum()) for mask in masks.values())
             assert _differing(start, initial, masks) == live

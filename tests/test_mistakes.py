@@ -63,6 +63,9 @@ MISTAKES = [
     ("reinit.to=1.5", "reinit.to", "1.5"),
     ("reinit.optimizer_state=old", "reinit.optimizer_state", "old"),
     ("reinit=random reinit.draw=-1", "reinit.draw", "-1"),
+    ("reinit=lr_rewind reinit.steps=0", "reinit.steps", "0"),
+    ("reinit=finetune reinit.steps=51ep", "reinit.steps", "51ep"),
+    ("reinit=finetune reinit.steps=abc", "reinit.steps", "abc"),
     # training
     ("optimizer.lr=-0.1", "optimizer.lr", "-0.1"),
     ("optimizer.betas=[0.9,1.5]", "optimizer.betas", "1.5"),
@@ -186,7 +189,8 @@ def test_a_copy_that_cannot_go_on_from_the_round_before(
 ) -> None:
     trunk = lottery(*TINY).run
     arguments = ("criterion=copy", f"criterion.run={trunk}", f"{key}={value}")
-    _assert_one_line(lottery(*TINY, *arguments, "reinit=none"), key, value)
+    for reinit in ("none", "lr_rewind", "finetune"):
+        _assert_one_line(lottery(*TINY, *arguments, f"reinit={reinit}"), key, value)
 
 
 @pytest.mark.parametrize(

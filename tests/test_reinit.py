@@ -1,12 +1,23 @@
 """Reinits: which weights, clock, schedule and optimizer state a round starts with."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
 
 from lottery.models.state import State
-from lottery.reinit import Continue, Random, Reinit, Rewind, Stored
+from lottery.reinit import (
+    Continue,
+    Finetune,
+    LrRewind,
+    Random,
+    Reinit,
+    Rewind,
+    Sign,
+    Stored,
+    steps_to_come,
+)
 
 T = 100
 
@@ -28,29 +39,40 @@ def _stored(
     round_number: int = 1,
 ) -> Stored:
     point, last = _state(REWIND_POINT), _state(LAST)
-    return Stored(round_number, _state(INITIAL), point, last, T, fresh)
+    return Stored(round_number, _state(INITIAL), point, last, T, fresh, ["fc.weight"])
 
 
 @pytest.mark.parametrize(
-    ("reinit", "source", "first_step", "num_steps", "restored"),
+    ("reinit", "source", "first_step", "num_steps", "schedule_step", "rate_stays", "restored"),
     [
-        (Rewind(0, "fresh"), REWIND_POINT, 0, 100, False),
-        (Rewind(30, "fresh"), REWIND_POINT, 30, 70, False),
-        (Rewind(30, "restored"), REWIND_POINT, 30, 70, True),
-        (Rewind(99, "restored"), REWIND_POINT, 99, 1, True),
-        (Random(0), FRESH, 0, 100, False),
-        (Continue(), LAST, 0, 100, True),
+        (Rewind(0, "fresh"), REWIND_POINT, 0, 100, 0, False, False),
+        (Rewind(30, "fresh"), REWIND_POINT, 30, 70, 30, False, False),
+        (Rewind(30, "restored"), REWIND_POINT, 30, 70, 30, False, True),
+        (Rewind(99, "restored"), REWIND_POINT, 99, 1, 99, False, True),
+        (Random(0), FRESH, 0, 100, 0, False, False),
+        (Continue(), LAST, 0, 100, 0, False, True),
+        (LrRewind(100), LAST, 0, 100, 0, False, False),
+        (LrRewind(30), LAST, 0, 30, 70, False, False),
+        (Finetune(100), LAST, 0, 100, 99, True, False),
+        (Finetune(30), LAST, 0, 30, 99, True, False),
     ],
 )
 def test_starts(
-    reinit: Reinit, source: float, first_step: int, num_steps: int, restored: bool
+    reinit: Reinit,
+    source: float,
+    first_step: int,
+    num_steps: int,
+    schedule_step: int,
+    rate_stays: bool,
+    restored: bool,
 ) -> None:
     start = reinit(_stored())
     assert start.weights["fc.weight"].tolist() == [source] * 2
     assert start.buffers["norm.running_mean"].tolist() == pytest.approx([source + 0.1] * 2)
     assert start.first_step == first_step
-    assert start.num_steps == num_steps
-    assert start.schedule_step == first_step
+    assert start.num_steps == num_steps == steps_to_come(reinit, T)
+    assert start.schedule_step == schedule_step
+    assert start.rate_stays == rate_stays
     expected = _state(source).optimizer if restored else {}
     assert start.optimizer_state.keys() == expected.keys()
     for name, value in expected.items():
@@ -63,7 +85,10 @@ def test_starts(
         (Rewind(0, "fresh"), "rewind_point"),
         (Rewind(30, "fresh"), "rewind_point"),
         (Continue(), "last"),
+        (LrRewind(1), "last"),
+        (Finetune(1), "last"),
         (Random(0), None),
+        (Sign(), None),
     ],
 )
 def test_sources_that_starts_are_checked_against(reinit: Reinit, source: str | None) -> None:
@@ -81,7 +106,10 @@ def test_sources_that_starts_are_checked_against(reinit: Reinit, source: str | N
         (Rewind(0, "fresh"), 0, False),
         (Rewind(30, "restored"), 30, False),
         (Random(0), 0, False),
+        (Sign(), 0, False),
         (Continue(), 0, True),
+        (LrRewind(30), 0, False),
+        (Finetune(30), 0, False),
     ],
 )
 def test_what_a_reinit_needs_to_be_stored(
@@ -117,7 +145,30 @@ def test_random_repeats_the_draw_of_a_round() -> None:
     assert asked[0] == asked[1]
 
 
-@pytest.mark.parametrize("reinit", [Rewind(30, "restored"), Rewind(0, "fresh"), Continue()])
+def test_sign_keeps_signs_and_one_magnitude_for_each_layer() -> None:
+    weights = {
+        "fc1.weight": torch.tensor([[1.0, -3.0], [3.0, -1.0]]),  # std sqrt((1 + 9 + 9 + 1) / 4)
+        "fc2.weight": torch.tensor([0.5, -0.5]),  # std 0.5
+        "norm.weight": torch.tensor([1.0, 2.0]),
+        "fc1.bias": torch.tensor([0.3, 0.4]),
+    }
+    initial = State(weights, {"norm.running_mean": torch.tensor([7.0])})
+    stored = replace(_stored(), initial=initial, prunable=["fc1.weight", "fc2.weight"])
+    start = Sign()(stored)
+    std = 5**0.5
+    assert start.weights["fc1.weight"].flatten().tolist() == pytest.approx([std, -std, std, -std])
+    assert start.weights["fc2.weight"].tolist() == [0.5, -0.5]
+    assert start.weights["norm.weight"].tolist() == [1.0, 2.0]
+    assert torch.equal(start.weights["fc1.bias"], weights["fc1.bias"])
+    assert start.buffers["norm.running_mean"].tolist() == [7.0]
+    assert (start.first_step, start.num_steps, start.schedule_step) == (0, T, 0)
+    assert weights["fc2.weight"].tolist() == [0.5, -0.5]  # nothing is changed in place
+
+
+@pytest.mark.parametrize(
+    "reinit",
+    [Rewind(30, "restored"), Rewind(0, "fresh"), Continue(), LrRewind(1), Finetune(1), Sign()],
+)
 def test_only_random_reinit_draws_a_network(reinit: Reinit) -> None:
     def fresh(*_: str | int) -> State:
         raise AssertionError("a new network")
@@ -131,6 +182,8 @@ def test_only_random_reinit_draws_a_network(reinit: Reinit) -> None:
         (lambda: Rewind(-1, "fresh"), "to=-1: a step >= 0"),
         (lambda: Rewind(0, "kept"), "optimizer_state='kept': fresh or restored"),
         (lambda: Random(-1), "draw=-1: a whole number >= 0"),
+        (lambda: LrRewind(0), "steps=0: a number of steps >= 1"),
+        (lambda: Finetune(0), "steps=0: a number of steps >= 1"),
     ],
 )
 def test_wrong_values_are_refused(make: Callable[[], Reinit], message: str) -> None:

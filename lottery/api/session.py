@@ -107,7 +107,7 @@ def execute(
         with experiment.stop.listening():
             return train(experiment, ownership)
     run_dir = experiment.imp.run_dir
-    for note in experiment.plan.notes:
+    for note in experiment.notes:
         log.info("%s", note)
     _write_run_json(experiment)
     try:
@@ -137,10 +137,11 @@ def train(experiment: "Experiment", ownership: Ownership) -> list[Row]:
     """Do the rounds that are left, as one of the run's processes."""
     from lottery.distributed import from_main, is_main
     from lottery.imp import run_rounds
+    from lottery.reinit import steps_to_come
 
     imp = replace(experiment.imp, check_owned=ownership.check_owned)
     todo = from_main(lambda: imp.todo)
-    later = imp.num_steps - imp.reinit.rewind_step
+    later = steps_to_come(imp.reinit, imp.num_steps)
     steps = [later if number else imp.num_steps for number in todo]
     with (
         disk_errors_in(imp.run_dir.path),

@@ -115,6 +115,7 @@ RULES: dict[str, Rule] = {
     "reinit.to": duration(0),
     "reinit.optimizer_state": one_of("fresh", "restored"),
     "reinit.draw": whole(0),
+    "reinit.steps": or_null(duration(1)),
     "optimizer.lr": POSITIVE,
     "optimizer.betas": (_is_pair_of_betas, "two numbers >= 0 and below 1"),
     "optimizer.eps": NOT_NEGATIVE,

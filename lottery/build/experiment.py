@@ -41,6 +41,7 @@ from lottery.masks import linear_and_conv_weights
 from lottery.models.state import State, all_buffers, fresh_state
 from lottery.progress import Progress
 from lottery.run_dir import RunDir
+from lottery.same_training import note_on_reinit
 from lottery.seeds import derive_seed
 from lottery.stopping import StopRequest
 from lottery.training import Device, LightningFit
@@ -76,6 +77,12 @@ class Experiment:
     starts_workers: bool
     progress: Progress
     stop: StopRequest
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know of settings that have no effect."""
+        note = note_on_reinit(canonical(self.config))
+        return [*self.plan.notes, *([note] if note else [])]
 
 
 def build_experiment(config: Mapping[str, Any], run_dir: RunDir, place: Place) -> Experiment:

@@ -30,7 +30,10 @@ WITH_BASE = "lottery.models.VGG16Head"  # whose model.weights may be a file
 
 PATHS = (("dataset", "root"), ("dataset", "folder"), ("criterion", "run"), ("model", "weights"))
 
-DURATIONS = ("iterations", "evaluation.every", "reinit.to", "scheduler.at", "scheduler.steps")
+DURATIONS = (
+    *("iterations", "evaluation.every", "scheduler.at", "scheduler.steps"),
+    *("reinit.to", "reinit.steps"),
+)
 
 
 def plain(config: DictConfig) -> dict[str, Any]:

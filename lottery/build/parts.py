@@ -96,7 +96,7 @@ def build_reinit(node: Mapping[str, Any], steps_per_epoch: int, num_steps: int) 
     """`reinit`: where rounds start.
 
     Raises:
-        ConfigError: the rewind point is not before the end of training.
+        ConfigError: the rewind point is not before the end of training, or retraining is longer.
     """
     node = dict(node)
     if "to" in node:
@@ -104,6 +104,12 @@ def build_reinit(node: Mapping[str, Any], steps_per_epoch: int, num_steps: int) 
         node["to"] = parse_duration(asked).steps(steps_per_epoch)
         if node["to"] >= num_steps:
             raise ConfigError(f"reinit.to={asked}: before the end of training, {num_steps} steps")
+    if "steps" in node:
+        asked = node["steps"]
+        steps = num_steps if asked is None else parse_duration(asked).steps(steps_per_epoch)
+        if steps > num_steps:
+            raise ConfigError(f"reinit.steps={asked}: at most the {num_steps} of iterations")
+        node["steps"] = steps
     reinit: Reinit = make(node, "reinit")
     return reinit
 

@@ -38,12 +38,12 @@ def check_goes_on(config: Mapping[str, Any], reinit: Reinit) -> None:
     rounds, shuffle = config["criterion"]["rounds"], config["criterion"]["shuffle"]
     if rounds is not None:
         raise ConfigError(
-            f"criterion.rounds={rounds}: null with reinit=none, "
+            f"criterion.rounds={rounds}: null with this reinit, "
             "where each round goes on from the one before"
         )
     if shuffle != "none":
         raise ConfigError(
-            f"criterion.shuffle={shuffle}: none with reinit=none, which goes on from weights that "
+            f"criterion.shuffle={shuffle}: none with this reinit, which goes on from weights that "
             "are pruned in other places; a random ticket starts from dense weights"
         )
 

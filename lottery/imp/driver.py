@@ -177,6 +177,7 @@ def _pruned_round(imp: Imp, number: int, previous: int) -> None:
         last=_last(imp, previous),
         num_steps=imp.num_steps,
         fresh=imp.fresh,
+        prunable=imp.prunable,
     )
     masks, checks = _prune(imp, previous, stored)
     start = imp.reinit(stored)

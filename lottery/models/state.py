@@ -39,6 +39,7 @@ class Start:
         schedule_step: position in the learning-rate schedule.
         optimizer_state: entries to restore; empty = fresh.
         generators: for a round that sees the dense run's batches; empty = seeded anew.
+        rate_stays: whether the learning rate of `schedule_step` holds for all steps.
     """
 
     weights: Tensors
@@ -48,6 +49,7 @@ class Start:
     schedule_step: int
     optimizer_state: Tensors
     generators: Tensors = field(default_factory=dict)
+    rate_stays: bool = False
 
 
 def start_at(state: State, num_steps: int, step: int = 0, *, restore: bool = False) -> Start:

@@ -11,6 +11,14 @@ RANDOM_TICKET = "random ticket"
 RANDOM_PRUNING = "random pruning"
 CHAINED_REINIT = "chained reinit"
 
+# What the other reinits are called
+STARTS = {
+    "Continue": "training continued",
+    "LrRewind": "learning-rate rewinding",
+    "Finetune": "fine-tuning",
+    "Sign": "initial signs",
+}
+
 # What may differ between a ticket and a control that copies its masks ...
 OF_MASKS = ("criterion.", "scope.", "pruning.", "model.rates", "seeds.pruning")
 # ... and one that prunes by itself
@@ -41,16 +49,17 @@ def role_of(config: Config) -> str:
     pruning = {"Magnitude": "", "Random": RANDOM_PRUNING}.get(criterion, criterion)
     if reinit == "Rewind":
         return pruning or _ticket(config)
-    start = {"Random": CHAINED_REINIT, "Continue": "training continued"}.get(reinit, reinit)
+    start = CHAINED_REINIT if reinit == "Random" else STARTS.get(reinit, reinit)
     return ", ".join(part for part in (pruning, start) if part)
 
 
 def _role_of_copy(config: Config, reinit: str) -> str:
+    start = RANDOM_REINIT if reinit == "Random" else STARTS.get(reinit, reinit)
     if config.get("criterion.shuffle", "none") != "none":
-        return RANDOM_TICKET if reinit == "Rewind" else f"masks shuffled, reinit {reinit}"
+        return RANDOM_TICKET if reinit == "Rewind" else f"masks shuffled, {start}"
     if reinit == "Random":
         return RANDOM_REINIT
-    return "copied masks" if reinit == "Rewind" else f"copied masks, reinit {reinit}"
+    return "copied masks" if reinit == "Rewind" else f"copied masks, {start}"
 
 
 def _ticket(config: Config) -> str:

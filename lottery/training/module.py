@@ -194,7 +194,8 @@ class LotteryModule(pl.LightningModule):
         nn.utils.clip_grad_norm_(self.network.parameters(), clip_norm)
 
     def _set_learning_rate(self, optimizer: Optimizer, step: int) -> None:
-        factor = self.schedule(self.start.schedule_step + step - self.start.first_step)
+        moved = 0 if self.start.rate_stays else step - self.start.first_step
+        factor = self.schedule(self.start.schedule_step + moved)
         for group, rate in zip(optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = rate * factor
 
