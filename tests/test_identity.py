@@ -58,6 +58,7 @@ def _key(*overrides: str) -> str:
         (["optimizer=sgd", "rounds=3"], ["rounds=3", "optimizer=sgd"]),
         (["seeds.init=3", "seeds.order=4"], ["seeds.order=4", "seeds.init=3"]),
         (["optimizer=adam"], ["optimizer.lr=0.0012", "optimizer.fused=true"]),
+        ([], ["dataset.subsample=1.0", "dataset.random_labels=0.0"]),
     ],
 )
 def test_one_value_in_two_spellings_is_one_run(some: list[str], others: list[str]) -> None:
@@ -108,6 +109,9 @@ def test_whatever_changes_a_result_has_a_key_of_its_own() -> None:
         ["dataset.batch_size=30"],
         ["dataset.split_seed=1"],
         ["dataset.order=fixed"],
+        ["dataset.subsample=0.5"],
+        ["dataset.random_labels=0.5"],
+        ["dataset.shuffle_pixels=true"],
         ["criterion=random"],
         ["scope=global"],
         ["reinit=random", "reinit.draw=1"],

@@ -58,6 +58,10 @@ MISTAKES = [
     ("dataset.batch_size=1201", "dataset.batch_size", "1201"),
     ("dataset.split_seed=4294967296", "dataset.split_seed", "4294967296"),
     ("dataset.order=random", "dataset.order", "random"),
+    ("dataset.subsample=0", "dataset.subsample", "0"),
+    ("dataset.subsample=0.01", "dataset.batch_size", "10 training examples"),
+    ("dataset.random_labels=1.5", "dataset.random_labels", "1.5"),
+    ("dataset.shuffle_pixels=1", "dataset.shuffle_pixels", "1"),
     # where rounds start
     ("reinit.to=50ep", "reinit.to", "50ep"),
     ("reinit.to=1.5", "reinit.to", "1.5"),

@@ -69,7 +69,7 @@ def feature_file(
         device: what it runs on.
     """
     here = machine(device.accelerator)
-    of_training = ("dataset.batch_size", "dataset.order")
+    of_training = ("dataset.batch_size", "dataset.order", "dataset.random_labels")
     data = {k: v for k, v in canonical(config).items() if k.startswith("dataset.")}
     depends = {
         "data": {key: value for key, value in data.items() if key not in of_training},

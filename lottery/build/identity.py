@@ -23,7 +23,12 @@ LEFT_OUT = (
 TRAINER_KEPT = "precision"
 # Options added after the first release, with the value that means what was there before: equal
 # to it they are left out, so that keys of older runs last.
-ADDED_LATER: dict[str, Any] = {"dataset.limit": None}
+ADDED_LATER: dict[str, Any] = {
+    "dataset.limit": None,
+    "dataset.subsample": 1,
+    "dataset.random_labels": 0,
+    "dataset.shuffle_pixels": False,
+}
 
 IMAGES = "lottery.data.ImageFolder"  # whose dataset.folder is a folder
 WITH_BASE = "lottery.models.VGG16Head"  # whose model.weights may be a file

@@ -12,6 +12,7 @@ from lottery.build.errors import ConfigError
 from lottery.build.make import call, load_target, make
 from lottery.build.place import Place
 from lottery.data import DataError, Splits
+from lottery.data.corruptions import Corruptions
 from lottery.data.limit import limited
 from lottery.reinit import Reinit
 from lottery.training.evaluation import Protocol
@@ -27,6 +28,8 @@ DTYPES = {"64-true": torch.float64, "bf16-true": torch.bfloat16}
 
 # Keys that stand in a group for the user's convenience and are no argument of its `_target_`.
 DATASET_KEYS = ("batch_size", "order")
+# What is done to the training data of any dataset
+CORRUPTIONS = ("subsample", "random_labels", "shuffle_pixels")
 # to a dataset whose constructor names them
 OFFERED_KEYS = ("root", "split_seed", "download", "limit")
 
@@ -48,7 +51,8 @@ def build_splits(node: Mapping[str, Any], *, may_write: bool) -> Splits:
     """
     offered = {key: node[key] for key in OFFERED_KEYS}
     offered |= {"download": may_write and node["download"], "may_write": may_write}
-    dataset = make(without(node, (*DATASET_KEYS, *OFFERED_KEYS)), "dataset", **offered)
+    others = (*DATASET_KEYS, *CORRUPTIONS, *OFFERED_KEYS)
+    dataset = make(without(node, others), "dataset", **offered)
     if not hasattr(dataset, "load"):
         raise ConfigError(f"dataset._target_={node['_target_']}: a class with load() expected")
     try:
@@ -61,6 +65,9 @@ def build_splits(node: Mapping[str, Any], *, may_write: bool) -> Splits:
         raise ConfigError(f"dataset._target_={node['_target_']}: load() must return Splits")
     if node["limit"] is not None:  # where the dataset has not seen to it itself
         splits = limited(splits, node["limit"], node["split_seed"])
+    splits = Corruptions(**{key: node[key] for key in CORRUPTIONS}, seed=node["split_seed"])(
+        splits
+    )
     if node["batch_size"] > len(splits.train):
         raise ConfigError(
             f"dataset.batch_size={node['batch_size']}: "

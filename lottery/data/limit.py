@@ -20,11 +20,18 @@ def limited(splits: Splits, limit: int, seed: int) -> Splits:
     share = limit / sum(len(part) for part in parts)
     if share >= 1:
         return splits
-    train, val, test = (_draw(part, share, seed) for part in parts)
+    train, val, test = (drawn_share(part, share, seed) for part in parts)
     return replace(splits, train=train, val=val, test=test)
 
 
-def _draw(split: Split, share: float, seed: int) -> Split:
+def drawn_share(split: Split, share: float, seed: int) -> Split:
+    """A share of a split's examples, the same of every class, one at least.
+
+    Args:
+        split: with targets on the CPU.
+        share: above 0 and below 1.
+        seed: of the draw.
+    """
     rows = torch.from_numpy(draw_shares(split.targets.numpy(), [share], seed)[0])
     if split.rows is None:
         return replace(split, inputs=split.inputs[rows], targets=split.targets[rows])
