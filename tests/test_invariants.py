@@ -15,8 +15,10 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
+from lottery.data import CropAndFlip
 from lottery.imp import NothingToRewindTo
 from lottery.masks import count_ones, linear_and_conv_weights
+from lottery.models import LeNet300100, ResNet20
 from lottery.pruning import CopiedPruner, Global, Layerwise, ScoredPruner, Trained
 from lottery.pruning.scopes import left_after
 from lottery.reinit import Continue, Random, Rewind
@@ -24,7 +26,7 @@ from lottery.results import read_records
 from lottery.run_dir import RunDir
 from lottery.tensors import digest, load_tensors
 from lottery.training.evaluation import Protocol
-from lottery.training.schedules import StepDrops
+from lottery.training.schedules import Constant, Schedule, StepDrops
 from tests.toys import (
     EVERY,
     NUM_STEPS,
@@ -38,6 +40,9 @@ from tests.toys import (
 )
 
 SIZES = {"conv1.weight": 162, "conv2.weight": 324, "output.weight": 18}
+
+
+DROP = StepDrops((9,), 0.1)
 
 
 @dataclass(frozen=True)
@@ -223,6 +228,50 @@ def test_5_a_mask_of_ones_rewound_to_step_k_repeats_the_dense_tail(
         assert digest(again) == digest(dense)
         assert rows[number]["steps"] == NUM_STEPS - 5
         assert rows[number]["test_last"] == rows[0]["test_last"]
+
+
+class TinyLeNet(LeNet300100):
+    def __init__(self) -> None:
+        super().__init__((3, 6, 6), num_classes=3)
+
+
+class TinyResNet20(ResNet20):
+    def __init__(self) -> None:
+        super().__init__((3, 6, 6), num_classes=3)
+
+
+@pytest.mark.parametrize(
+    ("network", "optimizer", "schedule", "augmentation"),
+    [(TinyLeNet, adam, Constant(), None), (TinyResNet20, sgd, DROP, CropAndFlip(1))],
+    ids=["LeNet Adam", "ResNet-20 SGD momentum BatchNorm schedule augmentation"],
+)
+def test_5_the_papers_networks_repeat_their_dense_tails(
+    tmp_path: Path,
+    network: Callable[[], nn.Module],
+    optimizer: Callable[..., Any],
+    schedule: Schedule,
+    augmentation: CropAndFlip | None,
+) -> None:
+    """As above, with the networks and optimizers of the papers, from the middle of an epoch."""
+    fit = toy_fit(
+        network(),
+        optimizer=optimizer,
+        schedule=schedule,
+        augmentation=augmentation,
+        fixed_order=True,
+    )
+    rates = dict.fromkeys(linear_and_conv_weights(fit.network), 0.0)
+    keep_all = ScoredPruner(AllEqual(), Layerwise(), rates)
+    reinit = Rewind(7, "restored")
+    imp, rows = run_toy(tmp_path, fit, prune=keep_all, reinit=reinit, rounds=(0, 1))
+    dense, again = (load_tensors(RunDir(tmp_path).round(number).final) for number in (0, 1))
+    assert digest(again) == digest(dense)
+    tails = [
+        [{**entry, "round": 0} for entry in record["history"] if entry["iteration"] > 8]
+        for record in read_records(imp.run_dir)
+    ]
+    assert tails[0] == tails[1] != []
+    assert rows[1]["steps"] == NUM_STEPS - 7
 
 
 def test_5_fails_with_a_fresh_optimizer(tmp_path: Path) -> None:
