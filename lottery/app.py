@@ -36,6 +36,7 @@ from lottery.build.hydra_setup import (
     register_resolvers,
 )
 from lottery.build.identity import plain
+from lottery.build.make import make_cwd_importable
 from lottery.disk import disk_errors_in
 from lottery.lock import Ownership
 from lottery.report import report_at_end
@@ -120,7 +121,7 @@ class Gate(Callback):
 
 def task(config: DictConfig) -> float:
     """One Hydra job: train, and return the last round's validation accuracy for sweepers."""
-    _make_cwd_importable()
+    make_cwd_importable()
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         return _sweep_job(config)
     experiment, ownership = _command.experiment, _command.ownership
@@ -231,16 +232,9 @@ def _end_sweep() -> None:
         sweep.discard()
 
 
-def _make_cwd_importable() -> None:
-    """For users' own classes: console scripts leave the folder out, and so do launchers' jobs."""
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-
-
 def main() -> None:
     """The console command."""
-    _make_cwd_importable()
+    make_cwd_importable()
     note_command()
     run = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)
     try:

@@ -51,7 +51,7 @@ def write_record(run_dir: RunDir, record: Record) -> None:
     """
     if tuple(record["row"]) != COLUMNS:
         raise ValueError(f"a row has the columns {COLUMNS}, got {tuple(record['row'])}")
-    entry = {**record, "digest": _digest(record)}
+    entry = {**record, "digest": json_digest(record)}
     write_json(run_dir.round(record["row"]["round"]).record, entry)
 
 
@@ -63,7 +63,7 @@ def read_record(round_dir: RoundDir) -> Record:
     """
     record = _read_entries(round_dir.record)
     written = record.pop("digest", None)
-    changed = written is not None and written != _digest(record)
+    changed = written is not None and written != json_digest(record)
     if changed or PARTS - record.keys():
         number = int(round_dir.path.name)
         raise DamagedFile(f"{round_dir.record}: damaged; remove it to do round {number} again")
@@ -79,8 +79,9 @@ def _read_entries(path: Path) -> dict[str, Any]:
     return entries if isinstance(entries, dict) else {}
 
 
-def _digest(record: Record) -> str:
-    text = json.dumps(record, sort_keys=True, allow_nan=False)
+def json_digest(value: Any) -> str:
+    """sha256 of a value that JSON can hold, the order of its keys aside."""
+    text = json.dumps(value, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -173,6 +174,27 @@ def winning_round(rows: Sequence[Row]) -> int | None:
         return None
     best = max(pruned, key=lambda row: (row["val"], -row["remaining"]))
     return int(best["round"])
+
+
+def sparsest_within(rows: Sequence[Row], points: float) -> int | None:
+    """The sparsest round whose `val` is at most so far below the dense network's.
+
+    Args:
+        rows: of the rounds, round 0 among them.
+        points: percentage points.
+
+    Returns:
+        The round's number, None when no pruned round is as good.
+
+    Example:
+        >>> row = lambda r, remaining, val: {"round": r, "remaining": remaining, "val": val}
+        >>> sparsest_within([row(0, 1.0, 0.99), row(1, 0.8, 0.986), row(2, 0.64, 0.98)], 0.5)
+        1
+    """
+    (dense,) = (row["val"] for row in rows if row["round"] == 0)
+    lowest = dense - points / 100 - 1e-12  # of 0.99 and 0.985 the difference is not quite 0.005
+    good = [row for row in rows if row["round"] >= 1 and row["val"] >= lowest]
+    return int(min(good, key=lambda row: row["remaining"])["round"]) if good else None
 
 
 def format_percent(share: float | None) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -106,6 +107,11 @@ class RunDir:
         """Loss and accuracy along the rounds, tidy."""
         return self.path / "history.csv"
 
+    @property
+    def ticket(self) -> "TicketDir":
+        """The ticket that was taken out of one round."""
+        return TicketDir(self.path / "ticket")
+
     def round(self, number: int) -> RoundDir:
         """The folder of one round."""
         return RoundDir(self.path / "rounds" / f"{number:02d}")
@@ -113,14 +119,34 @@ class RunDir:
     def remove_leftovers(self) -> None:
         """Remove what processes that were killed in the middle of a write have left."""
         for folder in (self.path, *self.path.glob("rounds/*")):
-            for file in folder.glob(".*.part"):
-                file.unlink()
+            for left in folder.glob(".*.part"):
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
 
     def finished_rounds(self) -> list[int]:
         """Numbers of the finished rounds, ascending."""
         records = self.path.glob("rounds/*/round.json")
         names = [record.parent.name for record in records]
         return sorted(int(name) for name in names if name.isdigit())  # a copy is no round
+
+
+@dataclass(frozen=True)
+class TicketDir:
+    """The files of a ticket, `RUN/ticket/` or wherever it has been taken."""
+
+    path: Path
+
+    @property
+    def ticket_json(self) -> Path:
+        """Network, round, metrics, settings, and the sha256 of every tensor file."""
+        return self.path / "ticket.json"
+
+    def tensors(self, name: str) -> Path:
+        """One of its tensor files: initial, start, es, final, masks, or base."""
+        return self.path / f"{name}.safetensors"
+
+    def export(self, weights: str, form: str) -> Path:
+        """Weights in another form."""
+        return self.path / "exports" / f"{weights}_{form}.safetensors"
 
 
 def runs_below(folder: Path) -> list[Path]:
@@ -158,6 +184,28 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # a folder that has become read-only
             aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def creating_folder(path: Path) -> Iterator[Path]:
+    """Fill a new folder aside and give it its name at the end: it is whole or not there.
+
+    Yields:
+        The folder to write to.
+
+    Raises:
+        OSError: a folder with something in it has the name already, say.
+    """
+    aside = path.with_name(f".{path.name}.part")
+    try:
+        shutil.rmtree(aside, ignore_errors=True)  # of a process that was killed
+        aside.mkdir(parents=True)
+        yield aside
+        _sync(aside)
+        aside.rename(path)
+        _sync(path.parent)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

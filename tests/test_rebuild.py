@@ -33,8 +33,15 @@ def test_the_settings_are_those_of_the_run(
 def test_single_values_can_be_changed() -> None:
     settings: dict[str, Any] = {"dataset": {"root": "/a", "batch_size": 60}, "seed": 1}
     changed = rebuild_settings({"settings": settings}, dataset={"root": "/b"})
-    assert changed == {"dataset": {"root": "/b", "batch_size": 60}, "seed": 1}
+    assert changed["seed"] == 1
+    assert changed["dataset"].items() >= {"root": "/b", "batch_size": 60}.items()
     assert settings["dataset"]["root"] == "/a"
+
+
+def test_options_added_since_are_at_what_was_before_them() -> None:
+    settings: dict[str, Any] = {"dataset": {"limit": 5}, "seed": 1}
+    dataset = rebuild_settings({"settings": settings})["dataset"]
+    assert dataset == {"limit": 5, "subsample": 1, "random_labels": 0, "shuffle_pixels": False}
 
 
 def test_a_run_of_an_older_version_is_told_what_to_do() -> None:

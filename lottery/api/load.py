@@ -117,3 +117,27 @@ def load_run(path: str | Path) -> Run:
 def load_runs(path: str | Path) -> list[Run]:
     """Every run below a folder, by path."""
     return [Run(folder) for folder in runs_below(Path(path))]
+
+
+def load_ticket(path: str | Path, weights: str = "es") -> "nn.Module":
+    """The network of a ticket that `lottery-ticket` has taken out: takes images, gives logits.
+
+    Args:
+        path: the folder of the run, or of the ticket.
+        weights: "es" (at the lowest validation loss), "final", "start" (the ticket itself, before
+            training) or "initial" (the dense network before its first step).
+
+    Returns:
+        A plain module in evaluation mode; over a frozen base a Sequential of `base` and `head`.
+
+    Raises:
+        FileNotFoundError: there is no ticket.
+        DamagedFile: one of its files is not what was written.
+        ValueError: there are no such weights.
+
+    Example:
+        load_ticket("outputs/digits-lenet_300_100-.../seed_0")(images).argmax(1)
+    """
+    from lottery.api.ticket import open_ticket
+
+    return open_ticket(path).network(weights)

@@ -20,13 +20,13 @@ from lottery.build.lightning import (
 )
 from lottery.build.network import build_loss, build_network_maker
 from lottery.build.parts import (
-    DTYPES,
     build_device,
     build_optimizer_maker,
     build_protocol,
     build_reinit,
     build_schedule,
     build_splits,
+    dtype_of,
     set_threads,
     synchronized,
 )
@@ -97,7 +97,7 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir, place: Place) -
         ConfigError: something does not fit.
     """
     device = build_device(config["trainer"], place)
-    dtype = DTYPES.get(device.precision, torch.float32)
+    dtype = dtype_of(device.precision)
     splits = build_splits(config["dataset"], may_write=not config["dry_run"])
     init_seed = purpose_seed(config, "init")
     base = find_base(config["model"], splits.input_shape, derive_seed(init_seed, "base"))

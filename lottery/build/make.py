@@ -1,12 +1,21 @@
 """Making the object that a config node names by `_target_`."""
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial, reduce
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from lottery.build.errors import ConfigError
+
+
+def make_cwd_importable() -> None:
+    """For users' own classes: console scripts leave the folder out, and so do launchers' jobs."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
 
 
 def make(node: Mapping[str, Any], key: str, **offered: Any) -> Any:

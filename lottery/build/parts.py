@@ -34,6 +34,11 @@ CORRUPTIONS = ("subsample", "random_labels", "shuffle_pixels")
 OFFERED_KEYS = ("root", "split_seed", "download", "limit")
 
 
+def dtype_of(precision: str) -> torch.dtype:
+    """The type of a network's weights under `trainer.precision`."""
+    return DTYPES.get(precision, torch.float32)
+
+
 def without(node: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
     """A config node less some of its keys."""
     return {name: value for name, value in node.items() if name not in keys}

@@ -1,6 +1,6 @@
 """A run's settings and its network again, from what run.json says of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -8,8 +8,9 @@ from torch import nn
 
 from lottery.build.base import find_base
 from lottery.build.errors import ConfigError
+from lottery.build.identity import ADDED_LATER
 from lottery.build.network import build_network_maker
-from lottery.build.parts import DTYPES
+from lottery.build.parts import CORRUPTIONS, OFFERED_KEYS, dtype_of
 
 
 def rebuild_settings(entry: Mapping[str, Any], **changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,7 +29,15 @@ def rebuild_settings(entry: Mapping[str, Any], **changes: Mapping[str, Any]) -> 
             "run.json: written by a version that did not keep all settings; remove it, and the "
             "command that began the run makes it anew"
         )
+    settings = {**settings, "dataset": complete_dataset(settings["dataset"])}
     return {**settings, **{group: {**settings[group], **new} for group, new in changes.items()}}
+
+
+def complete_dataset(node: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored `dataset` group, with the options that were added since at what was before them."""
+    options = {key: f"dataset.{key}" for key in (*OFFERED_KEYS, *CORRUPTIONS)}
+    neutral = {key: ADDED_LATER[name] for key, name in options.items() if name in ADDED_LATER}
+    return {**neutral, **node}
 
 
 def rebuild_network(entry: Mapping[str, Any]) -> nn.Module:
@@ -50,9 +59,27 @@ def rebuild_network(entry: Mapping[str, Any]) -> nn.Module:
             for part in path:
                 parent = parent.setdefault(part, {})
             parent[name] = value
-    dtype = DTYPES.get(entry["config"]["trainer.precision"], torch.float32)
-    base = find_base(node, tuple(entry["input_shape"]), seed=0)
-    shape = base.feature_shape if base else tuple(entry["input_shape"])
-    make_network = build_network_maker(node, shape, entry["num_classes"], dtype)
+    return network_of(
+        *(node, entry["input_shape"], entry["num_classes"], entry["config"]["trainer.precision"])
+    )
+
+
+def network_of(
+    node: Mapping[str, Any], input_shape: Sequence[int], num_classes: int, precision: str
+) -> nn.Module:
+    """The network of a `model` group, with weights yet to be loaded; of a frozen base the head.
+
+    Args:
+        node: the group.
+        input_shape: of one image.
+        num_classes: of the dataset.
+        precision: `trainer.precision`.
+
+    Raises:
+        ConfigError: the network's class is not to be had any more.
+    """
+    base = find_base(node, tuple(input_shape), seed=0)
+    shape = base.feature_shape if base else tuple(input_shape)
+    make_network = build_network_maker(node, shape, num_classes, dtype_of(precision))
     with torch.random.fork_rng(devices=[]):  # its weights are about to be overwritten
         return make_network()

@@ -1,0 +1,98 @@
+"""The folder of a ticket: written whole, read with every file's digest checked."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lottery.results import json_digest
+from lottery.run_dir import DamagedFile, TicketDir, creating_folder, read_json, write_json
+from lottery.tensors import Tensors, load_tensors, save_tensors
+
+FORMAT = 1
+WEIGHTS = ("es", "final", "start", "initial")
+PARTS = (*WEIGHTS, "masks")  # and the base of a network that has one
+
+TicketTensors = dict[str, Tensors]
+Entry = dict[str, Any]
+
+
+def write_ticket(ticket: TicketDir, tensors: TicketTensors, entry: Mapping[str, Any]) -> None:
+    """Write a ticket's folder, whole or not at all.
+
+    Args:
+        ticket: the folder, which must not be there.
+        tensors: the parts, and `base` for a network with a frozen base.
+        entry: for ticket.json, less the digests.
+
+    Raises:
+        OSError: the disk is full, say.
+    """
+    with creating_folder(ticket.path) as aside:
+        written = TicketDir(aside)
+        files = {}
+        for name, part in tensors.items():
+            path = written.tensors(name)
+            save_tensors(path, part)
+            files[path.name] = _sha256(path)
+        whole = {"format": FORMAT, **entry, "files": files}
+        write_json(written.ticket_json, {**whole, "digest": json_digest(whole)})
+
+
+def read_ticket(ticket: TicketDir) -> Entry:
+    """The content of ticket.json, every file compared with its digest.
+
+    Raises:
+        FileNotFoundError: there is no ticket.
+        DamagedFile: naming the file that is missing or not what was written.
+    """
+    entry = _read_entry(ticket)
+    for name, written in entry["files"].items():
+        path = ticket.path / name
+        if not path.is_file():
+            raise DamagedFile(f"{path}: missing; {_again(ticket)}")
+        if _sha256(path) != written:
+            raise DamagedFile(f"{path}: damaged, its sha256 is another; {_again(ticket)}")
+    return entry
+
+
+def load_part(ticket: TicketDir, name: str) -> Tensors:
+    """One of the ticket's tensor files, by name.
+
+    Raises:
+        DamagedFile: it is not what was written.
+    """
+    try:
+        return load_tensors(ticket.tensors(name))
+    except DamagedFile as error:
+        raise DamagedFile(f"{ticket.tensors(name)}: damaged; {_again(ticket)}") from error
+
+
+def _read_entry(ticket: TicketDir) -> Entry:
+    if ticket.path.is_dir() and not ticket.ticket_json.is_file():
+        raise DamagedFile(f"{ticket.ticket_json}: missing; {_again(ticket)}")
+    try:
+        entry = read_json(ticket.ticket_json)
+        digest = entry.pop("digest")
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise DamagedFile(f"{ticket.ticket_json}: damaged; {_again(ticket)}") from error
+    if digest != json_digest(entry):
+        raise DamagedFile(f"{ticket.ticket_json}: damaged; {_again(ticket)}")
+    if entry.get("format") != FORMAT:
+        raise DamagedFile(
+            f"{ticket.ticket_json}: format {entry.get('format')}, {FORMAT} expected; "
+            "it is of another version of lottery"
+        )
+    lacking = {f"{name}.safetensors" for name in PARTS} - entry["files"].keys()
+    if lacking:
+        raise DamagedFile(f"{ticket.ticket_json}: lists no {min(lacking)}; {_again(ticket)}")
+    return dict(entry)
+
+
+def _again(ticket: TicketDir) -> str:
+    return f"remove {ticket.path} and take the ticket out of its run again"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,137 @@
+"""The command `lottery-ticket`: take a run's winning ticket out, and prove it."""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from lottery.api.ticket import Ticket
+
+MISTAKE = 2
+
+
+def main() -> None:
+    """The console command."""
+    arguments = _parse()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+
+    from lottery.api.processes import WorkerDied  # torch: seconds, which --help need not wait for
+    from lottery.api.ticket_source import WrongTicket
+    from lottery.build import ConfigError
+    from lottery.build.make import make_cwd_importable
+    from lottery.lock import NoFileLocks, RunLocked
+    from lottery.run_dir import DamagedFile
+    from lottery.ticket import format_checks
+
+    make_cwd_importable()
+    try:
+        _answer(arguments)
+    except DamagedFile as error:
+        print("FAIL")
+        _exit(str(error), 1)
+    except WrongTicket as wrong:
+        print(format_checks(wrong.checks))
+        sys.exit(1)
+    except (ConfigError, RunLocked, NoFileLocks, WorkerDied, OSError) as error:
+        _exit(str(error), MISTAKE)
+
+
+def _answer(arguments: argparse.Namespace) -> None:
+    from lottery.api.ticket_check import verify
+    from lottery.ticket import format_checks
+
+    ticket = _find(arguments)
+    checks = verify(ticket, arguments.device, arguments.data)
+    print(format_checks(checks))
+    if not all(check.passed for check in checks):
+        sys.exit(1)
+    if arguments.export:
+        print(_export(ticket, arguments.export, arguments.weights))
+
+
+def _find(arguments: argparse.Namespace) -> "Ticket":
+    """The ticket, taken out of its run where it is not there; says on stdout which it is."""
+    from lottery.api.load import load_run
+    from lottery.api.ticket import open_ticket
+    from lottery.api.ticket_source import choose_round, take_out
+    from lottery.build import ConfigError
+    from lottery.results import format_percent
+    from lottery.run_dir import RunDir, TicketDir
+
+    path, why, written = arguments.path, "as it stands", False
+    if not TicketDir(path).ticket_json.exists():
+        run_dir = RunDir(load_run(path).path)
+        number, why = choose_round(run_dir, arguments.round, arguments.within)
+        written = take_out(run_dir, number)
+    elif arguments.round is not None or arguments.within is not None:
+        raise ConfigError(f"{path}: a ticket; --round and --within are for the folder of a run")
+    ticket = open_ticket(path)
+    left = format_percent(ticket.entry["remaining"])
+    done = "" if written else ", there already"
+    print(f"{ticket.folder.path}: round {ticket.entry['round']}, {why}, {left} % left{done}")
+    return ticket
+
+
+def _export(ticket: "Ticket", form: str, weights: str) -> Path:
+    from lottery.tensors import save_tensors
+    from lottery.ticket import FORMS
+
+    path = ticket.folder.export(weights, form)
+    save_tensors(path, FORMS[form](ticket.part(weights), ticket.part("masks")))
+    return path
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="lottery-ticket", description=__doc__)
+    parser.add_argument(
+        "path", metavar="DIR", type=Path, help="the folder of a run, or of a ticket to verify"
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--round",
+        type=int,
+        metavar="N",
+        help="the round to take (default: the winning round, of the highest validation accuracy, "
+        "the sparsest of equals)",
+    )
+    which.add_argument(
+        "--within",
+        type=float,
+        metavar="POINTS",
+        help="or the sparsest round whose validation accuracy is at most so many percentage "
+        "points below dense",
+    )
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "gpu"),
+        default="auto",
+        help="where to verify (default: where the run was, a GPU if one is here)",
+    )
+    parser.add_argument(
+        "--data",
+        metavar="ROOT",
+        help="where the data are now: as dataset.root, or the folder of images",
+    )
+    parser.add_argument(
+        "--export",
+        choices=("prune", "csr"),
+        help="write the weights as torch.nn.utils.prune has them, or in compressed sparse rows",
+    )
+    parser.add_argument(
+        "--weights",
+        choices=("es", "final", "start"),
+        default="es",
+        help="the weights to export (default: %(default)s)",
+    )
+    return parser.parse_args()
+
+
+def _exit(message: str, code: int) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
