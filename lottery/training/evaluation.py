@@ -55,6 +55,7 @@ class Evaluator(pl.Callback):
     es_step: int = -1
     es_state: State | None = None
     at_es: dict[str, float] = field(default_factory=dict)
+    predicted_at_es: dict[str, Tensor] = field(default_factory=dict)
     at_last: dict[str, float] = field(default_factory=dict)
     sums: TrainingSums = field(default_factory=TrainingSums)
     latest_val_accuracy: float = math.nan
@@ -90,6 +91,18 @@ class Evaluator(pl.Callback):
         for step, metrics in self._logged:
             self._send(trainer, step, metrics)
 
+    def measured(self) -> dict[str, float]:
+        """`val`, `test` and their class averages at ES, and `val_last`, `test_last`."""
+        averages: dict[
+            str, float
+        ] = {}  # only of the last minimum: they cost more than the evaluation
+        for prefix, name in (("val_", "val"), ("", "test")):
+            targets = getattr(self.splits, name).targets
+            predicted = self.predicted_at_es[name].to(targets.device)
+            found = class_averages(predicted, targets, self.splits.num_classes)
+            averages |= {f"{prefix}{score}": value for score, value in found.items()}
+        return self.at_es | averages | self.at_last
+
     def snapshot(self) -> dict[str, Any]:
         """What a checkpoint keeps: the curves and the minimum so far."""
         es = self.es_state
@@ -100,6 +113,7 @@ class Evaluator(pl.Callback):
             "es_weights": es.weights if es else {},
             "es_buffers": es.buffers if es else {},
             "at_es": self.at_es,
+            "predicted_at_es": self.predicted_at_es,
             "lowest": self._lowest,
             "without_minimum": self._without_minimum,
             "latest_val_accuracy": self.latest_val_accuracy,
@@ -113,6 +127,7 @@ class Evaluator(pl.Callback):
         if state["es_weights"]:
             self.es_state = State(state["es_weights"], state["es_buffers"])
         self.at_es = state["at_es"]
+        self.predicted_at_es = state["predicted_at_es"]
         self._lowest = state["lowest"]
         self._without_minimum = state["without_minimum"]
         self.latest_val_accuracy = state["latest_val_accuracy"]
@@ -163,14 +178,7 @@ class Evaluator(pl.Callback):
         self.es_step = step
         self.es_state = read_state(module.network)
         self.at_es = {"val": val.accuracy, "test": test.accuracy, "val_loss": val.loss}
-        for prefix, split, evaluation in (
-            ("val_", self.splits.val, val),
-            ("", self.splits.test, test),
-        ):
-            averages = class_averages(
-                evaluation.predictions, split.targets, self.splits.num_classes
-            )
-            self.at_es |= {f"{prefix}{name}": value for name, value in averages.items()}
+        self.predicted_at_es = {"val": val.predictions, "test": test.predictions}
 
     def _record(self, step: int, split: str, evaluation: Evaluation) -> None:
         self._append(step, split, evaluation.loss, evaluation.accuracy)

@@ -262,7 +262,7 @@ class LightningFit:
             kept=keeper.state,
             es_step=evaluator.es_step,
             steps=steps,
-            measured=evaluator.at_es | evaluator.at_last,
+            measured=evaluator.measured(),
             history=evaluator.history,
             timing={
                 "train_seconds": seconds,

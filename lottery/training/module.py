@@ -139,15 +139,15 @@ class LotteryModule(pl.LightningModule):
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, Optimizer)
         first_step = self.step
-        losses, correct = [], []
+        losses, logits = [], []
         drawn = self._drawn(block)
         for step, rows in enumerate(block, start=first_step):
             self._set_learning_rate(optimizer, step)
             if step == self.start.first_step:
                 self.first_seen = describe_step(optimizer.param_groups[0]["lr"], rows)
-            loss, right = self._optimizer_step(optimizer, rows, drawn[step - first_step])
+            loss, output = self._optimizer_step(optimizer, rows, drawn[step - first_step])
             losses.append(loss)
-            correct.append(right)
+            logits.append(output)
             if self.stop.signum and num_ranks() == 1:  # several ranks must agree where to stop
                 break
         self.step = first_step + len(losses)
@@ -155,7 +155,13 @@ class LotteryModule(pl.LightningModule):
         block_losses = torch.stack(losses)
         self._check_finite(block_losses, first_step)
         # Not under the key "loss": Lightning would do arithmetic on it.
-        return {"losses": block_losses, "correct": torch.stack(correct)}
+        return {"losses": block_losses, "correct": self._correct(block, logits)}
+
+    def _correct(self, block: Tensor, logits: list[Tensor]) -> Tensor:
+        """Number of examples that each step got right: once a block, not once a step."""
+        made = block[: len(logits)]
+        right = predict(torch.cat(logits)) == self.train_split.targets[made.flatten()]
+        return right.reshape(made.shape).sum(1)
 
     def _tell_lightning(self, steps: int) -> None:
         """Move Lightning's global_step, which callbacks such as ModelCheckpoint look at."""
@@ -176,12 +182,15 @@ class LotteryModule(pl.LightningModule):
         logits = self.network(inputs)
         loss = self.loss(logits, targets)
         optimizer.zero_grad()
-        self.manual_backward(loss if num_ranks() == 1 else self._weighted(loss, len(rows)))
+        if num_ranks() == 1:
+            loss.backward()  # type: ignore[no-untyped-call]
+        else:
+            self.manual_backward(self._weighted(loss, len(rows)))
         if self.clip_norm is not None:
             self._clip_gradients(self.clip_norm)
         optimizer.step()
         self.apply_masks()
-        return loss.detach(), (predict(logits) == targets).sum()
+        return loss.detach(), logits.detach()
 
     def _weighted(self, loss: Tensor, examples: int) -> Tensor:
         """The loss by this rank's share of the batch: DDP takes the plain mean over the ranks."""
