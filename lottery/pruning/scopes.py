@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lottery.masks import Masks
+from lottery.pruning.select import keep_highest, keep_highest_of_all
 from lottery.tensors import Tensors
 
 Keep = int | dict[str, int]
@@ -51,32 +52,6 @@ def left_after(alive: int, rate: float, rounds: int) -> int:
     for _ in range(rounds):
         alive -= round(rate * alive)
     return alive
-
-
-def keep_highest(scores: Tensor, mask: Tensor, keep: int) -> Tensor:
-    """A mask of exactly the `keep` highest scores where `mask` is True.
-
-    Among equal scores at the threshold the lowest indices stay: comparing with the threshold
-    alone would keep all of them or none.
-
-    Args:
-        scores: any shape, finite.
-        mask: bool, same shape; at least `keep` places are True.
-        keep: how many to keep, a plain int.
-
-    Example:
-        >>> keep_highest(torch.ones(4), torch.tensor([True, False, True, True]), 2).tolist()
-        [True, False, True, False]
-    """
-    if keep == 0:
-        return torch.zeros_like(mask)
-    flat = torch.where(mask, scores, -torch.inf).flatten()
-    threshold = torch.kthvalue(flat, flat.numel() - keep + 1).values
-    above = flat > threshold
-    ties = flat == threshold
-    places = keep - above.sum()
-    chosen = above | (ties & (ties.cumsum(0, dtype=torch.int32) <= places))
-    return chosen.reshape(mask.shape)
 
 
 def split_like(joined: Tensor, masks: Masks) -> Masks:
@@ -124,7 +99,4 @@ class Global:
         """The highest scores of all layers together; ties go by layer, then by index."""
         if not isinstance(keep, int):
             raise TypeError("global: keep is one number")
-        joined_scores = torch.cat([scores[name].flatten() for name in masks])
-        joined_mask = torch.cat([mask.flatten() for mask in masks.values()])
-        kept = keep_highest(joined_scores, joined_mask, keep)
-        return split_like(kept, masks)
+        return keep_highest_of_all(scores, masks, keep)
