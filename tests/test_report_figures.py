@@ -20,7 +20,7 @@ from lottery.report.paper import draw
 from lottery.report.plot import Figure, Line, count_axis, remaining_axis, style
 from lottery.report.runs import RunRecord, read_run
 from lottery.results import COLUMNS
-from tests.made_up_runs import TRUNK, made_up, write_controls, write_run
+from tests.made_up_runs import CONFIG, TRUNK, made_up, write_controls, write_run
 
 Points = tuple[list[float], list[float]]
 TESTS = (0.95, 0.97, 0.96, 0.90)
@@ -324,3 +324,29 @@ def test_the_page_survives_any_name(run: Path) -> None:
     assert "alert(1)</script>" not in page
     (spec,) = panels_of(page)
     assert spec["data"][0]["name"] == evil
+
+
+def test_one_shots_are_points_not_joined_to_the_dense_network(tmp_path: Path) -> None:
+    """At another density than any round of the others, and seen without a line."""
+    runs = [made_up(tmp_path / TRUNK / "seed_0")] + [
+        made_up(
+            tmp_path / TRUNK.replace("1" * 8, "2" * 8) / f"seed_{seed}",
+            tests=(0.95, 0.8 + 0.1 * seed),
+            rate=0.9,
+            canonical=CONFIG | {"pruning.one_shot": 10},
+        )
+        for seed in (0, 1)
+    ]
+    figures = {figure.name: figure for figure in make_contents(runs).figures}
+    for name in ("1_accuracy", "2_parameters", "5_flops", "6_settings"):
+        traces = {trace["name"]: trace for trace in panel_json(figures[name].panels[0])["data"]}
+        assert traces["winning ticket"]["mode"] == "lines+markers"
+        points = traces["one-shot ticket"]
+        assert points["mode"] == "markers"
+        assert points["y"] == pytest.approx([95, 85])
+        assert points["error_y"]["array"] == pytest.approx([0, 5])
+        assert points["error_y"]["arrayminus"] == pytest.approx([0, 5])
+        (bars,) = draw(figures[name]).axes[0].containers
+        line, _, _ = bars.lines
+        assert (line.get_linestyle(), line.get_marker()) == ("None", "s")
+    assert on_page(figures["1_accuracy"])[0]["one-shot ticket"][0] == pytest.approx([100, 10])

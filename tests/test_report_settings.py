@@ -26,6 +26,8 @@ from tests.made_up_runs import (
     write_run,
 )
 
+SNIP = CONFIG | {"criterion._target_": "lottery.pruning.Snip", "pruning.at": "init"}
+FINETUNED = COPIED | {"reinit._target_": "lottery.reinit.Finetune", "reinit.steps": None}
 COPY = "digits-lenet_300_100-copy-none-none-random-22222222"
 
 
@@ -47,7 +49,14 @@ COPY = "digits-lenet_300_100-copy-none-none-random-22222222"
         (COPIED | {"criterion.shuffle": "global"}, "random ticket"),
         (COPIED, "copied masks"),
         (CONFIG | {"criterion._target_": "mine.Random"}, "mine.Random"),  # not ours
-        (CONFIG | {"criterion._target_": "lottery.pruning.LargeInit"}, "LargeInit"),
+        (CONFIG | {"criterion._target_": "lottery.pruning.LargeInit"}, "large init"),
+        (SNIP, "SNIP at init"),
+        (SNIP | {"pruning.one_shot": 8}, "SNIP at init, one shot"),
+        (SNIP | {"criterion._target_": "lottery.pruning.Random"}, "random pruning at init"),
+        (CONFIG | {"pruning.at": "init"}, "magnitude at init"),
+        (CONFIG | {"pruning.one_shot": 8}, "one-shot ticket"),
+        (CONFIG | {"reinit._target_": "lottery.reinit.Finetune"}, "fine-tuning"),
+        (FINETUNED, "copied masks, fine-tuning"),
     ],
 )
 def test_roles(canonical: dict[str, Any], role: str) -> None:
@@ -101,6 +110,53 @@ def test_settings_are_named_by_what_differs(
     tmp_path: Path, configs: list[dict[str, Any]], labels: list[str]
 ) -> None:
     assert [setting.label for setting in settings_of(tmp_path, *configs)] == labels
+
+
+@pytest.mark.parametrize(
+    ("changes", "labels"),
+    [
+        ({"pruning.one_shot": 8}, ["winning ticket", "one-shot ticket"]),
+        ({"dataset.random_labels": 0.2}, ["winning ticket", "winning ticket, 20 % random labels"]),
+        ({"pruning.rate": 0.1, "dataset.limit": 2000},
+         ["pruning.rate=0.2", "pruning.rate=0.1, 2,000 examples"]),
+        ({"pruning.at": "init"}, ["winning ticket", "magnitude at init"]),
+        ({"scope._target_": "lottery.pruning.Erk"}, ["layerwise", "erk"]),
+    ],
+)  # fmt: skip
+def test_what_older_settings_do_not_have_is_named(
+    tmp_path: Path, changes: dict[str, Any], labels: list[str]
+) -> None:
+    usual = CONFIG | {"pruning.one_shot": None}
+    settings = settings_of(tmp_path, usual, usual | changes)
+    assert [setting.label for setting in settings] == labels
+
+
+def test_one_shots_are_named_by_the_rounds_they_stand_for(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, *(CONFIG | {"pruning.one_shot": k} for k in (None, 8, 12)))
+    assert [setting.label for setting in settings] == [
+        *("winning ticket", "one-shot ticket, as 8 rounds", "one-shot ticket, as 12 rounds"),
+    ]
+
+
+def test_copies_of_different_trunks_say_of_which(tmp_path: Path) -> None:
+    other = TRUNK.replace("magnitude", "snip")
+    folders = {
+        TRUNK: CONFIG,
+        other: SNIP,
+        COPY: RANDOM_REINIT,
+        COPY.replace("2" * 8, "4" * 8): RANDOM_REINIT | {"criterion.run": other},
+    }
+    runs = [made_up(tmp_path / name / "seed_0", canonical=c) for name, c in folders.items()]
+    settings, _ = group_runs(runs)
+    assert [setting.label for setting in settings] == [
+        *("winning ticket", "random reinit, of winning ticket"),
+        *("SNIP at init", "random reinit, of SNIP at init"),
+    ]
+    pairs = [(pair.ticket.label, pair.control.label) for pair in compare_with_controls(settings)]
+    assert pairs == [
+        ("winning ticket", "random reinit, of winning ticket"),
+        ("SNIP at init", "random reinit, of SNIP at init"),
+    ]
 
 
 def test_copies_are_named_by_their_trunks_pruning(tmp_path: Path) -> None:
@@ -181,6 +237,20 @@ def compared(tmp_path: Path, control: dict[str, Any], **arguments: Any) -> list[
 )
 def test_what_is_no_control_is_not_compared(tmp_path: Path, control: dict[str, Any]) -> None:
     assert not compared(tmp_path, control)
+
+
+@pytest.mark.parametrize(
+    "retrained",
+    [FINETUNED, COPIED | {"reinit._target_": "lottery.reinit.Sign"}, COPIED | {"reinit.to": 100}],
+    ids=["finetune", "sign", "rewound"],
+)
+def test_the_same_masks_trained_otherwise_stand_beside_their_ticket(
+    tmp_path: Path, retrained: dict[str, Any]
+) -> None:
+    (pair,) = compared(tmp_path, retrained)
+    assert pair.control.role.startswith("copied masks")
+    shuffled = retrained | {"criterion.shuffle": "layerwise"}
+    assert not compared(tmp_path / "shuffled", shuffled)
 
 
 def test_other_sparsities_are_not_compared(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lottery.report.lines import against_remaining
+from lottery.report.lines import against
 from lottery.report.plot import (
     Axis,
     Figure,
@@ -12,7 +12,6 @@ from lottery.report.plot import (
     Panel,
     Style,
     count_axis,
-    line_of_means,
     on_right,
     remaining_axis,
     style,
@@ -91,7 +90,7 @@ def _line(
     scale: float = 100,
 ) -> Line:
     values = setting.summaries(column)
-    return against_remaining(setting, values, look, label=label, scale=scale, interval=interval)
+    return against(setting, "remaining", values, look, label=label, scale=scale, interval=interval)
 
 
 def parameters_figure(settings: Sequence[Setting], *, interval: bool) -> Figure:
@@ -122,11 +121,12 @@ def flops_figure(settings: Sequence[Setting], *, interval: bool) -> Figure | Non
 def _against(settings: Sequence[Setting], column: str, label: str, *, interval: bool) -> Panel:
     one = len(settings) == 1
     lines = [
-        line_of_means(
-            "test accuracy" if one else setting.label,
-            setting.means(column),
+        against(
+            setting,
+            column,
             setting.summaries("test"),
             ACCURACY if one else style(number),
+            label="test accuracy" if one else None,
             scale=100,
             interval=interval,
         )

@@ -7,8 +7,7 @@ from lottery.report.controls import Comparison, against_dense
 from lottery.report.layers import remaining_by_layer
 from lottery.report.roles import WINNING_TICKET, copies, is_ticket
 from lottery.report.settings import Setting
-from lottery.report.statistics import Summary
-from lottery.report.tables import format_interval, format_points
+from lottery.report.tables import format_difference
 from lottery.report.verdicts import (
     BEATS,
     BEHIND,
@@ -77,7 +76,7 @@ def _ticket_sentence(setting: Setting, winner: int) -> str:
         TOO_FEW: f"{TOO_FEW} whether it matches or beats it",
     }[judge(list(comparison.differences[winner].values()))]
     dense = f"the dense network's {100 * test[0]:.2f} %"
-    return f"{start}, {_difference(summary)} against {dense}: {said}."
+    return f"{start}, {format_difference(summary)} against {dense}: {said}."
 
 
 def _below_sentence(comparison: Comparison) -> str:
@@ -137,33 +136,20 @@ def _layers_sentence(setting: Setting, winner: int) -> str:
         return ""
     most = max(pruned, key=pruned.__getitem__)
     densest = max(left, key=left.__getitem__)
-    empty = [name for name in left if left[name] == 0]
     return (
         f"Of the weights pruned by then {100 * pruned[most] / total:.1f} % were in {most}, which "
         f"holds {100 * sizes[most] / sum(sizes.values()):.1f} % of the prunable weights and has "
         f"{100 * left[most]:.1f} % of them left; most is left of {densest} "
         f"({100 * left[densest]:.1f} %)."
-        + (f" Collapsed, with no weight left: {', '.join(empty)}." if empty else "")
     )
 
 
 def _control_sentence(pair: Comparison) -> str:
-    """At the best round by validation of those both have, and at the last of them."""
     summaries, remaining = pair.summaries, pair.ticket.means("remaining")
-    val = pair.ticket.means("val")
-    chosen = best_round({n: val[n] for n in summaries}, remaining)
     said = []
-    for number in dict.fromkeys((chosen, max(summaries))):
-        assert number is not None  # a comparison has pruned rounds
+    for number in pair.judged_rounds:
         verdict = judge(list(pair.differences[number].values()))
         words = TOO_FEW if verdict == TOO_FEW else f"the ticket {verdict}"
         at = f"at round {number} ({100 * remaining[number]:.1f} % of the weights)"
-        said.append(f"{at} {_difference(summaries[number])}: {words}")
+        said.append(f"{at} {format_difference(summaries[number])}: {words}")
     return f"Against {pair.control.label}, {'; '.join(said)}."
-
-
-def _difference(summary: Summary) -> str:
-    interval = format_interval(summary)
-    seeds = f"{summary.count} seed{'s' if summary.count > 1 else ''}"
-    known = f"95 % interval {interval}, {seeds}" if summary.count > 1 else seeds
-    return f"{format_points(summary)} points ({known})"

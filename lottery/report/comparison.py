@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from lottery.report.controls import Comparison
-from lottery.report.lines import against_remaining
+from lottery.report.lines import against
 from lottery.report.plot import Axis, Figure, Line, Panel, Style, remaining_axis, style
 from lottery.report.settings import Setting
 
@@ -21,8 +21,13 @@ def comparison_figure(
     """
     band = "95 % confidence interval" if interval else "lowest to highest"
     lines = tuple(
-        against_remaining(
-            setting, setting.summaries("test"), style(number), scale=100, interval=interval
+        against(
+            setting,
+            "remaining",
+            setting.summaries("test"),
+            style(number),
+            scale=100,
+            interval=interval,
         )
         for number, setting in enumerate(settings)
     )
@@ -57,4 +62,4 @@ def _line(comparison: Comparison, look: Style, *, several: bool) -> Line:
     if several:
         label = f"{comparison.ticket.label} less {label}"
     ticket, differences = comparison.ticket, comparison.summaries
-    return against_remaining(ticket, differences, look, label=label, interval=True)
+    return against(ticket, "remaining", differences, look, label=label, interval=True)

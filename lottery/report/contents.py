@@ -11,6 +11,7 @@ from lottery.report.layers import layers_figure
 from lottery.report.learning import learning_figure
 from lottery.report.plot import Figure
 from lottery.report.runs import RunRecord
+from lottery.report.sanity import run_checks
 from lottery.report.settings import Setting, group_runs
 from lottery.report.tables import (
     Table,
@@ -33,6 +34,7 @@ class Contents:
     title: str
     notes: tuple[str, ...]  # what a reader must know: unfinished runs, what was left out
     answers: tuple[Answer, ...]
+    checks: tuple[str, ...]  # what speaks against the results, or that nothing does
     figures: tuple[Figure, ...]
     tables: tuple[Table, ...]
 
@@ -60,6 +62,7 @@ def make_contents(
         _title(settings, runs),
         tuple(notes),
         tuple(write_answers(settings, comparisons)),
+        run_checks(started, comparisons),
         tuple(_figures(drawn, comparisons, several=len(runs) > 1, interval=interval)),
         tuple(_tables(settings, comparisons, runs)),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from lottery.report.roles import is_control, trunk_of
 from lottery.report.settings import Setting
 from lottery.report.statistics import Summary, summarise
+from lottery.report.verdicts import best_round
 
 SAME = 1e-9  # share of weights
 
@@ -24,6 +25,14 @@ class Comparison:
         """The differences in short, by round."""
         rounds = self.differences.items()
         return {number: summarise(list(seeds.values())) for number, seeds in rounds}
+
+    @property
+    def judged_rounds(self) -> list[int]:
+        """The best round by validation of those both have, and the last of them."""
+        val = self.ticket.means("val")
+        known = {number: val[number] for number in self.differences}
+        best = best_round(known, self.ticket.means("remaining"))
+        return [] if best is None else list(dict.fromkeys((best, max(known))))
 
 
 def compare_with_controls(settings: Sequence[Setting]) -> list[Comparison]:

@@ -50,14 +50,29 @@ def _trace(line: Line) -> dict[str, Any]:
         "name": line.label,
         "x": list(line.x),
         "y": list(line.y),
-        "mode": "lines+markers" if look.marker else "lines",
+        "mode": _mode(line),
         "line": {"color": look.color, "dash": look.dash, "width": 2},
         "legendgroup": line.label,
         "hovertemplate": "%{x:.5~g}, %{y:.6~g}",
     }
     if look.marker:
-        trace["marker"] = {"symbol": look.marker, "size": 7}
+        size = 7 if line.joined else 10
+        trace["marker"] = {"symbol": look.marker, "size": size, "color": look.color}
+    if line.low and not line.joined:
+        trace["error_y"] = _bars(line)
     return trace | ({"yaxis": "y2"} if line.on_right else {})
+
+
+def _mode(line: Line) -> str:
+    if not line.joined:
+        return "markers"
+    return "lines+markers" if line.style.marker else "lines"
+
+
+def _bars(line: Line) -> dict[str, Any]:
+    up = [high - y for high, y in zip(line.high, line.y, strict=True)]
+    down = [y - low for y, low in zip(line.y, line.low, strict=True)]
+    return {"symmetric": False, "array": up, "arrayminus": down, "thickness": 1.5, "width": 4}
 
 
 def _band(line: Line) -> list[dict[str, Any]]:
@@ -72,7 +87,7 @@ def _band(line: Line) -> list[dict[str, Any]]:
         "legendgroup": line.label,
         **({"yaxis": "y2"} if line.on_right else {}),
     }
-    if not line.low:
+    if not line.low or not line.joined:
         return []
     fill = {"fill": "tonexty", "fillcolor": _transparent(line.style.color)}
     return [edge | {"y": list(line.low)}, edge | fill | {"y": list(line.high)}]

@@ -26,10 +26,15 @@ def remaining_by_layer(setting: Setting) -> dict[str, dict[int, float]]:
     }
 
 
+def with_own_masks(settings: Sequence[Setting]) -> list[Setting]:
+    """The settings whose layers are not pruned as their trunk's; all where there is no other."""
+    return [s for s in settings if not _as_its_trunk(s.config)] or list(settings)
+
+
 def layers_figure(settings: Sequence[Setting]) -> Figure:
     """Figure 3: sparsity of each layer by round, a panel per setting, of the first six."""
-    others = [setting for setting in settings if not _as_its_trunk(setting.config)]
-    shown = (others or settings)[:MAX_PANELS]
+    others = with_own_masks(settings)
+    shown = others[:MAX_PANELS]
     more = " Copied masks are pruned as their trunk's." if len(others) < len(settings) else ""
     if len(others) > len(shown):
         more += f" {len(others) - len(shown)} more settings are left out."

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lottery.report.lines import against_remaining
+from lottery.report.lines import against
 from lottery.report.plot import Axis, Figure, Line, Panel, Style, remaining_axis, style
 from lottery.report.runs import RunRecord
 from lottery.report.settings import Setting
@@ -40,8 +40,9 @@ def learning_figure(settings: Sequence[Setting], *, interval: bool) -> Figure:
 
 def _es_panel(settings: Sequence[Setting], *, interval: bool) -> Panel:
     lines = tuple(
-        against_remaining(
+        against(
             setting,
+            "remaining",
             setting.summaries("ES"),
             style(number),
             label="ES" if len(settings) == 1 else None,

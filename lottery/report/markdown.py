@@ -24,6 +24,8 @@ def _lines(contents: Contents) -> Iterator[str]:
     yield from ("The rules:", "")
     yield from (f"- {rule}" for rule in RULES)
     yield ""
+    if contents.checks:
+        yield from ("## Checks", "", *(f"- {sentence}" for sentence in contents.checks), "")
     for figure in contents.figures:
         yield from (f"## {figure.title}", "", f"![{figure.title}](figures/{figure.name}.png)", "")
         yield from (figure.caption, "")

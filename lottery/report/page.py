@@ -45,6 +45,8 @@ def _body(contents: Contents) -> Iterator[str]:
         yield f"<h3>{escape(answer.heading)}</h3>"
         yield _list(answer.sentences)
     yield f"<details><summary>The rules</summary>{_list(RULES)}</details></section>"
+    if contents.checks:
+        yield f'<section id="checks"><h2>Checks</h2>{_list(contents.checks)}</section>'
     for figure in contents.figures:
         yield from _figure(figure)
     for table in contents.tables:

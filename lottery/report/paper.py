@@ -118,6 +118,8 @@ def _draw_panel(axes: "Axes", panel: Panel) -> dict[str, Any]:
 
 def _draw_line(axes: "Axes", line: Line) -> Any:
     look = line.style
+    if not line.joined:
+        return _draw_points(axes, line)
     (drawn,) = axes.plot(
         *(line.x, line.y),
         color=look.color,
@@ -128,6 +130,21 @@ def _draw_line(axes: "Axes", line: Line) -> Any:
     if line.low:
         axes.fill_between(line.x, line.low, line.high, color=look.color, alpha=0.15, linewidth=0)
     return drawn
+
+
+def _draw_points(axes: "Axes", line: Line) -> Any:
+    ends = ((line.y, line.low), (line.high, line.y)) if line.low else ()
+    bars = [[high - low for high, low in zip(*pair, strict=True)] for pair in ends] or None
+    look = line.style
+    return axes.errorbar(
+        *(line.x, line.y, bars),
+        color=look.color,
+        linestyle="none",
+        marker=MARKERS[look.marker or "circle"],
+        markersize=5,
+        capsize=2,
+        label=line.label,
+    )
 
 
 def _draw_note(axes: "Axes", note: Note) -> None:

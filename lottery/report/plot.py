@@ -37,7 +37,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Line:
-    """Points, joined; with a band from `low` to `high` where there is one."""
+    """Points, joined or not, with a band, or bars, from `low` to `high` where there is one."""
 
     label: str
     x: tuple[float, ...]
@@ -46,6 +46,7 @@ class Line:
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()
     on_right: bool = False  # by the right axis
+    joined: bool = True
 
 
 @dataclass(frozen=True)

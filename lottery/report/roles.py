@@ -1,7 +1,10 @@
 """What a setting is in an experiment: the ticket, or one of its controls."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
+
+from lottery.same_training import plainest_reinit
 
 Config = Mapping[str, Any]
 
@@ -10,7 +13,10 @@ RANDOM_REINIT = "random reinit"
 RANDOM_TICKET = "random ticket"
 RANDOM_PRUNING = "random pruning"
 CHAINED_REINIT = "chained reinit"
+ONE_SHOT_TICKET = "one-shot ticket"
 
+# What criteria are called; the others by their classes
+CRITERIA = {"Random": RANDOM_PRUNING, "Snip": "SNIP", "Grasp": "GraSP", "SynFlow": "SynFlow"}
 # What the other reinits are called
 STARTS = {
     "Continue": "training continued",
@@ -45,12 +51,36 @@ def role_of(config: Config) -> str:
     reinit = _class(config, "reinit")
     if copies(config):
         return _role_of_copy(config, reinit)
-    criterion = _class(config, "criterion")
-    pruning = {"Magnitude": "", "Random": RANDOM_PRUNING}.get(criterion, criterion)
+    pruning, one_shot = _pruning(config), is_one_shot(config)
     if reinit == "Rewind":
-        return pruning or _ticket(config)
+        role = pruning or _ticket(config)
+        return ONE_SHOT_TICKET if one_shot and role == WINNING_TICKET else _shot(role, one_shot)
     start = CHAINED_REINIT if reinit == "Random" else STARTS.get(reinit, reinit)
-    return ", ".join(part for part in (pruning, start) if part)
+    return _shot(", ".join(part for part in (pruning, start) if part), one_shot)
+
+
+def _shot(role: str, one_shot: bool) -> str:
+    return f"{role}, one shot" if one_shot else role
+
+
+def _pruning(config: Config) -> str:
+    """What chooses the masks; nothing for the usual magnitude after training."""
+    criterion = _class(config, "criterion")
+    at_init = config.get("pruning.at") == "init"
+    if criterion == "Magnitude" and not at_init:
+        return ""
+    name = CRITERIA.get(criterion) or _spaced(criterion)
+    return f"{name} at init" if at_init else name
+
+
+def _spaced(name: str) -> str:
+    """A class's name in words; a user's own, which has its module's, as it is.
+
+    Example:
+        >>> _spaced("LargeInit"), _spaced("mine.LargeInit")
+        ('large init', 'mine.LargeInit')
+    """
+    return name if "." in name else re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
 
 
 def _role_of_copy(config: Config, reinit: str) -> str:
@@ -74,8 +104,15 @@ def is_ticket(config: Config) -> bool:
     return not copies(config) and criterion != "Random" and reinit == "Rewind"
 
 
+def is_one_shot(config: Config) -> bool:
+    """Whether one pruning removes everything: the rounds are 0 and 1."""
+    return config.get("pruning.one_shot") is not None
+
+
 def is_control(control: Config, ticket: Config, ticket_name: str) -> bool:
-    """Whether a setting is the random reinit, random ticket or random pruning of a ticket.
+    """Whether a setting is random pruning, a random ticket, or a ticket's masks started otherwise.
+
+    The last is *random reinit* and, with the same masks, fine-tuning and the like.
 
     Args:
         control: its canonical config.
@@ -85,13 +122,23 @@ def is_control(control: Config, ticket: Config, ticket_name: str) -> bool:
     if not is_ticket(ticket):
         return False
     role = role_of(control)
-    if role == RANDOM_PRUNING:
+    if role.startswith(RANDOM_PRUNING) and _class(control, "reinit") == "Rewind":
         return _equal(control, ticket, OF_CRITERION)
-    if trunk_of(control)[0] != ticket_name:
+    if not copies(control) or trunk_of(control)[0] != ticket_name:
         return False
-    if role == RANDOM_REINIT:
-        return _equal(control, ticket, (*OF_MASKS, "reinit."))
-    return role == RANDOM_TICKET and _equal(control, ticket, OF_MASKS)
+    if role == RANDOM_TICKET:
+        return _equal(control, ticket, OF_MASKS)
+    shuffled = control.get("criterion.shuffle", "none") != "none"
+    another_start = not _equal(control, ticket, OF_MASKS)
+    return not shuffled and another_start and _equal(control, ticket, (*OF_MASKS, "reinit."))
+
+
+def is_same_training(one: Config, other: Config) -> bool:
+    """Whether two settings differ in their reinit alone, and only by name.
+
+    Under a constant learning rate, learning-rate rewinding and fine-tuning are one training.
+    """
+    return _equal(one, other, ("reinit.",)) and plainest_reinit(one) == plainest_reinit(other)
 
 
 def _equal(one: Config, other: Config, but: tuple[str, ...]) -> bool:

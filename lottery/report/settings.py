@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lottery.report.extras import KEYS, extras_of
 from lottery.report.roles import (
     WINNING_TICKET,
     copies,
@@ -129,7 +130,7 @@ def _differences(settings: Sequence[Setting]) -> list[list[str]]:
             for parts, option in zip(found, options, strict=True):
                 parts.extend([option[group]] if option[group] else [])
     for key in sorted(set().union(*configs)):
-        if key.endswith("._target_") or key == "criterion.run":
+        if key.endswith("._target_") or key in ("criterion.run", *KEYS):
             continue
         group = _group(key)
         # A value only tells apart settings that have it: those with the same option.
@@ -139,14 +140,27 @@ def _differences(settings: Sequence[Setting]) -> list[list[str]]:
                 values[option.get(group, "")].add(_show(config[key]))
         for parts, config, option in zip(found, configs, options, strict=True):
             if key in config and len(values[option.get(group, "")]) > 1:
-                parts.append(f"{key}={_show(config[key])}")
+                parts.append(_part(key, config[key]))
     return [
-        parts
-        if setting.role in parts or (parts and setting.role == WINNING_TICKET)
-        # whatever is not the usual experiment says so, also where all of them are
-        else [setting.role, *parts]
-        for parts, setting in zip(found, settings, strict=True)
+        [*_with_role(setting, parts), *_trunk_words(setting, settings), *extras_of(config)]
+        for parts, setting, config in zip(found, settings, configs, strict=True)
     ]
+
+
+def _with_role(setting: Setting, parts: list[str]) -> list[str]:
+    """Whatever is not the usual experiment says so, also where all settings are."""
+    said = setting.role in parts or (parts and setting.role == WINNING_TICKET)
+    return parts if said else [setting.role, *parts]
+
+
+def _trunk_words(setting: Setting, settings: Sequence[Setting]) -> list[str]:
+    """Of a copying setting what its trunk is, where the trunks of others are something else."""
+    roles = {other.name: other.role for other in settings}
+    trunks = {
+        one.name: roles.get(trunk_of(one.config)[0]) for one in settings if copies(one.config)
+    }
+    role = trunks.get(setting.name)
+    return [f"of {role}"] if role and len(set(trunks.values()) - {None}) > 1 else []
 
 
 def _whole_config(setting: Setting, settings: Sequence[Setting]) -> dict[str, Any]:
@@ -170,7 +184,14 @@ def _options(setting: Setting, config: dict[str, Any]) -> dict[str, str]:
 
 def _group(key: str) -> str:
     group = key.partition(".")[0]
-    return "role" if group in ("criterion", "reinit") else group
+    of_role = group in ("criterion", "reinit") or key in ("pruning.one_shot", "pruning.at")
+    return "role" if of_role else group
+
+
+def _part(key: str, value: Any) -> str:
+    if key == "pruning.one_shot":
+        return "iterative" if value is None else f"as {value} rounds"
+    return f"{key}={_show(value)}"
 
 
 def _show(value: Any) -> str:

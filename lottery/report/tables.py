@@ -188,6 +188,13 @@ def format_interval(summary: Summary | None) -> str:
     return f"{_signed(low)} to {_signed(high)}"
 
 
+def format_difference(summary: Summary) -> str:
+    """A mean difference with its confidence interval, for a sentence."""
+    seeds = f"{summary.count} seed{'s' if summary.count > 1 else ''}"
+    known = f"95 % interval {format_interval(summary)}, {seeds}" if summary.count > 1 else seeds
+    return f"{format_points(summary)} points ({known})"
+
+
 def _signed(value: float) -> str:
     return f"{round(value, 2) + 0.0:+.2f}"  # -0.001 is +0.00
 
