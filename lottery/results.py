@@ -35,7 +35,7 @@ TIMING_COLUMNS = (
     *("round", "train_seconds", "steps_per_second"),
     *("inference_ms", "inference_csr_ms", "peak_memory_mb"),
 )
-PARTS = {"row", "layers", "checks", "history", "timing"}  # of a record
+PARTS = {"row", "layers", "checks", "history", "timing"}  # of a record; and early_bird, on demand
 # What others rely on in run.json
 RUN_JSON = {"config": dict, "digests": dict, "machine": dict, "status": str, "seed": int}
 
@@ -134,8 +134,8 @@ def write_tables(run_dir: RunDir) -> None:
 
 def _make_tables(run_dir: RunDir) -> dict[Path, bytes]:
     records = read_records(run_dir)
-    kept = ("row", "layers", "checks")
-    whole = [{name: record[name] for name in kept} for record in records]
+    kept = ("row", "layers", "checks", "early_bird")
+    whole = [{name: record[name] for name in kept if name in record} for record in records]
     tables = {run_dir.results_json: to_json({"rounds": whole})}
     for path, columns, rows in (
         (run_dir.history_csv, HISTORY_COLUMNS, [e for r in records for e in r["history"]]),

@@ -106,6 +106,7 @@ def test_whatever_changes_a_result_has_a_key_of_its_own() -> None:
         ["evaluation.every=50"],
         ["evaluation.test_curve=true"],
         ["early_stopping.patience=3"],
+        ["early_bird.epsilon=0.1"],
         ["dataset.batch_size=30"],
         ["dataset.split_seed=1"],
         ["dataset.order=fixed"],

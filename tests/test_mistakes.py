@@ -24,6 +24,8 @@ MISTAKES = [
     ("seeds.init=1.5", "seeds.init", "1.5"),
     ("early_stopping.patience=0", "early_stopping.patience", "0"),
     ("trainer.threads=0", "trainer.threads", "0"),
+    ("early_bird.epsilon=0", "early_bird.epsilon", "0"),
+    ("early_bird=0.1", "early_bird", "0.1"),
     # steps and epochs
     ("iterations=0", "iterations", "0"),
     ("iterations=0ep", "iterations", "0ep"),

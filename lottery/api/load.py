@@ -61,6 +61,18 @@ class Run:
             columns=["round", "layer", *LAYER_COLUMNS],
         )
 
+    @property
+    def early_bird(self) -> pd.DataFrame:
+        """round, iteration, back (1 to 4 evaluations), distance; with `early_bird.epsilon`."""
+        return pd.DataFrame(
+            [
+                {"round": record["row"]["round"], **entry}
+                for record in read_records(RunDir(self.path))
+                for entry in record.get("early_bird", {}).get("distances", [])
+            ],
+            columns=["round", "iteration", "back", "distance"],
+        )
+
     def masks(self, round_number: int) -> "Masks":
         """A round's masks by parameter name, True = kept."""
         from lottery.tensors import load_tensors

@@ -97,6 +97,7 @@ RULES: dict[str, Rule] = {
     "evaluation.every": duration(1),
     "evaluation.test_curve": FLAG,
     "early_stopping.patience": or_null(whole(1)),
+    "early_bird.epsilon": or_null(SHARE),
     "dataset.batch_size": whole(1),
     "dataset.split_seed": whole(0, 2**32 - 1),  # what numpy and scikit-learn take
     "dataset.root": TEXT,
@@ -169,9 +170,16 @@ def check_values(config: Mapping[str, Any]) -> None:
         raise ConfigError("optimizer.nesterov=true: needs optimizer.momentum above 0")
 
 
+# Groups that are no `_target_`
+GROUPS = (
+    *("seeds", "pruning", "evaluation", "early_stopping", "early_bird"),
+    *("trainer", "checkpoint"),
+)
+
+
 def _check_known(config: Mapping[str, Any]) -> None:
     """Groups that are no `_target_` take no other keys: they would have no effect."""
-    for group in ("seeds", "pruning", "evaluation", "early_stopping", "trainer", "checkpoint"):
+    for group in GROUPS:
         known = [key for key in (*RULES, "pruning.rates") if key.startswith(f"{group}.")]
         for name, value in config[group].items():
             if f"{group}.{name}" not in known:

@@ -149,6 +149,7 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir, place: Place) -
         keep=config["keep"],
         dense_from=dense_from,
         update_views=_build_summary(config, run_dir),
+        early_bird=_early_bird_epsilon(config),
     )
     shapes = {name: tuple(weights[name].shape) for name in plan.prunable}
     return Experiment(
@@ -190,6 +191,20 @@ def _build_fit(
         checkpoint_seconds=config["checkpoint"]["every_seconds"],
         stop=stop,
     )
+
+
+def _early_bird_epsilon(config: Mapping[str, Any]) -> float | None:
+    """`early_bird.epsilon`, for pruners whose masks follow from the weights.
+
+    Raises:
+        ConfigError: the masks are another run's.
+    """
+    epsilon: float | None = config["early_bird"]["epsilon"]
+    if epsilon is not None and copies_masks(config):
+        raise ConfigError(
+            f"early_bird.epsilon={epsilon}: null with criterion=copy: its masks are another run's"
+        )
+    return epsilon
 
 
 def _build_summary(config: Mapping[str, Any], run_dir: RunDir) -> Callable[[], None]:

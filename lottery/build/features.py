@@ -24,7 +24,7 @@ from lottery.models.state import Start
 from lottery.run_dir import DamagedFile
 from lottery.stopping import Stopped, StopRequest
 from lottery.tensors import Tensors, load_tensors, save_tensors
-from lottery.training import Device, LightningFit, Outcome
+from lottery.training import Device, EarlyBird, LightningFit, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -46,13 +46,18 @@ class OnFeatures:
     loaded: bool = False
 
     def __call__(
-        self, round_number: int, start: Start, masks: Masks, keep_step: int | None
+        self,
+        round_number: int,
+        start: Start,
+        masks: Masks,
+        keep_step: int | None,
+        early_bird: EarlyBird | None = None,
     ) -> Outcome:
         """Train a round; see `LightningFit`."""
         if not self.loaded:
             self.fit = replace(self.fit, splits=self.load())
             self.loaded = True
-        return self.fit(round_number, start, masks, keep_step)
+        return self.fit(round_number, start, masks, keep_step, early_bird)
 
 
 def feature_file(

@@ -28,6 +28,7 @@ ADDED_LATER: dict[str, Any] = {
     "dataset.subsample": 1,
     "dataset.random_labels": 0,
     "dataset.shuffle_pixels": False,
+    "early_bird.epsilon": None,
 }
 
 IMAGES = "lottery.data.ImageFolder"  # whose dataset.folder is a folder
@@ -136,7 +137,10 @@ def shapes_dense_round(config: Mapping[str, Any], seed: int) -> dict[str, Any]:
         config: a canonical config.
         seed: the run's seed.
     """
-    later = ("criterion.", "scope.", "reinit.", "pruning.", "model.rates", "seeds.pruning")
+    later = (
+        *("criterion.", "scope.", "reinit.", "pruning.", "model.rates", "seeds.pruning"),
+        "early_bird.",  # which only looks
+    )
     shaping = {
         key: value
         for key, value in config.items()

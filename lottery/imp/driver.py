@@ -1,7 +1,6 @@
 """The round loop: a round is a list of stages, each skipped when its output exists."""
 
 import logging
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,24 +18,23 @@ from lottery.imp.checks import (
     check_trained,
     check_unchanged,
 )
-from lottery.imp.record import make_record
+from lottery.imp.folders import adopt_dense_round, drop_unneeded
+from lottery.imp.record import make_record, report_round
 from lottery.imp.storage import Storage
-from lottery.masks import Masks, ones
+from lottery.masks import Masks, count_ones, ones
 from lottery.models.state import Start, State, start_at
 from lottery.pruning import Pruner, Trained
 from lottery.reinit import Reinit, Stored
 from lottery.results import (
     Record,
     Row,
-    format_percent,
     read_records,
-    winning_round,
     write_record,
     write_tables,
 )
-from lottery.run_dir import RunDir, replacing
+from lottery.run_dir import RunDir
 from lottery.seeds import derive_seed
-from lottery.training import Outcome
+from lottery.training import EarlyBird, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +43,12 @@ class Fit(Protocol):
     """Trains one round."""
 
     def __call__(
-        self, round_number: int, start: Start, masks: Masks, keep_step: int | None
+        self,
+        round_number: int,
+        start: Start,
+        masks: Masks,
+        keep_step: int | None,
+        early_bird: EarlyBird | None,
     ) -> Outcome:
         """Train from `start` under `masks`, keeping the state at `keep_step`."""
         ...
@@ -75,6 +78,7 @@ class Imp:
         dense_from: another run whose round 0 is this run's too, or None.
         update_views: brings what is derived from the records, beside the tables, up to date.
         check_owned: raises where another process has taken the folder over.
+        early_bird: the epsilon of the early-bird detection, or None.
     """
 
     storage: Storage
@@ -92,6 +96,7 @@ class Imp:
     dense_from: RunDir | None
     update_views: Callable[[], None]
     check_owned: Callable[[], None] = lambda: None
+    early_bird: float | None = None
 
     @property
     def run_dir(self) -> RunDir:
@@ -144,11 +149,12 @@ def run_rounds(imp: Imp) -> list[Row]:
         if earlier:
             _pruned_round(imp, number, earlier[-1])
         elif imp.dense_from is not None:
-            from_main(partial(_adopt_dense_round, imp.dense_from, imp.run_dir))
+            from_main(partial(adopt_dense_round, imp.dense_from, imp.run_dir))
         else:
             _dense_round(imp)
         _update_views(imp)
-        from_main(partial(_tidy, imp))
+        if imp.keep == "winner":
+            from_main(partial(drop_unneeded, imp.run_dir))
     return from_main(lambda: imp.rows)
 
 
@@ -208,15 +214,7 @@ def _rewind_point(imp: Imp) -> State:
 def _prune(imp: Imp, previous: int, stored: Stored) -> tuple[Masks, dict[str, Any]]:
     """The round's masks, made by every process and compared; anew at every start."""
     number, storage = stored.round, imp.storage
-    before = storage.masks(previous)
-    trained = Trained(
-        round=number,
-        weights={name: w for name, w in stored.last.weights.items() if name in imp.prunable},
-        initial={name: stored.initial.weights[name] for name in imp.prunable},
-        # in the network's order, which breaks ties under a global scope; files are sorted
-        masks={name: before[name] for name in imp.prunable},
-        generator=torch.Generator().manual_seed(derive_seed(imp.pruning_seed, number)),
-    )
+    trained = _trained(imp, number, stored.last, stored.initial, storage.masks(previous))
     masks = imp.prune(trained)
     check_ranks_agree(number, "masks", masks)
     storage.save_masks(number, masks)
@@ -228,6 +226,30 @@ def _prune(imp: Imp, previous: int, stored: Stored) -> tuple[Masks, dict[str, An
     return masks, checks
 
 
+def _trained(imp: Imp, number: int, last: State, initial: State, before: Masks) -> Trained:
+    """What round `number`'s masks are made from."""
+    return Trained(
+        round=number,
+        weights={name: w for name, w in last.weights.items() if name in imp.prunable},
+        initial={name: initial.weights[name] for name in imp.prunable},
+        # in the network's order, which breaks ties under a global scope; files are sorted
+        masks={name: before[name] for name in imp.prunable},
+        generator=torch.Generator().manual_seed(derive_seed(imp.pruning_seed, number)),
+    )
+
+
+def _early_bird(imp: Imp, number: int, masks: Masks) -> EarlyBird | None:
+    """Looks at what round `number + 1` would prune."""
+    if imp.early_bird is None:
+        return None
+    initial = imp.storage.initial()
+
+    def next_masks(state: State) -> Masks:
+        return imp.prune(_trained(imp, number + 1, state, initial, masks))
+
+    return EarlyBird(imp.early_bird, sum(count_ones(masks).values()), next_masks)
+
+
 def _train(imp: Imp, number: int, start: Start, masks: Masks, checks: dict[str, Any]) -> None:
     """Store the start, train, store the weights; the record comes last and ends the round."""
     storage = imp.storage
@@ -237,7 +259,8 @@ def _train(imp: Imp, number: int, start: Start, masks: Masks, checks: dict[str, 
     initial_digest = storage.initial_digest()
     keep_step = imp.reinit.rewind_step if number == 0 and imp.reinit.rewind_step else None
 
-    outcome = imp.fit(number, start, masks, keep_step)
+    early_bird = _early_bird(imp, number, masks)
+    outcome = imp.fit(number, start, masks, keep_step, early_bird)
 
     checks |= check_first_step(number, outcome.first_seen, outcome.first_expected)
     check_ranks_agree(number, "trained weights", outcome.final.weights | outcome.final.buffers)
@@ -246,50 +269,14 @@ def _train(imp: Imp, number: int, start: Start, masks: Masks, checks: dict[str, 
     checks |= check_unchanged(number, initial_digest, storage.initial_digest())
     storage.save_outcome(number, outcome, with_optimizer=imp.reinit.carries_optimizer)
     record = make_record(number, outcome, masks, imp.count(masks), checks)
+    if early_bird:
+        record["early_bird"] = early_bird.record()
+        log.info("round %d: early bird at step %s", number, early_bird.step)
     from_main(imp.check_owned)
     from_main(partial(_finish_round, imp.run_dir, record))
-    _report_round(record["row"], outcome)
+    report_round(record["row"], outcome)
 
 
 def _finish_round(run_dir: RunDir, record: Record) -> None:
     write_record(run_dir, record)
     run_dir.round(record["row"]["round"]).checkpoint.unlink(missing_ok=True)
-
-
-def _report_round(row: Row, outcome: Outcome) -> None:
-    log.info(
-        "round %d: %s %% remaining, ES %d, val %s %%, test %s %%, %.1f s",
-        row["round"],
-        format_percent(row["remaining"]),
-        row["ES"],
-        format_percent(row["val"]),
-        format_percent(row["test"]),
-        outcome.timing["train_seconds"],
-    )
-
-
-def _adopt_dense_round(trunk: RunDir, run_dir: RunDir) -> None:
-    """Copy the trunk's round 0, files and record; the record last, as it ends the round."""
-    source, target = trunk.round(0), run_dir.round(0)
-    for file in sorted(source.path.iterdir(), key=lambda path: path == source.record):
-        if not file.name.startswith("."):
-            with replacing(target.path / file.name) as aside:
-                shutil.copyfile(file, aside)
-    log.info("round 0: taken from %s", trunk.path)
-
-
-def _tidy(imp: Imp) -> None:
-    """With keep=winner, drop the weights that neither the winner nor any later work needs.
-
-    Round 0 is what tickets start from and what other runs copy; the weights of a round whose
-    next one is still to come are pruned then. Masks and records of all rounds stay.
-    """
-    if imp.keep != "winner":
-        return
-    finished = set(imp.run_dir.finished_rounds())
-    last = {number for number in finished if number + 1 not in finished}
-    winner = winning_round([record["row"] for record in read_records(imp.run_dir)])
-    for number in finished - last - {0, winner}:
-        folder = imp.run_dir.round(number)
-        for file in (folder.start, folder.es, folder.final, folder.final_optimizer):
-            file.unlink(missing_ok=True)

@@ -1,12 +1,15 @@
 """The record of a finished round, from what its training measured."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from lottery.masks import Masks, count_ones, density
 from lottery.measure import count_live_zeros
-from lottery.results import COLUMNS, Record
+from lottery.results import COLUMNS, Record, Row, format_percent
 from lottery.training import Outcome
+
+log = logging.getLogger(__name__)
 
 
 def make_record(
@@ -52,3 +55,16 @@ def make_record(
         "history": [{"round": number, **entry} for entry in outcome.history],
         "timing": {"round": number, **outcome.timing},
     }
+
+
+def report_round(row: Row, outcome: Outcome) -> None:
+    """A line in the log about a finished round."""
+    log.info(
+        "round %d: %s %% remaining, ES %d, val %s %%, test %s %%, %.1f s",
+        row["round"],
+        format_percent(row["remaining"]),
+        row["ES"],
+        format_percent(row["val"]),
+        format_percent(row["test"]),
+        outcome.timing["train_seconds"],
+    )

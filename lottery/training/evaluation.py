@@ -14,6 +14,7 @@ from torch import Tensor
 from lottery.data import Splits
 from lottery.measure import Evaluation, Loss, class_averages, evaluate
 from lottery.models.state import State, read_state
+from lottery.training.early_bird import EarlyBird
 from lottery.training.module import Diverged, LotteryModule
 from lottery.training.sums import TrainingSums
 
@@ -45,12 +46,14 @@ class Evaluator(pl.Callback):
         loss: mean loss of (logits, targets).
         protocol: when to look.
         last_step: the round's last step on the run's clock.
+        early_bird: looks at the network whenever it is evaluated, or None.
     """
 
     splits: Splits
     loss: Loss
     protocol: Protocol
     last_step: int
+    early_bird: EarlyBird | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
     es_step: int = -1
     es_state: State | None = None
@@ -117,6 +120,7 @@ class Evaluator(pl.Callback):
             "lowest": self._lowest,
             "without_minimum": self._without_minimum,
             "latest_val_accuracy": self.latest_val_accuracy,
+            "early_bird": self.early_bird.snapshot() if self.early_bird else {},
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -131,6 +135,8 @@ class Evaluator(pl.Callback):
         self._lowest = state["lowest"]
         self._without_minimum = state["without_minimum"]
         self.latest_val_accuracy = state["latest_val_accuracy"]
+        if self.early_bird:
+            self.early_bird.restore(state["early_bird"])
 
     def _evaluate(
         self, trainer: pl.Trainer, module: LotteryModule, step: int, *, ends: bool
@@ -156,6 +162,8 @@ class Evaluator(pl.Callback):
             if last:
                 self.at_last = {"val_last": val.accuracy, "test_last": test.accuracy}
         self._log(trainer, step, self.history[known:])
+        if self.early_bird:
+            self.early_bird.look(step, module.network)
         if stop:
             trainer.should_stop = True
 

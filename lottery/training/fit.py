@@ -27,6 +27,7 @@ from lottery.training.blocks import Blocks
 from lottery.training.checkpoint import Checkpointer
 from lottery.training.device import Device as Device
 from lottery.training.device import make_trainer
+from lottery.training.early_bird import EarlyBird
 from lottery.training.evaluation import Evaluator, Protocol
 from lottery.training.generators import write_generators
 from lottery.training.keeper import StateKeeper
@@ -115,7 +116,12 @@ class LightningFit:
     stop: StopRequest
 
     def __call__(
-        self, round_number: int, start: Start, masks: Masks, keep_step: int | None
+        self,
+        round_number: int,
+        start: Start,
+        masks: Masks,
+        keep_step: int | None,
+        early_bird: EarlyBird | None = None,
     ) -> Outcome:
         """Train a round, from its checkpoint where there is one.
 
@@ -124,6 +130,7 @@ class LightningFit:
             start: its start; the masks are applied here.
             masks: by parameter name.
             keep_step: a step whose state to keep, or None.
+            early_bird: looks at the network at every evaluation, or None.
 
         Raises:
             Diverged: the loss is no longer finite.
@@ -132,7 +139,7 @@ class LightningFit:
         module = self._module(round_number, start, masks)
         started = read_state(self.network)
         last_step = start.first_step + start.num_steps
-        evaluator = Evaluator(self.splits, self.loss, self.protocol, last_step)
+        evaluator = Evaluator(self.splits, self.loss, self.protocol, last_step, early_bird)
         keeper = StateKeeper(keep_step)
         own = self.make_callbacks(round_number)
         folder = self.run_dir.round(round_number)
