@@ -326,6 +326,29 @@ def test_the_page_survives_any_name(run: Path) -> None:
     assert spec["data"][0]["name"] == evil
 
 
+def test_one_shots_to_several_densities_are_one_line(tmp_path: Path) -> None:
+    """From the densest to the sparsest, without the dense networks they begin with."""
+    runs = [made_up(tmp_path / TRUNK / "seed_0")] + [
+        made_up(
+            tmp_path / TRUNK.replace("1" * 8, str(k) * 8) / f"seed_{seed}",
+            tests=(0.95, 0.95 - 0.01 * k),
+            rate=k / 10,
+            canonical=CONFIG | {"pruning.one_shot": k},
+        )
+        for k in (8, 2, 5)
+        for seed in range(1 + k % 2)
+    ]
+    figures = {figure.name: figure for figure in make_contents(runs).figures}
+    for name in ("1_accuracy", "6_settings"):
+        for points in (on_page(figures[name])[0], on_paper(figures[name])[0]):
+            assert points["one-shot ticket"][0] == pytest.approx([80, 50, 20])
+            assert points["one-shot ticket"][1] == pytest.approx([93, 90, 87])
+            assert {"winning ticket", "one-shot ticket"} <= set(points)
+            assert not any("rounds" in label for label in points)
+    x, _ = on_page(figures["2_parameters"])[0]["one-shot ticket"]
+    assert x == [980, 650, 320]  # 100 biases and 80, 50, 20 % of 1,100
+
+
 def test_one_shots_are_points_not_joined_to_the_dense_network(tmp_path: Path) -> None:
     """At another density than any round of the others, and seen without a line."""
     runs = [made_up(tmp_path / TRUNK / "seed_0")] + [

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lottery.report.lines import against
+from lottery.report.lines import against, lines_against
 from lottery.report.plot import (
     Axis,
     Figure,
@@ -14,7 +14,6 @@ from lottery.report.plot import (
     count_axis,
     on_right,
     remaining_axis,
-    style,
 )
 from lottery.report.roles import WINNING_TICKET
 from lottery.report.settings import Setting
@@ -70,12 +69,9 @@ def _accuracy_of_several(settings: Sequence[Setting], *, interval: bool) -> tupl
         ("f1", F1_LABEL, 100),
         ("inference_ms", TIME_LABEL, 1),
     ):
-        lines = [
-            _line(setting, column, style(number), interval=interval, scale=scale)
-            for number, setting in enumerate(settings)
-        ]
+        lines = lines_against(settings, "remaining", column, scale=scale, interval=interval)
         axis = Axis(label, from_zero=column == "inference_ms")
-        panel = Panel("", remaining_axis(lines), axis, tuple(lines))
+        panel = Panel("", remaining_axis(lines), axis, lines)
         panels.append(_with_dense(panel, settings, column) if scale == 100 else panel)
     return tuple(panels)
 
@@ -85,7 +81,7 @@ def _line(
     column: str,
     look: Style,
     *,
-    label: str | None = None,
+    label: str,
     interval: bool,
     scale: float = 100,
 ) -> Line:
@@ -120,19 +116,10 @@ def flops_figure(settings: Sequence[Setting], *, interval: bool) -> Figure | Non
 
 def _against(settings: Sequence[Setting], column: str, label: str, *, interval: bool) -> Panel:
     one = len(settings) == 1
-    lines = [
-        against(
-            setting,
-            column,
-            setting.summaries("test"),
-            ACCURACY if one else style(number),
-            label="test accuracy" if one else None,
-            scale=100,
-            interval=interval,
-        )
-        for number, setting in enumerate(settings)
-    ]
-    panel = Panel("", count_axis(label, lines), Axis(ACCURACY_LABEL), tuple(lines))
+    lines = lines_against(settings, column, "test", scale=100, interval=interval)
+    if one:
+        lines = (replace(lines[0], label="test accuracy", style=ACCURACY),)
+    panel = Panel("", count_axis(label, lines), Axis(ACCURACY_LABEL), lines)
     panel = _with_dense(panel, settings)
     return _with_ticket(panel, settings[0], column, 1) if one else panel
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from lottery.report.controls import Comparison
-from lottery.report.lines import against
+from lottery.report.lines import against, lines_against
 from lottery.report.plot import Axis, Figure, Line, Panel, Style, remaining_axis, style
 from lottery.report.settings import Setting
 
@@ -20,17 +20,7 @@ def comparison_figure(
         interval: whether bands are confidence intervals; those of differences always are.
     """
     band = "95 % confidence interval" if interval else "lowest to highest"
-    lines = tuple(
-        against(
-            setting,
-            "remaining",
-            setting.summaries("test"),
-            style(number),
-            scale=100,
-            interval=interval,
-        )
-        for number, setting in enumerate(settings)
-    )
+    lines = lines_against(settings, "remaining", "test", scale=100, interval=interval)
     panels = [Panel("", remaining_axis(lines), Axis("test accuracy at ES (%)"), lines)]
     caption = f"Mean test accuracy over the seeds; band: {band}."
     if comparisons:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lottery.report.lines import against
-from lottery.report.plot import Axis, Figure, Line, Panel, Style, remaining_axis, style
+from lottery.report.lines import lines_against
+from lottery.report.plot import Axis, Figure, Line, Panel, Style, remaining_axis
 from lottery.report.runs import RunRecord
 from lottery.report.settings import Setting
 from lottery.report.verdicts import best_round
@@ -39,17 +39,9 @@ def learning_figure(settings: Sequence[Setting], *, interval: bool) -> Figure:
 
 
 def _es_panel(settings: Sequence[Setting], *, interval: bool) -> Panel:
-    lines = tuple(
-        against(
-            setting,
-            "remaining",
-            setting.summaries("ES"),
-            style(number),
-            label="ES" if len(settings) == 1 else None,
-            interval=interval,
-        )
-        for number, setting in enumerate(settings)
-    )
+    lines = lines_against(settings, "remaining", "ES", interval=interval)
+    if len(settings) == 1:
+        lines = (replace(lines[0], label="ES"),)
     return Panel("", remaining_axis(lines), Axis("ES (step)", from_zero=True), lines)
 
 

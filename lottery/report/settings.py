@@ -140,7 +140,7 @@ def _differences(settings: Sequence[Setting]) -> list[list[str]]:
                 values[option.get(group, "")].add(_show(config[key]))
         for parts, config, option in zip(found, configs, options, strict=True):
             if key in config and len(values[option.get(group, "")]) > 1:
-                parts.append(_part(key, config[key]))
+                parts.append(show_part(key, config[key]))
     return [
         [*_with_role(setting, parts), *_trunk_words(setting, settings), *extras_of(config)]
         for parts, setting, config in zip(found, settings, configs, strict=True)
@@ -188,7 +188,8 @@ def _group(key: str) -> str:
     return "role" if of_role else group
 
 
-def _part(key: str, value: Any) -> str:
+def show_part(key: str, value: Any) -> str:
+    """A value as labels name it."""
     if key == "pruning.one_shot":
         return "iterative" if value is None else f"as {value} rounds"
     return f"{key}={_show(value)}"
