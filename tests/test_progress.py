@@ -28,6 +28,14 @@ def test_lines_name_round_step_accuracy_and_time_left(caplog: pytest.LogCaptureF
     assert re.fullmatch(r"round 4/4 step 50/100 val 95.12 %, 0:00:00 left", second)
 
 
+def test_rounds_of_different_lengths_count_what_they_have() -> None:
+    progress = Progress()
+    with progress.running([0, 1, 2], [100, 10, 10]):
+        progress.begin_round(2, 10)
+        progress.advance(4, 0.9)
+        assert progress._total - progress._done == 6
+
+
 def test_no_more_than_one_line_per_interval(caplog: pytest.LogCaptureFixture) -> None:
     progress = Progress(line_every_s=3600)
     with caplog.at_level(logging.INFO), progress.running([0], [100]):

@@ -15,10 +15,12 @@ from lottery.pruning import CopiedPruner
 from lottery.reinit import Continue, Finetune, LrRewind, Reinit, Sign, Stored
 from lottery.run_dir import RunDir
 from lottery.same_training import note_on_reinit, plainest_reinit
+from lottery.stopping import Stopped
 from lottery.tensors import digest, load_tensors
 from lottery.training import Outcome
 from lottery.training.schedules import Constant, Schedule, StepDrops
 from tests.conftest import TINY, Lottery, result_tables
+from tests.test_checkpoint import StopAt
 from tests.toys import NUM_STEPS, Recorder, ToyResNet, run_toy, sgd, toy_fit
 
 DROPS = StepDrops(at=(4, 8), factor=0.1)  # of the toy's 12 steps at 0.05: 4 of each rate
@@ -218,3 +220,20 @@ def test_a_copy_goes_on_from_its_own_weights(tmp_path: Path, reinit: Reinit) -> 
         mask = load_tensors(trunk.round(number).masks)["conv1.weight"]
         assert torch.equal(start["conv1.weight"], last["conv1.weight"] * mask)
         assert not torch.equal(start["conv1.weight"], theirs["conv1.weight"] * mask)
+
+
+@pytest.mark.parametrize("reinit", [LrRewind(10), Finetune(10)], ids=str)
+def test_stopped_in_a_later_round_and_carried_on_is_never_stopped(
+    tmp_path: Path, reinit: Reinit
+) -> None:
+    run_toy(tmp_path / "whole", toy_fit(schedule=DROPS), reinit=reinit)
+    fit = toy_fit(schedule=DROPS)
+    signal = StopAt(1, 5, fit.stop)
+    stopping = replace(fit, make_callbacks=lambda number: [signal])
+    with pytest.raises(Stopped):
+        run_toy(tmp_path / "stopped", stopping, reinit=reinit)
+    assert RunDir(tmp_path / "stopped").round(1).checkpoint.exists()
+    run_toy(tmp_path / "stopped", toy_fit(schedule=DROPS), reinit=reinit)
+    assert result_tables(tmp_path / "stopped") == result_tables(tmp_path / "whole")
+    ends = [RunDir(tmp_path / name).round(2).final.read_bytes() for name in ("stopped", "whole")]
+    assert ends[0] == ends[1]
