@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from lottery.run_dir import (
     DamagedFile,
     RoundDir,
@@ -133,6 +131,8 @@ def write_tables(run_dir: RunDir) -> None:
 
 
 def _make_tables(run_dir: RunDir) -> dict[Path, bytes]:
+    import pandas as pd  # half a second, which a command's --help need not wait for
+
     records = read_records(run_dir)
     kept = ("row", "layers", "checks", "early_bird")
     whole = [{name: record[name] for name in kept if name in record} for record in records]
@@ -209,6 +209,8 @@ def format_percent(share: float | None) -> str:
 
 def format_table(rows: Sequence[Row]) -> str:
     """The rows as people read them: percent, one line per round, the winning round marked."""
+    import pandas as pd
+
     winner = winning_round(rows)
     lines = [
         {

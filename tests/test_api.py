@@ -50,6 +50,11 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     assert _python(program) == "False False\n"
 
 
+def test_the_command_answers_without_heavy_imports() -> None:
+    program = "import sys, lottery.app; print('torch' in sys.modules, 'pandas' in sys.modules)"
+    assert _python(program) == "False False\n"
+
+
 def test_public_names_are_there() -> None:
     assert {"run", "load_run", "load_runs"} <= set(dir(package))
     with pytest.raises(AttributeError, match="load_rum"):

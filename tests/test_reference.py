@@ -1,6 +1,7 @@
 """The framework against a bare loop, bit for bit, and a seeded run against its golden table."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pandas as pd
 import pytest
@@ -11,8 +12,9 @@ from lottery.data import BatchOrder, Digits
 from lottery.models import LeNet300100
 from lottery.models.state import State, fresh_state, write_state
 from lottery.seeds import derive_seed
+from lottery.training.schedules import Constant
+from scripts.benchmarks.bare_loop import BareLoop, bare_imp
 from tests.conftest import Done
-from tests.reference import reference_imp
 
 STEPS, EVERY = 60, 20
 
@@ -26,26 +28,32 @@ def test_the_command_reaches_the_weights_of_a_bare_loop(lottery: Callable[..., D
     initial = fresh_state(lambda: LeNet300100((1, 8, 8), 10), derive_seed(init_seed, "init"))
     network = LeNet300100((1, 8, 8), 10)
     write_state(network, State(initial.weights, {}))
-    rounds = reference_imp(
+    adam = partial(torch.optim.Adam, lr=0.0012, fused=True)
+    train, val, test = (
+        (split.inputs, split.targets) for split in (splits.train, splits.val, splits.test)
+    )
+    rounds = bare_imp(
+        BareLoop(train, val, test, adam, EVERY, Constant()),
         network,
-        (splits.train.inputs, splits.train.targets),
-        (splits.val.inputs, splits.val.targets),
         lambda number: BatchOrder(1200, 60, order_seed, number).rows(0, STEPS),
         {"fc1.weight": 0.2, "fc2.weight": 0.2, "output.weight": 0.1},
         rounds=2,
-        lr=0.0012,
-        every=EVERY,
     )
 
     history = run.history
     for number, expected in enumerate(rounds):
-        masks, final = run.masks(number), run.weights(number, "final")
+        masks = run.masks(number)
         for name, mask in expected.masks.items():
             assert torch.equal(masks[name], mask.bool()), name
-        for name, weight in expected.weights.items():
-            assert torch.equal(final[name], weight), name
-        val = history[(history["round"] == number) & (history["split"] == "val")]
-        assert val["loss"].tolist() == pytest.approx(expected.val_losses, rel=1e-6)
+        for weights, wanted in (("final", expected.weights), ("es", expected.es_weights)):
+            stored = run.weights(number, weights)
+            for name, weight in wanted.items():
+                assert torch.equal(stored[name], weight), (weights, name)
+        of_round = history[history["round"] == number]
+        for split, values in (("val", expected.val), ("test", expected.test)):
+            curve = of_round[of_round["split"] == split]
+            assert curve["loss"].tolist() == pytest.approx([loss for loss, _ in values], rel=1e-6)
+            assert curve["accuracy"].tolist() == [accuracy for _, accuracy in values]
 
 
 GOLDEN = pd.DataFrame(

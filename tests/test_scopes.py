@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lottery.masks import Masks, check_nested, count_ones
-from lottery.pruning import Global, Layer, Layerwise, Scope
-from lottery.pruning.scopes import keep_highest
+from lottery.pruning import Global, Layer, Layerwise, Scope, select
+from lottery.pruning.select import keep_highest
 from lottery.tensors import Tensors
 
 NAN, INF = float("nan"), float("inf")
@@ -164,6 +164,18 @@ def _by_sorting(scores: Tensor, mask: Tensor, keep: int) -> Tensor:
     kept = torch.zeros(len(values), dtype=torch.bool)
     kept[places[:keep]] = True
     return kept.reshape(mask.shape)
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 7])
+def test_the_size_of_the_pieces_looked_at_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr(select, "CHUNK", chunk)
+    generator = torch.Generator().manual_seed(chunk)
+    scores = torch.randint(-2, 3, (6, 5), generator=generator) / 2  # many ties
+    mask = torch.rand(6, 5, generator=generator) < 0.8
+    for keep in range(int(mask.sum()) + 1):
+        assert torch.equal(keep_highest(scores, mask, keep), _by_sorting(scores, mask, keep))
 
 
 @settings(deadline=None)

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from lottery.results import Row, format_percent
 from lottery.run_dir import read_json, write_json, write_text
 
@@ -74,6 +72,8 @@ class Sweep:
             report: of all of them, where there is one.
         """
         jobs = self.jobs()
+        import pandas as pd  # half a second, which --help need not wait for
+
         table = pd.DataFrame([_line(job) for job in jobs]).astype(
             {"round": "Int64", "ES": "Int64"}
         )

@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""Time the framework against a bare PyTorch loop, and its parts.
+
+    .venv/bin/python scripts/benchmark.py                    everything, some minutes
+    .venv/bin/python scripts/benchmark.py rounds --repeat 15 one part
+    .venv/bin/python scripts/benchmark.py --quick            only whether it works
+
+Prints tables; --json writes the figures. Nothing else should be running. Threads are PyTorch's
+choice; OMP_NUM_THREADS=1 before the command is another.
+"""
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import torch
+from benchmarks.between import time_between
+from benchmarks.pruning import QUICK_SIZES, SIZES, time_pruning
+from benchmarks.rounds import compare_rounds
+from benchmarks.settings import GPU_SETTINGS, QUICK_SETTINGS, SETTINGS
+from benchmarks.startup import time_startup
+from benchmarks.steps import split_steps
+
+from lottery.build.provenance import git_commit, machine, versions
+
+Rows = list[dict[str, Any]]
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("parts", nargs="*", help="rounds, steps, pruning, between, startup")
+    parser.add_argument("--repeat", type=int, default=7, help="times that everything is done")
+    parser.add_argument("--json", type=Path, help="a file for the figures")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, once")
+    arguments = parser.parse_args()
+    logging.disable(logging.WARNING)
+    parts = parts_of(quick=arguments.quick, repeat=1 if arguments.quick else arguments.repeat)
+    if unknown := set(arguments.parts) - parts.keys():
+        parser.error(f"{', '.join(sorted(unknown))}: one of {', '.join(parts)}")
+    accelerator = "gpu" if torch.cuda.is_available() else "cpu"
+    here = machine(accelerator)
+    print(f"{date.today()}, commit {git_commit()}, {here['device']}, {here['threads']} threads")
+    results = {}
+    for name in arguments.parts or parts:
+        results[name] = parts[name]()
+        print("\n" + table(results[name]), flush=True)
+    if arguments.json:
+        entry = {"date": str(date.today()), "commit": git_commit(), "machine": here}
+        entry |= {"versions": versions(), "results": results}
+        arguments.json.write_text(json.dumps(entry, indent=1))
+
+
+def parts_of(*, quick: bool, repeat: int) -> dict[str, Callable[[], Rows]]:
+    """What can be measured."""
+    full = GPU_SETTINGS if torch.cuda.is_available() else SETTINGS
+    settings = QUICK_SETTINGS if quick else full
+    return {
+        "rounds": lambda: compare_rounds(settings, repeat),
+        "steps": lambda: split_steps(settings, repeat),
+        "pruning": lambda: time_pruning(QUICK_SIZES if quick else SIZES, repeat),
+        "between": lambda: time_between(settings, repeat),
+        "startup": lambda: time_startup(repeat),
+    }
+
+
+def table(rows: Rows) -> str:
+    """Rows with equal keys as aligned columns."""
+    lines = [list(rows[0]), *([_text(value) for value in row.values()] for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    )
+
+
+def _text(value: Any) -> str:
+    return (
+        f"{value:.3g}"
+        if isinstance(value, float) and value < 100
+        else (f"{value:,.0f}" if isinstance(value, float) else str(value))
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
