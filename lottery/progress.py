@@ -5,8 +5,9 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
@@ -17,15 +18,29 @@ log = logging.getLogger(__name__)
 LINE_EVERY_S = 30.0
 
 
+class Display(Protocol):
+    """What a training tells how far it is."""
+
+    def begin_round(self, number: int, steps: int, made: int = 0) -> None:
+        """A round's training begins, or goes on."""
+        ...
+
+    def advance(self, steps: int, accuracy: float) -> None:
+        """Some steps are made."""
+        ...
+
+
 class Progress:
     """Counts the steps of all rounds to come.
 
     Args:
         line_every_s: seconds between lines in the log.
+        unit: what is counted, where it is something else than rounds.
     """
 
-    def __init__(self, line_every_s: float = LINE_EVERY_S) -> None:
+    def __init__(self, line_every_s: float = LINE_EVERY_S, unit: str = "round") -> None:
         self.line_every_s = line_every_s
+        self.unit = unit
         self._bar: RichProgress | None = None
         self._rounds: Sequence[int] = ()
         self._steps: Sequence[int] = ()
@@ -100,7 +115,7 @@ class Progress:
     def _where(self) -> str:
         last = self._rounds[-1] if self._rounds else self._round
         made = self._done - self._before_round
-        text = f"round {self._round}/{last} step {made}/{self._round_steps}"
+        text = f"{self.unit} {self._round}/{last} step {made}/{self._round_steps}"
         known = self._accuracy == self._accuracy
         return f"{text} val {100 * self._accuracy:.2f} %" if known else text
 
@@ -109,9 +124,30 @@ class Progress:
             self._bar.update(
                 self._bar.task_ids[0],
                 completed=self._done,
-                description=f"round {self._round}/{self._rounds[-1]}",
+                description=f"{self.unit} {self._round}/{self._rounds[-1]}",
                 where=self._where().split(" ", 2)[2],
             )
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """One training among several, whatever round it is of.
+
+    Args:
+        progress: of all of them.
+        number: which one it is.
+    """
+
+    progress: Progress
+    number: int
+
+    def begin_round(self, number: int, steps: int, made: int = 0) -> None:
+        """The training begins, or goes on."""
+        self.progress.begin_round(self.number, steps, made)
+
+    def advance(self, steps: int, accuracy: float) -> None:
+        """Some steps are made."""
+        self.progress.advance(steps, accuracy)
 
 
 class LogFile(logging.FileHandler):

@@ -112,6 +112,11 @@ class RunDir:
         """The ticket that was taken out of one round."""
         return TicketDir(self.path / "ticket")
 
+    @property
+    def stability(self) -> "StabilityDir":
+        """The folder of the stability analysis."""
+        return StabilityDir(self.path / "stability")
+
     def round(self, number: int) -> RoundDir:
         """The folder of one round."""
         return RoundDir(self.path / "rounds" / f"{number:02d}")
@@ -158,6 +163,58 @@ def runs_below(folder: Path) -> list[Path]:
             folders.clear()  # a run holds no other run, and many files
             found.append(Path(path))
     return found
+
+
+@dataclass(frozen=True)
+class StabilityDir:
+    """The files of a run's stability analysis, `RUN/stability/`."""
+
+    path: Path
+
+    @property
+    def points_csv(self) -> Path:
+        """Loss and error along every line, tidy."""
+        return self.path / "points.csv"
+
+    @property
+    def pairs_csv(self) -> Path:
+        """Barrier and distances of every pair of copies."""
+        return self.path / "pairs.csv"
+
+    @property
+    def summary_csv(self) -> Path:
+        """Instability by round and step, over the pairs."""
+        return self.path / "summary.csv"
+
+    @property
+    def untrained_csv(self) -> Path:
+        """Accuracy of start weights, masked and dense."""
+        return self.path / "untrained.csv"
+
+    def training(self, step: int, name: str) -> RunDir:
+        """Where a training that belongs to step k keeps its rounds: a copy, or the way to k."""
+        return RunDir(self.path / f"step_{step}" / name)
+
+    def pair(self, round_number: int, step: int, number: int) -> Path:
+        """What was measured of a pair of copies."""
+        return self.path / f"step_{step}" / f"pair_{number}" / f"round_{round_number:02d}.json"
+
+    def untrained(self, round_number: int) -> Path:
+        """What was measured of a round's start."""
+        return self.path / "untrained" / f"round_{round_number:02d}.json"
+
+    def pair_files(self) -> list[Path]:
+        """The measurements of all pairs there are, in no order."""
+        return list(self.path.glob("step_*/pair_*/round_*.json"))
+
+    def untrained_files(self) -> list[Path]:
+        """The measurements of all starts there are, by round."""
+        return sorted(self.path.glob("untrained/round_*.json"))
+
+    def remove_leftovers(self) -> None:
+        """Remove what processes that were killed in the middle of a write have left."""
+        for file in self.path.rglob(".*.part"):
+            file.unlink()
 
 
 @contextmanager

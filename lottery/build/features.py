@@ -54,10 +54,14 @@ class OnFeatures:
         early_bird: EarlyBird | None = None,
     ) -> Outcome:
         """Train a round; see `LightningFit`."""
+        return self.on_features()(round_number, start, masks, keep_step, early_bird)
+
+    def on_features(self) -> LightningFit:
+        """What trains, with the features as its splits."""
         if not self.loaded:
             self.fit = replace(self.fit, splits=self.load())
             self.loaded = True
-        return self.fit(round_number, start, masks, keep_step, early_bird)
+        return self.fit
 
 
 def feature_file(

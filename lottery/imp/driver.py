@@ -176,7 +176,19 @@ def _dense_round(imp: Imp) -> None:
 
 def _pruned_round(imp: Imp, number: int, previous: int) -> None:
     """Round r: prune what round `previous` trained, rewind the rest, train."""
-    stored = Stored(
+    stored = stored_for(imp, number, previous)
+    masks, checks = _prune(imp, previous, stored)
+    start = imp.reinit(stored)
+    dense = State(start.weights, start.buffers)
+    sources = {"rewind_point": stored.rewind_point, "last": stored.last}
+    source = sources[imp.reinit.source] if imp.reinit.source else None
+    checks |= check_source(number, dense, source, stored.initial)
+    _train(imp, number, start, masks, checks)
+
+
+def stored_for(imp: Imp, number: int, previous: int) -> Stored:
+    """What round `number` may start from, after round `previous`."""
+    return Stored(
         round=number,
         initial=imp.storage.initial(),
         rewind_point=_rewind_point(imp),
@@ -185,13 +197,6 @@ def _pruned_round(imp: Imp, number: int, previous: int) -> None:
         fresh=imp.fresh,
         prunable=imp.prunable,
     )
-    masks, checks = _prune(imp, previous, stored)
-    start = imp.reinit(stored)
-    dense = State(start.weights, start.buffers)
-    sources = {"rewind_point": stored.rewind_point, "last": stored.last}
-    source = sources[imp.reinit.source] if imp.reinit.source else None
-    checks |= check_source(number, dense, source, stored.initial)
-    _train(imp, number, start, masks, checks)
 
 
 def _last(imp: Imp, previous: int) -> State:

@@ -76,13 +76,18 @@ class Storage:
         """Store a training's weights, and the optimizer state where a round carries it on."""
         folder = self.run_dir.round(number)
         _save(folder.es, outcome.es.weights | outcome.es.buffers)
-        _save(folder.final, outcome.final.weights | outcome.final.buffers)
-        if with_optimizer:
-            _save(folder.final_optimizer, outcome.final.optimizer)
+        self.save_final(number, outcome.final, with_optimizer=with_optimizer)
         if outcome.kept is not None:
             _save(folder.rewind, outcome.kept.weights | outcome.kept.buffers)
             _save(folder.rewind_optimizer, outcome.kept.optimizer)
             _save(folder.rewind_generators, outcome.kept.generators)
+
+    def save_final(self, number: int, final: State, *, with_optimizer: bool) -> None:
+        """Store the end of round `number`, and the optimizer state where training goes on."""
+        folder = self.run_dir.round(number)
+        _save(folder.final, final.weights | final.buffers)
+        if with_optimizer:
+            _save(folder.final_optimizer, final.optimizer)
 
     def _read(self, path: Path, optimizer: Path | None = None) -> State:
         tensors = _load(path)

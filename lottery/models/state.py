@@ -1,7 +1,7 @@
 """The state of a network, taken out and put back by name: where a training starts and ends."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import nn
@@ -58,6 +58,20 @@ def start_at(state: State, num_steps: int, step: int = 0, *, restore: bool = Fal
     return Start(
         *(state.weights, state.buffers, step, num_steps - step, step),
         *(optimizer_state, state.generators),
+    )
+
+
+def rest_of(start: Start, state: State, step: int) -> Start:
+    """What is left of a training that is in `state` after `step`, with the optimizer's state."""
+    made = step - start.first_step
+    return replace(
+        start,
+        weights=state.weights,
+        buffers=state.buffers,
+        first_step=step,
+        num_steps=start.num_steps - made,
+        schedule_step=start.schedule_step + made,
+        optimizer_state=state.optimizer,
     )
 
 

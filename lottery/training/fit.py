@@ -18,7 +18,7 @@ from lottery.distributed import is_main, rank, share
 from lottery.masks import Masks
 from lottery.measure import Loss, evaluating, inference_ms, peak_memory_mb
 from lottery.models.state import Start, State, read_state, write_state
-from lottery.progress import Progress
+from lottery.progress import Display
 from lottery.run_dir import RunDir
 from lottery.seeds import derive_seed
 from lottery.stopping import Stopped, StopRequest
@@ -110,7 +110,7 @@ class LightningFit:
     device: Device
     make_callbacks: Callable[[int], list[pl.Callback]]
     make_loggers: Callable[[int], list[Logger]]
-    progress: Progress
+    progress: Display
     run_dir: RunDir
     checkpoint_seconds: float | None
     stop: StopRequest

@@ -5,7 +5,7 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import Tensor
 
-from lottery.progress import Progress
+from lottery.progress import Display
 from lottery.training.evaluation import Evaluator
 
 
@@ -17,7 +17,7 @@ class Reporter(pl.Callback):
         evaluator: knows the latest validation accuracy.
     """
 
-    def __init__(self, progress: Progress, evaluator: Evaluator) -> None:
+    def __init__(self, progress: Display, evaluator: Evaluator) -> None:
         self.progress = progress
         self.evaluator = evaluator
 

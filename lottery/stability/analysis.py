@@ -1,0 +1,131 @@
+"""The whole analysis: for each round and step a branch, its copies in pairs, the lines."""
+
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from lottery.masks import Masks
+from lottery.models.state import Start
+from lottery.progress import Progress
+from lottery.run_dir import StabilityDir
+from lottery.stability.barrier import evenly_spaced
+from lottery.stability.copies import OWN, Branch, Trainings, copy_name
+from lottery.stability.pairs import Ends, Entry, measure_pair, same_start
+from lottery.stability.tables import barriers, write_tables
+from lottery.stability.untrained import measure_untrained
+from lottery.training import LightningFit
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A round and a step of it.
+
+    Args:
+        round: the round.
+        step: k, on the run's clock.
+        start: the round's, dense.
+        masks: its masks.
+    """
+
+    round: int
+    step: int
+    start: Start
+    masks: Masks
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What the analysis works with.
+
+    Args:
+        fit: the run's own training, without loggers and callbacks.
+        folder: where it keeps what it finds.
+        buffers: names of the network's buffers.
+        targets: rounds and steps.
+        pairs: pairs of copies of each.
+        points: points of the line between two, the ends included.
+        progress: the display.
+    """
+
+    fit: LightningFit
+    folder: StabilityDir
+    buffers: Collection[str]
+    targets: Sequence[Target]
+    pairs: int
+    points: int
+    progress: Progress
+
+    def __post_init__(self) -> None:
+        if self.pairs < 1:
+            raise ValueError(f"pairs={self.pairs}: 1 or more")
+        evenly_spaced(self.points)
+
+
+def analyse(analysis: Analysis) -> None:
+    """Do what is not there yet; the tables are brought up to date after every pair.
+
+    Raises:
+        Stopped: a signal asked for it.
+    """
+    folder, fit = analysis.folder, analysis.fit
+    folder.remove_leftovers()
+    trainings = Trainings(fit, folder, analysis.buffers, analysis.progress)
+    steps = _steps_to_train(analysis, trainings)
+    numbers = range(1, len(steps) + 1)
+    dense: dict[int, Branch] = {}
+    with analysis.progress.running(numbers, steps):
+        for target in sorted(analysis.targets, key=lambda target: (target.round, target.step)):
+            where = folder.untrained(target.round)
+            measure_untrained(fit, target.round, target.start, target.masks, where)
+            branch = trainings.branch(target.round, target.start, target.masks, target.step)
+            if target.round == 0:
+                dense[target.step] = branch
+            for pair in range(analysis.pairs):
+                _report(_pair(analysis, trainings, branch, dense.get(target.step), pair))
+                write_tables(folder)
+    write_tables(folder)
+
+
+def _pair(
+    analysis: Analysis, trainings: Trainings, branch: Branch, dense: Branch | None, number: int
+) -> Entry:
+    """Train and measure a pair: copies 2 * number and 2 * number + 1."""
+
+    def ends_of(of: Branch) -> Ends:
+        return Ends(trainings.copy(of, 2 * number), trainings.copy(of, 2 * number + 1))
+
+    comparable = dense is not None and dense is not branch and same_start(dense, branch)
+    return measure_pair(
+        *(analysis.fit, branch, ends_of(branch)),
+        ends_of(dense) if dense is not None and comparable else None,
+        evenly_spaced(analysis.points),
+        analysis.folder.pair(branch.round, branch.step, number),
+        number,
+    )
+
+
+def _steps_to_train(analysis: Analysis, trainings: Trainings) -> list[int]:
+    """The steps of each training that is not there yet."""
+    steps = []
+    for target in analysis.targets:
+        first, last = target.start.first_step, target.start.first_step + target.start.num_steps
+        lengths = {copy_name(n): last - target.step for n in range(2 * analysis.pairs)}
+        if target.step > first:
+            lengths = {OWN: target.step - first, **lengths}
+        steps += [
+            length
+            for name, length in lengths.items()
+            if not trainings.is_there(target.round, target.step, name)
+        ]
+    return steps
+
+
+def _report(entry: Entry) -> None:
+    found = barriers(entry)
+    log.info(
+        "round %d, step %d, pair %d: error barrier %.2f points on training data, %.2f on test",
+        *(entry["round"], entry["step"], entry["pair"]),
+        *(100 * found["train"], 100 * found["test"]),
+    )

@@ -1,0 +1,170 @@
+"""Trainings of an analysis: a round's way to step k, and copies that go on from there."""
+
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lottery.imp import Storage
+from lottery.imp.checks import check_first_step, check_trained
+from lottery.masks import Masks, masked
+from lottery.models.state import Start, State, rest_of
+from lottery.progress import Numbered, Progress
+from lottery.run_dir import DamagedFile, StabilityDir, read_json, write_json
+from lottery.seeds import derive_seed
+from lottery.tensors import digest
+from lottery.training import LightningFit
+
+log = logging.getLogger(__name__)
+
+OWN = "own"  # the way to step k, in the run's own order
+
+
+@dataclass(frozen=True)
+class Branch:
+    """The network that copies are made of: a round's, after step k.
+
+    Args:
+        round: the round.
+        step: k, on the run's clock.
+        start: the rest of the training, its weights under the masks.
+        masks: the round's, by parameter name.
+    """
+
+    round: int
+    step: int
+    start: Start
+    masks: Masks
+
+    @property
+    def digest(self) -> str:
+        """Of all that copies start from."""
+        start = self.start
+        masks = {f"mask of {name}": mask for name, mask in self.masks.items()}
+        return digest(start.weights | start.buffers | start.optimizer_state | masks)
+
+
+class Trainings:
+    """Does those trainings that are not there yet, each in a folder of its own.
+
+    Args:
+        fit: the run's own training.
+        folder: of the analysis.
+        buffers: names of the network's buffers.
+        progress: counts the trainings.
+    """
+
+    def __init__(
+        self,
+        fit: LightningFit,
+        folder: StabilityDir,
+        buffers: Collection[str],
+        progress: Progress,
+    ) -> None:
+        self.fit = fit
+        self.folder = folder
+        self.buffers = buffers
+        self.progress = progress
+        self.done = 0
+
+    def branch(self, number: int, start: Start, masks: Masks, step: int) -> Branch:
+        """Round `number` after step k, trained that far in its own order where need be.
+
+        Args:
+            number: the round.
+            start: its start, dense.
+            masks: its masks.
+            step: k, not before the start's.
+
+        Raises:
+            Stopped: a signal asked for it.
+        """
+        # the noise of dropout is the copies' own, and so are the generators
+        start = replace(start, weights=masked(start.weights, masks), generators={})
+        if step == start.first_step:
+            return Branch(number, step, start, masks)
+        way = replace(start, num_steps=step - start.first_step)
+        # the round has come this far: its early stopping comes later
+        fit = replace(self.fit, protocol=replace(self.fit.protocol, patience=None))
+        state = self._end(fit, OWN, Branch(number, step, way, masks), with_optimizer=True)
+        return Branch(number, step, rest_of(start, state, step), masks)
+
+    def copy(self, branch: Branch, number: int) -> State:
+        """The end of a copy's training.
+
+        Copies of one number see the same data in every round, so that a ticket's can be compared
+        with the dense network's.
+
+        Args:
+            branch: what it goes on from.
+            number: of the copy, from 0.
+
+        Raises:
+            Stopped: a signal asked for it.
+        """
+        return self._end(with_noise(self.fit, number), copy_name(number), branch)
+
+    def is_there(self, number: int, step: int, name: str) -> bool:
+        """Whether a training is finished."""
+        return self.folder.training(step, name).round(number).finished
+
+    def _end(
+        self, fit: LightningFit, name: str, branch: Branch, *, with_optimizer: bool = False
+    ) -> State:
+        """The state after the last step, from its file or by training."""
+        run_dir = self.folder.training(branch.step, name)
+        storage, folder = Storage(run_dir, self.buffers), run_dir.round(branch.round)
+        if folder.finished:
+            if read_entry(folder.record).get("start") == branch.digest:
+                return storage.final(branch.round)
+            log.warning("%s: of another start, and made again", folder.path)
+        self.done += 1
+        progress = Numbered(self.progress, self.done)
+        fit = replace(fit, run_dir=run_dir, progress=progress)
+        outcome = fit(branch.round, branch.start, branch.masks, None)
+        stored = State(branch.start.weights, branch.start.buffers)
+        ends = {"at the end": outcome.final}
+        checks = check_first_step(branch.round, outcome.first_seen, outcome.first_expected)
+        checks |= check_trained(branch.round, outcome.started, stored, ends, branch.masks)
+        storage.save_final(branch.round, outcome.final, with_optimizer=with_optimizer)
+        write_json(
+            folder.record, {"start": branch.digest, "steps": outcome.steps, "checks": checks}
+        )
+        folder.checkpoint.unlink(missing_ok=True)
+        return storage.final(branch.round)
+
+
+def with_noise(fit: LightningFit, number: int) -> LightningFit:
+    """A training with other data order, augmentation and dropout than the run's.
+
+    Args:
+        fit: the run's.
+        number: of the copy.
+    """
+    return replace(
+        fit,
+        order_seed=derive_seed(fit.order_seed, "copy", number),
+        augmentation_seed=derive_seed(fit.augmentation_seed, "copy", number),
+        fixed_order=True,
+    )
+
+
+def read_entry(path: Path) -> dict[str, Any]:
+    """The content of a JSON file of the analysis.
+
+    Raises:
+        DamagedFile: it is not what was written.
+    """
+    try:
+        entry = read_json(path)
+    except ValueError:
+        entry = None
+    if not isinstance(entry, dict):
+        raise DamagedFile(f"{path}: damaged; remove it to have it made again")
+    return entry
+
+
+def copy_name(number: int) -> str:
+    """The folder of a copy."""
+    return f"copy_{number}"

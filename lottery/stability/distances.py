@@ -1,0 +1,53 @@
+"""How far apart two trained networks are: distance and angle of their kept weights."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lottery.masks import Masks
+
+
+@dataclass(frozen=True)
+class Distance:
+    """Between two weight vectors: Euclidean length, and angle in degrees."""
+
+    l2: float
+    angle: float
+
+
+def distance(first: Mapping[str, Tensor], second: Mapping[str, Tensor], masks: Masks) -> Distance:
+    """The distance of two networks' weights where the masks keep them.
+
+    ||m * w1 - m * w2|| as in "Stabilizing the Lottery Ticket Hypothesis" (Frankle et al. 2019):
+    of two copies that differ in data order it is their stability to data order, of a ticket and
+    the dense network in one data order the ticket's stability to pruning.
+
+    Args:
+        first: weights by name, those without a mask are not looked at.
+        second: the other's.
+        masks: by parameter name.
+
+    Example:
+        >>> masks = {"w": torch.tensor([True, True, False])}
+        >>> first, second = torch.tensor([3.0, 0.0, 9.0]), torch.tensor([0.0, 4.0, 0.0])
+        >>> distance({"w": first}, {"w": second}, masks)
+        Distance(l2=5.0, angle=90.0)
+    """
+    one, other = (
+        torch.cat([weights[name][mask].double() for name, mask in masks.items()])
+        for weights in (first, second)
+    )
+    return Distance(float(torch.linalg.vector_norm(one - other)), _angle(one, other))
+
+
+def _angle(one: Tensor, other: Tensor) -> float:
+    """By the lengths of difference and sum, which is exact where the cosine is next to 1."""
+    lengths = torch.linalg.vector_norm(one), torch.linalg.vector_norm(other)
+    if not all(lengths):  # every weight is pruned, or zero
+        return 0.0
+    one, other = one / lengths[0], other / lengths[1]
+    apart, together = (float(torch.linalg.vector_norm(v)) for v in (one - other, one + other))
+    return math.degrees(2 * math.atan2(apart, together))

@@ -1,0 +1,96 @@
+"""Networks on the straight line between two trained ones, and what they are worth."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from lottery.data import Split, Splits
+from lottery.measure import EVALUATION_BATCH, Evaluation, Loss, evaluate, evaluating
+from lottery.models.state import State, write_state
+
+SPLITS = ("train", "test")
+
+_Norm = nn.modules.batchnorm._BatchNorm
+
+
+def between(first: State, second: State, alpha: float) -> State:
+    """(1 - alpha) * first + alpha * second, weights and floating-point buffers.
+
+    At 0 and 1 it is one of the two bit for bit. Buffers of other types are the nearer network's.
+    """
+
+    def mixed(one: Tensor, other: Tensor) -> Tensor:
+        if one.is_floating_point():
+            return torch.lerp(one, other, alpha)
+        return one if alpha < 0.5 else other
+
+    return State(
+        {name: mixed(weight, second.weights[name]) for name, weight in first.weights.items()},
+        {name: mixed(buffer, second.buffers[name]) for name, buffer in first.buffers.items()},
+    )
+
+
+def measure_at(
+    network: nn.Module, state: State, splits: Splits, loss: Loss
+) -> dict[str, Evaluation]:
+    """A network in some state, on the training and the test split, without augmentation.
+
+    Statistics of BatchNorm are recomputed first: those between two networks' are nobody's.
+
+    Args:
+        network: gets the state.
+        state: what to measure.
+        splits: on the network's device.
+        loss: mean loss of (logits, targets).
+    """
+    write_state(network, state)
+    recompute_norms(network, splits.train)
+    return {name: evaluate(network, getattr(splits, name), loss) for name in SPLITS}
+
+
+def has_norms(network: nn.Module) -> bool:
+    """Whether a network has statistics that are recomputed."""
+    return bool(_norms(network))
+
+
+def recompute_norms(network: nn.Module, train: Split) -> None:
+    """Give BatchNorm layers the statistics of the training split under the present weights.
+
+    Means over batches of some 1,000 examples, in one fixed random order, because a split may be
+    sorted by class. Everything else (dropout, say) is in evaluation mode.
+
+    Args:
+        network: on the split's device.
+        train: the training split.
+    """
+    if not _norms(network):
+        return
+    generator = torch.Generator().manual_seed(0)
+    order = torch.randperm(len(train), generator=generator).to(train.targets.device)
+    with evaluating(network), _averaging(_norms(network)):
+        for rows in order.tensor_split(-(-len(train) // EVALUATION_BATCH)):
+            inputs, _ = train.batch(rows)
+            network(inputs)
+
+
+def _norms(network: nn.Module) -> list[_Norm]:
+    """The layers that keep statistics."""
+    layers = network.modules()
+    return [m for m in layers if isinstance(m, _Norm) and m.running_mean is not None]
+
+
+@contextmanager
+def _averaging(norms: list[_Norm]) -> Iterator[None]:
+    """Have layers take plain means over the batches to come; whoever entered resets the mode."""
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean over batches
+        norm.train()
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum

@@ -1,0 +1,128 @@
+"""A pair of copies: the line between them, point by point, and how far apart they are."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lottery.masks import density
+from lottery.models.state import State
+from lottery.run_dir import write_json
+from lottery.stability.copies import Branch, read_entry
+from lottery.stability.distances import distance
+from lottery.stability.interpolation import SPLITS, between, has_norms, measure_at
+from lottery.stopping import Stopped
+from lottery.tensors import digest
+from lottery.training import LightningFit
+
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Ends:
+    """The ends of two copies' trainings."""
+
+    first: State
+    second: State
+
+    @property
+    def digests(self) -> list[str]:
+        """Of each copy."""
+        return [digest(state.weights | state.buffers) for state in (self.first, self.second)]
+
+
+def measure_pair(
+    fit: LightningFit,
+    branch: Branch,
+    ends: Ends,
+    dense: Ends | None,
+    alphas: Sequence[float],
+    path: Path,
+    number: int,
+) -> Entry:
+    """Measure a pair, adding to its file what is not there yet.
+
+    Args:
+        fit: whose network, data and loss are used.
+        branch: what the copies went on from.
+        ends: the copies.
+        dense: the dense network's copies of the same numbers from the same weights, if there are.
+        alphas: points of the line; those in the file are not measured again.
+        path: the file.
+        number: of the pair.
+
+    Returns:
+        What the file holds.
+
+    Raises:
+        Stopped: a signal asked for it; what was measured is kept.
+    """
+    entry = _begun(path, branch, ends, number)
+    entry["batch_norm"] = "recomputed" if has_norms(fit.network) else "none"
+    entry["distances"] = asdict(distance(ends.first.weights, ends.second.weights, branch.masks))
+    if dense is not None:
+        entry["from_dense"] = _from_dense(ends, dense, branch)
+    known = {point["alpha"] for point in entry["points"]}
+    fit.network.to(fit.device.torch_device)
+    for alpha in alphas:
+        if alpha in known:
+            continue
+        state = between(ends.first, ends.second, alpha)
+        measured = measure_at(fit.network, state, fit.splits, fit.loss)
+        entry["points"] += [
+            {"alpha": alpha, "split": split, "loss": found.loss, "error": 1 - found.accuracy}
+            for split, found in measured.items()
+        ]
+        entry["points"].sort(key=lambda point: (SPLITS.index(point["split"]), point["alpha"]))
+        write_json(path, entry)
+        if fit.stop.signum:
+            where = f"in round {branch.round}, pair {number}, between its networks"
+            raise Stopped(fit.stop.signum, where)
+    write_json(path, entry)
+    return entry
+
+
+def same_start(dense: Branch, ticket: Branch) -> bool:
+    """Whether a ticket goes on from the dense network's weights at the same step, masked."""
+    if dense.step != ticket.step or dense.start.buffers.keys() != ticket.start.buffers.keys():
+        return False
+    weights = all(
+        torch.equal(weight if name not in ticket.masks else weight * ticket.masks[name], there)
+        for (name, weight), there in zip(
+            sorted(dense.start.weights.items()),
+            (there for _, there in sorted(ticket.start.weights.items())),
+            strict=True,
+        )
+    )
+    buffers = dense.start.buffers.items()
+    return weights and all(torch.equal(b, ticket.start.buffers[name]) for name, b in buffers)
+
+
+def _begun(path: Path, branch: Branch, ends: Ends, number: int) -> Entry:
+    """What is in the file, if it is of these copies; else the beginning of it."""
+    if path.exists():
+        entry = read_entry(path)
+        if entry.get("copies") == ends.digests:
+            return entry
+    return {
+        "round": branch.round,
+        "step": branch.step,
+        "pair": number,
+        "remaining": density(branch.masks),
+        "copies": ends.digests,
+        "points": [],
+    }
+
+
+def _from_dense(ends: Ends, dense: Ends, branch: Branch) -> dict[str, float]:
+    """Stability to pruning: to the dense copy with the same data order, mean of the two."""
+    found = [
+        distance(ticket.weights, whole.weights, branch.masks)
+        for ticket, whole in ((ends.first, dense.first), (ends.second, dense.second))
+    ]
+    return {
+        "l2": sum(one.l2 for one in found) / 2,
+        "angle": sum(one.angle for one in found) / 2,
+    }

@@ -1,0 +1,51 @@
+"""What a mask is worth on weights that are not trained: a supermask, beside the dense start."""
+
+from pathlib import Path
+from typing import Any
+
+from lottery.masks import Masks, density, masked
+from lottery.models.state import Start, State
+from lottery.run_dir import write_json
+from lottery.stability.copies import read_entry
+from lottery.stability.interpolation import measure_at
+from lottery.tensors import digest
+from lottery.training import LightningFit
+
+
+def measure_untrained(
+    fit: LightningFit, number: int, start: Start, masks: Masks, path: Path
+) -> None:
+    """Measure a round's start under its mask and without it, unless the file has it.
+
+    A mask of trained weights can lift untrained ones well above chance (Zhou et al. 2019).
+
+    Args:
+        fit: whose network, data and loss are used.
+        number: the round.
+        start: its start, dense.
+        masks: its masks.
+        path: the file.
+    """
+    states = {
+        "masked": State(masked(start.weights, masks), start.buffers),
+        "dense": State(start.weights, start.buffers),
+    }
+    digests = {name: digest(state.weights | state.buffers) for name, state in states.items()}
+    if path.exists() and read_entry(path).get("digests") == digests:
+        return
+    fit.network.to(fit.device.torch_device)
+    points: list[dict[str, Any]] = [
+        {"weights": name, "split": split, "loss": found.loss, "accuracy": found.accuracy}
+        for name, state in states.items()
+        for split, found in measure_at(fit.network, state, fit.splits, fit.loss).items()
+    ]
+    write_json(
+        path,
+        {
+            "round": number,
+            "step": start.first_step,
+            "remaining": density(masks),
+            "digests": digests,
+            "points": points,
+        },
+    )
