@@ -70,7 +70,7 @@ def rest_of(start: Start, state: State, step: int) -> Start:
         buffers=state.buffers,
         first_step=step,
         num_steps=start.num_steps - made,
-        schedule_step=start.schedule_step + made,
+        schedule_step=start.schedule_step + (0 if start.rate_stays else made),
         optimizer_state=state.optimizer,
     )
 

@@ -43,7 +43,7 @@ class Analysis:
         fit: the run's own training, without loggers and callbacks.
         folder: where it keeps what it finds.
         buffers: names of the network's buffers.
-        targets: rounds and steps.
+        targets: rounds and steps, ascending: tickets are compared with the dense network.
         pairs: pairs of copies of each.
         points: points of the line between two, the ends included.
         progress: the display.
@@ -73,10 +73,9 @@ def analyse(analysis: Analysis) -> None:
     folder.remove_leftovers()
     trainings = Trainings(fit, folder, analysis.buffers, analysis.progress)
     steps = _steps_to_train(analysis, trainings)
-    numbers = range(1, len(steps) + 1)
     dense: dict[int, Branch] = {}
-    with analysis.progress.running(numbers, steps):
-        for target in sorted(analysis.targets, key=lambda target: (target.round, target.step)):
+    with analysis.progress.running(range(1, len(steps) + 1), steps):
+        for target in analysis.targets:
             where = folder.untrained(target.round)
             measure_untrained(fit, target.round, target.start, target.masks, where)
             branch = trainings.branch(target.round, target.start, target.masks, target.step)
