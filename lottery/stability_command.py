@@ -18,8 +18,8 @@ def main() -> None:
     from lottery.api.stability import Asked, analyse_stability
     from lottery.build import ConfigError
     from lottery.build.make import make_cwd_importable
+    from lottery.lock import RunLocked
     from lottery.progress import StderrHandler
-    from lottery.run_dir import DamagedFile
     from lottery.stopping import Stopped
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[StderrHandler()])
@@ -37,7 +37,7 @@ def main() -> None:
         if not is_known(error):
             raise
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(MISTAKE if isinstance(error, ConfigError | DamagedFile) else 1)
+        sys.exit(MISTAKE if isinstance(error, ConfigError | RunLocked) else 1)
     print(arguments.run.absolute() / "stability")
 
 
@@ -66,9 +66,13 @@ def _parse() -> argparse.Namespace:
         default=30,
         help="points on the line, its ends included (default: %(default)s)",
     )
-    parser.add_argument("--data-root", help="where the data are now, as dataset.root")
     parser.add_argument(
-        "--accelerator", choices=["auto", "cpu", "gpu"], help="if not the run's own"
+        "--data",
+        metavar="ROOT",
+        help="where the data are now: as dataset.root, or the folder of images",
+    )
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "gpu"), help="where to train (default: as the run)"
     )
     return parser.parse_args()
 

@@ -135,7 +135,7 @@ def test_one_process_at_a_time(lottery: Lottery, stability: Stability) -> None:
     run = lottery(*TINY, "rounds=0").run
     with locked(run / "stability", wait=False):
         done = stability(run, *FEW)
-    assert done.code == 1
+    assert done.code == 2
     assert "is working here" in done.err
     assert len(done.err.splitlines()) == 1
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lottery.api.session import check_same_run, check_writable
 from lottery.build import ConfigError, prepare
 from lottery.build.durations import parse_duration
+from lottery.build.identity import IMAGES
 from lottery.disk import disk_errors_in
 from lottery.lock import NoFileLocks, locked
 from lottery.report import report_at_end
@@ -33,16 +34,17 @@ class Asked:
         steps: numbers of steps or epochs ('100', '1ep'); None for where each round starts.
         pairs: pairs of copies for each round and step.
         points: points of the line between two copies, the ends included.
-        data_root: where the data are, if not where the run had them.
-        accelerator: "cpu", "gpu" or "auto", if not the run's.
+        data: where the data are now, if not where they were: `dataset.root`, or the folder, of
+            the same name, of an image folder.
+        device: "cpu", "gpu" or "auto", if not the run's.
     """
 
     rounds: Sequence[int] | None = None
     steps: Sequence[str] | None = None
     pairs: int = 3
     points: int = 30
-    data_root: str | None = None
-    accelerator: str | None = None
+    data: str | None = None
+    device: str | None = None
 
 
 def analyse_stability(path: Path, asked: Asked) -> str:
@@ -105,11 +107,12 @@ def _settings(run_dir: RunDir, asked: Asked) -> dict[str, Any]:
 
     entry = read_run_json(run_dir)
     trainer: dict[str, Any] = dict(ONE_DEVICE)
-    if asked.accelerator is not None:
-        trainer["accelerator"] = asked.accelerator
+    if asked.device is not None:
+        trainer["accelerator"] = asked.device
     changes: dict[str, Mapping[str, Any]] = {"trainer": trainer}
-    if asked.data_root is not None:
-        changes["dataset"] = {"root": str(Path(asked.data_root).absolute())}
+    if asked.data is not None:
+        key = "folder" if entry["config"]["dataset._target_"] == IMAGES else "root"
+        changes["dataset"] = {key: str(Path(asked.data).absolute())}
     try:
         settings = rebuild_settings(entry, **changes)
     except ConfigError as error:
