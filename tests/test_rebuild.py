@@ -40,7 +40,9 @@ def test_single_values_can_be_changed() -> None:
 
 def test_options_added_since_are_at_what_was_before_them() -> None:
     settings: dict[str, Any] = {"dataset": {"limit": 5}, "seed": 1}
-    dataset = rebuild_settings({"settings": settings})["dataset"]
+    rebuilt = rebuild_settings({"settings": settings})
+    assert rebuilt["early_bird"] == {"epsilon": None}
+    dataset = rebuilt["dataset"]
     assert dataset == {"limit": 5, "subsample": 1, "random_labels": 0, "shuffle_pixels": False}
 
 

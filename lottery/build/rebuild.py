@@ -8,6 +8,7 @@ from torch import nn
 
 from lottery.build.base import find_base
 from lottery.build.errors import ConfigError
+from lottery.build.hydra_setup import conf_dir
 from lottery.build.identity import ADDED_LATER
 from lottery.build.network import build_network_maker
 from lottery.build.parts import CORRUPTIONS, OFFERED_KEYS, dtype_of
@@ -29,8 +30,18 @@ def rebuild_settings(entry: Mapping[str, Any], **changes: Mapping[str, Any]) -> 
             "run.json: written by a version that did not keep all settings; remove it, and the "
             "command that began the run makes it anew"
         )
-    settings = {**settings, "dataset": complete_dataset(settings["dataset"])}
+    settings = {**_complete(settings), "dataset": complete_dataset(settings["dataset"])}
     return {**settings, **{group: {**settings[group], **new} for group, new in changes.items()}}
+
+
+def _complete(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with the options that were added since to what every run has, at their neutral."""
+    completed = dict(settings)
+    for key, neutral in ADDED_LATER.items():
+        group, _, name = key.partition(".")
+        if not (conf_dir() / group).is_dir():  # those of a group are its options' own
+            completed[group] = {name: neutral, **completed.get(group, {})}
+    return completed
 
 
 def complete_dataset(node: Mapping[str, Any]) -> dict[str, Any]:
