@@ -48,7 +48,7 @@ def _answer(arguments: argparse.Namespace) -> None:
     if not all(check.passed for check in checks):
         sys.exit(1)
     if arguments.export:
-        print(_export(ticket, arguments.export, arguments.weights))
+        print(ticket.export(arguments.export, arguments.weights))
 
 
 def _find(arguments: argparse.Namespace) -> "Ticket":
@@ -72,15 +72,6 @@ def _find(arguments: argparse.Namespace) -> "Ticket":
     done = "" if written else ", there already"
     print(f"{ticket.folder.path}: round {ticket.entry['round']}, {why}, {left} % left{done}")
     return ticket
-
-
-def _export(ticket: "Ticket", form: str, weights: str) -> Path:
-    from lottery.tensors import save_tensors
-    from lottery.ticket import FORMS
-
-    path = ticket.folder.export(weights, form)
-    save_tensors(path, FORMS[form](ticket.part(weights), ticket.part("masks")))
-    return path
 
 
 def _parse() -> argparse.Namespace:

@@ -1,6 +1,7 @@
 """`lottery-ticket`: which round, what is written, what is proved, and every way to be wrong."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -192,7 +193,8 @@ def test_load_ticket_says_what_is_wrong(ticket: TicketCommand, run: Path) -> Non
         ("reinit=random",),
         ("reinit=none",),
         ("scope=global", "criterion=random", "trainer.precision=64-true"),
-        ("trainer.precision=bf16-true",),
+        ("trainer.precision=bf16-true", "reinit=lr_rewind", "reinit.steps=6"),
+        ("trainer.precision=bf16-mixed",),
         (*toy_images(size=16), "model=conv_2", "model.loss=multi_margin_loss"),
         (*toy_images(size=16), "model=resnet_20", "optimizer=sgd", "optimizer.lr=0.01"),
         (*toy_images(classes=2), "model=lenet_5", "model.loss=binary_cross_entropy"),
@@ -202,19 +204,25 @@ def test_load_ticket_says_what_is_wrong(ticket: TicketCommand, run: Path) -> Non
 def test_every_kind_of_run_has_a_ticket_that_passes(
     lottery: Lottery, ticket: TicketCommand, overrides: tuple[str, ...]
 ) -> None:
-    run = lottery(*TINY, "iterations=12", "evaluation.every=6", "logger=none", *overrides).run
+    run = lottery(*TINY, "iterations=6", "evaluation.every=3", "logger=none", *overrides).run
     done = ticket(run)
     assert_passed(done)
-    source = {"reinit.to=5": "step 5 x", "reinit=none": "round 0's end x", "reinit=random": ""}
-    assert source.get(overrides[0], "initial x") in done.out
-    assert ("values unlike" in done.out) == (overrides[0] != "reinit=random")
+    sources = {
+        "reinit.to=5": "step 5 x",
+        "reinit=none": "round 0's end x",
+        "reinit=lr_rewind": "round 0's end x",
+        "reinit=random": "",
+    }
+    (reinit,) = [word for word in overrides if word.startswith("reinit")][:1] or ("reinit=rewind",)
+    assert sources.get(reinit, "initial x") in done.out
+    assert ("values unlike" in done.out) == (reinit != "reinit=random")
 
 
 def test_a_ticket_over_a_frozen_base_takes_images(
     lottery: Lottery, ticket: TicketCommand, folder: Path
 ) -> None:
     head = (*toy_images(), "model=vgg_16_head", "model.fc2=16", "model.weights=random")
-    run = lottery(*TINY, "iterations=12", "evaluation.every=6", "logger=none", *head).run
+    run = lottery(*TINY, "iterations=6", "evaluation.every=3", "logger=none", *head).run
     shutil.rmtree("outputs/.features")
     assert_passed(ticket(run))
     network = package.load_ticket(run)
@@ -224,6 +232,22 @@ def test_a_ticket_over_a_frozen_base_takes_images(
         features = network.get_submodule("base")(images)
         expected = package.load_run(run).model(1)(features)
         assert torch.equal(network(images), expected)
+
+
+@pytest.mark.parametrize("form", ["prune", "csr"])
+def test_an_export_lies_beside_the_ticket_and_changes_nothing_else(
+    ticket: TicketCommand, run: Path, form: str
+) -> None:
+    ticket(run)
+    before = snapshot(run / "ticket")
+    done = ticket(run, "--export", form, "--weights", "start")
+    assert done.code == 0, done.err
+    path = run / "ticket" / "exports" / f"start_{form}.safetensors"
+    assert done.out.splitlines()[-2:] == ["PASS", str(path)]
+    assert {
+        name: time for name, time in snapshot(run / "ticket").items() if name in before
+    } == before
+    assert_passed(ticket(run))
 
 
 # Which round
@@ -393,6 +417,22 @@ def test_elsewhere_half_a_point_is_allowed(ticket: TicketCommand, run: Path) -> 
         done = ticket("alone")
         assert done.code == code
         assert "of 300 within 0.5 %" in done.out
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_ticket_of_the_real_mnist(
+    lottery: Lottery, ticket: TicketCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = os.environ.get("LOTTERY_TEST_DATA")
+    if root is None:
+        pytest.skip("needs LOTTERY_TEST_DATA, the folder above MNIST/raw")
+    monkeypatch.setattr(ticket_check, "count_in_fresh_process", IN_FRESH_PROCESS)
+    few = ("dataset=mnist", "rounds=2", "iterations=300", "trainer.threads=1", "logger=none")
+    run = lottery(*few, f"dataset.root={root}").run
+    done = ticket(run)
+    assert_passed(done)
+    assert " of 10000 " in done.out
 
 
 def test_data_that_are_gone_or_others(lottery: Lottery, ticket: TicketCommand) -> None:

@@ -19,8 +19,8 @@ from lottery.data import Splits
 from lottery.masks import Masks
 from lottery.models.state import State, write_state
 from lottery.run_dir import RunDir, TicketDir
-from lottery.tensors import Tensors
-from lottery.ticket import WEIGHTS, load_part, read_ticket
+from lottery.tensors import Tensors, save_tensors
+from lottery.ticket import FORMS, WEIGHTS, load_part, read_ticket
 
 BASE, HEAD = "base", "head"  # of a network over a frozen base
 
@@ -83,6 +83,20 @@ class Ticket:
     def part(self, name: str) -> Tensors:
         """A tensor file's content: initial, start, es, final, masks or base."""
         return load_part(self.folder, name)
+
+    def export(self, form: str, weights: str = "es") -> Path:
+        """Write weights in another form, of a frozen base's network the head's.
+
+        Args:
+            form: "prune" or "csr".
+            weights: "es", "final" or "start".
+
+        Returns:
+            The file, beside the ticket's own.
+        """
+        path = self.folder.export(weights, form)
+        save_tensors(path, FORMS[form](self.part(weights), self.part("masks")))
+        return path
 
     def splits(self, data: str | None = None) -> Splits:
         """The run's data, fetched where they are missing and the run would have done so.
