@@ -164,6 +164,13 @@ def test_each_image_passes_through_the_base_once(
     assert sum(seen) == 24 + 8 + 8
 
 
+def test_criteria_run_the_head_on_features(lottery: Lottery) -> None:
+    snip = (*RANDOM, "criterion=snip", "criterion.batch_size=12", "pruning.at=init")
+    _trained(lottery(*snip, "rounds=0"))
+    run = _trained(lottery(*snip))  # from here on in a process that has not trained round 0
+    assert run.results["remaining"][1] == pytest.approx(0.8, abs=0.01)
+
+
 def test_other_settings_of_training_share_the_features(lottery: Lottery) -> None:
     for arguments in (["optimizer.lr=0.01"], ["dataset.batch_size=4"], ["scope=global"]):
         assert lottery(*RANDOM, "rounds=0", *arguments).code == 0

@@ -16,7 +16,7 @@ from tests.made_up_images import write_images
 from tests.made_up_mnist import write_mnist
 from tests.toy_images import toy_images
 
-NUM_CONFIGS = 66  # every YAML below conf/; the test must see a new one
+NUM_CONFIGS = 77  # every YAML below conf/; the test must see a new one
 CONFIGS = sorted(path.relative_to(conf_dir()) for path in conf_dir().rglob("*.yaml"))
 
 
@@ -40,6 +40,7 @@ NEEDS = {
     "dataset/cifar10.yaml": SMALL,
     "dataset/cifar100.yaml": SMALL,
     "dataset/image_folder.yaml": (*SMALL, "dataset.image_size=[8,8]"),
+    "criterion/synflow.yaml": ("criterion.iterations=5",),
     "model/lenet_5.yaml": ("dataset=mnist", *SMALL),
     "model/vgg_19.yaml": (*toy_images(), *ONE_STEP, "rounds=0", "logger=none"),
     "model/vgg_16_head.yaml": (*toy_images(), "model.weights=random"),

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from lottery.masks import Masks, check_nested, count_ones, ones
 from lottery.pruning import (
+    Balanced,
     CopiedPruner,
     Criterion,
     Global,
@@ -130,6 +133,71 @@ def test_scores_of_another_shape_are_refused(change: Callable[[Tensors], object]
     pruner = ScoredPruner(Broken(change), Layerwise(), RATES)
     with pytest.raises(ValueError, match=r"no score for each weight of fc2\.weight"):
         pruner(_trained(ones(_weights())))
+
+
+# Several scorings in one pruning
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Magnitude that notes what it is shown."""
+
+    masks: list[Masks]
+
+    def __call__(self, trained: Trained) -> Tensors:
+        self.masks.append(trained.masks)
+        for name, mask in trained.masks.items():
+            assert not trained.weights[name][~mask].any()
+        return Magnitude()(trained)
+
+
+def test_every_scoring_sees_what_the_last_one_left() -> None:
+    criterion = Seen([])
+    pruner = ScoredPruner(criterion, Global(), dict.fromkeys(SHAPES, 0.99), iterations=4)
+    masks = pruner(_trained(ones(_weights())))
+    left = [sum(count_ones(seen).values()) for seen in [*criterion.masks, masks]]
+    assert left == [150, 51, 17, 6, 2]  # 150 (2 / 150)^(i / 4)
+    for after, before in zip([*criterion.masks[1:], masks], criterion.masks, strict=True):
+        check_nested(after, before)
+
+
+def test_each_layer_goes_its_own_way_under_a_layerwise_scope() -> None:
+    criterion, rates = Seen([]), {"fc1.weight": 0.9, "fc2.weight": 0.0, "output.weight": 1.0}
+    masks = ScoredPruner(criterion, Layerwise(), rates, iterations=3)(_trained(ones(_weights())))
+    assert [list(count_ones(seen).values()) for seen in [*criterion.masks, masks]] == [
+        [80, 50, 20],
+        [37, 50, 7],  # 80 (8 / 80)^(1 / 3), and down to one where none is to be left
+        [17, 50, 3],
+        [8, 50, 0],
+    ]
+
+
+@settings(deadline=None)
+@given(
+    st.dictionaries(st.sampled_from("abc"), st.integers(0, 40), min_size=1),
+    st.floats(0, 1),
+    st.integers(1, 12),
+    st.integers(1, 3),
+    st.sampled_from([Layerwise(), Global(), Balanced()]),
+)
+def test_scorings_on_the_way_change_no_count_and_are_nested(
+    sizes: dict[str, int], rate: float, iterations: int, steps: int, scope: Scope
+) -> None:
+    weights = {name: torch.ones(size) for name, size in sizes.items()}  # ties everywhere
+    trained = Trained(1, weights, weights, ones(weights), torch.Generator())
+    criterion = Seen([])
+    pruner = ScoredPruner(criterion, scope, dict.fromkeys(sizes, rate), steps, iterations)
+    masks = pruner(trained)
+    counts = count_ones(masks)
+    assert pruner.expected(trained) == (sum(counts.values()) if scope == Global() else counts)
+    assert len(criterion.masks) == iterations
+    for after, before in zip([*criterion.masks[1:], masks], criterion.masks, strict=True):
+        check_nested(after, before)
+
+
+def test_no_scoring_at_all_is_refused() -> None:
+    with pytest.raises(ValueError, match="iterations=0: a whole number >= 1"):
+        ScoredPruner(Magnitude(), Global(), {}, iterations=0)
 
 
 # Copied masks

@@ -119,6 +119,16 @@ def test_ranks_agree_with_one_process_to_1e_9(tmp_path: Path, number: int) -> No
             assert float((tensor.double() - there[key].double()).abs().max()) < 1e-9, key
 
 
+def test_ranks_score_by_gradients_what_one_process_scores(tmp_path: Path) -> None:
+    """Every rank on the same examples: the masks agree, and are those of one process."""
+    asked = ("criterion=grasp", "pruning.at=init", "rounds=1", "iterations=4")
+    one, many = tmp_path / "one", tmp_path / "many"
+    _train(Place(), _digits(*asked), one)
+    ranks = _digits(*asked, "trainer=ddp_cpu", "trainer.devices=2")
+    assert on_ranks(2, _train, ranks, many) == [None] * 2
+    assert RunDir(one).round(1).masks.read_bytes() == RunDir(many).round(1).masks.read_bytes()
+
+
 @dataclasses.dataclass
 class PlantedPruner:
     """Prunes one weight in another place on rank 1."""
@@ -137,6 +147,9 @@ class PlantedPruner:
 
     def expected(self, trained: Any) -> Any:
         return self.inner.expected(trained)
+
+    def count(self, masks: Any) -> Any:
+        return self.inner.count(masks)
 
 
 def _run_planted(place: Place, path: Path) -> None:

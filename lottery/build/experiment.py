@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -31,10 +31,11 @@ from lottery.build.parts import (
     synchronized,
 )
 from lottery.build.place import Place
+from lottery.build.probing import build_probe_maker, check_examples
 from lottery.build.provenance import file_digests
 from lottery.build.pruning import PruningPlan, plan_pruning
 from lottery.build.trunk import check_goes_on, choose_rounds, shared_dense_round, trunk_digests
-from lottery.data import Splits
+from lottery.data import Split, Splits
 from lottery.flops import make_counter
 from lottery.imp import Imp, Storage
 from lottery.masks import linear_and_conv_weights
@@ -133,7 +134,12 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir, place: Place) -
     load = None
     if base:
         file = feature_file(config, data, base, device)
-        load = partial(load_features, file, splits, base, device, dtype, stop)
+        load = cache(partial(load_features, file, splits, base, device, dtype, stop))
+    check_examples(config["criterion"], len(splits.train))
+
+    def train() -> Split:
+        return (load() if load else inputs).train
+
     imp = Imp(
         storage=Storage(run_dir, all_buffers(network).keys()),
         rounds=choose_rounds(config),
@@ -150,6 +156,8 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir, place: Place) -
         dense_from=dense_from,
         update_views=_build_summary(config, run_dir),
         early_bird=_early_bird_epsilon(config),
+        prune_at=config["pruning"]["at"],
+        probe=build_probe_maker(make_network, train, fit.loss, input_shape, device),
     )
     shapes = {name: tuple(weights[name].shape) for name in plan.prunable}
     return Experiment(
@@ -197,9 +205,13 @@ def _early_bird_epsilon(config: Mapping[str, Any]) -> float | None:
     """`early_bird.epsilon`, for pruners whose masks follow from the weights.
 
     Raises:
-        ConfigError: the masks are another run's.
+        ConfigError: the masks are another run's, or initial weights are judged.
     """
     epsilon: float | None = config["early_bird"]["epsilon"]
+    if epsilon is not None and config["pruning"]["at"] == "init":
+        raise ConfigError(
+            f"early_bird.epsilon={epsilon}: null with pruning.at=init: no mask follows training"
+        )
     if epsilon is not None and copies_masks(config):
         raise ConfigError(
             f"early_bird.epsilon={epsilon}: null with criterion=copy: its masks are another run's"

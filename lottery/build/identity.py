@@ -29,7 +29,13 @@ ADDED_LATER: dict[str, Any] = {
     "dataset.random_labels": 0,
     "dataset.shuffle_pixels": False,
     "early_bird.epsilon": None,
+    "pruning.at": "trained",
+    "pruning.units": "none",
 }
+# Criteria that look at no trained weight: when they prune plays no part.
+UNTRAINED = ("lottery.pruning.Random", "lottery.pruning.LargeInit")
+# Options that are another name of one: equal runs have one folder.
+ALIASES = {"large_final": "magnitude"}
 
 IMAGES = "lottery.data.ImageFolder"  # whose dataset.folder is a folder
 WITH_BASE = "lottery.models.VGG16Head"  # whose model.weights may be a file
@@ -71,6 +77,8 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
         # Copied masks owe nothing to the scope and the pruning of this run.
         flat = {k: v for k, v in flat.items() if not k.startswith(("pruning.", "scope."))}
         flat["criterion.run"] = _trunk_name(flat["criterion.run"], config["seed"])
+    if flat.get("criterion._target_") in UNTRAINED:
+        flat.pop("pruning.at", None)
     if flat.get("model._target_") == WITH_BASE and isinstance(flat.get("model.weights"), str):
         flat["model.weights"] = Path(flat["model.weights"]).name
     if flat.get("dataset._target_") == IMAGES:
@@ -118,7 +126,8 @@ def folder_name(config: Mapping[str, Any], choices: Mapping[str, Any]) -> str:
     copied = copies_masks(config)
     rate = "none" if copied else find(config, ["pruning", "rate"])[1]
     scope = "none" if copied else choices.get("scope")
-    parts = [choices.get("dataset"), choices.get("model"), choices.get("criterion")]
+    criterion = str(choices.get("criterion"))
+    parts = [choices.get("dataset"), choices.get("model"), ALIASES.get(criterion, criterion)]
     parts += [rate, scope, choices.get("reinit"), key_of(config)]
     return "-".join(re.sub(r"[^\w.+]", "_", str(part)) for part in parts)
 

@@ -58,14 +58,15 @@ def _layers(experiment: Experiment) -> str:
 def _ladder(experiment: Experiment) -> str:
     if not experiment.plan.rates:
         return "remaining   as in the run whose masks are copied"
-    sizes = {name: prod(shape) for name, shape in experiment.shapes.items()}
-    one_shot = experiment.config["pruning"]["one_shot"]
-    lines, share = ["remaining"], 1.0
+    pruning, plan = experiment.config["pruning"], experiment.plan
+    one_shot, units = pruning["one_shot"], pruning["units"]
+    lines = ["remaining" if units == "none" else "remaining filters and neurons"]
+    share = 1.0
     for number in experiment.imp.rounds:
         prunings = number * (one_shot or 1)
-        share = ladder(experiment.plan.scope, sizes, experiment.plan.rates, prunings)
+        share = ladder(plan.scope, experiment.shapes, plan.rates, prunings, units)
         lines.append(f"  round {number:>2}  {100 * share:6.2f} %")
-    target = experiment.config["pruning"]["target_sparsity"]
-    if target is not None and share > 1 - target:
+    target = pruning["target_sparsity"]
+    if target is not None and units == "none" and share > 1 - target:
         lines.append(f"  pruning.target_sparsity={target} is not reached; more rounds would")
     return "\n".join(lines)

@@ -1,6 +1,6 @@
 """The invariants, checked at every round boundary of every run; what they measured is recorded."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -17,7 +17,13 @@ class BrokenInvariant(Exception):
 
 
 def check_masks(
-    number: int, masks: Masks, before: Masks, expected: Keep, *, nested: bool
+    number: int,
+    masks: Masks,
+    before: Masks,
+    expected: Keep,
+    *,
+    nested: bool,
+    count: Callable[[Masks], dict[str, int]] = count_ones,
 ) -> dict[str, Any]:
     """Check that a round pruned exactly what was asked, and revived nothing.
 
@@ -25,8 +31,9 @@ def check_masks(
         number: the round.
         masks: its masks.
         before: the last round's.
-        expected: numbers of weights that must be left, per layer or in all.
+        expected: numbers of weights, or units, that must be left, per layer or in all.
         nested: whether the masks must keep only what `before` kept.
+        count: what `expected` counts.
 
     Returns:
         `ones_before`, `ones_after` and the names of `empty_layers`.
@@ -34,8 +41,8 @@ def check_masks(
     Raises:
         BrokenInvariant: counts differ, or a weight came back.
     """
-    counts = count_ones(masks)
-    left: Keep = sum(counts.values()) if isinstance(expected, int) else counts
+    counted, counts = count(masks), count_ones(masks)
+    left: Keep = sum(counted.values()) if isinstance(expected, int) else counted
     if left != expected:
         raise BrokenInvariant(f"round {number}: {left} weights left, {expected} expected")
     if nested:

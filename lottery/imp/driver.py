@@ -21,9 +21,10 @@ from lottery.imp.checks import (
 from lottery.imp.folders import adopt_dense_round, drop_unneeded
 from lottery.imp.record import make_record, report_round
 from lottery.imp.storage import Storage
-from lottery.masks import Masks, count_ones, ones
+from lottery.masks import Masks, count_ones, masked, ones
 from lottery.models.state import Start, State, start_at
-from lottery.pruning import Pruner, Trained
+from lottery.pruning import MakeProbe, Pruner, Trained
+from lottery.pruning.probe import no_probe
 from lottery.reinit import Reinit, Stored
 from lottery.results import (
     Record,
@@ -79,6 +80,8 @@ class Imp:
         update_views: brings what is derived from the records, beside the tables, up to date.
         check_owned: raises where another process has taken the folder over.
         early_bird: the epsilon of the early-bird detection, or None.
+        prune_at: "trained" weights are judged, or those at "init".
+        probe: makes what runs the network, for criteria that do.
     """
 
     storage: Storage
@@ -97,6 +100,8 @@ class Imp:
     update_views: Callable[[], None]
     check_owned: Callable[[], None] = lambda: None
     early_bird: float | None = None
+    prune_at: str = "trained"
+    probe: MakeProbe = no_probe
 
     @property
     def run_dir(self) -> RunDir:
@@ -224,7 +229,9 @@ def _prune(imp: Imp, previous: int, stored: Stored) -> tuple[Masks, dict[str, An
     check_ranks_agree(number, "masks", masks)
     storage.save_masks(number, masks)
     checks = check_masks(
-        number, masks, trained.masks, imp.prune.expected(trained), nested=imp.prune.nested
+        *(number, masks, trained.masks, imp.prune.expected(trained)),
+        nested=imp.prune.nested,
+        count=imp.prune.count,
     )
     for name in checks["empty_layers"]:
         log.warning("round %d: no weight of %s is left", number, name)
@@ -233,13 +240,18 @@ def _prune(imp: Imp, previous: int, stored: Stored) -> tuple[Masks, dict[str, An
 
 def _trained(imp: Imp, number: int, last: State, initial: State, before: Masks) -> Trained:
     """What round `number`'s masks are made from."""
+    state = initial if imp.prune_at == "init" else last
+    # in the network's order, which breaks ties under a global scope; files are sorted
+    masks = {name: before[name] for name in imp.prunable}
+    weights = {name: w for name, w in state.weights.items() if name in imp.prunable}
     return Trained(
         round=number,
-        weights={name: w for name, w in last.weights.items() if name in imp.prunable},
+        weights=masked(weights, masks),  # the initial ones are stored dense
         initial={name: initial.weights[name] for name in imp.prunable},
-        # in the network's order, which breaks ties under a global scope; files are sorted
-        masks={name: before[name] for name in imp.prunable},
+        masks=masks,
         generator=torch.Generator().manual_seed(derive_seed(imp.pruning_seed, number)),
+        state=state,
+        probe=imp.probe,
     )
 
 

@@ -1,9 +1,18 @@
 """Pruning: a criterion scores weights, a scope keeps the best of them, a pruner does a round."""
 
-from lottery.pruning.criteria import Criterion as Criterion
+from lottery.pruning.allotted import Balanced as Balanced
+from lottery.pruning.allotted import Erk as Erk
+from lottery.pruning.criteria import LargeInit as LargeInit
+from lottery.pruning.criteria import LargeInitLargeFinal as LargeInitLargeFinal
 from lottery.pruning.criteria import Magnitude as Magnitude
+from lottery.pruning.criteria import MagnitudeIncrease as MagnitudeIncrease
+from lottery.pruning.criteria import Movement as Movement
 from lottery.pruning.criteria import Random as Random
-from lottery.pruning.criteria import Trained as Trained
+from lottery.pruning.gradients import GradientMagnitude as GradientMagnitude
+from lottery.pruning.gradients import Grasp as Grasp
+from lottery.pruning.gradients import Snip as Snip
+from lottery.pruning.probe import MakeProbe as MakeProbe
+from lottery.pruning.probe import Probe as Probe
 from lottery.pruning.pruners import CopiedPruner as CopiedPruner
 from lottery.pruning.pruners import Pruner as Pruner
 from lottery.pruning.pruners import ScoredPruner as ScoredPruner
@@ -12,3 +21,7 @@ from lottery.pruning.scopes import Keep as Keep
 from lottery.pruning.scopes import Layer as Layer
 from lottery.pruning.scopes import Layerwise as Layerwise
 from lottery.pruning.scopes import Scope as Scope
+from lottery.pruning.synflow import SynFlow as SynFlow
+from lottery.pruning.trained import Criterion as Criterion
+from lottery.pruning.trained import Trained as Trained
+from lottery.pruning.units import Units as Units

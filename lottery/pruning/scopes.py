@@ -19,12 +19,14 @@ class Layer:
     """What a scope needs to know of a layer to say how many of its weights stay.
 
     Args:
-        alive: weights the layer still has.
+        alive: weights the layer still has; or filters, where whole ones are pruned.
         rate: share of them to remove, in [0, 1].
+        shape: of its weight.
     """
 
     alive: int
     rate: float
+    shape: tuple[int, ...] = ()
 
 
 class Scope(Protocol):
@@ -52,6 +54,18 @@ def left_after(alive: int, rate: float, rounds: int) -> int:
     for _ in range(rounds):
         alive -= round(rate * alive)
     return alive
+
+
+def left_in_all(layers: Mapping[str, Layer], rounds: int) -> int:
+    """Weights left after `rounds` prunings at one rate, counted over all layers.
+
+    Raises:
+        ValueError: layers have different rates, which mean nothing here.
+    """
+    rates = {layer.rate for layer in layers.values()}
+    if len(rates) > 1:
+        raise ValueError(f"one rate for all layers, got {sorted(rates)}")
+    return left_after(sum(layer.alive for layer in layers.values()), rates.pop(), rounds)
 
 
 def split_like(joined: Tensor, masks: Masks) -> Masks:
@@ -85,15 +99,8 @@ class Global:
     """All layers' scores are compared with each other; layers end up with different densities."""
 
     def keep(self, layers: Mapping[str, Layer], rounds: int) -> int:
-        """Weights left in all.
-
-        Raises:
-            ValueError: layers have different rates, which mean nothing under one threshold.
-        """
-        rates = {layer.rate for layer in layers.values()}
-        if len(rates) > 1:
-            raise ValueError(f"global: one rate for all layers, got {sorted(rates)}")
-        return left_after(sum(layer.alive for layer in layers.values()), rates.pop(), rounds)
+        """Weights left in all."""
+        return left_in_all(layers, rounds)
 
     def __call__(self, scores: Tensors, masks: Masks, keep: Keep) -> Masks:
         """The highest scores of all layers together; ties go by layer, then by index."""

@@ -27,8 +27,8 @@ STARTS = {
 
 # What may differ between a ticket and a control that copies its masks ...
 OF_MASKS = ("criterion.", "scope.", "pruning.", "model.rates", "seeds.pruning")
-# ... and one that prunes by itself
-OF_CRITERION = ("criterion.", "seeds.pruning")
+# ... and one that prunes by itself, at random, which is the same before and after training
+OF_CRITERION = ("criterion.", "seeds.pruning", "pruning.at")
 
 
 def copies(config: Config) -> bool:

@@ -1,0 +1,125 @@
+"""Criteria that differentiate the loss: gradient magnitude, SNIP, GraSP.
+
+All take gradients at the masked weights, by the prunable weights alone, on training examples that
+the pruning seed draws, without augmentation, with BatchNorm as in training and without dropout.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lottery.pruning.probe import Batch, Probe, differentiable, to_scores
+from lottery.pruning.trained import Trained
+from lottery.tensors import Tensors
+
+
+@dataclass(frozen=True)
+class GradientMagnitude:
+    """|dL/dw|, the mean over some batches.
+
+    Args:
+        num_batches: of training examples.
+        batch_size: examples in each.
+    """
+
+    num_batches: int
+    batch_size: int
+
+    def __call__(self, trained: Trained) -> Tensors:
+        """|g|."""
+        gradients = _gradients(trained, self.num_batches, self.batch_size)
+        return {name: gradient.abs() for name, gradient in gradients.items()}
+
+
+@dataclass(frozen=True)
+class Snip:
+    """|w dL/dw|: how much the loss feels a weight's removal (SNIP, Lee et al. 2019).
+
+    Args:
+        num_batches: of training examples; the gradient is their mean.
+        batch_size: examples in each.
+    """
+
+    num_batches: int
+    batch_size: int
+
+    def __call__(self, trained: Trained) -> Tensors:
+        """|g w|."""
+        gradients = _gradients(trained, self.num_batches, self.batch_size)
+        return {name: (gradients[name] * w).abs() for name, w in trained.weights.items()}
+
+
+@dataclass(frozen=True)
+class Grasp:
+    """w Hg: what a weight's removal takes from the gradient's norm (GraSP, Wang et al. 2020).
+
+    The paper scores -w Hg and removes the highest; here the lowest scores are pruned, so the sign
+    is the other. Moving w_i to (1 - e) w_i changes |g|^2 by -2 e w_i (Hg)_i: the weights go whose
+    removal raises it most. g and H are of the loss with logits divided by T, and of the live
+    weights alone.
+
+    Args:
+        num_batches: of training examples; g and H are their means.
+        batch_size: examples in each.
+        temperature: T, 200 in the paper.
+    """
+
+    num_batches: int
+    batch_size: int
+    temperature: float
+
+    def __call__(self, trained: Trained) -> Tensors:
+        """w Hg."""
+        probe = trained.probe(_precision(trained.weights))
+        batches = probe.batches(self.num_batches, self.batch_size, trained.generator)
+        weights = differentiable(probe, trained.weights)
+        product = self._hessian_gradient(probe, trained, weights, batches)
+        scores = [w.detach() * part for w, part in zip(weights.values(), product, strict=True)]
+        return to_scores(weights, scores)
+
+    def _hessian_gradient(
+        self, probe: Probe, trained: Trained, weights: Tensors, batches: list[Batch]
+    ) -> list[Tensor]:
+        """Hg, by the gradient of g'g where the first g is held still; batch by batch."""
+        masks = list(probe.on_device({name: trained.masks[name] for name in weights}).values())
+        parameters = list(weights.values())
+
+        def losses() -> Iterator[Tensor]:
+            return probe.losses(trained.state, weights, batches, self.temperature)
+
+        gradient = _mean([torch.autograd.grad(loss, parameters, **UNUSED) for loss in losses()])
+        still = [g * mask for g, mask in zip(gradient, masks, strict=True)]
+        products = []
+        for loss in losses():
+            moving = torch.autograd.grad(loss, parameters, create_graph=True, **UNUSED)
+            norm = torch.stack([(g * s).sum() for g, s in zip(moving, still, strict=True)]).sum()
+            products.append(torch.autograd.grad(norm, parameters, **UNUSED))
+        return _mean(products)
+
+
+# a weight that plays no part in the loss has the gradient 0
+UNUSED: Any = {"materialize_grads": True}
+
+
+def _precision(weights: Tensors) -> torch.dtype:
+    """The weights' type; float32 for shorter ones, whose gradients would be ties and zeros."""
+    return torch.promote_types(next(iter(weights.values())).dtype, torch.float32)
+
+
+def _gradients(trained: Trained, num_batches: int, batch_size: int) -> Tensors:
+    """dL/dw, the mean over the batches."""
+    probe = trained.probe(_precision(trained.weights))
+    batches = probe.batches(num_batches, batch_size, trained.generator)
+    weights = differentiable(probe, trained.weights)
+    losses = probe.losses(trained.state, weights, batches)
+    parameters = list(weights.values())
+    mean = _mean([torch.autograd.grad(loss, parameters, **UNUSED) for loss in losses])
+    return to_scores(weights, mean)
+
+
+def _mean(parts: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+    """The mean over the batches, weight by weight."""
+    return [torch.stack(of_weight).mean(0) for of_weight in zip(*parts, strict=True)]

@@ -1,0 +1,46 @@
+"""SynFlow: scores without data, by the flow through the network of absolute weights."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from lottery.models.state import State
+from lottery.pruning.probe import differentiable, to_scores
+from lottery.pruning.trained import Trained
+from lottery.tensors import Tensors
+
+
+@dataclass(frozen=True)
+class SynFlow:
+    """|w| dR/d|w| with R the sum of outputs for an input of ones (Tanaka et al. 2020).
+
+    The network is that of |w|, with biases 0 and in evaluation mode, in double precision: R is
+    then a sum over paths, and what flows into a layer flows out of it, so that no layer empties
+    before the others if it is asked in many iterations (100 in the paper). Of BatchNorm, |weight|
+    and the running variances count, and the running means are 0, as biases are.
+    """
+
+    def __call__(self, trained: Trained) -> Tensors:
+        """|w| dR/d|w|."""
+        probe = trained.probe(torch.float64)
+        weights = differentiable(probe, {n: w.abs() for n, w in trained.weights.items()})
+        others = probe.on_device(_linear(trained.state))
+        ones = next(iter(weights.values())).new_ones(1, *probe.input_shape)
+        outputs: Tensor = functional_call(probe.network.eval(), {**others, **weights}, ones)
+        gradients = torch.autograd.grad(
+            outputs.sum(), list(weights.values()), materialize_grads=True
+        )
+        scores = [w.detach() * g for w, g in zip(weights.values(), gradients, strict=True)]
+        return to_scores(weights, scores)
+
+
+def _linear(state: State) -> Tensors:
+    """What makes a network of ReLUs and poolings linear for inputs above 0."""
+    tensors = state.weights | state.buffers
+    additive = {name for name in tensors if name.rpartition(".")[2] in ("bias", "running_mean")}
+    return {
+        name: torch.zeros_like(tensor) if name in additive else tensor.abs()
+        for name, tensor in tensors.items()
+    }

@@ -1,0 +1,51 @@
+"""Whole units: the filters of a Conv layer, the neurons of a Linear one (dim 0 of a weight)."""
+
+from typing import Literal
+
+import torch
+
+from lottery.masks import Masks
+from lottery.tensors import Tensors
+
+Units = Literal["none", "l1", "l2"]
+ORDERS = {"l1": 1, "l2": 2}
+
+
+def unit_scores(scores: Tensors, masks: Masks, units: str) -> Tensors:
+    """The norm of each unit's scores, (units,).
+
+    Not divided by the unit's size: under a global scope a layer with few inputs has smaller
+    norms, and loses more.
+
+    Args:
+        scores: at least 0, of each weight.
+        masks: where they count.
+        units: the norm, l1 or l2.
+
+    Example:
+        >>> scores = {"w": torch.tensor([[3.0, 4.0], [6.0, 0.0]])}
+        >>> masks = {"w": torch.ones(2, 2, dtype=torch.bool)}
+        >>> unit_scores(scores, masks, "l1")["w"].tolist()
+        [7.0, 6.0]
+        >>> unit_scores(scores, masks, "l2")["w"].tolist()
+        [5.0, 6.0]
+    """
+    return {
+        name: torch.linalg.vector_norm(
+            torch.where(mask, scores[name], 0).flatten(1), ORDERS[units], dim=1
+        )
+        for name, mask in masks.items()
+    }
+
+
+def unit_masks(masks: Masks) -> Masks:
+    """Which units are there, (units,): those with all of their weights."""
+    return {name: mask.flatten(1).all(1) for name, mask in masks.items()}
+
+
+def whole_units(kept: Masks, masks: Masks) -> Masks:
+    """Masks of the shapes of `masks` that keep whole units."""
+    return {
+        name: units.reshape(-1, *[1] * (masks[name].dim() - 1)).expand_as(masks[name]).clone()
+        for name, units in kept.items()
+    }
