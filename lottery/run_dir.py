@@ -145,6 +145,11 @@ class TicketDir:
         """Network, round, metrics, settings, and the sha256 of every tensor file."""
         return self.path / "ticket.json"
 
+    @property
+    def hybrid_json(self) -> Path:
+        """What forests on the features of its layers are worth."""
+        return self.path / "hybrid.json"
+
     def tensors(self, name: str) -> Path:
         """One of its tensor files: initial, start, es, final, masks, or base."""
         return self.path / f"{name}.safetensors"

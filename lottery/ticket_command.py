@@ -1,10 +1,10 @@
-"""The command `lottery-ticket`: take a run's winning ticket out, and prove it."""
+"""The command `lottery-ticket`: take a run's winning ticket out, prove it, and use it."""
 
 import argparse
 import logging
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from lottery.api.ticket import Ticket
@@ -42,13 +42,51 @@ def _answer(arguments: argparse.Namespace) -> None:
     from lottery.api.ticket_check import verify
     from lottery.ticket import format_checks
 
+    compared = _read_compared(arguments)  # before the work that they would come after
     ticket = _find(arguments)
+    if arguments.features:
+        from lottery.api.hybrid import check_layers
+
+        check_layers(ticket, arguments.features)
     checks = verify(ticket, arguments.device, arguments.data)
     print(format_checks(checks))
     if not all(check.passed for check in checks):
         sys.exit(1)
     if arguments.export:
         print(ticket.export(arguments.export, arguments.weights))
+    if arguments.features:
+        print(_fit_forests(ticket, arguments, compared))
+
+
+def _read_compared(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    from lottery.api.external import read_external
+    from lottery.build import ConfigError
+
+    if arguments.compare is None:
+        return []
+    if not arguments.features:
+        raise ConfigError(f"--compare {arguments.compare}: needs --features")
+    return read_external(arguments.compare)
+
+
+def _fit_forests(
+    ticket: "Ticket", arguments: argparse.Namespace, compared: list[dict[str, Any]]
+) -> str:
+    """Forests on features: the table, what it says, the report with them in it."""
+    from lottery.api.hybrid import make_hybrids
+    from lottery.report import report_at_end
+    from lottery.report.hybrid import hybrid_answer, hybrid_table
+    from lottery.report.tables import format_text
+
+    logging.getLogger("lottery.ticket").setLevel(logging.INFO)  # a large forest takes minutes
+    hybrids = make_hybrids(
+        *(ticket, arguments.features, compared), device=arguments.device, data=arguments.data
+    )
+    sentences = hybrid_answer(hybrids).sentences
+    report = report_at_end(hybrids.run.path)
+    return "\n".join(
+        [format_text(hybrid_table(hybrids)), *sentences, *([str(report)] if report else [])]
+    )
 
 
 def _find(arguments: argparse.Namespace) -> "Ticket":
@@ -115,6 +153,19 @@ def _parse() -> argparse.Namespace:
         choices=("es", "final", "start"),
         default="es",
         help="the weights to export (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--features",
+        metavar="LAYER",
+        nargs="+",
+        help="fit a random forest on the features of each of these layers, of the ticket's "
+        "network and of the dense one; VGG-16's layers by Keras' names too",
+    )
+    parser.add_argument(
+        "--compare",
+        metavar="FILE",
+        type=Path,
+        help="a JSON file of other models' metrics, to stand beside the forests",
     )
     return parser.parse_args()
 

@@ -134,13 +134,13 @@ def count_correct(path: Path, device: str, data: str | None) -> Counted:
     ticket = open_ticket(path)
     torch.set_num_threads(ticket.entry["threads"])
     torch.use_deterministic_algorithms(ticket.entry["deterministic"] is True)
-    accelerator = _choose_device(device, ticket.entry["device"])
+    accelerator = choose_device(device, ticket.entry["device"])
     here = torch.device("cuda" if accelerator == "gpu" else "cpu")
     splits = ticket.splits(data)
     inputs = {name: getattr(splits, name).to(here, ticket.dtype) for name in ("val", "test")}
     base = ticket.base()
     if base is not None:
-        inputs = {name: _on_features(base.to(here), split) for name, split in inputs.items()}
+        inputs = {name: on_features(base.to(here), split) for name, split in inputs.items()}
     loss = build_loss(ticket.entry["model"], splits.num_classes)
     networks = {name: ticket.trained(name).to(here) for name in ("es", "final")}
     accuracies = {
@@ -152,7 +152,16 @@ def count_correct(path: Path, device: str, data: str | None) -> Counted:
     return Counted(machine(accelerator)["device"], correct, examples)
 
 
-def _choose_device(asked: str, device: str) -> str:
+def choose_device(asked: str, device: str) -> str:
+    """Where to compute: "cpu" or "gpu".
+
+    Args:
+        asked: "auto", "cpu" or "gpu".
+        device: where the run was, as run.json names it.
+
+    Raises:
+        ConfigError: a GPU is asked for that is not there.
+    """
     there = torch.cuda.is_available()
     if asked == "gpu" and not there:
         raise ConfigError("--device gpu: no GPU is visible here; accepted: cpu, auto")
@@ -161,6 +170,7 @@ def _choose_device(asked: str, device: str) -> str:
     return asked
 
 
-def _on_features(base: nn.Module, images: Split) -> Split:
+def on_features(base: nn.Module, images: Split) -> Split:
+    """A split with a frozen base's features for images."""
     features = compute_features(base, images, StopRequest())
     return Split(features.to(images.targets.device), images.targets)

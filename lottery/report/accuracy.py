@@ -100,8 +100,16 @@ def parameters_figure(settings: Sequence[Setting], *, interval: bool) -> Figure:
     )
 
 
-def flops_figure(settings: Sequence[Setting], *, interval: bool) -> Figure | None:
-    """Figure 5: accuracy against FLOPs; None where no run has measured them."""
+def flops_figure(
+    settings: Sequence[Setting], *, interval: bool, others: Sequence[Line] = ()
+) -> Figure | None:
+    """Figure 5: accuracy against FLOPs; None where no run has measured them.
+
+    Args:
+        settings: a line for each.
+        interval: whether bands are confidence intervals.
+        others: lines of forests on features.
+    """
     known = [setting for setting in settings if setting.values("flops_remaining")]
     if not known:
         return None
@@ -109,16 +117,31 @@ def flops_figure(settings: Sequence[Setting], *, interval: bool) -> Figure | Non
         "5_flops",
         "5. Accuracy against FLOPs",
         "Test accuracy at ES against the floating-point operations of one example's forward pass, "
-        "those with pruned weights left out.",
-        (_against(settings, "flops_remaining", "FLOPs per example", interval=interval),),
+        "those with pruned weights left out."
+        + (" Of each forest: on dense features, and to their left on pruned ones." * bool(others)),
+        (
+            _against(
+                *(settings, "flops_remaining", "FLOPs per example"),
+                interval=interval,
+                others=others,
+            ),
+        ),
     )
 
 
-def _against(settings: Sequence[Setting], column: str, label: str, *, interval: bool) -> Panel:
+def _against(
+    settings: Sequence[Setting],
+    column: str,
+    label: str,
+    *,
+    interval: bool,
+    others: Sequence[Line] = (),
+) -> Panel:
     one = len(settings) == 1
     lines = lines_against(settings, column, "test", scale=100, interval=interval)
     if one:
         lines = (replace(lines[0], label="test accuracy", style=ACCURACY),)
+    lines = (*lines, *others)
     panel = Panel("", count_axis(label, lines), Axis(ACCURACY_LABEL), lines)
     panel = _with_dense(panel, settings)
     return _with_ticket(panel, settings[0], column, 1) if one else panel

@@ -7,6 +7,13 @@ from lottery.report.accuracy import accuracy_figure, flops_figure, parameters_fi
 from lottery.report.answer import Answer, write_answers
 from lottery.report.comparison import comparison_figure
 from lottery.report.controls import Comparison, compare_with_controls
+from lottery.report.hybrid import (
+    Hybrids,
+    hybrid_answer,
+    hybrid_lines,
+    hybrid_table,
+    read_all_hybrids,
+)
 from lottery.report.layers import layers_figure
 from lottery.report.learning import learning_figure
 from lottery.report.plot import Figure
@@ -53,7 +60,8 @@ def make_contents(
     comparisons = compare_with_controls(settings)
     started = [setting for setting in settings if setting.values("remaining")]
     drawn = started[:MAX_LINES]
-    notes = [*problems, *doubles, *_unfinished(runs)]
+    hybrids, damaged = read_all_hybrids(runs[:MAX_NAMED])
+    notes = [*problems, *doubles, *_unfinished(runs), *damaged]
     if len(started) > len(drawn):
         notes.append(f"The figures show the first {len(drawn)} of {len(started)} settings.")
     if drawn and not any(setting.values("flops_remaining") for setting in drawn):
@@ -61,10 +69,10 @@ def make_contents(
     return Contents(
         _title(settings, runs),
         tuple(notes),
-        tuple(write_answers(settings, comparisons)),
+        (*write_answers(settings, comparisons), *map(hybrid_answer, hybrids)),
         run_checks(started, comparisons),
-        tuple(_figures(drawn, comparisons, several=len(runs) > 1, interval=interval)),
-        tuple(_tables(settings, comparisons, runs)),
+        tuple(_figures(drawn, comparisons, hybrids, several=len(runs) > 1, interval=interval)),
+        (*_tables(settings, comparisons, runs), *map(hybrid_table, hybrids)),
     )
 
 
@@ -83,6 +91,7 @@ def _unfinished(runs: Sequence[RunRecord]) -> list[str]:
 def _figures(
     settings: Sequence[Setting],
     comparisons: Sequence[Comparison],
+    hybrids: Sequence[Hybrids],
     *,
     several: bool,
     interval: bool,
@@ -93,7 +102,8 @@ def _figures(
     yield parameters_figure(settings, interval=interval)
     yield layers_figure(settings)
     yield learning_figure(settings, interval=interval)
-    if flops := flops_figure(settings, interval=interval):
+    forests = [] if several else [line for of_run in hybrids for line in hybrid_lines(of_run)]
+    if flops := flops_figure(settings, interval=interval, others=forests):
         yield flops
     if several:
         names = {setting.label for setting in settings}

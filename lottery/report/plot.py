@@ -152,15 +152,15 @@ def format_percent_tick(value: float) -> str:
 
 
 def count_axis(label: str, lines: Sequence[Line]) -> Axis:
-    """Large numbers on a log axis, with ticks at 1, 2 and 5 times powers of ten."""
+    """Large numbers on a log axis, with ticks at 1, 2 and 5 times powers of ten; more if short."""
     values = [x for line in lines for x in line.x if x > 0] or [1.0]
     low, high = min(values) / 1.2, max(values) * 1.2
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    wide = high / low > 200
+    wide, narrow = high / low > 200, 2 < high / low < 6
     ticks = [
         (digit * 10.0**power, "" if wide and digit > 1 else format_count(digit * 10.0**power))
         for power in powers
-        for digit in (1, 2, 5)
+        for digit in (range(1, 10) if narrow else (1, 2, 5))
     ]
     shown = tuple((value, text) for value, text in ticks if low <= value <= high)
     return Axis(label, log=True, ticks=shown, span=(low, high))
