@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lottery.report.extras import KEYS
 from lottery.report.settings import Setting
 
 FAR_UNDER = 1.0  # points
@@ -31,9 +32,7 @@ DENSE = (
     Published("cifar10", VGG, 0.01, 92.0, "112,000 steps of 64, SGD, lr 0.01"),
 )
 # With these the data are not the paper's.
-OTHER_DATA = (
-    *("dataset.limit", "dataset.subsample", "dataset.random_labels", "dataset.shuffle_pixels"),
-)
+OTHER_DATA = tuple(key for key in KEYS if key.startswith("dataset."))
 
 
 def published_of(config: Mapping[str, Any]) -> Published | None:
