@@ -20,6 +20,7 @@ from lottery.report.plot import Figure
 from lottery.report.runs import RunRecord
 from lottery.report.sanity import run_checks
 from lottery.report.settings import Setting, group_runs
+from lottery.report.stability import stability_figures, stability_table
 from lottery.report.tables import (
     Table,
     controls_table,
@@ -31,7 +32,10 @@ from lottery.report.tables import (
 
 MAX_NAMED = 12  # runs, one by one
 MAX_LINES = 14  # colours and dashes that one can tell apart in a figure
-FIGURES = ("1_accuracy", "2_parameters", "3_layers", "4_learning", "5_flops", "6_settings")
+FIGURES = (
+    *("1_accuracy", "2_parameters", "3_layers", "4_learning", "5_flops", "6_settings"),
+    *("7_lines", "8_instability"),
+)
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,7 @@ def _figures(
         names = {setting.label for setting in settings}
         drawn = [p for p in comparisons if {p.ticket.label, p.control.label} <= names]
         yield comparison_figure(settings, drawn, interval=interval)
+    yield from stability_figures(settings, interval=interval)
 
 
 def _tables(
@@ -119,6 +124,8 @@ def _tables(
         yield settings_table(settings)
     if controls := controls_table(comparisons):
         yield controls
+    if stability := stability_table(settings):
+        yield stability
     for setting in settings:
         yield rounds_table(setting, title="Rounds" if one else f"Rounds of {setting.label}")
     if one:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lottery.report.stability_files import StabilityTables, read_stability
 from lottery.results import Record, Row, read_records, read_run_json
 from lottery.run_dir import DamagedFile, RunDir, read_json, runs_below
 
@@ -28,6 +29,7 @@ class RunRecord:
     message: str
     asked: tuple[int, ...]  # rounds that its last command asked for
     records: tuple[Record, ...]
+    stability: StabilityTables | None = None
 
     @property
     def rows(self) -> list[Row]:
@@ -100,6 +102,7 @@ def read_run(path: Path) -> RunRecord:
         message=str(entry.get("message", "")),
         asked=tuple(entry.get("rounds", ())),
         records=tuple(read_records(run_dir)),
+        stability=read_stability(run_dir.stability),
     )
 
 
