@@ -160,7 +160,9 @@ def test_two_names_of_one_training(tmp_path: Path, schedule: dict[str, Any], sam
         for name in ("LrRewind", "Finetune")
     ]
     settings, _ = group_runs(runs)
-    said = "learning-rate rewinding and fine-tuning are the same training by construction"
+    said = (
+        "The same training by construction, whatever their names: learning-rate rewinding; fine-"
+    )
     assert any(said in line for line in run_checks(settings, [])) is same
 
 

@@ -162,8 +162,8 @@ def format_rounds(rounds: Sequence[int]) -> str:
 
 def _same_trainings(settings: Sequence[Setting]) -> list[str]:
     return [
-        f"{one.label} and {other.label} are the same training by construction, whatever their "
-        "names: no difference between them means anything."
+        f"The same training by construction, whatever their names: {one.label}; {other.label}. No "
+        "difference between them means anything."
         for number, one in enumerate(settings)
         for other in settings[number + 1 :]
         if is_same_training(one.config, other.config)
