@@ -173,3 +173,14 @@ def test_the_command_records_early_birds(lottery: Lottery) -> None:
     refused = lottery(*TINY, "criterion=copy", f"criterion.run={run.path}", *every)
     assert refused.code == 2
     assert refused.err.startswith("error: early_bird.epsilon=0.9: null with criterion=copy")
+
+
+def test_a_criterion_that_runs_the_network_changes_no_bit_of_its_training(
+    lottery: Lottery,
+) -> None:
+    arguments = (*TINY, "criterion=snip", "evaluation.every=4")
+    without = lottery(*arguments).run
+    looked = lottery(*arguments, "early_bird.epsilon=0.1").run
+    assert tensor_files(looked) == tensor_files(without)
+    assert (looked / "history.csv").read_bytes() == (without / "history.csv").read_bytes()
+    assert load_run(looked).early_bird["distance"].max() > 0
