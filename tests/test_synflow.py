@@ -110,7 +110,6 @@ def _compress(groups: Sequence[Sequence[int]], seeds: int, left: float) -> dict[
             assert sum(count_ones(masks).values()) == weights - round((1 - left) * weights)
             found.setdefault(f"{name} empties", []).append(_empties(masks))
             found.setdefault(f"{name} path", []).append(_has_path(network, masks))
-    print(found)
     return found
 
 
@@ -124,7 +123,11 @@ def test_synflow_keeps_a_path_where_magnitude_empties_a_layer() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 def test_synflow_at_a_thousandth_of_vgg_16() -> None:
-    """13 convolutions and 512 x 10 outputs, 14,715,584 weights, 5 seeds."""
+    """13 convolutions and 512 x 10 outputs, 14,715,584 weights, 5 seeds.
+
+    Run by hand: SynFlow keeps a path in all, magnitude empties a layer in all, random pruning
+    leaves no path in four of the five.
+    """
     found = _compress(VGG_16, seeds=5, left=1 / 1000)
     assert found["SynFlow empties"] == [False] * 5
     assert found["SynFlow path"] == [True] * 5
