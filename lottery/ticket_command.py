@@ -21,6 +21,7 @@ def main() -> None:
     from lottery.api.ticket_source import WrongTicket
     from lottery.build import ConfigError
     from lottery.build.make import make_cwd_importable
+    from lottery.lock import NoFileLocks, RunLocked
     from lottery.run_dir import DamagedFile
     from lottery.ticket import format_checks
 
@@ -33,7 +34,7 @@ def main() -> None:
     except WrongTicket as wrong:
         print(format_checks(wrong.checks))
         sys.exit(1)
-    except (ConfigError, WorkerDied, OSError) as error:
+    except (ConfigError, RunLocked, NoFileLocks, WorkerDied, OSError) as error:
         _exit(str(error), MISTAKE)
 
 
@@ -44,9 +45,9 @@ def _answer(arguments: argparse.Namespace) -> None:
     compared = _read_compared(arguments)  # before the work that they would come after
     ticket = _find(arguments)
     if arguments.features:
-        from lottery.api.hybrid import check_layers
+        from lottery.api.hybrid import check_asked
 
-        check_layers(ticket, arguments.features)
+        check_asked(ticket, arguments.features)
     checks = verify(ticket, arguments.device, arguments.data)
     print(format_checks(checks))
     if not all(check.passed for check in checks):

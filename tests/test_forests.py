@@ -39,6 +39,7 @@ class Toy(nn.Module):
         hidden = self.conv2(hidden).tanh()
         hidden *= 0
         hidden = nn.functional.relu(self.fc1(inputs.flatten(1)), inplace=True)
+        hidden *= 2
         self.calls.append("output")
         logits: Tensor = self.output(hidden)
         return logits
@@ -60,6 +61,7 @@ def test_a_convolution_is_averaged_behind_its_activation() -> None:
 
 def test_a_dense_layer_comes_as_it_is_behind_its_activation() -> None:
     assert features(Toy(), "fc1") == {"fc1": [12.5, 0.0, 7.0]}
+    assert features(Toy(), "fc1", "output")["fc1"] == [12.5, 0.0, 7.0]
 
 
 def test_several_layers_come_from_one_pass_in_the_networks_order() -> None:
@@ -92,12 +94,14 @@ def test_a_layer_that_is_called_twice_counts_once() -> None:
         def __init__(self) -> None:
             super().__init__()
             self.layer = nn.Linear(4, 4, bias=False)
+            self.output = nn.Linear(4, 2)
             nn.init.eye_(self.layer.weight)
 
         def forward(self, inputs: Tensor) -> Tensor:
-            return self.layer(self.layer(inputs.flatten(1)) * 2)
+            logits: Tensor = self.output(self.layer(self.layer(inputs.flatten(1)) * 2))
+            return logits
 
-    assert features(Twice(), "layer") == {"layer": [1.0, 2.0, 3.0, 6.0]}
+    assert features(Twice(), "layer", "output")["layer"] == [1.0, 2.0, 3.0, 6.0]
 
 
 def test_vgg_16_has_two_names_for_a_layer() -> None:

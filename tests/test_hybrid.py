@@ -203,12 +203,14 @@ def test_compare_needs_features(
     assert capfd.readouterr().err == "error: --compare x.json: needs --features\n"
 
 
-def test_a_ticket_without_its_run_has_no_dense_network(features: Features, run: Path) -> None:
+def test_a_ticket_elsewhere_has_no_dense_network(features: Features, run: Path) -> None:
     features(run, "conv1")
-    (run / "ticket").rename("alone")
-    assert "alone: --features needs the ticket in its run's folder" in refused(
-        features(Path("alone"), "conv1")
-    )
+    (run / "ticket").rename(run / "mine")
+    line = refused(features(run / "mine", "conv1"))
+    assert line.endswith("mine: --features needs the ticket in its run's folder, as ticket/")
+    assert not (run / "ticket").exists()
+    (run / "mine").rename("alone")
+    assert "alone: --features needs" in refused(features(Path("alone"), "conv1"))
 
 
 @pytest.fixture(autouse=True)

@@ -37,7 +37,7 @@ def make_hybrids(
 
     Args:
         ticket: in its run's folder.
-        asked: names of layers, which `check_layers` has seen.
+        asked: names of layers, which `check_asked` has seen.
         compared: results from elsewhere, to be kept with them.
         device: "auto", "cpu" or "gpu": where the features are computed.
         data: where the data are now; None for where they were.
@@ -48,9 +48,7 @@ def make_hybrids(
     Raises:
         ConfigError: the dense network or the data are not to be had.
     """
-    run_dir = find_run(ticket)
-    if run_dir is None:
-        raise ConfigError(f"{ticket.folder.path}: --features needs the ticket in its run's folder")
+    run_dir = _run_of(ticket)
     torch.set_num_threads(ticket.entry["threads"])
     here = torch.device(
         "cuda" if choose_device(device, ticket.entry["device"]) == "gpu" else "cpu"
@@ -73,17 +71,26 @@ def make_hybrids(
     return _keep(run_dir, new, compared)
 
 
-def check_layers(ticket: Ticket, asked: Sequence[str]) -> None:
-    """Check that a ticket's network has some layers.
+def check_asked(ticket: Ticket, asked: Sequence[str]) -> None:
+    """Check that a ticket is where its dense network is, and has some layers.
 
     Raises:
-        ConfigError: it has not.
+        ConfigError: it is not, or has not.
     """
+    _run_of(ticket)
     networks = [network for network in (ticket.base(), ticket.trained()) if network is not None]
     for name in asked:
         if not any(choose_layers(network, [name]) for network in networks):
             names = ", ".join(name for network in networks for name in layer_names(network))
             raise ConfigError(f"--features {name}: no such layer; there are {names}")
+
+
+def _run_of(ticket: Ticket) -> RunDir:
+    run_dir = find_run(ticket)
+    if run_dir is None or run_dir.ticket.path != ticket.folder.path.absolute():
+        path = ticket.folder.path
+        raise ConfigError(f"{path}: --features needs the ticket in its run's folder, as ticket/")
+    return run_dir
 
 
 def _parts(

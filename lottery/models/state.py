@@ -134,15 +134,10 @@ def write_optimizer(network: nn.Module, optimizer: Optimizer, entries: Tensors) 
     """Give an optimizer over `network.named_parameters()` that require grad a stored state."""
     if not entries:
         return
-    trainable = {name: p for name, p in network.named_parameters() if p.requires_grad}
-    names = list(trainable)
+    trainable = [name for name, p in network.named_parameters() if p.requires_grad]
     states: dict[int, Tensors] = {}
     for key, value in entries.items():
         name, entry = key.rsplit("/", 1)
-        state = states.setdefault(names.index(name), {})
         # load_state_dict does not copy: the stored tensors would be trained in place
-        state[entry] = value.clone()
-        if value.shape == trainable[name].shape:
-            # fused optimizers go through both in the order of memory (torch.channels_last, say)
-            state[entry] = torch.empty_like(trainable[name].detach()).copy_(value)
+        states.setdefault(trainable.index(name), {})[entry] = value.clone()
     optimizer.load_state_dict({**optimizer.state_dict(), "state": states})
