@@ -258,9 +258,8 @@ def creating_folder(path: Path) -> Iterator[Path]:
     Raises:
         OSError: a folder with something in it has the name already, say.
     """
-    aside = path.with_name(f".{path.name}.part")
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")  # others may write the same
     try:
-        shutil.rmtree(aside, ignore_errors=True)  # of a process that was killed
         aside.mkdir(parents=True)
         yield aside
         _sync(aside)

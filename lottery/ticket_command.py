@@ -21,7 +21,6 @@ def main() -> None:
     from lottery.api.ticket_source import WrongTicket
     from lottery.build import ConfigError
     from lottery.build.make import make_cwd_importable
-    from lottery.lock import NoFileLocks, RunLocked
     from lottery.run_dir import DamagedFile
     from lottery.ticket import format_checks
 
@@ -34,7 +33,7 @@ def main() -> None:
     except WrongTicket as wrong:
         print(format_checks(wrong.checks))
         sys.exit(1)
-    except (ConfigError, RunLocked, NoFileLocks, WorkerDied, OSError) as error:
+    except (ConfigError, WorkerDied, OSError) as error:
         _exit(str(error), MISTAKE)
 
 

@@ -26,16 +26,20 @@ OF_EACH = pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS.ke
 
 
 class Network(nn.Module):
-    """The first layer is frozen, so that places among all and trainable parameters differ."""
+    """The first layer is frozen, so that places among all and trainable parameters differ.
+
+    The second lies in memory as convolutions do on a CPU, and files do not.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.frozen = nn.Linear(4, 4).requires_grad_(False)
-        self.hidden = nn.Linear(4, 4)
+        self.hidden = nn.Conv2d(4, 4, 2).to(memory_format=torch.channels_last)
         self.output = nn.Linear(4, 4)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        result: torch.Tensor = self.output(self.hidden(self.frozen(inputs)).relu())
+        images = self.frozen(inputs)[:, :, None, None].expand(-1, -1, 2, 2)
+        result: torch.Tensor = self.output(self.hidden(images).flatten(1).relu())
         return result
 
 

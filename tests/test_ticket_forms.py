@@ -23,7 +23,7 @@ from tests.conftest import TINY
 
 DOC = Path(__file__).parents[1] / "docs" / "ticket.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", DOC.read_text(), re.DOTALL)
-WITH_LOTTERY, LOAD, PRUNE, CSR = BLOCKS
+WITH_LOTTERY, LOAD, PRUNE, CSR, DIGITS_28 = BLOCKS
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +85,15 @@ def test_load_ticket_as_documented(taken: Path) -> None:
     names: dict[str, Any] = {}
     exec(WITH_LOTTERY.replace("outputs/digits-.../seed_0", str(taken)), names)
     assert isinstance(names["network"], nn.Module)
+
+
+def test_the_documented_digits_have_mnists_shape() -> None:
+    names: dict[str, Any] = {"__name__": __name__}
+    exec(DIGITS_28, names)
+    splits = names["Digits28"](split_seed=0).load()
+    splits.check()
+    assert splits.input_shape == (1, 28, 28)
+    assert [len(part) for part in (splits.train, splits.val, splits.test)] == [1200, 300, 297]
 
 
 def _conv_2() -> tuple[nn.Module, dict[str, torch.Tensor]]:

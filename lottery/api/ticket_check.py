@@ -100,7 +100,7 @@ def compare(ticket: Ticket, counted: Counted) -> list[Check]:
         passed = correct == wanted
         if not exact:
             passed = abs(correct / examples - accuracy) <= TOLERANCE
-        about = "" if exact else " within 0.5 %"
+        about = "" if exact else " to 0.5 points"
         what = f"{column}: correct with {weights} weights"
         checks.append(Check(what, f"{wanted} of {examples}{about}", str(correct), passed))
     return checks

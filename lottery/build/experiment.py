@@ -177,6 +177,9 @@ def _build_fit(
 ) -> LightningFit:
     batch_size = config["dataset"]["batch_size"]
     steps_per_epoch = len(splits.train) // batch_size
+    if device.accelerator == "cpu":
+        # convolutions take a fifth less time
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if device.compile:
         network.compile()  # in place: the parameters keep their names
     return LightningFit(

@@ -134,10 +134,15 @@ def write_optimizer(network: nn.Module, optimizer: Optimizer, entries: Tensors) 
     """Give an optimizer over `network.named_parameters()` that require grad a stored state."""
     if not entries:
         return
-    trainable = [name for name, p in network.named_parameters() if p.requires_grad]
+    trainable = {name: p for name, p in network.named_parameters() if p.requires_grad}
+    names = list(trainable)
     states: dict[int, Tensors] = {}
     for key, value in entries.items():
         name, entry = key.rsplit("/", 1)
+        state = states.setdefault(names.index(name), {})
         # load_state_dict does not copy: the stored tensors would be trained in place
-        states.setdefault(trainable.index(name), {})[entry] = value.clone()
+        state[entry] = value.clone()
+        if value.shape == trainable[name].shape:
+            # fused optimizers go through both in the order of memory (torch.channels_last, say)
+            state[entry] = torch.empty_like(trainable[name].detach()).copy_(value)
     optimizer.load_state_dict({**optimizer.state_dict(), "state": states})

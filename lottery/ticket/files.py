@@ -74,7 +74,7 @@ def _read_entry(ticket: TicketDir) -> Entry:
     try:
         entry = read_json(ticket.ticket_json)
         digest = entry.pop("digest")
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError) as error:  # no JSON, or another's
         raise DamagedFile(f"{ticket.ticket_json}: damaged; {_again(ticket)}") from error
     if digest != json_digest(entry):
         raise DamagedFile(f"{ticket.ticket_json}: damaged; {_again(ticket)}")

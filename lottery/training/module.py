@@ -85,8 +85,9 @@ class LotteryModule(pl.LightningModule):
         parameters = dict(network.named_parameters())
         self.pruned_weights = [parameters[name] for name in masks]
         # Plain attributes, not buffers: DDP would send them to all ranks at every step.
+        # In memory as their weights are (torch.channels_last, say): otherwise multiplying is slow.
         self.mask_factors = [
-            mask.to(parameters[name].device, parameters[name].dtype)
+            torch.empty_like(parameters[name], requires_grad=False).copy_(mask)
             for name, mask in masks.items()
         ]
         self.apply_masks()
