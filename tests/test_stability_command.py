@@ -18,6 +18,7 @@ from lottery.lock import locked
 from lottery.run_dir import RunDir, read_json, write_json
 from lottery.stopping import StopRequest
 from tests.conftest import TINY, Done, Lottery, environment, snapshot
+from tests.toy_images import toy_images
 
 Stability = Callable[..., Done]
 FEW = ("--pairs", "1", "--points", "3")
@@ -129,6 +130,17 @@ def test_a_run_of_several_devices_is_analysed_on_one(
     done = stability(run, *FEW)
     assert done.code == 0, done.err
     assert "the run trained on 2 devices; its copies are trained on one" in done.err
+
+
+def test_a_head_over_a_frozen_base_is_analysed_on_its_features(
+    lottery: Lottery, stability: Stability
+) -> None:
+    head = ("model=vgg_16_head", "model.fc2=16", "model.weights=random", "logger=none")
+    run = lottery(*TINY, *toy_images(), *head).run
+    done = stability(run, *FEW)
+    assert done.code == 0, done.err
+    assert "computing the features" not in done.err
+    assert list(pd.read_csv(run / "stability" / "summary.csv")["round"]) == [0, 1]
 
 
 def test_one_process_at_a_time(lottery: Lottery, stability: Stability) -> None:
