@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,11 @@ from lottery.measure import evaluate
 from lottery.models.state import Start, State, read_state, write_state
 from lottery.progress import Progress
 from lottery.reinit import Finetune, Reinit, Rewind
-from lottery.run_dir import RunDir, StabilityDir
+from lottery.run_dir import RunDir, StabilityDir, read_json
 from lottery.stability import Analysis, Target, analyse, interpolation
 from lottery.stability import copies as copying
 from lottery.stability.barrier import error_barrier, evenly_spaced
-from lottery.stability.copies import Branch, Trainings, with_noise
+from lottery.stability.copies import Trainings, with_noise
 from lottery.stability.distances import distance
 from lottery.stability.interpolation import between, measure_at, recompute_norms
 from lottery.stopping import Stopped
@@ -169,7 +170,7 @@ def test_dropout_stays_out_of_the_statistics() -> None:
 
 # Branches and copies
 
-DROPS = StepDrops(at=(4, 9), factor=0.5)
+DROPS = StepDrops(at=(4, 9, 14), factor=0.5)  # the last one behind the end, for Finetune
 
 
 def _toy(
@@ -341,7 +342,7 @@ def test_the_distance_to_dense_is_that_in_one_data_order(tmp_path: Path) -> None
 
 
 def test_a_ticket_that_started_elsewhere_is_not_compared_with_dense(tmp_path: Path) -> None:
-    imp, fit = _toy(tmp_path)
+    imp, fit = _toy(tmp_path, network=ToyDropout())
     analyse(_analysis(imp, fit, step=5))  # by then it is another network, not a masked one
     assert pd.read_csv(imp.run_dir.stability.pairs_csv)["l2_from_dense"].isna().all()
 
@@ -444,9 +445,15 @@ def test_masks_are_worth_something_on_untrained_weights(tmp_path: Path) -> None:
 
 
 def test_early_stopping_does_not_cut_the_way_to_step_k(tmp_path: Path) -> None:
-    imp, fit = _toy(tmp_path)
+    """Where it could: nothing moves, so the second evaluation finds no new minimum."""
+    still = partial(torch.optim.SGD, lr=0.0)
+    imp, fit = _toy(tmp_path, network=ToyDropout(), optimizer=still)
     hasty = replace(fit, protocol=Protocol(every=1, test_curve=False, patience=1))
-    branch = _trainings(imp, hasty).branch(0, *_start(imp, 0), NUM_STEPS - 1)
-    assert isinstance(branch, Branch)
-    calm = _trainings(imp, replace(fit, run_dir=RunDir(tmp_path)))
-    assert calm.branch(0, *_start(imp, 0), NUM_STEPS - 1).digest == branch.digest
+    trainings, step = _trainings(imp, hasty), NUM_STEPS - 3
+    branch = trainings.branch(0, *_start(imp, 0), step)
+    trainings.copy(branch, 0)
+    steps = [
+        read_json(imp.run_dir.stability.training(step, name).round(0).record)["steps"]
+        for name in ("own", "copy_0")
+    ]
+    assert steps == [step, 2]  # the copy stops as the run does
