@@ -16,20 +16,19 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from lottery.api.launchers import make_sturdy
-from lottery.api.processes import find_place, joined
+from lottery.api.processes import find_place
 from lottery.api.session import (
     carry_out,
-    check_same_run,
     check_writable,
     execute,
-    is_complete,
+    finished_rows,
     is_known,
     note_command,
-    opened,
     resume_command,
+    take_up,
 )
 from lottery.api.sweep import Sweep
-from lottery.build import ALONE, ConfigError, prepare
+from lottery.build import ALONE, ConfigError, Place, prepare
 from lottery.build.hydra_setup import (
     conf_dir,
     job_logging,
@@ -37,7 +36,6 @@ from lottery.build.hydra_setup import (
 )
 from lottery.build.identity import plain
 from lottery.build.make import make_cwd_importable
-from lottery.disk import disk_errors_in
 from lottery.lock import Ownership
 from lottery.report import report_at_end
 from lottery.results import Row, format_table
@@ -89,26 +87,18 @@ class Gate(Callback):
     def _prepare(self, config: DictConfig) -> None:
         path = Path(str(config.hydra.run.dir)).absolute()
         plain_config = plain(config)
-        _command.place = find_place(plain_config)
-        experiment = prepare(plain_config, path, _command.place)
+        experiment = prepare(plain_config, path, _take_place(plain_config))
         if experiment.config["dry_run"]:
             from lottery.build.plan import describe
 
             check_writable(experiment.imp.run_dir.path)
             _print(describe(experiment))
             sys.exit(0)
-        from lottery.distributed import from_main
-
-        held = _command.held
-        held.enter_context(joined(experiment.place, experiment.device))
-        from_main(lambda: check_same_run(experiment))
-        # needs no lock: a run on a read-only disk can be looked at
-        if from_main(lambda: is_complete(experiment)):
-            _print_rows(experiment, from_main(lambda: experiment.imp.rows))
-            held.close()
+        _command.ownership = take_up(experiment, _command.held, wait=False)
+        if _command.ownership is None:
+            _print_rows(experiment, finished_rows(experiment))
+            _command.held.close()
             sys.exit(0)
-        opening = opened(experiment, wait=False)
-        _command.ownership = from_main(lambda: held.enter_context(opening))
         _command.experiment = experiment
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
@@ -127,8 +117,6 @@ def task(config: DictConfig) -> float:
     experiment, ownership = _command.experiment, _command.ownership
     assert experiment is not None  # the gate lets nothing else past
     assert ownership is not None
-    if experiment.place.rank:  # the main one says it all, into the same file
-        logging.disable(logging.WARNING)
     try:
         rows = _execute(experiment, ownership)
     finally:
@@ -140,8 +128,7 @@ def task(config: DictConfig) -> float:
 def _execute(experiment: "Experiment", ownership: Ownership) -> list[Row]:
     """Run; what a user can do something about ends the process in one line."""
     try:
-        with disk_errors_in(ownership.folder):
-            return execute(experiment, ownership, job_logging())
+        return execute(experiment, ownership, job_logging())
     except Exception as error:
         if not is_known(error):
             raise
@@ -155,9 +142,7 @@ def _sweep_job(config: DictConfig) -> float:
     hydra_config = HydraConfig.get()
     number, folder = int(hydra_config.job.num), Path(hydra_config.runtime.output_dir)
     plain_config = plain(config)
-    place = _command.place = find_place(plain_config)
-    if place.rank:  # the main one says it all, into the same file
-        logging.disable(logging.WARNING)
+    place = _take_place(plain_config)
     note = partial(
         _note_on_main,
         *(Path(str(hydra_config.sweep.dir)).absolute(), number),
@@ -181,6 +166,14 @@ def _sweep_job(config: DictConfig) -> float:
         _exit_stopped(stop)
     note("finished", "", rows[-1])
     return float(rows[-1]["val"])
+
+
+def _take_place(config: dict[str, Any]) -> Place:
+    """Which of the run's processes this is; the main one says it all, into the same file."""
+    _command.place = find_place(config)
+    if _command.place.rank:
+        logging.disable(logging.WARNING)
+    return _command.place
 
 
 def _note_on_main(sweep: Path, *entry: Any) -> None:

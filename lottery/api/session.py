@@ -42,7 +42,6 @@ def opened(experiment: "Experiment", *, wait: bool) -> Iterator[Ownership]:
         ConfigError: the folder cannot be written, is another process's, or holds another run.
     """
     run_dir = experiment.imp.run_dir
-    check_same_run(experiment)
     check_writable(run_dir.path)
     try:
         with disk_errors_in(run_dir.path), locked(run_dir.path, wait=wait) as ownership:
@@ -78,16 +77,39 @@ def carry_out(
     Returns:
         The rows of the rounds asked for.
     """
+    with ExitStack() as held:
+        ownership = take_up(experiment, held, wait=wait)
+        if ownership is None:
+            return finished_rows(experiment)
+        return execute(experiment, ownership, log_config)
+
+
+def take_up(experiment: "Experiment", held: ExitStack, *, wait: bool) -> Ownership | None:
+    """Open a run's folder, for all its processes; None where there is nothing left to do.
+
+    A finished run needs no lock: one on a read-only disk can be looked at.
+
+    Args:
+        experiment: the prepared run.
+        held: until it closes, the folder is open and the processes of the run belong together.
+        wait: wait for another command that has the folder, instead of refusing.
+    """
     from lottery.distributed import from_main
 
-    with joined(experiment.place, experiment.device), ExitStack() as held:
-        from_main(lambda: check_same_run(experiment))
-        if from_main(lambda: is_complete(experiment)):
-            return from_main(lambda: experiment.imp.rows)
-        ownership = from_main(lambda: held.enter_context(opened(experiment, wait=wait)))
-        if wait and from_main(lambda: is_complete(experiment)):
-            return from_main(lambda: experiment.imp.rows)
-        return execute(experiment, ownership, log_config)
+    held.enter_context(joined(experiment.place, experiment.device))
+    from_main(lambda: check_same_run(experiment))  # before the lock: another run stays untouched
+    if from_main(lambda: is_complete(experiment)):
+        return None
+    ownership = from_main(lambda: held.enter_context(opened(experiment, wait=wait)))
+    finished_meanwhile = wait and from_main(lambda: is_complete(experiment))
+    return None if finished_meanwhile else ownership
+
+
+def finished_rows(experiment: "Experiment") -> list[Row]:
+    """The rows of the rounds asked for, in each of a run's processes."""
+    from lottery.distributed import from_main
+
+    return from_main(lambda: experiment.imp.rows)
 
 
 def execute(
@@ -103,9 +125,17 @@ def execute(
     Returns:
         The rows of the rounds asked for.
     """
-    if experiment.place.rank:
-        with experiment.stop.listening():
-            return train(experiment, ownership)
+    with disk_errors_in(experiment.imp.run_dir.path):
+        if experiment.place.rank:
+            with experiment.stop.listening():
+                return train(experiment, ownership)
+        return _lead(experiment, ownership, log_config)
+
+
+def _lead(
+    experiment: "Experiment", ownership: Ownership, log_config: Mapping[str, Any] | None
+) -> list[Row]:
+    """The main process's part: run.json and the report around the training."""
     run_dir = experiment.imp.run_dir
     for note in experiment.notes:
         log.info("%s", note)

@@ -130,6 +130,8 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir, place: Place) -
     memory = "cpu" if starts_workers else device.torch_device  # the workers have their own
     progress, stop = Progress(), StopRequest()
     inputs = splits if base else splits.to(memory, dtype)  # a base's features come later
+    # before the fit has the network compiled, for other ways of calling it
+    count = make_counter(network, input_shape, base.flops() if base else 0)
     fit = _build_fit(config, run_dir, device, inputs, network, progress, stop)
     load = None
     if base:
@@ -150,7 +152,7 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir, place: Place) -
         prune=plan.pruner,
         reinit=reinit,
         pruning_seed=purpose_seed(config, "pruning"),
-        count=make_counter(network, input_shape, base.flops() if base else 0),
+        count=count,
         target_sparsity=config["pruning"]["target_sparsity"],
         keep=config["keep"],
         dense_from=dense_from,
