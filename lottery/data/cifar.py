@@ -9,8 +9,9 @@ import torch
 
 from lottery.data.archive import fetch_members
 from lottery.data.augmentation import CropAndFlip
-from lottery.data.download import RemoteFile, command
+from lottery.data.download import RemoteFile
 from lottery.data.errors import DataError
+from lottery.data.fetched import check_arguments, fetch_missing, naming_the_command
 from lottery.data.scaling import Scaling
 from lottery.data.splits import Split, Splits
 from lottery.data.stratified import draw_shares
@@ -112,10 +113,7 @@ class Cifar:
     base_url: str
 
     def __post_init__(self) -> None:
-        if self.name not in SOURCES:
-            raise ValueError(f"name={self.name!r}: {' or '.join(SOURCES)}")
-        if self.normalize not in ("unit", "mean_std"):
-            raise ValueError(f"normalize={self.normalize!r}: unit or mean_std")
+        check_arguments(self, SOURCES, self.normalize)
 
     @property
     def folder(self) -> Path:
@@ -130,13 +128,7 @@ class Cifar:
         """
         source = SOURCES[self.name]
         missing = [name for name in self._names if not (self.folder / name).exists()]
-        if missing and self.download:
-            self.fetch()
-        elif missing:
-            raise DataError(
-                f"{self.folder}: {missing[0]} is missing; "
-                f"to fetch it from {self.base_url}: {command(self.name, self.root)}"
-            )
+        fetch_missing(self, missing)
         in_train, in_test = source.images_per_file
         parts = [self._read(name, in_train) for name in source.train_files]
         images, labels = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -155,11 +147,8 @@ class Cifar:
         Raises:
             DataError: they cannot be had.
         """
-        try:
+        with naming_the_command(self):
             fetch_members(SOURCES[self.name].archive, self._names, self.folder, self.base_url)
-        except DataError as error:
-            hint = f"with a network: {command(self.name, self.root)}"
-            raise DataError(f"{error}; {hint}") from error
 
     @property
     def _names(self) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import os
-import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -117,11 +116,6 @@ def downloaded(file: RemoteFile, folder: Path, base_url: str) -> Iterator[Path]:
             raise DataError(f"{url}: content with sha256 {found}, expected {file.sha256}")
         del content  # as large as the file
         yield path
-
-
-def command(name: str, root: str) -> str:
-    """The command that fetches a dataset beforehand."""
-    return shlex.join(["lottery-data", "download", name, "--root", root])
 
 
 def _download(url: str, path: str, _pooch: object) -> None:

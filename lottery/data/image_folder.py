@@ -15,7 +15,7 @@ from lottery.data.errors import DataError
 from lottery.data.image_cache import cached_pixels
 from lottery.data.image_list import LIST, SPLITS, ListedImage, read_list
 from lottery.data.prepare import Found, find_images, make_list
-from lottery.data.scaling import Scaling
+from lottery.data.scaling import Scaling, check_normalize
 from lottery.data.splits import Split, Splits
 from lottery.data.stratified import Rows, draw_shares, draw_subset
 
@@ -54,8 +54,7 @@ class ImageFolder:
     may_write: bool
 
     def __post_init__(self) -> None:
-        if self.normalize not in ("unit", "mean_std"):
-            raise ValueError(f"normalize={self.normalize!r}: unit or mean_std")
+        check_normalize(self.normalize)
 
     def load(self) -> Splits:
         """The splits.

@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from lottery.data.download import RemoteFile, command, fetch
+from lottery.data.download import RemoteFile, fetch
 from lottery.data.errors import DataError
+from lottery.data.fetched import check_arguments, fetch_missing, naming_the_command
 from lottery.data.idx import read_idx
 from lottery.data.splits import Split, Splits
 
@@ -112,10 +113,7 @@ class Mnist:
     base_url: str
 
     def __post_init__(self) -> None:
-        if self.name not in SOURCES:
-            raise ValueError(f"name={self.name!r}: {' or '.join(SOURCES)}")
-        if self.normalize not in ("unit", "mean_std"):
-            raise ValueError(f"normalize={self.normalize!r}: unit or mean_std")
+        check_arguments(self, SOURCES, self.normalize)
 
     @property
     def folder(self) -> Path:
@@ -128,14 +126,7 @@ class Mnist:
         Raises:
             DataError: files are missing, cut off or not what their names say.
         """
-        missing = [file for file in SOURCES[self.name].files if self._find(file) is None]
-        if missing and self.download:
-            self.fetch()
-        elif missing:
-            raise DataError(
-                f"{self.folder}: {missing[0].name} is missing; "
-                f"to fetch it from {self.base_url}: {command(self.name, self.root)}"
-            )
+        fetch_missing(self, [file.name for file in self._missing()])
         images, labels = self._read(0, 1)
         order = np.random.default_rng(self.split_seed).permutation(len(labels))
         val, train = order[:NUM_VAL], np.sort(order[NUM_VAL:])
@@ -152,11 +143,11 @@ class Mnist:
         Raises:
             DataError: they cannot be had.
         """
-        missing = [file for file in SOURCES[self.name].files if self._find(file) is None]
-        try:
-            fetch(missing, self.folder, self.base_url)
-        except DataError as error:
-            raise DataError(f"{error}; with a network: {command(self.name, self.root)}") from error
+        with naming_the_command(self):
+            fetch(self._missing(), self.folder, self.base_url)
+
+    def _missing(self) -> list[RemoteFile]:
+        return [file for file in SOURCES[self.name].files if self._find(file) is None]
 
     def _find(self, file: RemoteFile) -> Path | None:
         for name in (file.name, file.name.removesuffix(".gz")):

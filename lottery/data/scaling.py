@@ -7,6 +7,16 @@ import torch
 from torch import Tensor
 
 
+def check_normalize(normalize: str) -> None:
+    """Refuses a normalisation that datasets do not have.
+
+    Raises:
+        ValueError: naming the argument.
+    """
+    if normalize not in ("unit", "mean_std"):
+        raise ValueError(f"normalize={normalize!r}: unit or mean_std")
+
+
 @dataclass(frozen=True)
 class Scaling:
     """Takes each channel's mean from the bytes and divides them by its standard deviation.
