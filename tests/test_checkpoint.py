@@ -160,6 +160,23 @@ def test_checkpoint_of_another_start_is_not_used(
     assert result_tables(tmp_path / "run") == result_tables(tmp_path / "whole")
 
 
+def test_a_checkpoint_of_another_device_keeps_each_weights_momentum(tmp_path: Path) -> None:
+    """Convolutions lie in memory one way on CPUs, another on GPUs; fused Adam looks no further."""
+    of_gpu, of_cpu = ToyDropout(), ToyDropout()
+    of_cpu.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    _run(tmp_path / "whole", toy_fit(of_cpu, optimizer=adam))
+    with pytest.raises(Stopped):
+        _run(tmp_path / "run", _stopping(toy_fit(of_gpu, optimizer=adam), 0, 6))
+    _run(tmp_path / "run", toy_fit(of_cpu, optimizer=adam))
+    for part in ("es", "final"):
+        here, there = (
+            load_tensors(getattr(RunDir(tmp_path / name).round(0), part))
+            for name in ("run", "whole")
+        )
+        for name, weight in here.items():
+            torch.testing.assert_close(weight, there[name])
+
+
 def test_checkpoint_that_cannot_be_written_does_not_end_the_run(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

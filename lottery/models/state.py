@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lottery.tensors import Tensors, copy_to_cpu
@@ -134,15 +135,29 @@ def write_optimizer(network: nn.Module, optimizer: Optimizer, entries: Tensors) 
     """Give an optimizer over `network.named_parameters()` that require grad a stored state."""
     if not entries:
         return
-    trainable = {name: p for name, p in network.named_parameters() if p.requires_grad}
-    names = list(trainable)
+    names = [name for name, parameter in network.named_parameters() if parameter.requires_grad]
     states: dict[int, Tensors] = {}
     for key, value in entries.items():
         name, entry = key.rsplit("/", 1)
-        state = states.setdefault(names.index(name), {})
         # load_state_dict does not copy: the stored tensors would be trained in place
-        state[entry] = value.clone()
-        if value.shape == trainable[name].shape:
-            # fused optimizers go through both in the order of memory (torch.channels_last, say)
-            state[entry] = torch.empty_like(trainable[name].detach()).copy_(value)
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": states})
+        states.setdefault(names.index(name), {})[entry] = value.clone()
+    load_optimizer(optimizer, {**optimizer.state_dict(), "state": states})
+
+
+def load_optimizer(optimizer: Optimizer, state: dict[str, Any]) -> None:
+    """`optimizer.load_state_dict`, what belongs to a weight in memory as the weight is.
+
+    Fused optimizers go through both in the order of memory, which is torch.channels_last or not:
+    files have lost it, and a checkpoint may come from another device.
+    """
+    optimizer.load_state_dict(state)
+    for parameter, entries in optimizer.state.items():
+        for name, value in entries.items():
+            if (
+                isinstance(value, Tensor)
+                and value.shape == parameter.shape
+                and value.stride() != parameter.stride()
+            ):
+                entries[name] = torch.empty_like(parameter.detach(), dtype=value.dtype).copy_(
+                    value
+                )

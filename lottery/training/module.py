@@ -14,7 +14,7 @@ from lottery.data import Draws, Split
 from lottery.distributed import gather, max_over_ranks, num_ranks, share
 from lottery.masks import Masks, apply_masks
 from lottery.measure import Loss, predict
-from lottery.models.state import Start, State, write_optimizer, write_state
+from lottery.models.state import Start, State, load_optimizer, write_optimizer, write_state
 from lottery.stopping import StopRequest
 from lottery.training.schedules import Schedule
 
@@ -120,7 +120,7 @@ class LotteryModule(pl.LightningModule):
         write_optimizer(self.network, optimizer, self.start.optimizer_state)
         self.base_rates = [group["lr"] for group in optimizer.param_groups]
         if self.optimizer_state is not None:
-            optimizer.load_state_dict(self.optimizer_state)
+            load_optimizer(optimizer, self.optimizer_state)
         return optimizer
 
     def training_step(self, block: Tensor, block_idx: int) -> dict[str, Tensor]:
