@@ -1,5 +1,7 @@
 """Scopes: which weights stay, by tables one can check by eye and against a plain sort."""
 
+from itertools import permutations
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -109,6 +111,25 @@ def test_scores_are_compared_to_their_last_bit(dtype: torch.dtype) -> None:
     masks = {"w": torch.ones(3, dtype=torch.bool)}
     for scope, keep in ((Layerwise(), {"w": 1}), (Global(), 1)):
         assert scope({"w": scores}, masks, keep)["w"].tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("types", list(permutations([*DTYPES, torch.float16, torch.int64], 2)))
+def test_layers_whose_scores_are_of_different_types_are_compared(
+    types: tuple[torch.dtype, torch.dtype],
+) -> None:
+    first, second = types
+    scores = {"a": torch.tensor([5, -1, 3]).to(first), "b": torch.tensor([-2, 4, 6]).to(second)}
+    masks = {name: torch.ones(3, dtype=torch.bool) for name in scores}
+    kept = Global()(scores, masks, 4)
+    assert {name: mask.tolist() for name, mask in kept.items()} == {
+        "a": [True, False, True],
+        "b": [False, True, True],
+    }
+
+
+def test_whole_numbers_are_compared_to_their_last_bit() -> None:
+    scores = torch.tensor([2**24, 2**24 + 1])
+    assert keep_highest(scores, torch.tensor([True, True]), 1).tolist() == [False, True]
 
 
 def test_a_number_per_layer_is_not_a_number_in_all() -> None:

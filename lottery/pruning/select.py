@@ -10,6 +10,7 @@ from lottery.tensors import Tensors
 
 DIGIT = 16  # bits looked at in one pass over the scores
 VALUES = 1 << DIGIT
+NARROW = (torch.float32, torch.bfloat16, torch.float16)  # of which float32 is exact
 CHUNK = 1 << 18  # scores at a time: what is computed of them stays in a processor's cache
 
 
@@ -40,12 +41,13 @@ def keep_highest_of_all(scores: Tensors, masks: Masks, keep: int) -> Masks:
     their upper 16 bits, the next pass those at the threshold by their lower ones.
 
     Args:
-        scores: any shapes, finite, all of one floating-point type.
+        scores: any shapes and types, finite.
         masks: bool, same names and shapes; at least `keep` places are True.
         keep: how many to keep, a plain int.
     """
     if keep == 0:
         return {name: torch.zeros_like(mask) for name, mask in masks.items()}
+    scores = _of_one_type({name: scores[name] for name in masks})
     threshold, places = _threshold(scores, masks, keep)
     kept = {}
     for name, mask in masks.items():
@@ -57,6 +59,13 @@ def keep_highest_of_all(scores: Tensors, masks: Masks, keep: int) -> Masks:
             places = places - ties.sum()
         kept[name] = torch.cat(parts).reshape(mask.shape) if parts else torch.zeros_like(mask)
     return kept
+
+
+def _of_one_type(scores: Tensors) -> Tensors:
+    """As they are where 32 bits hold them all exactly, else in double precision."""
+    if all(score.dtype in NARROW for score in scores.values()):
+        return scores
+    return {name: score.double() for name, score in scores.items()}
 
 
 def _threshold(scores: Tensors, masks: Masks, keep: int) -> tuple[Tensor, Tensor]:
