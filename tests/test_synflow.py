@@ -132,3 +132,10 @@ def test_synflow_at_a_thousandth_of_vgg_16() -> None:
     assert found["SynFlow empties"] == [False] * 5
     assert found["SynFlow path"] == [True] * 5
     assert sum(found["Magnitude empties"]) >= 4
+
+
+def test_buffers_that_are_no_numbers_are_left_as_they_are() -> None:
+    network = make(lambda: nn.Linear(2, 1))
+    network.register_buffer("seen", torch.tensor([True, False]))
+    weight = network.weight.detach().abs()
+    torch.testing.assert_close(SynFlow()(_scored(network, (2,)))["weight"], weight)

@@ -40,7 +40,5 @@ def _linear(state: State) -> Tensors:
     """What makes a network of ReLUs and poolings linear for inputs above 0."""
     tensors = state.weights | state.buffers
     additive = {name for name in tensors if name.rpartition(".")[2] in ("bias", "running_mean")}
-    return {
-        name: torch.zeros_like(tensor) if name in additive else tensor.abs()
-        for name, tensor in tensors.items()
-    }
+    positive = {n: t.abs() if t.is_floating_point() else t for n, t in tensors.items()}
+    return positive | {name: torch.zeros_like(tensors[name]) for name in additive}
