@@ -217,6 +217,17 @@ def test_in_the_runs_own_order_a_branch_ends_where_the_run_has_ended(
     assert digest(final.weights | final.buffers) == digest(stored)
 
 
+def test_the_way_to_step_k_has_the_runs_own_dropout(tmp_path: Path) -> None:
+    """A round that sees the dense run's batches goes on with its generators, too."""
+    imp, fit = _toy(tmp_path, Rewind(3, "restored"), ToyDropout(), fixed_order=True)
+    start, masks = _start(imp, 1)
+    branch = _trainings(imp, fit).branch(1, start, masks, 7)
+    again = replace(fit, run_dir=RunDir(tmp_path / "again"))
+    kept = again(1, start, masks, 7).kept
+    assert kept is not None
+    assert digest(branch.start.weights) == digest(kept.weights)
+
+
 def test_copies_differ_in_nothing_but_their_noise(tmp_path: Path) -> None:
     imp, fit = _toy(tmp_path, augmentation=CropAndFlip(1))
     recorders = [Recorder(), Recorder()]

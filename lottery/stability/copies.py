@@ -80,15 +80,16 @@ class Trainings:
         Raises:
             Stopped: a signal asked for it.
         """
+        start = replace(start, weights=masked(start.weights, masks))
         # the noise of dropout is the copies' own, and so are the generators
-        start = replace(start, weights=masked(start.weights, masks), generators={})
+        of_copies = replace(start, generators={})
         if step == start.first_step:
-            return Branch(number, step, start, masks)
+            return Branch(number, step, of_copies, masks)
         way = replace(start, num_steps=step - start.first_step)
         # the round has come this far: its early stopping comes later
         fit = replace(self.fit, protocol=replace(self.fit.protocol, patience=None))
         state = self._end(fit, OWN, Branch(number, step, way, masks), with_optimizer=True)
-        return Branch(number, step, rest_of(start, state, step), masks)
+        return Branch(number, step, rest_of(of_copies, state, step), masks)
 
     def copy(self, branch: Branch, number: int) -> State:
         """The end of a copy's training.
