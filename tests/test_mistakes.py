@@ -64,6 +64,7 @@ MISTAKES = [
     ("pruning.units=l3", "pruning.units", "l3"),
     ("pruning.units=l1 criterion=grasp", "pruning.units", "Grasp"),
     ("pruning.units=l2 scope=erk", "pruning.units", "scope=erk"),
+    ("pruning.units=l1 scope=global criterion=random", "pruning.units", "Random"),
     ("pruning.units=l1 pruning.only=[output*]", "pruning.units", "output.weight"),
     ("criterion=snip criterion.num_batches=13", "criterion.num_batches", "1200"),
     ("criterion=snip criterion.batch_size=0", "criterion.batch_size", "0"),

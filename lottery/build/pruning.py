@@ -104,6 +104,12 @@ def _check_combination(config: Mapping[str, Any]) -> None:
             f"pruning.units={pruning['units']}: the scores of criterion {criterion} can be "
             "negative, and have no norm; accepted: none"
         )
+    if criterion == "Random" and our_class(config, "scope") == "Global":
+        raise ConfigError(
+            f"pruning.units={pruning['units']}: under scope=global norms grow with the size of a "
+            "unit, and criterion Random would prune the small ones first; accepted: "
+            "scope=layerwise"
+        )
     if our_class(config, "scope") in ("Erk", "Balanced"):
         raise ConfigError(
             f"pruning.units={pruning['units']}: scope={one_rate_scope(config)} counts weights; "
