@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 import lottery as package
 from lottery import ticket_command
 from lottery.api import ticket_check
+from lottery.measure import Evaluation, evaluate
 from lottery.models import LeNet300100
 from lottery.results import json_digest
 from lottery.run_dir import DamagedFile, RunDir, TicketDir, creating_folder, read_json
@@ -216,6 +218,24 @@ def test_every_kind_of_run_has_a_ticket_that_passes(
     (reinit,) = [word for word in overrides if word.startswith("reinit")][:1] or ("reinit=rewind",)
     assert sources.get(reinit, "initial x") in done.out
     assert ("values unlike" in done.out) == (reinit != "reinit=random")
+
+
+def test_the_proof_has_convolutions_in_memory_as_the_run_had_them(
+    lottery: Lottery, ticket: TicketCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or else the last bits of its logits would be others."""
+    seen = []
+
+    def measured(network: nn.Module, *arguments: Any) -> Evaluation:
+        seen.append(network.get_parameter("conv2.weight"))
+        return evaluate(network, *arguments)
+
+    monkeypatch.setattr(ticket_check, "evaluate", measured)
+    conv = (*toy_images(size=16), "model=conv_2")
+    run = lottery(*TINY, "iterations=6", "evaluation.every=3", "logger=none", *conv).run
+    assert_passed(ticket(run))
+    assert seen
+    assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in seen)
 
 
 def test_a_ticket_over_a_frozen_base_takes_images(

@@ -16,7 +16,7 @@ from lottery.api.ticket import Ticket, open_ticket
 from lottery.api.ticket_source import find_source, read_parts, read_record_of
 from lottery.build.errors import ConfigError
 from lottery.build.features import compute_features
-from lottery.build.network import build_loss
+from lottery.build.network import build_loss, laid_out
 from lottery.build.provenance import machine
 from lottery.data import Split
 from lottery.measure import evaluate
@@ -142,7 +142,9 @@ def count_correct(path: Path, device: str, data: str | None) -> Counted:
     if base is not None:
         inputs = {name: on_features(base.to(here), split) for name, split in inputs.items()}
     loss = build_loss(ticket.entry["model"], splits.num_classes)
-    networks = {name: ticket.trained(name).to(here) for name in ("es", "final")}
+    networks = {
+        name: laid_out(ticket.trained(name).to(here), accelerator) for name in ("es", "final")
+    }
     accuracies = {
         column: evaluate(networks[weights], inputs[split], loss).accuracy
         for column, (weights, split) in COLUMNS.items()

@@ -18,7 +18,7 @@ from lottery.build.lightning import (
     build_logger_maker,
     uses_tensorboard,
 )
-from lottery.build.network import build_loss, build_network_maker
+from lottery.build.network import build_loss, build_network_maker, laid_out
 from lottery.build.parts import (
     build_device,
     build_optimizer_maker,
@@ -179,9 +179,7 @@ def _build_fit(
 ) -> LightningFit:
     batch_size = config["dataset"]["batch_size"]
     steps_per_epoch = len(splits.train) // batch_size
-    if device.accelerator == "cpu":
-        # convolutions take a fifth less time
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    laid_out(network, device.accelerator)
     if device.compile:
         network.compile()  # in place: the parameters keep their names
     return LightningFit(

@@ -61,6 +61,16 @@ def build_network_maker(
     return make_network
 
 
+def laid_out(network: nn.Module, accelerator: str) -> nn.Module:
+    """The network as it lies in a run's memory, in place; its last bits depend on that.
+
+    On CPUs convolutions take a fifth less time in torch.channels_last.
+    """
+    if accelerator == "cpu":
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
+
+
 def count_outputs(node: Mapping[str, Any], num_classes: int) -> int:
     """How many logits the network gives: one per class, or one for two classes.
 
