@@ -168,6 +168,23 @@ def test_3_pruned_coordinates_are_not_in_a_clipped_norm(tmp_path: Path) -> None:
     assert norms == pytest.approx([0.01] * (2 * NUM_STEPS), rel=1e-4)
 
 
+class OneUnused(ToyResNet):
+    """Its first layer has no part in the loss, and no gradient."""
+
+    def __init__(self) -> None:
+        unused = nn.Linear(2, 2)
+        super().__init__()
+        self._modules = {"unused": unused, **self._modules}
+
+
+def test_3_a_layer_without_a_gradient_is_left_out_of_the_norm(tmp_path: Path) -> None:
+    with_it = run_toy(tmp_path / "one", toy_fit(OneUnused(), clip_norm=0.01), rounds=(0, 1))[0]
+    assert with_it.prunable[0] == "unused.weight"
+    final = load_tensors(with_it.run_dir.round(1).final)
+    for name, mask in masks_of(tmp_path / "one", 1).items():
+        assert (final[name][~mask] == 0).all()
+
+
 def test_4_after_a_rewind_everything_is_as_stored(tmp_path: Path) -> None:
     recorder = Recorder()
     schedule = StepDrops(at=(6,), factor=0.1)

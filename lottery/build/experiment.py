@@ -18,7 +18,7 @@ from lottery.build.lightning import (
     build_logger_maker,
     uses_tensorboard,
 )
-from lottery.build.network import build_loss, build_network_maker, laid_out
+from lottery.build.network import build_loss, build_network_maker, count_outputs, laid_out
 from lottery.build.parts import (
     build_device,
     build_optimizer_maker,
@@ -31,7 +31,7 @@ from lottery.build.parts import (
     synchronized,
 )
 from lottery.build.place import Place
-from lottery.build.probing import build_probe_maker, check_examples
+from lottery.build.probing import build_probe_maker, check_examples, check_loss
 from lottery.build.provenance import file_digests
 from lottery.build.pruning import PruningPlan, plan_pruning
 from lottery.build.trunk import check_goes_on, choose_rounds, shared_dense_round, trunk_digests
@@ -138,6 +138,7 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir, place: Place) -
         file = feature_file(config, data, base, device)
         load = cache(partial(load_features, file, splits, base, device, dtype, stop))
     check_examples(config["criterion"], len(splits.train))
+    check_loss(config, fit.loss, count_outputs(config["model"], splits.num_classes))
 
     def train() -> Split:
         return (load() if load else inputs).train

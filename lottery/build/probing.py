@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from lottery.build.errors import ConfigError
+from lottery.build.rates import our_class
 from lottery.data import Split
 from lottery.measure import Loss
 from lottery.pruning import MakeProbe, Probe
@@ -42,6 +43,32 @@ def build_probe_maker(
         return Probe(network, train(), loss, input_shape)
 
     return make
+
+
+def check_loss(config: Mapping[str, Any], loss: Loss, num_outputs: int) -> None:
+    """Check that the loss has the second derivatives that GraSP takes; not every one of torch has.
+
+    Args:
+        config: the composed config.
+        loss: mean loss of (logits, targets).
+        num_outputs: logits of an example.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    if our_class(config, "criterion") != "Grasp":
+        return
+    # two factors, as of two layers: second derivatives are there also where the loss is linear
+    factors = [torch.ones(2, num_outputs, requires_grad=True) for _ in range(2)]
+    try:
+        value = loss(factors[0] * factors[1], torch.zeros(2, dtype=torch.long))
+        gradients = torch.autograd.grad(value, factors, create_graph=True)
+        torch.autograd.grad(torch.stack(gradients).square().sum(), factors)
+    except RuntimeError as error:
+        raise ConfigError(
+            f"model.loss={config['model'].get('loss')}: criterion=grasp takes second derivatives, "
+            f"and it has none: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def check_examples(node: Mapping[str, Any], num_train: int) -> None:

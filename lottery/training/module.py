@@ -199,8 +199,9 @@ class LotteryModule(pl.LightningModule):
 
     def _clip_gradients(self, clip_norm: float) -> None:
         # Pruned coordinates have gradients too, and would count in the norm that is shared by all.
-        grads = [weight.grad for weight in self.pruned_weights]
-        apply_masks([grad for grad in grads if grad is not None], self.mask_factors)
+        pairs = zip(self.pruned_weights, self.mask_factors, strict=True)
+        used = [(weight.grad, factor) for weight, factor in pairs if weight.grad is not None]
+        apply_masks([grad for grad, _ in used], [factor for _, factor in used])
         nn.utils.clip_grad_norm_(self.network.parameters(), clip_norm)
 
     def _set_learning_rate(self, optimizer: Optimizer, step: int) -> None:
