@@ -89,6 +89,21 @@ def test_an_error_in_a_users_code_keeps_its_traceback(
     assert len(load_run(run).results) == 1  # the finished round stays
 
 
+def test_scores_that_nothing_can_be_chosen_by_are_named_in_one_line(
+    lottery: Callable[..., Done], write_module: Callable[[str, str], Path]
+) -> None:
+    write_module(
+        "broken_criterion",
+        "class Broken:\n    def __call__(self, trained):\n"
+        "        return {name: weight / 0 for name, weight in trained.weights.items()}\n",
+    )
+    done = lottery(*QUICK, "criterion._target_=broken_criterion.Broken")
+    assert done.code == 1
+    line = done.err.splitlines()[-1]
+    assert line.startswith("error: round 1: the criterion's scores of fc1.weight are not finite")
+    assert "Traceback" not in done.err
+
+
 def test_an_error_in_a_users_constructor_keeps_its_traceback(
     lottery: Callable[..., Done], folder: Path, write_module: Callable[[str, str], Path]
 ) -> None:

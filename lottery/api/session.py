@@ -183,10 +183,11 @@ def train(experiment: "Experiment", ownership: Ownership) -> list[Row]:
 def is_known(error: BaseException) -> bool:
     """Whether an error is one that a user can do something about: it needs no traceback."""
     from lottery.imp import BrokenInvariant, NothingToRewindTo
+    from lottery.pruning import BadScores
     from lottery.training import Diverged
 
     known = (ConfigError, RunLocked, WorkerDied, BrokenInvariant, NothingToRewindTo, Diverged)
-    return isinstance(error, (*known, DamagedFile, DiskError))
+    return isinstance(error, (*known, BadScores, DamagedFile, DiskError))
 
 
 def check_same_run(experiment: "Experiment") -> None:

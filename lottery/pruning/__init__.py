@@ -13,6 +13,7 @@ from lottery.pruning.gradients import Grasp as Grasp
 from lottery.pruning.gradients import Snip as Snip
 from lottery.pruning.probe import MakeProbe as MakeProbe
 from lottery.pruning.probe import Probe as Probe
+from lottery.pruning.pruners import BadScores as BadScores
 from lottery.pruning.pruners import CopiedPruner as CopiedPruner
 from lottery.pruning.pruners import Pruner as Pruner
 from lottery.pruning.pruners import ScoredPruner as ScoredPruner

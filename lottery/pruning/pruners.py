@@ -13,6 +13,10 @@ from lottery.pruning.units import Units, unit_masks, unit_scores, whole_units
 from lottery.tensors import Tensors
 
 
+class BadScores(ValueError):
+    """A criterion's scores that nothing can be chosen by."""
+
+
 class Pruner(Protocol):
     """The masks of round `trained.round`."""
 
@@ -65,7 +69,7 @@ class ScoredPruner:
         """Score, check the scores, and keep the highest.
 
         Raises:
-            ValueError: a live weight's score is not finite, or below 0 where units are pruned,
+            BadScores: a live weight's score is not finite, or below 0 where units are pruned,
                 naming the layer.
         """
         target = self.expected(trained)
@@ -73,16 +77,13 @@ class ScoredPruner:
         for number in range(1, self.iterations + 1):
             keep = on_the_way(alive, target, number / self.iterations)
             scores = self.criterion(trained)
-            _check_scores(scores, trained.masks)
+            _check_scores(scores, trained, self.units)
             trained = trained.under(self._choose(scores, trained.masks, keep))
         return trained.masks
 
     def _choose(self, scores: Tensors, masks: Masks, keep: Keep) -> Masks:
         if self.units == "none":
             return self.scope(scores, masks, keep)
-        for name, mask in masks.items():
-            if bool((scores[name][mask] < 0).any()):
-                raise ValueError(f"units={self.units}: scores of {name} are below 0")
         of_units = unit_scores(scores, masks, self.units)
         return whole_units(self.scope(of_units, unit_masks(masks), keep), masks)
 
@@ -122,12 +123,17 @@ def _between(alive: int, target: int, share: float) -> int:
     return max(target, round(alive * factor))
 
 
-def _check_scores(scores: Tensors, masks: Masks) -> None:
-    for name, mask in masks.items():
+def _check_scores(scores: Tensors, trained: Trained, units: str) -> None:
+    for name, mask in trained.masks.items():
         if name not in scores or scores[name].shape != mask.shape:
-            raise ValueError(f"the criterion gave no score for each weight of {name}")
-        if not torch.isfinite(scores[name])[mask].all():
-            raise ValueError(f"the criterion's scores of {name} are not finite")
+            wrong = f"the criterion gave no score for each weight of {name}"
+        elif not torch.isfinite(scores[name])[mask].all():
+            wrong = f"the criterion's scores of {name} are not finite"
+        elif units != "none" and bool((scores[name] < 0)[mask].any()):
+            wrong = f"the criterion's scores of {name} are below 0, with pruning.units={units}"
+        else:
+            continue
+        raise BadScores(f"round {trained.round}: {wrong}")
 
 
 @dataclass(frozen=True)
