@@ -362,6 +362,30 @@ def test_one_flipped_byte_is_found(ticket: TicketCommand, run: Path, name: str) 
     assert_refused(done, str(path), "missing", code=1)
 
 
+def test_another_runs_ticket_in_a_runs_folder_is_refused(ticket: TicketCommand, run: Path) -> None:
+    assert_passed(ticket(run))
+    entry = read_json(run / "run.json")
+    (run / "run.json").write_text(json.dumps({**entry, "seed": 7}))
+    for arguments in ((), ("--round", 1), ("--export", "csr")):
+        done = ticket(run, *arguments)
+        assert_refused(done, f"{run / 'ticket'}: of another run, {entry['name']} with seed 0")
+    with pytest.raises(package.ConfigError, match="of another run"):
+        package.load_ticket(run)
+    assert_passed(ticket(run / "ticket"))  # as it is
+    package.load_ticket(run / "ticket")
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("file", ["rounds/02/masks", "rounds/00/start"])
+def test_a_file_that_every_run_keeps_is_missed(
+    ticket: TicketCommand, run: Path, file: str, there: bool
+) -> None:
+    if there:
+        assert_passed(ticket(run, "--round", 2))
+    (run / f"{file}.safetensors").unlink()
+    assert_refused(ticket(run, "--round", 2), "No such file", f"{run}/{file}.safetensors")
+
+
 def test_masks_of_two_rounds_swapped_make_no_ticket(ticket: TicketCommand, run: Path) -> None:
     one, two = (RunDir(run).round(number).masks for number in (1, 2))
     one.rename("aside")
@@ -413,6 +437,32 @@ def test_metrics_that_were_not_measured_are_found(ticket: TicketCommand, run: Pa
         (line,) = failed_lines(ticket("alone"))
         assert line.startswith(f"{column}: correct")
         shutil.rmtree("alone")
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("remaining", 0.5),
+        ("ES", 1),
+        ("input_shape", [64]),
+        ("num_classes", 11),
+        ("rewind_step", 5),
+    ],
+)
+def test_facts_that_are_not_the_runs_are_found(
+    ticket: TicketCommand, run: Path, name: str, wrong: Any
+) -> None:
+    assert_passed(ticket(run))
+    sign_again(RunDir(run).ticket, **{name: wrong})
+    (line,) = failed_lines(ticket(run))
+    assert line.startswith("ticket.json: other facts")
+    assert f"other {name}" in line
+
+
+def test_a_ticket_json_of_another_form_is_damaged(ticket: TicketCommand, run: Path) -> None:
+    assert_passed(ticket(run))
+    sign_again(RunDir(run).ticket, run=None)
+    assert_refused(ticket(run), "ticket.json: damaged", code=1)
 
 
 def test_weights_of_another_moment_are_found(ticket: TicketCommand, run: Path) -> None:

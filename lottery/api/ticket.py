@@ -18,6 +18,7 @@ from lottery.build.rebuild import complete_dataset, network_of
 from lottery.data import Splits
 from lottery.masks import Masks
 from lottery.models.state import State, write_state
+from lottery.results import read_run_json
 from lottery.run_dir import RunDir, TicketDir
 from lottery.tensors import Tensors, save_tensors
 from lottery.ticket import FORMS, WEIGHTS, load_part, read_ticket
@@ -98,6 +99,11 @@ class Ticket:
         save_tensors(path, FORMS[form](self.part(weights), self.part("masks")))
         return path
 
+    def is_of(self, run_dir: RunDir) -> bool:
+        """Whether it was taken out of this run, or one with the same settings and seed."""
+        entry, ours = read_run_json(run_dir), self.entry["run"]
+        return bool((entry["key"], entry["seed"]) == (ours["key"], ours["seed"]))
+
     def splits(self, data: str | None = None) -> Splits:
         """The run's data, fetched where they are missing and the run would have done so.
 
@@ -136,19 +142,27 @@ def open_ticket(path: str | Path) -> Ticket:
     Raises:
         FileNotFoundError: there is none.
         DamagedFile: one of its files is not what was written.
+        ConfigError: the ticket in the run's folder is of another run.
     """
-    folder = find_ticket(Path(path))
+    folder, run_dir = find_ticket(Path(path)), RunDir(Path(path))
     if folder is None:
         raise FileNotFoundError(f"{path}: no ticket in it; `lottery-ticket {path}` takes it out")
-    return Ticket(folder, read_ticket(folder))
+    ticket = Ticket(folder, read_ticket(folder))
+    if run_dir.run_json.exists() and not ticket.is_of(run_dir):
+        ours = ticket.entry["run"]
+        raise ConfigError(
+            f"{folder.path}: of another run, {ours['name']} with seed {ours['seed']}; remove it, "
+            "or name it itself to look at it as it is"
+        )
+    return ticket
 
 
 def find_ticket(path: Path) -> TicketDir | None:
     """The ticket in a run's folder, or in its own, if there is one."""
-    for folder in (TicketDir(path), RunDir(path).ticket):
-        if folder.ticket_json.exists():
-            return folder
-    return None
+    if TicketDir(path).ticket_json.exists():
+        return TicketDir(path)
+    ours = RunDir(path).ticket
+    return ours if ours.path.exists() else None
 
 
 def _without_folder(digests: Mapping[str, str]) -> dict[str, str]:

@@ -13,14 +13,13 @@ from torch import nn
 
 from lottery.api.processes import WorkerDied
 from lottery.api.ticket import Ticket, open_ticket
-from lottery.api.ticket_source import find_source, read_parts, read_record_of
+from lottery.api.ticket_source import facts_of, find_source, read_parts, read_record_of
 from lottery.build.errors import ConfigError
 from lottery.build.features import compute_features
 from lottery.build.network import build_loss, laid_out
 from lottery.build.provenance import machine
 from lottery.data import Split
 from lottery.measure import evaluate
-from lottery.results import read_run_json
 from lottery.run_dir import RunDir
 from lottery.stopping import StopRequest
 from lottery.ticket import PARTS, Check, check_run, check_tensors
@@ -73,7 +72,7 @@ def verify(ticket: Ticket, device: str, data: str | None) -> list[Check]:
         stored = read_parts(run_dir, entry["round"])
         source = find_source(run_dir, entry["round"], stored["initial"])
         checks = check_tensors(tensors, record, source)
-        checks += check_run(tensors, stored, entry, record)
+        checks += check_run(tensors, stored, entry, record, facts_of(run_dir, record))
     if all(check.passed for check in checks):
         checks += compare(ticket, count_in_fresh_process(ticket.folder.path, device, data))
     return checks
@@ -82,10 +81,7 @@ def verify(ticket: Ticket, device: str, data: str | None) -> list[Check]:
 def find_run(ticket: Ticket) -> RunDir | None:
     """The run whose folder the ticket is in, if it is its own."""
     run_dir = RunDir(ticket.folder.path.absolute().parent)
-    if not run_dir.run_json.exists():
-        return None
-    entry, ours = read_run_json(run_dir), ticket.entry["run"]
-    return run_dir if (entry["key"], entry["seed"]) == (ours["key"], ours["seed"]) else None
+    return run_dir if run_dir.run_json.exists() and ticket.is_of(run_dir) else None
 
 
 def compare(ticket: Ticket, counted: Counted) -> list[Check]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lottery.api.ticket import open_ticket
 from lottery.build.base import find_base
 from lottery.build.durations import parse_duration
 from lottery.build.errors import ConfigError
@@ -20,7 +21,7 @@ from lottery.results import (
 from lottery.run_dir import RunDir
 from lottery.seeds import derive_seed
 from lottery.tensors import Tensors, load_tensors
-from lottery.ticket import Check, TicketTensors, check_tensors, read_ticket, write_ticket
+from lottery.ticket import Check, TicketTensors, check_tensors, write_ticket
 
 REWIND = "lottery.reinit.Rewind"
 
@@ -92,7 +93,7 @@ def take_out(run_dir: RunDir, number: int) -> bool:
     """
     ticket = run_dir.ticket
     if ticket.path.exists():
-        there = read_ticket(ticket)["round"]
+        there = open_ticket(run_dir.path).entry["round"]
         if there != number:
             raise ConfigError(
                 f"{ticket.path}: of round {there}, not {number}; rename or remove it for another, "
@@ -125,9 +126,10 @@ def take_out(run_dir: RunDir, number: int) -> bool:
 def read_parts(run_dir: RunDir, number: int) -> TicketTensors:
     """The parts of a round's ticket that the run has: keep=winner drops some rounds' weights."""
     folder = run_dir.round(number)
-    files = {"start": folder.start, "es": folder.es, "final": folder.final, "masks": folder.masks}
-    files["initial"] = run_dir.round(0).start
-    return {name: load_tensors(file) for name, file in files.items() if file.exists()}
+    files = {"start": folder.start, "es": folder.es, "final": folder.final}
+    there = {name: file for name, file in files.items() if file.exists()}
+    always = {"masks": folder.masks, "initial": run_dir.round(0).start}
+    return {name: load_tensors(file) for name, file in (there | always).items()}
 
 
 def read_record_of(run_dir: RunDir, number: int) -> Record:
@@ -167,6 +169,18 @@ def _config(run_dir: RunDir) -> dict[str, Any]:
     return dict(read_run_json(run_dir)["config"])
 
 
+def facts_of(run_dir: RunDir, record: Record) -> dict[str, Any]:
+    """What ticket.json says of a round besides its record, and what no later start changes."""
+    entry, row = read_run_json(run_dir), record["row"]
+    return {
+        "input_shape": entry["input_shape"],
+        "num_classes": entry["num_classes"],
+        "precision": entry["config"]["trainer.precision"],
+        **{name: row[name] for name in ("round", "remaining", "ES")},
+        "rewind_step": rewind_step(run_dir),
+    }
+
+
 def _describe(run_dir: RunDir, entry: Mapping[str, Any], record: Record) -> dict[str, Any]:
     """The content of ticket.json, less the digests."""
     settings = rebuild_settings(entry)
@@ -174,13 +188,7 @@ def _describe(run_dir: RunDir, entry: Mapping[str, Any], record: Record) -> dict
     processes = trainer["devices"] * trainer["num_nodes"]
     return {
         "model": settings["model"],
-        "input_shape": entry["input_shape"],
-        "num_classes": entry["num_classes"],
-        "precision": trainer["precision"],
-        "round": record["row"]["round"],
-        "remaining": record["row"]["remaining"],
-        "ES": record["row"]["ES"],
-        "rewind_step": rewind_step(run_dir),
+        **facts_of(run_dir, record),
         "row": record["row"],
         "layers": record["layers"],
         "run": {name: entry[name] for name in ("name", "key", "seed", "config")},

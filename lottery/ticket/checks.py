@@ -65,7 +65,11 @@ def check_tensors(
 
 
 def check_run(
-    tensors: TicketTensors, stored: Mapping[str, Tensors], entry: Mapping[str, Any], record: Record
+    tensors: TicketTensors,
+    stored: Mapping[str, Tensors],
+    entry: Mapping[str, Any],
+    record: Record,
+    facts: Mapping[str, Any],
 ) -> list[Check]:
     """Check that a ticket is what its run's files hold.
 
@@ -74,11 +78,13 @@ def check_run(
         stored: the parts that the run still has.
         entry: the content of ticket.json.
         record: the round's, of the run.
+        facts: what else ticket.json must say, some of its entries.
     """
     checks = []
     for what, ours, theirs in (
         ("ticket.json: metrics", entry["row"], record["row"]),
         ("ticket.json: counts", entry["layers"], record["layers"]),
+        ("ticket.json: other facts", {name: entry.get(name) for name in facts}, facts),
     ):
         differing = sorted(key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key))
         got = f"other {', '.join(differing)}" if differing else "the run's"

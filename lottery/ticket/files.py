@@ -83,6 +83,8 @@ def _read_entry(ticket: TicketDir) -> Entry:
             f"{ticket.ticket_json}: format {entry.get('format')}, {FORMAT} expected; "
             "it is of another version of lottery"
         )
+    if not all(isinstance(entry.get(name), dict) for name in ("files", "row", "layers", "run")):
+        raise DamagedFile(f"{ticket.ticket_json}: damaged; {_again(ticket)}")
     lacking = {f"{name}.safetensors" for name in PARTS} - entry["files"].keys()
     if lacking:
         raise DamagedFile(f"{ticket.ticket_json}: lists no {min(lacking)}; {_again(ticket)}")
