@@ -1,6 +1,7 @@
 """Features of layers and forests on them, by hand; nothing here knows a run."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -78,6 +79,56 @@ def test_the_network_is_not_run_further_than_the_layer() -> None:
     assert toy.calls == []
     features(toy, "output")
     assert toy.calls == ["output"]
+
+
+@pytest.mark.parametrize(
+    "join",
+    [
+        lambda before, hidden: before + hidden,
+        lambda before, hidden: torch.cat([before, hidden], 1)[:, 2:],
+        lambda before, hidden: torch.add(other=hidden, input=before),
+    ],
+)
+def test_a_layer_ends_where_its_output_is_used_in_any_place(join: Callable[..., Tensor]) -> None:
+    """As the second term of a sum, say, which a shortcut of ResNet-20 is."""
+
+    class Joined(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.before, self.after = nn.Linear(4, 2), nn.Linear(4, 2)
+            self.output = nn.Linear(2, 2)
+            self.calls: list[str] = []
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            before = self.before(inputs.flatten(1))
+            hidden = join(before, self.after(inputs.flatten(1)))
+            self.calls.append("output")
+            logits: Tensor = self.output(hidden)
+            return logits
+
+    network = Joined()
+    features(network, "after")
+    assert network.calls == []
+
+
+def test_the_flops_of_a_shortcut_are_not_the_whole_networks() -> None:
+    network = ResNet20((3, 8, 8), 10)
+    counter = make_counter(network, (3, 8, 8))
+    data = Split(torch.rand(4, 3, 8, 8), torch.tensor([0, 1, 0, 1]))
+    part = Part(network, None, {}, Splits(data, data, data, 2), 0, 4)
+    (entry,) = measure_layers(part, ["blocks.3.shortcut"], Forests(1, 0, 1))
+    layers = counter({})["by_layer"]
+    names = [name for name in layers if name == "conv.weight" or name < "blocks.4"]
+    wanted = sum(layers[name]["flops"] for name in names if name != "output.weight")
+    assert entry["pruned"]["flops_network"] == wanted
+
+
+@pytest.mark.parametrize("activation", [nn.PReLU(), nn.Mish(), nn.Softplus(), nn.Hardtanh()])
+def test_activations_belong_to_their_layer(activation: nn.Module) -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), activation, nn.Linear(3, 2))
+    with torch.no_grad():
+        wanted = activation(network[1](IMAGE.flatten(1)))[0].tolist()
+    assert features(network, "1")["1"] == pytest.approx(wanted)
 
 
 def test_a_norm_and_an_activation_behind_it_belong_to_the_layer() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_flatten
 
 from lottery.data import Split
 from lottery.masks import LAYERS
@@ -19,6 +20,7 @@ FOLLOWED = frozenset(
         *("batch_norm", "group_norm", "instance_norm", "layer_norm"),
         *("relu", "relu_", "relu6", "leaky_relu", "leaky_relu_", "elu", "elu_", "selu", "selu_"),
         *("gelu", "silu", "hardswish", "tanh", "tanh_", "sigmoid", "sigmoid_"),
+        *("prelu", "celu", "celu_", "mish", "softplus", "hardtanh", "hardtanh_", "hardsigmoid"),
     )
 )
 
@@ -84,11 +86,12 @@ class _Follow(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         result = func(*args, **(kwargs or {}))
-        if args and isinstance(result, Tensor):  # a look at a shape, say, uses nothing
+        if isinstance(result, Tensor):  # a look at a shape, say, uses nothing
+            used, _ = tree_flatten((args, kwargs or {}))  # by a sum or torch.cat too
             for name, output in self._outputs.items():
-                if args[0] is not output or name in self._done:
+                if name in self._done or not any(value is output for value in used):
                     continue
-                if func.__name__ in FOLLOWED:
+                if func.__name__ in FOLLOWED and used[0] is output:
                     self._keep(name, result)
                 else:
                     self._done.add(name)
