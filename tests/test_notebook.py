@@ -68,6 +68,15 @@ def test_the_notebook_compares_settings(tmp_path: Path, monkeypatch: pytest.Monk
     assert points == pytest.approx({0: 0, 1: 2, 2: 4, 3: 6})
 
 
+def test_a_third_setting_takes_no_rounds_from_a_comparison(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_controls(tmp_path)
+    write_run(tmp_path / TRUNK.replace("magnitude", "large_init") / "seed_0", tests=[0.95])
+    *_, less = figures_of(execute(tmp_path, monkeypatch))
+    assert sorted(set(less.data[0].x)) == [0, 1, 2, 3]
+
+
 def test_the_notebook_is_kept_without_outputs() -> None:
     cells = json.loads(NOTEBOOK.read_text())["cells"]
     code = [cell for cell in cells if cell["cell_type"] == "code"]
