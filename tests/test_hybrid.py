@@ -162,8 +162,24 @@ def test_others_metrics_stand_beside_them(features: Features, run: Path, folder:
     assert other.split()[2:5] == ["-", "100.00", "-"]
     (folder / "other.json").write_text('{"accuracy": 0.5}')
     features(run, "conv1", "--compare", "other.json")
-    names = [entry["name"] for entry in read_json(run / "ticket/hybrid.json")["compared"]]
-    assert names == ["hybrid_rf_block3_conv3", "vgg16_baseline", "other"]
+    for name in ("one", "two"):  # every run of that study writes a file of this name
+        (folder / name).mkdir()
+        (folder / name / "test_metrics.json").write_text('{"model_name": "rf", "accuracy": 0.5}')
+        features(run, "conv1", "--compare", f"{name}/test_metrics.json")
+    compared = read_json(run / "ticket/hybrid.json")["compared"]
+    assert [entry["name"] for entry in compared] == [
+        *("hybrid_rf_block3_conv3", "vgg16_baseline", "other", "rf", "rf")
+    ]
+
+
+def test_damaged_earlier_forests_are_named_before_any_work(features: Features, run: Path) -> None:
+    features(run, "conv1")
+    (run / "ticket/hybrid.json").write_text("{")
+    done = features(run, "conv1")
+    assert done.code == 1
+    assert done.out.splitlines()[-1] == "FAIL"
+    assert "PASS" not in done.out
+    assert "hybrid.json: damaged; remove it" in done.err
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_the_table_has_the_networks_the_forests_and_others(tmp_path: Path) -> No
         (0.90, 0.925, "as good a forest as"),
         (0.90, 0.926, "still feed a forest, but a worse one"),
         (0.93, 0.90, "a better forest"),
-        (0.54, 0.90, "no useful forest"),
+        (0.54, 0.90, "no forest that one could tell from guessing"),
         (0.55, 0.90, "still feed a forest, but a worse one"),
     ],
 )

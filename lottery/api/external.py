@@ -52,7 +52,7 @@ def _read(path: Path, model: Any) -> dict[str, Any]:
         if not _is_good(ours, value):
             what = "accuracy" if ours == "test" else ours
             raise ConfigError(f"--compare {path}: {what} of {name} is {value}; {ACCEPTED}")
-    return {"name": name, "file": path.name, **found}
+    return {"name": name, "file": str(path), **found}
 
 
 def _is_good(name: str, value: Any) -> bool:

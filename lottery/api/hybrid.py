@@ -76,8 +76,9 @@ def check_asked(ticket: Ticket, asked: Sequence[str]) -> None:
 
     Raises:
         ConfigError: it is not, or has not.
+        DamagedFile: the earlier forests cannot be read.
     """
-    _run_of(ticket)
+    read_hybrids(read_run(_run_of(ticket).path))
     networks = [network for network in (ticket.base(), ticket.trained()) if network is not None]
     for name in asked:
         if not any(choose_layers(network, [name]) for network in networks):

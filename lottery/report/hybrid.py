@@ -149,7 +149,7 @@ def _verdict(pruned: float, dense: float, entry: dict[str, Any]) -> str:
     """By two standard errors of the difference, as of two samples of the test set's size."""
     commonest, size = entry["commonest"], entry["num_test"]
     if pruned - commonest <= _two_errors(pruned, commonest, size):
-        return "its pruned features feed no useful forest"
+        return "its pruned features feed no forest that one could tell from guessing"
     if dense - pruned > _two_errors(pruned, dense, size):
         return "its pruned features still feed a forest, but a worse one than the dense network's"
     if pruned - dense > _two_errors(pruned, dense, size):
