@@ -60,17 +60,23 @@ def _is_alive(pid: int) -> bool:
         return False
 
 
-def _leftovers() -> set[str]:
-    """Shared memory, and the folders where workers meet."""
-    found = (*Path("/dev/shm").iterdir(), *Path("/tmp").glob("lottery-*"))
-    return {str(path) for path in found}
+def _leftovers(meetings: Path, workers: list[int]) -> list[str]:
+    """Folders where workers met, and their shared memory; other tests' processes have theirs."""
+    shared = Path("/dev/shm").iterdir()
+    of_workers = [p for p in shared if any(f"_{worker}_" in p.name for worker in workers)]
+    return [str(path) for path in (*meetings.iterdir(), *of_workers)]
 
 
-def test_workers_are_killed_and_stopped_and_nothing_is_lost(folder: Path) -> None:
-    before = _leftovers()
+def test_workers_are_killed_and_stopped_and_nothing_is_lost(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meetings = folder / "meetings"
+    meetings.mkdir()
+    monkeypatch.setenv("TMPDIR", str(meetings))
     run = Running(*LONG)
     run.wait_for("outputs/*/seed_0/rounds/01/checkpoint.pt")
-    workers = run.workers()
+    assert list(meetings.iterdir())
+    killed = workers = run.workers()
     assert len(workers) == 2
     begun = time.monotonic()
     os.kill(workers[1], signal.SIGKILL)
@@ -102,7 +108,7 @@ def test_workers_are_killed_and_stopped_and_nothing_is_lost(folder: Path) -> Non
     assert (path / "results.csv").read_text().splitlines()[1] == first_row
     whole = real_command(*LONG, "output_dir=whole").run
     assert result_tables(path) == result_tables(whole)
-    assert _leftovers() == before
+    assert not _leftovers(meetings, killed + workers)
 
 
 def test_workers_die_with_their_parent(folder: Path) -> None:

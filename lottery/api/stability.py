@@ -124,19 +124,17 @@ def _settings(run_dir: RunDir, asked: Asked) -> dict[str, Any]:
 
 
 def _plan(experiment: "Experiment", rounds: Sequence[int], asked: Asked) -> "Analysis":
-    from lottery.build.features import OnFeatures
     from lottery.progress import Progress
     from lottery.stability import Analysis
     from lottery.training import LightningFit
 
     imp = experiment.imp
     targets = [target for number in rounds for target in _targets(experiment, number, asked.steps)]
-    fit = imp.fit.on_features() if isinstance(imp.fit, OnFeatures) else imp.fit
-    assert isinstance(fit, LightningFit)  # whatever a config builds is one
+    assert isinstance(imp.fit, LightningFit)  # whatever a config builds is one
     progress = Progress(unit="training")
     try:
         return Analysis(
-            replace(fit, progress=progress),
+            replace(imp.fit, progress=progress),
             *(imp.run_dir.stability, imp.storage.buffers, targets),
             *(asked.pairs, asked.points, progress),
         )

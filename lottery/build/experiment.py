@@ -11,7 +11,7 @@ from torch import nn
 from lottery.build.base import find_base
 from lottery.build.durations import parse_duration
 from lottery.build.errors import ConfigError
-from lottery.build.features import OnFeatures, feature_file, load_features
+from lottery.build.features import feature_file, load_features
 from lottery.build.identity import canonical, copies_masks
 from lottery.build.lightning import (
     build_callback_maker,
@@ -35,7 +35,7 @@ from lottery.build.probing import build_probe_maker, check_examples, check_loss
 from lottery.build.provenance import file_digests
 from lottery.build.pruning import PruningPlan, plan_pruning
 from lottery.build.trunk import check_goes_on, choose_rounds, shared_dense_round, trunk_digests
-from lottery.data import Split, Splits
+from lottery.data import Splits
 from lottery.flops import make_counter
 from lottery.imp import Imp, Storage
 from lottery.masks import linear_and_conv_weights
@@ -121,35 +121,25 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir, place: Place) -
         check_goes_on(config, reinit)
         digests |= trunk_digests(config)
         dense_from = shared_dense_round(config, reinit, digests)
-    if config["dataset"]["batch_size"] < device.num_processes:
-        raise ConfigError(
-            f"dataset.batch_size={config['dataset']['batch_size']}: at least one example for each "
-            f"of the {device.num_processes} devices"
-        )
-    starts_workers = device.num_processes > place.processes
-    memory = "cpu" if starts_workers else device.torch_device  # the workers have their own
+    _check_batch(config, device)
     progress, stop = Progress(), StopRequest()
-    inputs = splits if base else splits.to(memory, dtype)  # a base's features come later
-    # before the fit has the network compiled, for other ways of calling it
-    count = make_counter(network, input_shape, base.flops() if base else 0)
-    fit = _build_fit(config, run_dir, device, inputs, network, progress, stop)
-    load = None
     if base:
         file = feature_file(config, data, base, device)
-        load = cache(partial(load_features, file, splits, base, device, dtype, stop))
+        load_splits = cache(partial(load_features, file, splits, base, device, dtype, stop))
+    else:
+        load_splits = cache(partial(splits.to, device.torch_device, dtype))
+    # before the fit has the network compiled, for other ways of calling it
+    count = make_counter(network, input_shape, base.flops() if base else 0)
+    fit = _build_fit(config, run_dir, device, splits, load_splits, network, progress, stop)
     check_examples(config["criterion"], len(splits.train))
     check_loss(config, fit.loss, count_outputs(config["model"], splits.num_classes))
-
-    def train() -> Split:
-        return (load() if load else inputs).train
-
     imp = Imp(
         storage=Storage(run_dir, all_buffers(network).keys()),
         rounds=choose_rounds(config),
         num_steps=num_steps,
         fresh=_fresh(make_network, init_seed),
         prunable=plan.prunable,
-        fit=OnFeatures(fit, load) if load else fit,
+        fit=fit,
         prune=plan.pruner,
         reinit=reinit,
         pruning_seed=purpose_seed(config, "pruning"),
@@ -160,13 +150,22 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir, place: Place) -
         update_views=_build_summary(config, run_dir),
         early_bird=_early_bird_epsilon(config),
         prune_at=config["pruning"]["at"],
-        probe=build_probe_maker(make_network, train, fit.loss, input_shape, device),
+        probe=build_probe_maker(make_network, load_splits, fit.loss, input_shape, device),
     )
     shapes = {name: tuple(weights[name].shape) for name in plan.prunable}
     return Experiment(
         *(imp, config, digests, splits, shapes, plan, device, place),
-        *(starts_workers, progress, stop),
+        *(device.num_processes > place.processes, progress, stop),
     )
+
+
+def _check_batch(config: Mapping[str, Any], device: Device) -> None:
+    size = config["dataset"]["batch_size"]
+    if size < device.num_processes:
+        raise ConfigError(
+            f"dataset.batch_size={size}: at least one example for each of the "
+            f"{device.num_processes} devices"
+        )
 
 
 def _build_fit(
@@ -174,6 +173,7 @@ def _build_fit(
     run_dir: RunDir,
     device: Device,
     splits: Splits,
+    load_splits: Callable[[], Splits],
     network: nn.Module,
     progress: Progress,
     stop: StopRequest,
@@ -185,7 +185,7 @@ def _build_fit(
         network.compile()  # in place: the parameters keep their names
     return LightningFit(
         network=network,
-        splits=splits,
+        load_splits=load_splits,
         loss=build_loss(config["model"], splits.num_classes),
         make_optimizer=build_optimizer_maker(config["optimizer"]),
         schedule=build_schedule(config["scheduler"], steps_per_epoch),

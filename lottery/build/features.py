@@ -1,12 +1,12 @@
-"""Training a network's head on the features of its frozen base, which are computed once."""
+"""The features that a network's frozen base makes of the images: computed once, and kept."""
 
 import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,50 +18,16 @@ from lottery.build.identity import canonical
 from lottery.build.provenance import machine
 from lottery.data import Split, Splits
 from lottery.distributed import is_main
-from lottery.masks import Masks
 from lottery.measure import evaluating
-from lottery.models.state import Start
 from lottery.run_dir import DamagedFile
 from lottery.stopping import Stopped, StopRequest
 from lottery.tensors import Tensors, load_tensors, save_tensors
-from lottery.training import Device, EarlyBird, LightningFit, Outcome
+from lottery.training import Device
 
 log = logging.getLogger(__name__)
 
 CHUNK = 32  # images at a time: a larger VGG-16's activations take 50 MB each
 SPLITS = ("train", "val", "test")
-
-
-@dataclass
-class OnFeatures:
-    """Trains rounds on features, which are there, or made, when the first round begins.
-
-    Args:
-        fit: trains a round; on images as it comes.
-        load: gives the features as splits in the device's memory.
-    """
-
-    fit: LightningFit
-    load: Callable[[], Splits]
-    loaded: bool = False
-
-    def __call__(
-        self,
-        round_number: int,
-        start: Start,
-        masks: Masks,
-        keep_step: int | None,
-        early_bird: EarlyBird | None = None,
-    ) -> Outcome:
-        """Train a round; see `LightningFit`."""
-        return self.on_features()(round_number, start, masks, keep_step, early_bird)
-
-    def on_features(self) -> LightningFit:
-        """What trains, with the features as its splits."""
-        if not self.loaded:
-            self.fit = replace(self.fit, splits=self.load())
-            self.loaded = True
-        return self.fit
 
 
 def feature_file(

@@ -10,7 +10,7 @@ from torch import nn
 
 from lottery.build.errors import ConfigError
 from lottery.build.rates import our_class
-from lottery.data import Split
+from lottery.data import Splits
 from lottery.measure import Loss
 from lottery.pruning import MakeProbe, Probe
 from lottery.training import Device
@@ -18,7 +18,7 @@ from lottery.training import Device
 
 def build_probe_maker(
     make_network: Callable[[], nn.Module],
-    train: Callable[[], Split],
+    load_splits: Callable[[], Splits],
     loss: Loss,
     input_shape: tuple[int, ...],
     device: Device,
@@ -27,7 +27,7 @@ def build_probe_maker(
 
     Args:
         make_network: makes the network anew; its weights play no part.
-        train: gives the training examples, on the device.
+        load_splits: gives the data, on the device.
         loss: mean loss of (logits, targets).
         input_shape: of one example of theirs.
         device: where to compute; as reproducibly as training does.
@@ -40,7 +40,7 @@ def build_probe_maker(
             torch.use_deterministic_algorithms(True)
         with torch.random.fork_rng(devices=[]):
             network = make_network().to(device.torch_device, dtype)
-        return Probe(network, train(), loss, input_shape)
+        return Probe(network, load_splits().train, loss, input_shape)
 
     return make
 

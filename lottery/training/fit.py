@@ -3,7 +3,7 @@
 import logging
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,7 @@ class LightningFit:
 
     Args:
         network: lives through all rounds; each round writes its start weights into it.
-        splits: in the device's memory.
+        load_splits: gives the data in the device's memory, the same each time.
         loss: mean loss of (logits, targets).
         make_optimizer: the optimizer, new each round.
         schedule: factor of the learning rate by step.
@@ -97,7 +97,7 @@ class LightningFit:
     """
 
     network: nn.Module
-    splits: Splits
+    load_splits: Callable[[], Splits]
     loss: Loss
     make_optimizer: MakeOptimizer
     schedule: Schedule
@@ -114,6 +114,11 @@ class LightningFit:
     run_dir: RunDir
     checkpoint_seconds: float | None
     stop: StopRequest
+
+    @property
+    def splits(self) -> Splits:
+        """The data."""
+        return self.load_splits()
 
     def __call__(
         self,
@@ -164,8 +169,8 @@ class LightningFit:
             raise Diverged(f"round {round_number}, {error}; {hint}") from error
         except Stopped as stop:
             raise Stopped(stop.signum, f"in round {round_number} {stop.where}") from None
-        outcome = self._outcome(module, started, evaluator, keeper, checkpointer.seconds)
-        return replace(outcome, first_expected=self._first_step(round_number, start))
+        expected = self._first_step(round_number, start)
+        return self._outcome(module, started, evaluator, keeper, checkpointer.seconds, expected)
 
     def _first_step(self, round_number: int, start: Start) -> FirstStep:
         """What the round's first step should be made with; rank 0 looks, for all."""
@@ -255,6 +260,7 @@ class LightningFit:
         evaluator: Evaluator,
         keeper: StateKeeper,
         seconds: float,
+        first_expected: FirstStep,
     ) -> Outcome:
         optimizer = module.trainer.optimizers[0]
         final = read_state(self.network, optimizer)
@@ -279,7 +285,7 @@ class LightningFit:
                 "peak_memory_mb": peak_memory_mb(device),
             },
             first_seen=module.first_seen,
-            first_expected={},
+            first_expected=first_expected,
         )
 
 

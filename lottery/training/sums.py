@@ -16,6 +16,9 @@ class TrainingSums:
     """
 
     def __init__(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
         self._losses: list[Tensor] = []
         self._correct: list[Tensor] = []
         self._examples = 0
@@ -39,7 +42,7 @@ class TrainingSums:
         loss, correct = torch.cat(self._losses).sum(), torch.cat(self._correct).sum()
         here = torch.stack([loss.cpu(), correct.cpu(), torch.tensor(self._examples)]).double()
         total = sum_over_ranks(here)
-        self.__init__()  # type: ignore[misc]  # empty again
+        self._clear()
         return float(total[0] / total[2]), float(total[1] / total[2])
 
     def snapshot(self) -> dict[str, Any]:
