@@ -100,5 +100,5 @@ def test_scores_below_zero_have_no_norm() -> None:
     trained = _trained(weights)
     trained.initial["w"].fill_(2)
     pruner = ScoredPruner(MagnitudeIncrease(), Layerwise(), {"w": 0.5}, units="l1")
-    with pytest.raises(ValueError, match="scores of w are below 0, with pruning.units=l1"):
+    with pytest.raises(ValueError, match=r"scores of w are below 0, with pruning.units=l1"):
         pruner(trained)
