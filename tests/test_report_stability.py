@@ -85,7 +85,7 @@ def test_lines_are_means_over_the_pairs_with_their_extremes(tmp_path: Path) -> N
     assert [row["stable"] for row in rows] == ["yes", "no"]
     assert rows[1]["test instability, points"] == "4.00 (1.00 to 7.00)"
     assert (rows[1]["pairs"], rows[1]["error at the ends %"]) == ("3", "3.00")
-    assert (rows[1]["untrained, masked %"], rows[1]["untrained, dense %"]) == ("30.00", "10.00")
+    assert (rows[1]["start, masked %"], rows[1]["start, dense %"]) == ("30.00", "10.00")
     assert "BatchNorm" not in lines.caption
 
 

@@ -110,12 +110,13 @@ def stability_table(settings: Sequence[Setting]) -> Table | None:
         *(["setting"] if any(place.setting for place in found) else []),
         *("round", "remaining %", "k", "pairs", "error at the ends %"),
         *("train instability, points", "test instability, points", "stable"),
-        *("L2", "angle", "L2 from dense", "untrained, masked %", "untrained, dense %"),
+        *("L2", "angle", "L2 from dense", "start, masked %", "start, dense %"),
     )
     caption = (
         "Means over the pairs (lowest to highest). L2 and angle are between two copies; L2 from "
         "dense is to the dense network trained in the same data order, under the ticket's mask. "
-        f"Untrained: test accuracy of the round's start.{_norms(found)}"
+        "Start: test accuracy before the round's first step, under its mask and without it."
+        f"{_norms(found)}"
     )
     return Table("Stability", columns, rows, caption) if rows else None
 

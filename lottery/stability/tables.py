@@ -88,7 +88,9 @@ def format_summary(folder: StabilityDir) -> str:
     ]
     if (summary["batch_norm"] == "recomputed").any():
         notes.append("BatchNorm statistics are recomputed over the training split at every point.")
-    return "\n".join([tables[0], *notes, "", "Untrained:", *tables[1:]])
+    return "\n".join(
+        [tables[0], *notes, "", "Starts of the rounds, no step trained:", *tables[1:]]
+    )
 
 
 def _errors(entry: Entry, split: str) -> dict[float, float]:
