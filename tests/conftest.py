@@ -14,7 +14,7 @@ import torch
 from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
 
-from lottery import app
+from lottery import app, data_command
 from lottery.api import session
 
 # Small networks gain nothing from a second thread, and two threads that share a busy machine
@@ -85,11 +85,30 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def lottery(
+def in_process(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Iterator[Callable[..., Done]]:
-    """`lottery("rounds=1")` runs the command in this process, in an empty folder."""
+    """`in_process(main, "lottery-data", "prepare", path)` is a command, in an empty folder."""
     path = list(sys.path)
+
+    def call(main: Callable[[], None], *words: object) -> Done:
+        monkeypatch.setattr(sys, "argv", [str(word) for word in words])
+        capfd.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        captured = capfd.readouterr()
+        return Done(code, captured.out, captured.err)
+
+    yield call
+    sys.path[:] = path
+
+
+@pytest.fixture
+def lottery(in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> Lottery:
+    """`lottery("rounds=1")` runs the command in this process, in an empty folder."""
     # Hydra composes the config once more to see whether hydra.mode is set in it, which no test
     # does: without that a command takes half the time.
     monkeypatch.setattr(Hydra, "get_mode", lambda *_, **__: None)
@@ -98,21 +117,35 @@ def lottery(
     monkeypatch.setattr(app, "report_at_end", lambda folder: None)
 
     def call(*arguments: str) -> Done:
-        monkeypatch.setattr(sys, "argv", ["lottery", *arguments])
         monkeypatch.setattr(app, "_command", app.Command())
         GlobalHydra.instance().clear()
-        capfd.readouterr()
-        code = 0
-        try:
-            app.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
+        done = in_process(app.main, "lottery", *arguments)
         _close_log_files()
-        captured = capfd.readouterr()
-        return Done(code, captured.out, captured.err)
+        return done
 
-    yield call
-    sys.path[:] = path
+    return call
+
+
+@pytest.fixture
+def lottery_data(
+    in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Done]:
+    """`lottery_data("download", "mnist")` runs the command in this process."""
+
+    def call(*arguments: object) -> Done:
+        with monkeypatch.context() as patch:
+            # as in a fresh process: a run before has left handlers
+            patch.setattr(logging.getLogger(), "handlers", [])
+            return in_process(data_command.main, "lottery-data", *arguments)
+
+    return call
+
+
+@pytest.fixture
+def no_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As outside of SLURM."""
+    for name in ("JOB_ID", "ARRAY_JOB_ID", "ARRAY_TASK_ID", "RESTART_COUNT"):
+        monkeypatch.delenv(f"SLURM_{name}", raising=False)
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ NEEDS = {
 }
 
 
-# of conf/experiment test_experiments.py trains every one
+# of conf/experiment test_every_experiment.py trains every one
 PARTS = [path for path in CONFIGS if path.parts[0] != "experiment"]
 
 

@@ -1,14 +1,9 @@
-"""Files that lie and disks that end: a clear line or the same numbers, no finished round lost."""
+"""Files that lie: a clear line or the same numbers, and no finished round is lost."""
 
-import errno
 import json
-import logging
-import os
 import re
 import shutil
-import subprocess
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,35 +13,14 @@ import torch
 
 from lottery.api import load_run
 from lottery.api.sweep import Sweep
-from lottery.disk import DiskError, disk_errors_in
-from lottery.progress import LogFile
 from lottery.results import read_record, read_run_json, write_record, write_tables
-from lottery.run_dir import DamagedFile, RunDir, replacing
+from lottery.run_dir import DamagedFile, RunDir
 from lottery.tensors import digest, load_tensors, save_tensors
-from tests.conftest import TINY, Done, Lottery
+from tests.conftest import TINY, Done, Lottery, result_tables
+from tests.damages import assert_one_line, change, empty, round_files, truncate
 from tests.test_results import _record
 
-TABLES = ("results.csv", "history.csv")
-
-
-def _truncate(file: Path) -> None:
-    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-
-
-def _empty(file: Path) -> None:
-    file.write_bytes(b"")
-
-
-def _change(file: Path) -> None:
-    """Another last digit, which in a text can be read as well as the right one."""
-    content = bytearray(file.read_bytes())
-    digits = [place for place, byte in enumerate(content) if byte in b"0123456789"]
-    text = file.suffix != ".safetensors" and digits
-    content[digits[-1] if text else -1] ^= 1
-    file.write_bytes(content)
-
-
-DAMAGES = (_truncate, _empty, _change)
+DAMAGES = (truncate, empty, change)
 
 
 def _flip(file: Path, content: bytes, place: int) -> None:
@@ -61,25 +35,6 @@ def _unless_damaged(read: Callable[[], dict[str, Any]]) -> dict[str, Any] | None
         return read()
     except DamagedFile:
         return None
-
-
-def _tables(run: Path) -> dict[str, bytes]:
-    return {name: (run / name).read_bytes() for name in TABLES}
-
-
-def _rounds(run: Path) -> dict[Path, bytes]:
-    return {file: file.read_bytes() for file in run.glob("rounds/*/*")}
-
-
-def _assert_one_line(done: Done, code: int, *parts: str) -> None:
-    assert done.code == code, done.err
-    assert "Traceback" not in done.err
-    assert "Error ---" not in done.err
-    lines = [line for line in done.err.splitlines() if "error: " in line]
-    assert len(lines) == 1, done.err
-    assert done.err.splitlines()[-1] == lines[0]
-    for part in parts:
-        assert part in lines[0]
 
 
 # Single files
@@ -184,16 +139,16 @@ def test_a_damaged_job_hides_no_other_in_a_sweeps_table(tmp_path: Path) -> None:
 
 # Every kind of file of a finished run
 
-BOTH = (_truncate, _change)
+BOTH = (truncate, change)
 KINDS = {
     **dict.fromkeys(("run.json", "rounds/00/round.json", "rounds/00/start.safetensors"), BOTH),
     **dict.fromkeys(("results.csv", "results.json", "history.csv", "timing.csv"), BOTH),
-    "rounds/01/masks.safetensors": (_change,),
-    "rounds/01/final.safetensors": (_truncate,),
-    "rounds/01/es.safetensors": (_change,),
-    "lottery.log": (_truncate,),
-    ".hydra/config.yaml": (_change,),
-    "tensorboard/rounds/events.out.tfevents.round_0000": (_change,),
+    "rounds/01/masks.safetensors": (change,),
+    "rounds/01/final.safetensors": (truncate,),
+    "rounds/01/es.safetensors": (change,),
+    "lottery.log": (truncate,),
+    ".hydra/config.yaml": (change,),
+    "tensorboard/rounds/events.out.tfevents.round_0000": (change,),
 }
 
 
@@ -214,35 +169,35 @@ def test_damaged_files_of_a_finished_run(lottery: Lottery, spare: Callable[[], P
     look = (*TINY, "output_dir=spare")
     more = (*look, "rounds=2", "logger=none")
     run = spare()
-    shown, tables = lottery(*look).out, _tables(run)
+    shown, tables = lottery(*look).out, result_tables(run)
     lottery(*more)
-    longer = _tables(run)
+    longer = result_tables(run)
     refused = set()
     for kind, damages in KINDS.items():
         for damage in damages:
             run = spare()
-            whole = _rounds(run)
+            whole = round_files(run)
             damage(run / kind)
-            damaged = _rounds(run)
+            damaged = round_files(run)
             done = lottery(*look)
             if done.code:
-                _assert_one_line(done, 1, str(run / kind))
+                assert_one_line(done, 1, str(run / kind))
             else:
-                assert (done.out, _tables(run)) == (shown, tables), (kind, damage)
-            assert _rounds(run) == damaged  # whatever there is to say, nothing is lost
+                assert (done.out, result_tables(run)) == (shown, tables), (kind, damage)
+            assert round_files(run) == damaged  # whatever there is to say, nothing is lost
             if kind.startswith("rounds") or kind == "run.json":
                 done = lottery(*more)
                 if done.code:
                     refused.add(kind)
-                    _assert_one_line(done, 1, str(run / kind))
-                    assert _rounds(run).items() >= damaged.items()
+                    assert_one_line(done, 1, str(run / kind))
+                    assert round_files(run).items() >= damaged.items()
                     _do_as_told(done, run / kind)
                     done = lottery(*more)
                 assert done.code == 0, done.err
-                assert _tables(run) == longer, (kind, damage)
+                assert result_tables(run) == longer, (kind, damage)
                 redone = run / kind, (run / kind).with_name("round.json")  # which has times
                 others = {file: content for file, content in whole.items() if file not in redone}
-                assert _rounds(run).items() >= others.items()
+                assert round_files(run).items() >= others.items()
     assert refused == {
         *("run.json", "rounds/00/round.json"),
         *("rounds/00/start.safetensors", "rounds/01/masks.safetensors"),
@@ -261,172 +216,14 @@ def _do_as_told(done: Done, file: Path) -> None:
 
 def test_python_refuses_damaged_files_too(spare: Callable[[], Path]) -> None:
     run = load_run(spare())
-    _change(run.path / "rounds/01/es.safetensors")
+    change(run.path / "rounds/01/es.safetensors")
     assert run.weights(1, "final").keys() == run.weights(0).keys()
     with pytest.raises(DamagedFile, match=r"es.safetensors: damaged"):
         run.model(1)
-    _change(run.path / "rounds/01/masks.safetensors")
+    change(run.path / "rounds/01/masks.safetensors")
     with pytest.raises(DamagedFile, match=r"masks.safetensors: damaged"):
         run.masks(1)
-    _change(run.path / "rounds/01/round.json")
+    change(run.path / "rounds/01/round.json")
     for table in ("results", "history", "layers"):
         with pytest.raises(DamagedFile, match=r"round.json: damaged"):
             getattr(run, table)
-
-
-# Disks
-
-
-def test_errors_of_a_disk_name_the_file(tmp_path: Path) -> None:
-    def fill() -> None:
-        with disk_errors_in(tmp_path), replacing(tmp_path / "file"):
-            raise OSError(errno.ENOSPC, "")  # as write() does: without a name
-
-    with pytest.raises(DiskError, match=f"^no space left on device: {tmp_path}/file$"):
-        fill()
-
-
-@pytest.mark.parametrize(
-    ("error", "line"),
-    [
-        (OSError(errno.EROFS, "", "folder/file"), "read-only file system: folder/file"),
-        (OSError(errno.EDQUOT, ""), "disk quota exceeded: folder"),
-        (FileNotFoundError(errno.ENOENT, "", "folder/file"), "no such file or directory: .*file"),
-        (FileNotFoundError(errno.ENOENT, "", "a user's file"), None),
-        (ConnectionError(errno.ECONNRESET, "reset"), None),
-        (OSError("a library's own"), None),
-    ],
-)
-def test_errors_of_code_stay_what_they_are(error: OSError, line: str | None) -> None:
-    def fail() -> None:
-        with disk_errors_in(Path("folder")):
-            raise error
-
-    with pytest.raises(DiskError if line else type(error), match=line):
-        fail()
-
-
-def test_threads_repeat_no_error_of_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    printed: list[str] = []
-    monkeypatch.setattr(threading, "excepthook", lambda args: printed.append(str(args.exc_value)))
-
-    def fail(error: Exception) -> None:
-        raise error
-
-    with disk_errors_in(Path("folder")):
-        for error in (OSError(errno.ENOSPC, "full"), ValueError("a mistake")):
-            thread = threading.Thread(target=fail, args=(error,))
-            thread.start()
-            thread.join()
-    assert printed == ["a mistake"]
-
-
-def test_a_log_file_on_a_full_disk_is_silent(capfd: pytest.CaptureFixture[str]) -> None:
-    handler = LogFile("/dev/full")
-    handler.emit(logging.makeLogRecord({"msg": "a line"}))
-    assert capfd.readouterr().err == ""
-    handler.emit(logging.makeLogRecord({"msg": "%d", "args": ("mistake",)}))
-    assert "Logging error" in capfd.readouterr().err
-    handler.close()
-
-
-def _mount(*arguments: str | Path) -> None:
-    done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"needs to mount a small disk: {done.stderr.strip()}")
-
-
-@pytest.fixture
-def disk(folder: Path) -> Iterator[Path]:
-    """An empty folder that is a disk of its own."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root, to mount a small disk")
-    path = folder / "disk"
-    path.mkdir()
-    _mount("-t", "tmpfs", "tmpfs", path)
-    yield path
-    # lazily: tensors read from a file hold it open for as long as they live
-    subprocess.run(["umount", "--lazy", path], check=True)
-
-
-@pytest.mark.parametrize("space_kb", [150, 724, 1200])
-def test_a_run_that_fills_its_disk_goes_on_when_there_is_room(
-    lottery: Lottery, disk: Path, space_kb: int
-) -> None:
-    whole = lottery(*TINY)
-    arguments = (*TINY, f"output_dir={disk}")
-    _mount("-o", f"remount,size={space_kb}k", disk)
-    full = lottery(*arguments)
-    _assert_one_line(full, 1, f"no space left on device: {disk}/", "finished rounds are kept")
-    (run,) = disk.glob("*/seed_0")
-    status = json.loads((run / "run.json").read_text())["status"]
-    assert status in ("failed", "running")  # the disk may be too full to say so
-    assert list(disk.rglob("?*.part")) == []
-    finished = [file for file in _rounds(run) if file.name == "round.json"]
-    assert len(finished) == (1 if space_kb > 700 else 0)
-    before = {file: file.stat().st_mtime_ns for file in finished}
-    _mount("-o", "remount,size=8m", disk)
-    done = lottery(*arguments)
-    assert done.code == 0, done.err
-    assert _tables(run) == _tables(whole.run)
-    assert {file: file.stat().st_mtime_ns for file in finished} == before
-
-
-def test_a_disk_that_is_full_from_the_start_is_refused(lottery: Lottery, disk: Path) -> None:
-    _mount("-o", "remount,size=20k", disk)
-    done = lottery(*TINY, f"output_dir={disk}")
-    _assert_one_line(done, 2, f"output_dir: {disk}/", "No space left on device")
-    assert list(disk.rglob("*")) == []
-
-
-LOCKS_ITSELF_OUT = """
-import subprocess
-from pytorch_lightning import Callback
-
-class ReadOnly(Callback):
-    def __init__(self, path, round):
-        self.path, self.round = path, round
-
-    def on_fit_end(self, trainer, pl_module):
-        if self.round == "round_01":
-            subprocess.run(["mount", "--bind", self.path, self.path], check=True)
-            subprocess.run(["mount", "-o", "remount,bind,ro", self.path], check=True)
-"""
-
-
-def test_a_folder_that_becomes_read_only_loses_no_finished_round(
-    lottery: Lottery, disk: Path, write_module: Callable[[str, str], Path]
-) -> None:
-    whole = lottery(*TINY)
-    write_module("made_read_only", LOCKS_ITSELF_OUT)
-    arguments = (*TINY, f"output_dir={disk}")
-    callback = "{_target_: made_read_only.ReadOnly, path: '{run_dir}/rounds', round: '{round}'}"
-    done = lottery(*arguments, f"+callbacks.mine={callback}")
-    (run,) = disk.glob("*/seed_0")
-    try:
-        place = f"read-only file system: {run}/rounds/01/es.safetensors"
-        _assert_one_line(done, 1, place, "finished rounds are kept")
-        assert json.loads((run / "run.json").read_text())["status"] == "failed"
-        assert (run / "rounds/00/round.json").is_file()
-    finally:
-        subprocess.run(["umount", "--lazy", run / "rounds"], check=True)
-    done = lottery(*arguments)
-    assert done.code == 0, done.err
-    assert "round 0:" not in done.err
-    assert _tables(run) == _tables(whole.run)
-
-
-def test_a_finished_run_on_a_read_only_disk_can_be_looked_at(
-    lottery: Lottery, disk: Path, folder: Path
-) -> None:
-    arguments = (*TINY, f"output_dir={disk}")
-    first = lottery(*arguments)
-    subprocess.run(["mount", "--bind", disk, disk], check=True)
-    try:
-        _mount("-o", "remount,bind,ro", disk)
-        again = lottery(*arguments)
-        assert (again.code, again.out, again.err) == (0, first.out, "")
-        more = lottery(*arguments, "rounds=2")
-        _assert_one_line(more, 2, "cannot be written", "Read-only file system")
-    finally:
-        subprocess.run(["umount", "--lazy", disk], check=True)

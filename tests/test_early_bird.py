@@ -21,7 +21,7 @@ from lottery.training import EarlyBird, LightningFit
 from lottery.training.evaluation import Protocol
 from tests.conftest import TINY, Lottery, result_tables, tensor_files
 from tests.ranks import on_ranks
-from tests.test_checkpoint import StopAt
+from tests.stopping import StopAt
 from tests.toys import NUM_STEPS, ToyDropout, toy_fit, toy_imp
 
 #         step 10      20      30      40      50      60      70

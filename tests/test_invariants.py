@@ -1,7 +1,7 @@
 """The invariants of a run, each a named test, on a network with BatchNorm.
 
-1 exact counts, 2 masks, 3 pruned weights stay zero, 4 rewinding, 5 the dense run's tail,
-7 seeds, 8 fair controls, 9 counts of ones, 10 LeNet's ladder.
+1 exact counts, 2 masks, 3 pruned weights stay zero, 4 rewinding, 7 seeds, 8 fair controls,
+9 counts of ones, 10 LeNet's ladder; 5 is test_dense_tails.py, 6 test_resume.py.
 """
 
 import logging
@@ -13,12 +13,9 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
-from torch import nn
 
-from lottery.data import CropAndFlip
 from lottery.imp import NothingToRewindTo
-from lottery.masks import count_ones, linear_and_conv_weights
-from lottery.models import LeNet300100, ResNet20
+from lottery.masks import count_ones
 from lottery.pruning import CopiedPruner, Global, Layerwise, ScoredPruner, Trained
 from lottery.pruning.scopes import left_after
 from lottery.reinit import Continue, Random, Rewind
@@ -26,23 +23,10 @@ from lottery.results import read_records
 from lottery.run_dir import RunDir
 from lottery.tensors import digest, load_tensors
 from lottery.training.evaluation import Protocol
-from lottery.training.schedules import Constant, Schedule, StepDrops
-from tests.toys import (
-    EVERY,
-    NUM_STEPS,
-    Recorder,
-    ToyDropout,
-    ToyResNet,
-    adam,
-    run_toy,
-    sgd,
-    toy_fit,
-)
+from lottery.training.schedules import StepDrops
+from tests.toys import EVERY, NUM_STEPS, Recorder, ToyResNet, adam, run_toy, sgd, toy_fit
 
 SIZES = {"conv1.weight": 162, "conv2.weight": 324, "output.weight": 18}
-
-
-DROP = StepDrops((9,), 0.1)
 
 
 @dataclass(frozen=True)
@@ -227,76 +211,6 @@ def test_4_the_stored_initial_weights_never_change(tmp_path: Path) -> None:
     before = RunDir(tmp_path).round(0).start.read_bytes()
     run_toy(tmp_path, rounds=(0, 1, 2))
     assert RunDir(tmp_path).round(0).start.read_bytes() == before
-
-
-@pytest.mark.parametrize("network", [ToyResNet, ToyDropout])
-@pytest.mark.parametrize("optimizer", [sgd, adam])
-def test_5_a_mask_of_ones_rewound_to_step_k_repeats_the_dense_tail(
-    tmp_path: Path, optimizer: Callable[..., Any], network: Callable[[], nn.Module]
-) -> None:
-    schedule = StepDrops((7,), 0.5)
-    fit = toy_fit(network(), optimizer=optimizer, fixed_order=True, schedule=schedule)
-    rates = dict.fromkeys(linear_and_conv_weights(fit.network), 0.0)
-    keep_all = ScoredPruner(AllEqual(), Layerwise(), rates)
-    _, rows = run_toy(tmp_path, fit, prune=keep_all, reinit=Rewind(5, "restored"))
-    dense = load_tensors(RunDir(tmp_path).round(0).final)
-    for number in (1, 2):
-        again = load_tensors(RunDir(tmp_path).round(number).final)
-        assert digest(again) == digest(dense)
-        assert rows[number]["steps"] == NUM_STEPS - 5
-        assert rows[number]["test_last"] == rows[0]["test_last"]
-
-
-class TinyLeNet(LeNet300100):
-    def __init__(self) -> None:
-        super().__init__((3, 6, 6), num_classes=3)
-
-
-class TinyResNet20(ResNet20):
-    def __init__(self) -> None:
-        super().__init__((3, 6, 6), num_classes=3)
-
-
-@pytest.mark.parametrize(
-    ("network", "optimizer", "schedule", "augmentation"),
-    [(TinyLeNet, adam, Constant(), None), (TinyResNet20, sgd, DROP, CropAndFlip(1))],
-    ids=["LeNet Adam", "ResNet-20 SGD momentum BatchNorm schedule augmentation"],
-)
-def test_5_the_papers_networks_repeat_their_dense_tails(
-    tmp_path: Path,
-    network: Callable[[], nn.Module],
-    optimizer: Callable[..., Any],
-    schedule: Schedule,
-    augmentation: CropAndFlip | None,
-) -> None:
-    """As above, with the networks and optimizers of the papers, from the middle of an epoch."""
-    fit = toy_fit(
-        network(),
-        optimizer=optimizer,
-        schedule=schedule,
-        augmentation=augmentation,
-        fixed_order=True,
-    )
-    rates = dict.fromkeys(linear_and_conv_weights(fit.network), 0.0)
-    keep_all = ScoredPruner(AllEqual(), Layerwise(), rates)
-    reinit = Rewind(7, "restored")
-    imp, rows = run_toy(tmp_path, fit, prune=keep_all, reinit=reinit, rounds=(0, 1))
-    dense, again = (load_tensors(RunDir(tmp_path).round(number).final) for number in (0, 1))
-    assert digest(again) == digest(dense)
-    tails = [
-        [{**entry, "round": 0} for entry in record["history"] if entry["iteration"] > 8]
-        for record in read_records(imp.run_dir)
-    ]
-    assert tails[0] == tails[1] != []
-    assert rows[1]["steps"] == NUM_STEPS - 7
-
-
-def test_5_fails_with_a_fresh_optimizer(tmp_path: Path) -> None:
-    """What the test above sees is not there by chance."""
-    keep_all = ScoredPruner(AllEqual(), Layerwise(), dict.fromkeys(SIZES, 0.0))
-    run_toy(tmp_path, toy_fit(fixed_order=True), prune=keep_all, reinit=Rewind(5, "fresh"))
-    final = [digest(load_tensors(RunDir(tmp_path).round(n).final)) for n in (0, 1)]
-    assert final[0] != final[1]
 
 
 @pytest.mark.parametrize("block", [1, 3, 50])
