@@ -1,6 +1,5 @@
 """Downloads as a user sees them: by `lottery-data`, and by a run that misses its data."""
 
-import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -8,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from lottery import data_command
 from tests.conftest import TINY, Done, Lottery, environment, snapshot
 from tests.file_server import FileServer, made_up_files, serving_mnist
 from tests.made_up_mnist import TEST_LABELS, TRAIN_IMAGES
@@ -24,29 +22,6 @@ def server(
 ) -> Iterator[FileServer]:
     with serving_mnist(monkeypatch, tmp_path_factory.mktemp("temporary")) as server:
         yield server
-
-
-@pytest.fixture
-def lottery_data(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> LotteryData:
-    """`lottery_data("download", "mnist")` runs the command in this process."""
-
-    def call(*arguments: str) -> Done:
-        capfd.readouterr()
-        code = 0
-        with monkeypatch.context() as patch:
-            patch.setattr(sys, "argv", ["lottery-data", *arguments])
-            # as in a fresh process: a run before has left handlers
-            patch.setattr(logging.getLogger(), "handlers", [])
-            try:
-                data_command.main()
-            except SystemExit as stop:
-                code = int(stop.code or 0)
-        captured = capfd.readouterr()
-        return Done(code, captured.out, captured.err)
-
-    return call
 
 
 def _mnist_from(server: FileServer) -> tuple[str, ...]:

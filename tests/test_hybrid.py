@@ -44,26 +44,15 @@ def run(made: Path, folder: Path) -> Path:
 
 
 @pytest.fixture
-def features(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Features:
+def features(in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> Features:
     """`features(run, "conv1")` runs the command, without its proof and its report."""
     monkeypatch.setattr(ticket_check, "verify", lambda *_: [])
     monkeypatch.setattr("lottery.ticket.format_checks", lambda checks: "PASS")
     monkeypatch.setattr("lottery.report.report_at_end", lambda folder: None)
     monkeypatch.setattr(hybrid, "NUM_TREES", 10)
 
-    def call(run: Path, *arguments: object) -> Done:
-        capfd.readouterr()
-        words = ["lottery-ticket", str(run), "--features", *map(str, arguments)]
-        monkeypatch.setattr(sys, "argv", words)
-        code = 0
-        try:
-            ticket_command.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        captured = capfd.readouterr()
-        return Done(code, captured.out, captured.err)
+    def call(run: Path, *layers: object) -> Done:
+        return in_process(ticket_command.main, "lottery-ticket", run, "--features", *layers)
 
     return call
 

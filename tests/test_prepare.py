@@ -1,13 +1,12 @@
 """`lottery-data prepare`: the list of a folder from its names, and what is left out of it."""
 
 import os
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from lottery import data_command
 from lottery.data import DataError
 from lottery.data.image_list import read_list
 from lottery.data.prepare import find_images
@@ -18,23 +17,9 @@ Prepare = Callable[..., Done]
 
 
 @pytest.fixture
-def prepare(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Prepare:
+def prepare(lottery_data: Callable[..., Done]) -> Prepare:
     """`prepare("pets")` runs the command in this process."""
-
-    def call(*arguments: str) -> Done:
-        capfd.readouterr()
-        code = 0
-        monkeypatch.setattr(sys, "argv", ["lottery-data", "prepare", *arguments])
-        try:
-            data_command.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        captured = capfd.readouterr()
-        return Done(code, captured.out, captured.err)
-
-    return call
+    return partial(lottery_data, "prepare")
 
 
 def _rows(folder: Path) -> list[str]:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -25,23 +26,9 @@ ONE = {"1_accuracy", "2_parameters", "3_layers", "4_learning"}
 
 
 @pytest.fixture
-def report(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Report:
+def report(in_process: Callable[..., Done]) -> Report:
     """`report("outputs")` runs the command in this process, in an empty folder."""
-
-    def call(*arguments: str | Path) -> Done:
-        capfd.readouterr()
-        monkeypatch.setattr(sys, "argv", ["lottery-report", *map(str, arguments)])
-        code = 0
-        try:
-            report_command.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        captured = capfd.readouterr()
-        return Done(code, captured.out, captured.err)
-
-    return call
+    return partial(in_process, report_command.main, "lottery-report")
 
 
 @pytest.fixture

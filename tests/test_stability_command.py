@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,26 +26,10 @@ FEW = ("--pairs", "1", "--points", "3")
 
 
 @pytest.fixture
-def stability(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Stability:
+def stability(in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> Stability:
     """`stability(run, "--pairs", "1")` runs the command in this process."""
     monkeypatch.setattr(api, "report_at_end", lambda folder: None)  # two seconds
-    path = list(sys.path)
-
-    def call(*arguments: str | Path) -> Done:
-        capfd.readouterr()
-        monkeypatch.setattr(sys, "argv", ["lottery-stability", *map(str, arguments)])
-        code = 0
-        try:
-            stability_command.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        sys.path[:] = path
-        captured = capfd.readouterr()
-        return Done(code, captured.out, captured.err)
-
-    return call
+    return partial(in_process, stability_command.main, "lottery-stability")
 
 
 def test_the_dense_network_and_the_winning_round_are_analysed_once(

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,7 @@ def run(made: Path, folder: Path) -> Path:
 
 
 @pytest.fixture
-def ticket(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> TicketCommand:
+def ticket(in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> TicketCommand:
     """`ticket(run, "--round", 1)` runs the command, measuring included, in this process."""
     threads = torch.get_num_threads()
 
@@ -68,19 +67,7 @@ def ticket(
             torch.use_deterministic_algorithms(False)
 
     monkeypatch.setattr(ticket_check, "count_in_fresh_process", count_here)
-
-    def call(*arguments: object) -> Done:
-        capfd.readouterr()
-        monkeypatch.setattr(sys, "argv", ["lottery-ticket", *map(str, arguments)])
-        code = 0
-        try:
-            ticket_command.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        captured = capfd.readouterr()
-        return Done(code, captured.out, captured.err)
-
-    return call
+    return partial(in_process, ticket_command.main, "lottery-ticket")
 
 
 def assert_passed(done: Done) -> None:
