@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import invalidate_caches
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
+from torch.multiprocessing import spawn
 
 from lottery import app, data_command
 from lottery.api import session
@@ -139,6 +141,20 @@ def lottery_data(
             return in_process(data_command.main, "lottery-data", *arguments)
 
     return call
+
+
+@pytest.fixture
+def forked_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers that are forked from the test: they need not import Lightning, which takes seconds.
+
+    tests/test_workers.py has some that are started as the command starts them.
+    """
+
+    def start(*arguments: Any, start_method: str, **options: Any) -> Any:
+        return start_processes(*arguments, start_method="fork", **options)
+
+    start_processes = spawn.start_processes
+    monkeypatch.setattr(spawn, "start_processes", start)
 
 
 @pytest.fixture

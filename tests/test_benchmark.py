@@ -1,29 +1,46 @@
 """The benchmark works: whether what it says is good is for a quiet machine."""
 
 import json
-import subprocess
+import logging
 import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+import pytest
+
+from tests.conftest import Done
+
+SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 
 
-def test_it_measures_every_part(tmp_path: Path) -> None:
-    file = tmp_path / "figures.json"
-    command = [sys.executable, ROOT / "scripts" / "benchmark.py", "--quick", "--json", file]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert done.returncode == 0, done.stderr
+@pytest.fixture
+def benchmark(
+    in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Done]]:
+    """`benchmark("--quick")` runs the script in this process, in an empty folder."""
+    monkeypatch.syspath_prepend(SCRIPTS)
+    yield partial(in_process, import_module("benchmark").main, "benchmark.py")
+    logging.disable(logging.NOTSET)
+    for name in [name for name in sys.modules if name.startswith("benchmark")]:
+        del sys.modules[name]
+
+
+def test_it_measures_every_part(benchmark: Callable[..., Done], folder: Path) -> None:
+    file = folder / "figures.json"
+    done = benchmark("--quick", "--json", file)
+    assert done.code == 0, done.err
     results = json.loads(file.read_text())["results"]
     assert list(results) == ["rounds", "steps", "pruning", "between", "startup"]
     (row,) = results["rounds"]
     assert row["equal weights"] is True
     assert row["ratio"] > 0
     assert all(line["s"] > 0 for line in results["startup"])
-    assert str(round(row["ratio"], 2))[:3] in done.stdout
+    assert str(round(row["ratio"], 2))[:3] in done.out
 
 
-def test_an_unknown_part_is_named() -> None:
-    command = [sys.executable, ROOT / "scripts" / "benchmark.py", "nothing"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "nothing: one of rounds, steps, pruning, between, startup" in done.stderr
+def test_an_unknown_part_is_named(benchmark: Callable[..., Done]) -> None:
+    done = benchmark("nothing")
+    assert done.code == 2
+    assert "nothing: one of rounds, steps, pruning, between, startup" in done.err

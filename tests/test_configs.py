@@ -52,6 +52,7 @@ NEEDS = {
 PARTS = [path for path in CONFIGS if path.parts[0] != "experiment"]
 
 
+@pytest.mark.usefixtures("forked_workers")
 @pytest.mark.parametrize("config", PARTS, ids=str)
 def test_every_config_trains(
     lottery: Lottery, folder: Path, monkeypatch: pytest.MonkeyPatch, config: Path

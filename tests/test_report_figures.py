@@ -1,28 +1,21 @@
 """Every figure shows what results.csv and its sisters hold, on the page and on paper."""
 
 import json
-import re
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import pytest
-from matplotlib.axes import Axes
 
-from lottery.report.contents import Contents, make_contents
+from lottery.report.contents import make_contents
 from lottery.report.interactive import panel_json
-from lottery.report.page import make_page
 from lottery.report.paper import draw
-from lottery.report.plot import Figure, Line, count_axis, remaining_axis, style
 from lottery.report.runs import RunRecord, read_run
 from lottery.results import COLUMNS
+from tests.drawings import both, figures, on_page, on_paper
 from tests.made_up_runs import CONFIG, TRUNK, made_up, write_controls, write_run
 
-Points = tuple[list[float], list[float]]
 TESTS = (0.95, 0.97, 0.96, 0.90)
 VALS = (0.95, 0.94, 0.96, 0.91)
 
@@ -45,51 +38,6 @@ def with_flops(run: RunRecord) -> RunRecord:
         for number, entry in enumerate(run.records)
     )
     return replace(run, records=records)
-
-
-def on_page(figure: Figure) -> list[dict[str, Points]]:
-    """The lines of each panel by name, as the page's JSON has them; plotly finds it valid."""
-    panels = []
-    for panel in figure.panels:
-        spec = json.loads(json.dumps(panel_json(panel)))
-        drawn = go.Figure(spec)  # raises at a property that plotly does not have
-        panels.append({t.name: (list(t.x), list(t.y)) for t in drawn.data if t.name})
-    return panels
-
-
-def on_paper(figure: Figure) -> list[dict[str, Points]]:
-    """The lines of each panel by name, as matplotlib's axes have them."""
-    axes: list[list[Axes]] = []
-    for one in draw(figure).axes:
-        if axes and one.bbox.bounds == axes[-1][0].bbox.bounds:
-            axes[-1].append(one)  # its right axis
-        else:
-            axes.append([one])
-    return [
-        {
-            str(line.get_label()): (list(line.get_xdata()), list(line.get_ydata()))
-            for one in pair
-            for line in one.lines
-        }
-        for pair in axes
-    ]
-
-
-def both(figure: Figure) -> list[dict[str, Points]]:
-    """What is drawn, which must be the same twice; helpers like marks left out."""
-    page, paper = on_page(figure), on_paper(figure)
-    assert len(page) == len(paper) == len(figure.panels)
-    found = []
-    for panel, here, there in zip(figure.panels, page, paper, strict=True):
-        names = [line.label for line in panel.lines]
-        assert len(names) == len(set(names))
-        assert {name: here[name] for name in names} == {name: there[name] for name in names}
-        found.append({name: here[name] for name in names})
-    return found
-
-
-def figures(runs: Sequence[RunRecord], **options: Any) -> dict[str, Figure]:
-    return {figure.name: figure for figure in make_contents(runs, **options).figures}
 
 
 def percent(column: pd.Series) -> list[float]:
@@ -237,94 +185,12 @@ def test_of_several_settings_every_figure_has_a_line_each(sweep: list[Path]) -> 
     ]
 
 
-def line(*x: float) -> Line:
-    return Line("", x, x, style(0))
-
-
-def shown(ticks: Sequence[tuple[float, str]]) -> list[str]:
-    return [text for _, text in ticks if text]
-
-
-@pytest.mark.parametrize(
-    ("lowest", "ticks"),
-    [
-        (100, ["100", "80"]),  # a single round
-        (80.2, ["100", "80"]),
-        (40.96, ["100", "80", "64", "51.2", "41"]),
-        (51.1955, ["100", "80", "64", "51.2"]),  # counts are rounded
-        (16.8, ["100", "51.2", "26.2"]),
-        (1.19, ["100", "51.2", "26.2", "13.4", "6.9", "3.5", "1.8"]),
-        (0.01, ["100", "26.2", "6.9", "1.8", "0.47", "0.12", "0.032", "0.0085"]),
-    ],
-)
-def test_ticks_of_weights_remaining(lowest: float, ticks: list[str]) -> None:
-    axis = remaining_axis([line(100, lowest)])
-    assert shown(axis.ticks) == ticks
-    assert axis.log
-    assert axis.reverse
-    assert axis.span is not None
-    assert axis.span[0] < lowest <= 100 < axis.span[1]
-
-
-def test_the_axis_runs_from_100_percent_down(run: Path) -> None:
-    figure = figures([read_run(run)])["1_accuracy"]
-    xaxis = panel_json(figure.panels[0])["layout"]["xaxis"]
-    assert (xaxis["type"], xaxis["range"][0] > 2 > xaxis["range"][1]) == ("log", True)
-    axes = draw(figure).axes[0]
-    assert axes.get_xscale() == "log"
-    left, right = axes.get_xlim()
-    assert left > 100 > right
-    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["100", "80", "64", "51.2"]
-
-
-@pytest.mark.parametrize(
-    ("values", "ticks"),
-    [
-        ((9000, 50_000), ["10 k", "20 k", "50 k"]),
-        ((500, 500), ["500"]),
-        ((2.4e6, 6e6), ["2 M", "3 M", "4 M", "5 M", "6 M", "7 M"]),
-        ((1e3, 1e6), ["1 k", "10 k", "100 k", "1 M"]),
-        ((), ["1"]),
-    ],
-)
-def test_ticks_of_large_numbers(values: tuple[float, ...], ticks: list[str]) -> None:
-    assert shown(count_axis("", [line(*values)]).ticks) == ticks
-
-
 def test_a_single_round_is_drawn(tmp_path: Path) -> None:
     drawn = figures([made_up(tmp_path / TRUNK / "seed_0", tests=[0.95])])
     (panel,) = both(drawn["1_accuracy"])
     assert panel["test accuracy"] == ([100.0], [95.0])
     for figure in drawn.values():
         both(figure)
-
-
-def test_colours_and_dashes_tell_28_lines_apart() -> None:
-    looks = [style(number) for number in range(28)]
-    assert len({(look.color, look.dash) for look in looks}) == 28
-
-
-def panels_of(page: str) -> list[dict[str, Any]]:
-    found = re.findall(r'<script type="application/json">(.*?)</script>', page, re.DOTALL)
-    return [json.loads(text) for text in found]
-
-
-def test_the_page_holds_what_the_figures_hold(run: Path) -> None:
-    contents = make_contents([read_run(run)])
-    specs = [panel_json(panel) for figure in contents.figures for panel in figure.panels]
-    assert panels_of(make_page(contents)) == json.loads(json.dumps(specs))
-
-
-def test_the_page_survives_any_name(run: Path) -> None:
-    contents: Contents = make_contents([read_run(run)])
-    (panel,) = contents.figures[1].panels
-    evil = "</script><script>alert(1)</script>&amp;"
-    lines = tuple(replace(one, label=evil) for one in panel.lines)
-    figure = replace(contents.figures[1], panels=(replace(panel, title=evil, lines=lines),))
-    page = make_page(replace(contents, figures=(figure,), notes=(evil,), title=evil))
-    assert "alert(1)</script>" not in page
-    (spec,) = panels_of(page)
-    assert spec["data"][0]["name"] == evil
 
 
 def test_one_shots_to_several_densities_are_one_line(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 from lottery.report.contents import Contents, make_contents
 from lottery.report.runs import RunRecord, read_run, read_runs
 from lottery.run_dir import RunDir
+from tests.drawings import on_page, on_paper
 from tests.made_up_runs import TRUNK, write_controls, write_run
-from tests.test_report_figures import on_page, on_paper
 
 ERRORS = {0: (0.02, 0.05, 0.04), 1: (0.02, 0.03, 0.02), 2: (0.05, 0.02, 0.03)}  # at 0, 1/2, 1
 

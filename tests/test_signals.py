@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 
 from lottery.stopping import Stopped, StopRequest
-from tests.conftest import Lottery, environment, real_command, result_tables
+from tests.conftest import Lottery, environment, result_tables
 from tests.stopping import StopAt, fit_of, run_two_rounds
 from tests.toys import NUM_STEPS, ToyResNet
 
@@ -104,21 +105,20 @@ def _assert_equal_curves(run: Path, whole: Path) -> None:
 
 
 def test_killed_at_random_moments_gives_the_same_tables(lottery: Lottery, folder: Path) -> None:
-    """Three kills; `scripts/soak` does as many as asked for."""
+    """Three kills of a forked process; `scripts/soak` kills the command as often as asked for."""
+    begun = time.monotonic()
     whole = lottery(*LONG, "output_dir=whole").run
-    command = [sys.executable, "-m", "lottery", *LONG, "output_dir=killed"]
-    command += ["checkpoint.every_seconds=0.05"]
+    seconds = time.monotonic() - begun
+    killed = (*LONG, "output_dir=killed", "checkpoint.every_seconds=0.05")
     kills = 0
-    while kills < 3:
-        process = subprocess.Popen(command, env=environment(), stderr=subprocess.DEVNULL)
-        try:
-            process.wait(timeout=random.uniform(1, 8))
-            break  # it was faster
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            kills += 1
-    done = real_command(*LONG, "output_dir=killed")
+    for _ in range(3):
+        process = get_context("fork").Process(target=lottery, args=killed)
+        process.start()
+        process.join(seconds * random.uniform(0.05, 0.5))
+        process.kill()
+        process.join()
+        kills += process.exitcode == -signal.SIGKILL
+    done = lottery(*LONG, "output_dir=killed")
     assert done.code == 0, done.err
     assert kills > 0
     assert result_tables(done.run) == result_tables(whole)

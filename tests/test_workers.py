@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +15,7 @@ import torch
 
 from lottery import load_run
 from lottery.api import session
-from tests.conftest import Lottery, environment, real_command, result_tables
+from tests.conftest import Lottery, environment, result_tables
 
 DDP = ("trainer=ddp_cpu", "trainer.precision=64-true", "logger=none")
 LONG = (*DDP, "rounds=2", "iterations=600", "checkpoint.every_seconds=0.1")
@@ -68,11 +69,12 @@ def _leftovers(meetings: Path, workers: list[int]) -> list[str]:
 
 
 def test_workers_are_killed_and_stopped_and_nothing_is_lost(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    lottery: Lottery, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     meetings = folder / "meetings"
     meetings.mkdir()
     monkeypatch.setenv("TMPDIR", str(meetings))
+    whole = lottery(*LONG, "output_dir=whole").run
     run = Running(*LONG)
     run.wait_for("outputs/*/seed_0/rounds/01/checkpoint.pt")
     assert list(meetings.glob("lottery-*"))
@@ -102,11 +104,10 @@ def test_workers_are_killed_and_stopped_and_nothing_is_lost(
     assert not any(map(_is_alive, workers))
     assert list(path.glob("rounds/*/checkpoint.pt"))
 
-    run = Running(*LONG)
-    assert run.process.wait(100) == 0, run.text
-    assert "carrying on from step" in run.text
+    done = lottery(*LONG)
+    assert done.code == 0, done.err
+    assert "carrying on from step" in done.err
     assert (path / "results.csv").read_text().splitlines()[1] == first_row
-    whole = real_command(*LONG, "output_dir=whole").run
     assert result_tables(path) == result_tables(whole)
     assert not _leftovers(meetings, killed + workers)
 
@@ -123,8 +124,9 @@ def test_workers_die_with_their_parent(folder: Path) -> None:
     assert not any(map(_is_alive, workers))
 
 
-def test_a_sweep_with_a_failed_job_and_changing_devices(folder: Path) -> None:
-    done = real_command(
+@pytest.mark.usefixtures("forked_workers")
+def test_a_sweep_with_a_failed_job_and_changing_devices(lottery: Lottery) -> None:
+    done = lottery(
         *("-m", "trainer.accelerator=cpu", "logger=none", "iterations=20", "evaluation.every=10"),
         *("trainer.precision=64-true", "optimizer.lr=1e300,0.0012", "rounds=1,2"),
         "trainer.devices=${rounds}",
@@ -136,7 +138,7 @@ def test_a_sweep_with_a_failed_job_and_changing_devices(folder: Path) -> None:
     for message in jobs["message"][:2]:
         assert re.match(r"round 0, step \d+: the (training|validation) loss is", message), message
     assert "Traceback" not in done.err
-    alone = real_command(
+    alone = lottery(
         *("trainer.accelerator=cpu", "logger=none", "iterations=20", "evaluation.every=10"),
         *("trainer.precision=64-true", "rounds=2", "output_dir=alone"),
     )
@@ -155,9 +157,12 @@ class Raises(Callback):
 """
 
 
-def test_an_error_on_one_rank_keeps_its_traceback(folder: Path) -> None:
-    (folder / "mine.py").write_text(RAISES_ON_RANK_1)
-    done = real_command(*DDP, "rounds=0", "iterations=20", "+callbacks.mine._target_=mine.Raises")
+@pytest.mark.usefixtures("forked_workers")
+def test_an_error_on_one_rank_keeps_its_traceback(
+    lottery: Lottery, write_module: Callable[[str, str], Path]
+) -> None:
+    write_module("mine", RAISES_ON_RANK_1)
+    done = lottery(*DDP, "rounds=0", "iterations=20", "+callbacks.mine._target_=mine.Raises")
     assert done.code == 1
     assert "rank 1: ValueError: my own bug" in done.err
     assert 'raise ValueError("my own bug")' in done.err
