@@ -72,7 +72,16 @@ def environment() -> dict[str, str]:
 
 def real_command(*arguments: str) -> Done:
     """The command as a process of its own, in the current folder."""
-    command = [sys.executable, "-m", "lottery", *arguments]
+    return _real_python("-m", "lottery", *arguments)
+
+
+def real_program(program: str) -> Done:
+    """What Python does with a program in a process of its own."""
+    return _real_python("-c", program)
+
+
+def _real_python(*arguments: str) -> Done:
+    command = [sys.executable, *arguments]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=120, env=environment(), check=False
     )

@@ -1,8 +1,6 @@
 """`import lottery`: runs from Python, and what they give back."""
 
 import json
-import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,20 +14,7 @@ from lottery.api.load import LAYER_COLUMNS
 from lottery.build import ConfigError
 from lottery.data import Digits
 from lottery.results import COLUMNS
-from tests.conftest import TINY, Lottery, environment, snapshot
-
-
-def _python(program: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=environment(),
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+from tests.conftest import TINY, Done, Lottery, real_program, snapshot
 
 
 def test_reading_a_run_needs_no_torch(lottery: Lottery) -> None:
@@ -42,17 +27,17 @@ def test_reading_a_run_needs_no_torch(lottery: Lottery) -> None:
         "print(len(run.results), len(run.history), len(run.layers), run.config['pruning.rate'])\n"
         "print([m for m in sys.modules if m.split('.')[0] in ('torch', 'pytorch_lightning')])"
     )
-    assert _python(program) == "2 12 6 0.2\n[]\n"
+    assert real_program(program) == Done(0, "2 12 6 0.2\n[]\n", "")
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
     program = "import sys, lottery; print('torch' in sys.modules, 'pandas' in sys.modules)"
-    assert _python(program) == "False False\n"
+    assert real_program(program) == Done(0, "False False\n", "")
 
 
 def test_the_command_answers_without_heavy_imports() -> None:
     program = "import sys, lottery.app; print('torch' in sys.modules, 'pandas' in sys.modules)"
-    assert _python(program) == "False False\n"
+    assert real_program(program) == Done(0, "False False\n", "")
 
 
 def test_public_names_are_there() -> None:

@@ -23,7 +23,7 @@ from lottery.tensors import load_tensors
 from lottery.training import LightningFit
 from tests.conftest import result_tables, tensor_files
 from tests.stopping import StopAt, fit_of, run_two_rounds, stopping
-from tests.toys import EVERY, NUM_STEPS, ToyDropout, ToyResNet, adam, sgd, toy_imp
+from tests.toys import EVERY, NUM_STEPS, ToyDropout, ToyResNet, adam, sgd, toy_fit, toy_imp
 
 SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "dropout, Adam": ({"network": ToyDropout, "optimizer": adam}, {}),
@@ -138,10 +138,10 @@ def test_a_checkpoint_of_another_device_keeps_each_weights_momentum(tmp_path: Pa
     """Convolutions lie in memory one way on CPUs, another on GPUs; fused Adam looks no further."""
     of_gpu, of_cpu = ToyDropout(), ToyDropout()
     of_cpu.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    _run(tmp_path / "whole", toy_fit(of_cpu, optimizer=adam))
+    run_two_rounds(tmp_path / "whole", toy_fit(of_cpu, optimizer=adam))
     with pytest.raises(Stopped):
-        _run(tmp_path / "run", _stopping(toy_fit(of_gpu, optimizer=adam), 0, 6))
-    _run(tmp_path / "run", toy_fit(of_cpu, optimizer=adam))
+        run_two_rounds(tmp_path / "run", stopping(toy_fit(of_gpu, optimizer=adam), 0, 6))
+    run_two_rounds(tmp_path / "run", toy_fit(of_cpu, optimizer=adam))
     for part in ("es", "final"):
         here, there = (
             load_tensors(getattr(RunDir(tmp_path / name).round(0), part))

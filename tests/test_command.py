@@ -1,6 +1,7 @@
 """The command, in process: what a user sees of a run."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from lottery import app
 from lottery.api import session
 from lottery.report import report_at_end
 from tests.conftest import QUICK, TINY, Done
+from tests.made_up_runs import TRUNK, write_run
 
 
 def test_run_prints_table_and_folder(lottery: Callable[..., Done]) -> None:
@@ -46,3 +48,16 @@ def test_a_run_and_a_sweep_end_with_their_reports(
         report, folder = done.out.splitlines()[-2:]
         assert report == f"{folder}/report.html"
         assert (done.run / "report.html").stat().st_size > 1_000_000  # plotly is in it
+
+
+def test_at_a_runs_end_no_report_is_a_warning(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = write_run(folder / TRUNK / "seed_0")
+    assert report_at_end(run) == run / "report.html"
+    assert report_at_end(folder / "a sweep without runs") is None
+    assert caplog.text == ""
+    (run / "report.html").unlink()
+    (run / "report.html").mkdir()
+    assert report_at_end(run) is None
+    assert "no report: IsADirectoryError: " in caplog.text

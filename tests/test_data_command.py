@@ -1,13 +1,11 @@
 """Downloads as a user sees them: by `lottery-data`, and by a run that misses its data."""
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import TINY, Done, Lottery, environment, snapshot
+from tests.conftest import TINY, Done, Lottery, snapshot
 from tests.file_server import FileServer, made_up_files, serving_mnist
 from tests.made_up_mnist import TEST_LABELS, TRAIN_IMAGES
 
@@ -125,19 +123,3 @@ def test_lottery_data_knows_only_what_can_be_fetched(
     assert f"invalid choice: '{name}'" in done.err
     assert "fashion_mnist" in done.err
     assert snapshot(folder) == {}
-
-
-def test_real_help_needs_no_torch(folder: Path) -> None:
-    program = (
-        "import sys\n"
-        "from lottery.data_command import main\n"
-        "try:\n    main()\n"
-        "finally:\n    print('torch' in sys.modules)"
-    )
-    command = [sys.executable, "-c", program, "download", "--help"]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=120, env=environment(), check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "--base-url" in done.stdout
-    assert done.stdout.splitlines()[-1] == "False"

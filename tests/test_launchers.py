@@ -4,11 +4,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from hydra import compose, initialize_config_dir
 
@@ -16,6 +14,7 @@ from lottery.api.parallel_jobs import Workers
 from lottery.api.sweep import Sweep
 from lottery.build.hydra_setup import conf_dir, register_resolvers
 from tests.conftest import TINY, Lottery, environment, tensor_files
+from tests.sweeps import NETWORKS, jobs_of, wait_for
 
 LAUNCHERS = sorted(path.stem for path in (conf_dir() / "hydra" / "launcher").iterdir())
 # one process per device: a device that no process has, or two processes on one, would be no error
@@ -24,33 +23,6 @@ FOLLOWS_TRAINER = {
     "slurm_gpu": {"tasks_per_node": 4, "nodes": 2, "gpus_per_node": 4},
     "local_parallel": {"n_jobs": 2},
 }
-
-NETWORKS = """
-import os, signal, time
-from pathlib import Path
-from lottery.models import LeNet300100
-
-class Good(LeNet300100):
-    pass
-
-class Raises(LeNet300100):
-    def forward(self, inputs):
-        if self.training and not inputs.is_meta:
-            raise RuntimeError("trouble")
-        return super().forward(inputs)
-
-class Dies(LeNet300100):
-    def forward(self, inputs):
-        if self.training and not inputs.is_meta:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().forward(inputs)
-
-class Slow(LeNet300100):  # as long as there is a file of that name
-    def forward(self, inputs):
-        if self.training and not inputs.is_meta and Path("slow").exists():
-            time.sleep(0.1)
-        return super().forward(inputs)
-"""
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
@@ -67,17 +39,13 @@ def test_every_launcher_composes(launcher: str) -> None:
         assert chosen.max_num_timeout > 0
 
 
-def _jobs(out: str) -> pd.DataFrame:
-    return pd.read_csv(Path(out.splitlines()[-1]) / "jobs.csv")
-
-
 def test_runs_at_once_are_those_of_a_plain_sweep(lottery: Lottery) -> None:
     sweep = ("-m", *TINY, "seed=range(3)")
     done = lottery(*sweep, "hydra/launcher=local_parallel", "output_dir=parallel")
     assert done.code == 0, done.err
-    jobs = _jobs(done.out)
+    jobs = jobs_of(done.out)
     assert list(jobs["status"]) == 3 * ["finished"]
-    plain = _jobs(lottery(*sweep, "output_dir=plain").out)
+    plain = jobs_of(lottery(*sweep, "output_dir=plain").out)
     for run, other in zip(map(Path, jobs["run"]), map(Path, plain["run"]), strict=True):
         assert run.relative_to(Path("parallel").absolute()) == other.relative_to(
             Path("plain").absolute()
@@ -94,7 +62,7 @@ def test_a_job_that_fails_or_dies_leaves_the_others_alone(
     classes = "model._target_=networks.Dies,networks.Raises,networks.Good"
     done = lottery("-m", *TINY, classes, "hydra/launcher=local_parallel", "trainer.threads=null")
     assert done.code == 1
-    jobs = _jobs(done.out)
+    jobs = jobs_of(done.out)
     assert list(jobs["status"]) == ["died", "failed", "finished"], done.err
     assert "SIGKILL" in jobs["message"][0]
     assert "trouble" in jobs["message"][1]
@@ -127,11 +95,11 @@ def test_a_signal_stops_the_runs_and_the_command_carries_them_on(
         Path("slow").unlink()
         process.kill()
     assert process.returncode == 128 + number, err
-    assert list(_jobs(out)["status"]) == ["interrupted", "interrupted"]
+    assert list(jobs_of(out)["status"]) == ["interrupted", "interrupted"]
     wait_for(lambda: not _living(process.pid), seconds=5)
 
-    jobs = _jobs(lottery(*sweep).out)
-    plain = _jobs(lottery(*sweep, "output_dir=plain").out)
+    jobs = jobs_of(lottery(*sweep).out)
+    plain = jobs_of(lottery(*sweep, "output_dir=plain").out)
     for run, other in zip(jobs["run"], plain["run"], strict=True):
         for name in ("results.csv", "history.csv"):
             assert (Path(run) / name).read_bytes() == (Path(other) / name).read_bytes()
@@ -149,14 +117,6 @@ def _stat(path: Path) -> str:
         return path.read_text()
     except OSError:  # gone by now
         return "0 () Z 0 0 0"
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
-    """Look again and again."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "timed out"
-        time.sleep(0.1)
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -13,12 +11,12 @@ import pandas as pd
 import pytest
 
 from lottery import report_command
-from lottery.report import report_at_end, write
+from lottery.report import write
 from lottery.report.runs import read_run
 from lottery.report.settings import group_runs
 from lottery.results import write_record
 from lottery.run_dir import RunDir, read_json, write_json
-from tests.conftest import TINY, Done, Lottery, environment, snapshot
+from tests.conftest import TINY, Done, Lottery, real_program, snapshot
 from tests.made_up_runs import CONFIG, TRUNK, record, write_controls, write_run
 
 Report = Callable[..., Done]
@@ -249,19 +247,6 @@ def test_a_record_that_is_written_while_the_report_is_made(report: Report, folde
     assert "3 of 3 rounds are finished" in (run / "report.md").read_text()
 
 
-def test_at_a_runs_end_no_report_is_a_warning(
-    folder: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    run = write_run(folder / TRUNK / "seed_0")
-    assert report_at_end(run) == run / "report.html"
-    assert report_at_end(folder / "a sweep without runs") is None
-    assert caplog.text == ""
-    (run / "report.html").unlink()
-    (run / "report.html").mkdir()
-    assert report_at_end(run) is None
-    assert "no report: IsADirectoryError: " in caplog.text
-
-
 def test_a_real_run(lottery: Lottery, report: Report) -> None:
     run = lottery(*TINY, "logger=none").run
     assert report(run).code == 0
@@ -295,24 +280,15 @@ def test_200_runs_in_less_than_30_seconds(report: Report, folder: Path) -> None:
     assert text.count("| optimizer.lr=0.04 |") == 1
 
 
-def test_neither_help_nor_report_needs_torch(folder: Path) -> None:
+def test_a_report_needs_no_torch(folder: Path) -> None:
     run = write_run(folder / TRUNK / "seed_0")
-    code = (
+    done = real_program(
         "import sys\n"
         "from lottery import report_command\n"
-        "assert 'pandas' not in sys.modules and 'matplotlib' not in sys.modules\n"
         f"sys.argv = ['lottery-report', {str(run)!r}]\n"
         "report_command.main()\n"
         "heavy = {'torch', 'pytorch_lightning', 'hydra', 'plotly.graph_objects',\n"
         "         'matplotlib.pyplot'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        env=environment(),
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"{run / 'report.html'}\n"
+    assert done == Done(0, f"{run / 'report.html'}\n", "")

@@ -5,13 +5,9 @@ from typing import Any
 
 import pytest
 
-from lottery.report.answer import write_answers
 from lottery.report.controls import against_dense, compare_with_controls
 from lottery.report.roles import role_of
-from lottery.report.runs import read_run
 from lottery.report.settings import Setting, group_runs
-from lottery.results import write_record
-from lottery.run_dir import RunDir
 from tests.made_up_runs import (
     CHAINED,
     CONFIG,
@@ -21,9 +17,7 @@ from tests.made_up_runs import (
     RANDOM_TICKET,
     TRUNK,
     made_up,
-    record,
     write_controls,
-    write_run,
 )
 
 SNIP = CONFIG | {"criterion._target_": "lottery.pruning.Snip", "pruning.at": "init"}
@@ -283,21 +277,3 @@ def test_differences_to_dense_are_by_seed(tmp_path: Path) -> None:
         1: pytest.approx({0: 1.0, 1: -1.0}),
         2: pytest.approx({1: -2.0}),
     }
-
-
-@pytest.mark.parametrize(
-    ("csr", "words"),
-    [
-        (0.0011, "0.0011 ms, dense 0.0022 ms (batches of 100): CSR is 2.0 times as fast."),
-        (0.0066, "0.0066 ms, dense 0.0022 ms (batches of 100): dense is 3.0 times as fast."),
-        (None, "which takes hardware or kernels that skip zeros."),
-    ],
-)
-def test_the_answer_says_which_inference_is_faster(
-    tmp_path: Path, csr: float | None, words: str
-) -> None:
-    path = write_run(tmp_path / "run" / "seed_0", tests=(0.9, 0.91, 0.92))
-    entry = record(2, 0.92, 0.92, 0.64)
-    write_record(RunDir(path), entry | {"timing": entry["timing"] | {"inference_csr_ms": csr}})
-    (answer,) = write_answers(group_runs([read_run(path)])[0], [])
-    assert any(sentence.endswith(words) for sentence in answer.sentences), answer.sentences

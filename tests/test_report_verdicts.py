@@ -1,11 +1,18 @@
 """The rules of the written answer, in numbers that can be checked by eye."""
 
 import math
+from pathlib import Path
 
 import pytest
 
+from lottery.report.answer import write_answers
+from lottery.report.runs import read_run
+from lottery.report.settings import group_runs
 from lottery.report.statistics import summarise
 from lottery.report.verdicts import best_round, falls_below_from, judge
+from lottery.results import write_record
+from lottery.run_dir import RunDir
+from tests.made_up_runs import record, write_run
 
 FEW = "not enough seeds to say"
 
@@ -76,3 +83,21 @@ def test_one_value_has_no_interval_and_none_no_summary() -> None:
     assert math.isnan(summarise([2.0]).half_width)
     with pytest.raises(ValueError, match="at least one"):
         summarise([])
+
+
+@pytest.mark.parametrize(
+    ("csr", "words"),
+    [
+        (0.0011, "0.0011 ms, dense 0.0022 ms (batches of 100): CSR is 2.0 times as fast."),
+        (0.0066, "0.0066 ms, dense 0.0022 ms (batches of 100): dense is 3.0 times as fast."),
+        (None, "which takes hardware or kernels that skip zeros."),
+    ],
+)
+def test_the_answer_says_which_inference_is_faster(
+    tmp_path: Path, csr: float | None, words: str
+) -> None:
+    path = write_run(tmp_path / "run" / "seed_0", tests=(0.9, 0.91, 0.92))
+    entry = record(2, 0.92, 0.92, 0.64)
+    write_record(RunDir(path), entry | {"timing": entry["timing"] | {"inference_csr_ms": csr}})
+    (answer,) = write_answers(group_runs([read_run(path)])[0], [])
+    assert any(sentence.endswith(words) for sentence in answer.sentences), answer.sentences

@@ -2,8 +2,6 @@
 
 import shlex
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
@@ -18,7 +16,7 @@ from lottery.api import stability as api
 from lottery.lock import locked
 from lottery.run_dir import RunDir, read_json, write_json
 from lottery.stopping import StopRequest
-from tests.conftest import TINY, Done, Lottery, environment, snapshot
+from tests.conftest import TINY, Done, Lottery, snapshot
 from tests.toy_images import toy_images
 
 Stability = Callable[..., Done]
@@ -161,22 +159,3 @@ def test_a_signal_stops_it_and_the_command_carries_on(
 def _listening_and_told(request: StopRequest) -> Any:
     request.signum = signal.SIGTERM
     return nullcontext()
-
-
-def test_help_needs_no_torch() -> None:
-    code = (
-        "import sys; sys.argv = ['lottery-stability', '--help']\n"
-        "from lottery import stability_command\n"
-        "try: stability_command.main()\n"
-        "except SystemExit: pass\n"
-        "assert 'torch' not in sys.modules and 'pandas' not in sys.modules\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        env=environment(),
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "RUN_DIR" in done.stdout

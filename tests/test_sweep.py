@@ -5,11 +5,11 @@ from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from lottery.api import Run, load_run
 from tests.conftest import TINY, Done, Lottery, tensor_files
+from tests.sweeps import NETWORKS, jobs_of
 
 GRID = (
     *("criterion=magnitude,random", "scope=layerwise,global", "reinit=rewind,random,none"),
@@ -17,13 +17,9 @@ GRID = (
 )
 
 
-def _sweep_folder(done: Done) -> Path:
-    return Path(done.out.splitlines()[-1])
-
-
 def _runs(done: Done) -> list[Run]:
     """The runs of a sweep, in the order of its jobs."""
-    return [load_run(path) for path in pd.read_csv(_sweep_folder(done) / "jobs.csv")["run"]]
+    return [load_run(path) for path in jobs_of(done.out)["run"]]
 
 
 def _first_row(run: Run) -> str:
@@ -42,8 +38,8 @@ def test_grid_of_criteria_scopes_and_reinits(lottery: Lottery, folder: Path) -> 
     assert done.code == 0, done.err
     runs = _runs(done)
     assert len({run.path for run in runs}) == 12
-    assert _sweep_folder(done).parent == folder / "outputs" / "sweeps"
-    assert (_sweep_folder(done) / "jobs.csv").is_file()
+    assert done.run.parent == folder / "outputs" / "sweeps"
+    assert (done.run / "jobs.csv").is_file()
 
     assert len({_first_row(run) for run in runs}) == 1
     for run in runs:
@@ -87,44 +83,17 @@ def _jobs_table(done: Done) -> list[str]:
 def test_a_bad_job_is_reported_and_the_others_run(lottery: Lottery) -> None:
     done = lottery("-m", *TINY, "pruning.rate=0.1,7,0.4")
     assert done.code == 1
-    jobs = pd.read_csv(_sweep_folder(done) / "jobs.csv")
+    jobs = jobs_of(done.out)
     assert list(jobs["status"]) == ["finished", "failed", "finished"]
     assert "pruning.rate=7" in jobs["message"][1]
     assert "pruning.rate=7: a number above 0 and below 1" in done.out
     assert "Traceback" not in done.err
     assert list(jobs["remaining"].round(2).dropna()) == [0.9, 0.6]
     statuses = [
-        json.loads(path.read_text())["status"]
-        for path in sorted((_sweep_folder(done) / "jobs").iterdir())
+        json.loads(path.read_text())["status"] for path in sorted((done.run / "jobs").iterdir())
     ]
     assert statuses == ["finished", "failed", "finished"]
     assert not (Path(jobs["run"][1]) / "run.json").exists()
-
-
-NETWORKS = """
-import sys
-from lottery.models import LeNet300100
-
-class Good(LeNet300100):
-    pass
-
-class Raises(LeNet300100):
-    def forward(self, inputs):
-        if self.training and not inputs.is_meta:
-            raise RuntimeError("two lines\\nof trouble")
-        return super().forward(inputs)
-
-class Exits(LeNet300100):
-    def forward(self, inputs):
-        if self.training and not inputs.is_meta:
-            sys.exit(0)
-        return super().forward(inputs)
-
-class Asserts(LeNet300100):
-    def __init__(self, input_shape, num_classes):
-        super().__init__(input_shape, num_classes)
-        assert False
-"""
 
 
 @pytest.mark.parametrize(
@@ -136,7 +105,7 @@ def test_users_code_that_fails_in_a_job_leaves_the_others_alone(
     write_module("networks", NETWORKS)
     done = lottery("-m", *TINY, f"model._target_=networks.{bad},networks.Good")
     assert done.code == 1
-    jobs = pd.read_csv(_sweep_folder(done) / "jobs.csv")
+    jobs = jobs_of(done.out)
     assert list(jobs["status"]) == ["failed", "finished"]
     # one line that says something, even where the error has no text
     (failure,) = (line for line in done.out.splitlines() if line.startswith("job 0"))
@@ -159,13 +128,13 @@ def test_a_job_that_ends_the_process_is_no_success(
     write_module("networks", NETWORKS)
     done = lottery("-m", *TINY, "model._target_=networks.Exits,networks.Good")
     assert done.code != 0
-    assert pd.read_csv(_sweep_folder(done) / "jobs.csv")["status"][0] != "running"
+    assert jobs_of(done.out)["status"][0] != "running"
 
 
 def test_a_diverging_job_leaves_the_others_alone(lottery: Lottery) -> None:
     done = lottery("-m", *TINY, "optimizer=sgd", "optimizer.lr=1e30,0.1")
     assert done.code == 1
-    jobs = pd.read_csv(_sweep_folder(done) / "jobs.csv")
+    jobs = jobs_of(done.out)
     assert list(jobs["status"]) == ["failed", "finished"]
     assert "round 0, step 2" in jobs["message"][0]
 
@@ -192,6 +161,6 @@ def test_a_job_shows_the_last_round_it_asked_for(lottery: Lottery) -> None:
     """Its folder may hold more: settings at different sparsities would be compared."""
     assert lottery(*TINY, "rounds=2").code == 0
     done = lottery("-m", *TINY, "rounds=1", "seed=0,1")
-    jobs = pd.read_csv(_sweep_folder(done) / "jobs.csv")
+    jobs = jobs_of(done.out)
     assert jobs["round"].tolist() == [1, 1]
     assert jobs["remaining"].nunique() == 1
