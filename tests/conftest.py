@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib import invalidate_caches
+from importlib import import_module, invalidate_caches
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ import pytest
 import torch
 from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
-from torch.multiprocessing import spawn
 
 from lottery import app, data_command
 from lottery.api import session
@@ -162,6 +161,7 @@ def forked_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     def start(*arguments: Any, start_method: str, **options: Any) -> Any:
         return start_processes(*arguments, start_method="fork", **options)
 
+    spawn = import_module("torch.multiprocessing.spawn")  # a function has taken its name
     start_processes = spawn.start_processes
     monkeypatch.setattr(spawn, "start_processes", start)
 
