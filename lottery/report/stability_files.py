@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from lottery.run_dir import DamagedFile, StabilityDir
 
 Row = dict[str, Any]
@@ -42,6 +40,8 @@ def read_stability(folder: StabilityDir) -> StabilityTables | None:
 
 
 def _read(path: Path, columns: set[str]) -> tuple[Row, ...]:
+    import pandas as pd  # half a second, which --help need not wait for
+
     try:
         table = pd.read_csv(path)
         missing = columns - set(table.columns)
