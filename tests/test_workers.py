@@ -68,6 +68,7 @@ def _leftovers(meetings: Path, workers: list[int]) -> list[str]:
     return [str(path) for path in (*meetings.glob("lottery-*"), *of_workers)]
 
 
+@pytest.mark.usefixtures("forked_workers")  # in this process: not those of the command
 def test_workers_are_killed_and_stopped_and_nothing_is_lost(
     lottery: Lottery, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
