@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
+from torch import nn
 
 from lottery.imp import NothingToRewindTo
 from lottery.masks import count_ones

@@ -8,11 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import TABLES, TINY, Done, Lottery, environment, result_tables, snapshot
+from tests.conftest import TABLES, TINY, Done, Lottery, result_tables, snapshot
 
 # Long enough for a kill to come in between
 SLOW = ("rounds=2", "iterations=800", "evaluation.every=40", "trainer.threads=1")
@@ -125,7 +126,7 @@ def test_killed_runs_give_the_tables_of_an_uninterrupted_one(
         "rounds/00/round.json",  # between rounds
         "rounds/01/start.safetensors",  # within round 1
     ):
-        _kill_once_there(run / last_file, *SLOW, "output_dir=killed")
+        _kill_once_there(run / last_file, lottery, *SLOW, "output_dir=killed")
         assert json.loads((run / "run.json").read_text())["status"] == "running"
     assert not (run / "rounds" / "02" / "round.json").exists()
     done = lottery(*SLOW, "output_dir=killed")
@@ -134,21 +135,16 @@ def test_killed_runs_give_the_tables_of_an_uninterrupted_one(
     assert result_tables(run) == result_tables(whole)
 
 
-def _kill_once_there(file: Path, *arguments: str) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lottery", *arguments],
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    with process:
-        while not file.exists():
-            if process.poll() is not None:
-                assert process.stderr is not None
-                pytest.fail(process.stderr.read().decode())
-            time.sleep(0.001)
-        process.kill()
-    assert process.returncode == -signal.SIGKILL
+def _kill_once_there(file: Path, lottery: Lottery, *arguments: str) -> None:
+    """A forked process, which need not import Lightning."""
+    process = get_context("fork").Process(target=lottery, args=arguments)
+    process.start()
+    while not file.exists():
+        assert process.is_alive(), "it has ended before"
+        time.sleep(0.001)
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
 
 
 OWNER = """
