@@ -65,7 +65,7 @@ def test_a_job_that_fails_or_dies_leaves_the_others_alone(
     jobs = jobs_of(done.out)
     assert list(jobs["status"]) == ["died", "failed", "finished"], done.err
     assert "SIGKILL" in jobs["message"][0]
-    assert "trouble" in jobs["message"][1]
+    assert "two lines" in jobs["message"][1]
     assert '"threads": 1,' in (Path(jobs["run"][2]) / "run.json").read_text()
 
 
