@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -15,6 +16,13 @@ MISTAKE = 2
 def main() -> None:
     """The console command."""
     arguments = _parse()
+    try:
+        _work(arguments)
+    except KeyboardInterrupt:
+        _exit("stopped; what has been written is whole", 128 + signal.SIGINT)
+
+
+def _work(arguments: argparse.Namespace) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
 
     from lottery.api.processes import WorkerDied  # torch: seconds, which --help need not wait for

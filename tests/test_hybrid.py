@@ -161,6 +161,20 @@ def test_others_metrics_stand_beside_them(features: Features, run: Path, folder:
     ]
 
 
+def test_a_run_that_cannot_be_written_is_named_before_any_work(
+    features: Features, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features(run, "conv1")
+    before = snapshot(run)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    assert "cannot be written" in refused(features(run, "conv2"))
+    assert snapshot(run) == before
+
+
 def test_damaged_earlier_forests_are_named_before_any_work(features: Features, run: Path) -> None:
     features(run, "conv1")
     (run / "ticket/hybrid.json").write_text("{")
@@ -183,6 +197,7 @@ def test_damaged_earlier_forests_are_named_before_any_work(features: Features, r
         ('{"accuracy": NaN}', "accuracy of metrics is nan"),
         ('{"accuracy": "0.9"}', "accuracy of metrics is 0.9"),
         ('{"accuracy": 0.9, "flops": Infinity}', "flops of metrics is inf"),
+        ('{"accuracy": 0.9, "flops": 0}', "flops of metrics is 0"),
         ('[{"model_name": "a", "accuracy": 0.9, "f1": 2}]', "f1 of a is 2"),
     ],
 )

@@ -131,6 +131,13 @@ def test_figure_5_has_a_line_from_dense_to_pruned_features(tmp_path: Path) -> No
     assert "a worse one than the dense network's" in text
 
 
+def test_models_from_elsewhere_can_be_told_apart_in_the_figure(tmp_path: Path) -> None:
+    others = [OTHER | {"name": name} for name in "abcd"]
+    run = with_hybrids(tmp_path, entry("conv1", 0.7, None), compared=others)
+    _, *lines = hybrid_lines(read_hybrids(run))
+    assert len({line.style for line in lines}) == 4
+
+
 def names(figure: Figure) -> set[str]:
     return {trace["name"] for trace in panel_json(figure.panels[0])["data"] if "name" in trace}
 

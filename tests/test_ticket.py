@@ -551,6 +551,16 @@ def test_two_processes_may_take_out_the_same_ticket(
     assert "there already" in done.out.splitlines()[0]
 
 
+def test_ctrl_c_is_one_line(
+    ticket: TicketCommand, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ticket_check, "count_in_fresh_process", stop)
+    assert_refused(ticket(run), "stopped", code=130)
+
+
 def test_a_folder_with_something_in_it_is_never_overwritten(folder: Path) -> None:
     (folder / "there").mkdir()
     (folder / "there" / "file").write_text("mine")

@@ -60,4 +60,6 @@ def _is_good(name: str, value: Any) -> bool:
         return name != "test"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return bool(0 <= value <= (sys.float_info.max if name == "flops" else 1))
+    if name == "flops":  # by a logarithm in the figure
+        return bool(0 < value <= sys.float_info.max)
+    return bool(0 <= value <= 1)

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lottery.api.session import check_writable
 from lottery.api.ticket import Ticket
 from lottery.api.ticket_check import choose_device, find_run, on_features
 from lottery.build.errors import ConfigError
@@ -75,10 +76,12 @@ def check_asked(ticket: Ticket, asked: Sequence[str]) -> None:
     """Check that a ticket is where its dense network is, and has some layers.
 
     Raises:
-        ConfigError: it is not, or has not.
+        ConfigError: it is not, or has not; or nothing can be written there.
         DamagedFile: the earlier forests cannot be read.
     """
-    read_hybrids(read_run(_run_of(ticket).path))
+    run_dir = _run_of(ticket)
+    read_hybrids(read_run(run_dir.path))
+    check_writable(run_dir.path)
     networks = [network for network in (ticket.base(), ticket.trained()) if network is not None]
     for name in asked:
         if not any(choose_layers(network, [name]) for network in networks):

@@ -3,16 +3,17 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle
 from typing import Any
 
 from lottery.report.answer import Answer
-from lottery.report.plot import Line, Style, style
+from lottery.report.plot import MARKERS, Line, Style, style
 from lottery.report.runs import RunRecord
 from lottery.report.tables import NONE, Table
 from lottery.run_dir import DamagedFile, RunDir, read_json
 
 COLUMNS = ("", "val %", "test %", "F1 %", "FLOPs", "of the dense %", "the forest's")
-EXTERNAL = Style("#000000", "solid", "star")
+EXTERNALS = tuple(Style("#000000", "solid", marker) for marker in reversed(MARKERS))
 CAPTION = (
     "Forests on features of the pruned network at ES and of the dense one (round 0), fitted on "
     "the training data. FLOPs of the network up to the layer, and a forest's comparisons for one "
@@ -175,8 +176,8 @@ def hybrid_lines(hybrids: Hybrids) -> list[Line]:
     lines = [_line(name, at, look) for (name, at), look in zip(points.items(), looks, strict=True)]
     external = [entry for entry in hybrids.compared if entry["flops"] is not None]
     return lines + [
-        _line(entry["name"], {float(entry["flops"]): 100 * entry["test"]}, EXTERNAL)
-        for entry in external
+        _line(entry["name"], {float(entry["flops"]): 100 * entry["test"]}, look)
+        for entry, look in zip(external, cycle(EXTERNALS), strict=False)
     ]
 
 
