@@ -2,10 +2,12 @@
 
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module, invalidate_caches
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,9 @@ import torch
 from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
 
-from lottery import app, data_command
-from lottery.api import session
+import lottery as package
+from lottery import app, data_command, ticket_command
+from lottery.api import session, ticket_check
 
 # Small networks gain nothing from a second thread, and two threads that share a busy machine
 # wait for each other.
@@ -149,6 +152,44 @@ def lottery_data(
             return in_process(data_command.main, "lottery-data", *arguments)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run that `run` copies."""
+    path = tmp_path_factory.mktemp("made")
+    quick = ("rounds=2", "iterations=60", "evaluation.every=20", "trainer.threads=1")
+    patch = pytest.MonkeyPatch()
+    patch.setattr("lottery.api.session.report_at_end", lambda folder: None)
+    run = package.run(*quick, "logger=none", f"output_dir={path}").path
+    patch.undo()
+    return run
+
+
+@pytest.fixture
+def run(made: Path, folder: Path) -> Path:
+    """A copy of a finished run of three rounds on digits, for one test; with no ticket yet."""
+    copied = folder / "run"
+    shutil.copytree(made, copied)
+    return copied
+
+
+@pytest.fixture
+def ticket(
+    in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Done]:
+    """`ticket(run, "--round", 1)` runs the command, measuring included, in this process."""
+    threads = torch.get_num_threads()
+
+    def count_here(*arguments: Any) -> ticket_check.Counted:
+        try:
+            return ticket_check.count_correct(*arguments)
+        finally:
+            torch.set_num_threads(threads)
+            torch.use_deterministic_algorithms(False)
+
+    monkeypatch.setattr(ticket_check, "count_in_fresh_process", count_here)
+    return partial(in_process, ticket_command.main, "lottery-ticket")
 
 
 @pytest.fixture

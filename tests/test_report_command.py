@@ -57,11 +57,14 @@ def test_one_run_is_reported_into_its_folder(report: Report, folder: Path) -> No
     assert f"<title>{TRUNK}, seed 0</title>" in page
 
 
-def test_many_runs_are_reported_into_a_folder_of_their_own(report: Report, folder: Path) -> None:
+def test_many_runs_are_reported_into_a_folder_of_their_own(
+    report: Report, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     runs = write_controls(folder / "outputs", seeds=[0])
     before = snapshot(folder / "outputs")
     assert report("outputs").out == f"{folder / 'report' / 'report.html'}\n"
     assert drawn(folder / "report") == ONE | {"6_settings"}
+    monkeypatch.setattr(write, "save", lambda figure, folder: None)  # once is enough
     assert report(*runs[:2], "--out", "two").out == f"{folder / 'two' / 'report.html'}\n"
     assert snapshot(folder / "outputs") == before
     text = (folder / "report" / "report.md").read_text()
@@ -120,6 +123,7 @@ def test_the_same_runs_have_the_same_report(report: Report, folder: Path) -> Non
     assert contents[0] == contents[1]
 
 
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize(
     ("status", "message", "said"),
     [
@@ -133,7 +137,6 @@ def test_a_run_that_is_not_finished_is_reported_and_says_so(
 ) -> None:
     run = write_run(folder / TRUNK / "seed_0", status=status, message=message, asked=9)
     assert report(run).code == 0
-    assert drawn(run) == ONE
     assert f"{TRUNK}, seed 0: {said}" in (run / "report.html").read_text()
 
 
