@@ -28,7 +28,7 @@ from tests.toys import NUM_STEPS, Recorder, ToyDropout, adam, sgd, toy_fit
         (sgd, Rewind(3, "restored"), 1, 7),
         (sgd, Finetune(8), 1, 5),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_in_the_runs_own_order_a_branch_ends_where_the_run_has_ended(
     tmp_path: Path, optimizer: Any, reinit: Reinit, number: int, step: int
