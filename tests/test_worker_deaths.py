@@ -1,0 +1,122 @@
+"""Worker processes that are killed or stopped: all end, nothing is left, and nothing is lost."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Lottery, environment, result_tables
+
+LONG = (
+    *("trainer=ddp_cpu", "trainer.precision=64-true", "logger=none"),
+    *("rounds=2", "iterations=600", "checkpoint.every_seconds=0.1"),
+)
+
+
+class Running:
+    """The command in the background; `self.text` is its log so far."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.log = Path("log.txt")
+        with self.log.open("w") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "lottery", *arguments],
+                stdout=file,
+                stderr=file,
+                env=environment(),
+                start_new_session=True,
+            )
+
+    @property
+    def text(self) -> str:
+        return self.log.read_text()
+
+    def wait_for(self, pattern: str) -> None:
+        while not list(Path().glob(pattern)):
+            assert self.process.poll() is None, self.text
+            time.sleep(0.01)
+
+    def workers(self) -> list[int]:
+        """Process ids of the workers, by rank: they are started in that order."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [pid for pid in map(int, children.split()) if "spawn_main" in _command_line(pid)]
+
+
+def _command_line(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text()
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def _leftovers(meetings: Path, workers: list[int]) -> list[str]:
+    """Folders where workers met, and their shared memory; other tests' processes have theirs."""
+    shared = Path("/dev/shm").iterdir()
+    of_workers = [p for p in shared if any(f"_{worker}_" in p.name for worker in workers)]
+    return [str(path) for path in (*meetings.glob("lottery-*"), *of_workers)]
+
+
+@pytest.mark.usefixtures("forked_workers")  # in this process: not those of the command
+def test_workers_are_killed_and_stopped_and_nothing_is_lost(
+    lottery: Lottery, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meetings = folder / "meetings"
+    meetings.mkdir()
+    monkeypatch.setenv("TMPDIR", str(meetings))
+    whole = lottery(*LONG, "output_dir=whole").run
+    run = Running(*LONG)
+    run.wait_for("outputs/*/seed_0/rounds/01/checkpoint.pt")
+    assert list(meetings.glob("lottery-*"))
+    killed = workers = run.workers()
+    assert len(workers) == 2
+    begun = time.monotonic()
+    os.kill(workers[1], signal.SIGKILL)
+    assert run.process.wait(60) == 1
+    assert time.monotonic() - begun < 60
+    (line,) = [line for line in run.text.splitlines() if line.startswith("error: ")]
+    assert line == "error: the process of rank 1 was killed by SIGKILL; finished rounds are kept"
+    assert "Traceback" not in run.text
+    assert not any(map(_is_alive, workers))
+    (path,) = Path().glob("outputs/*/seed_0")
+    first_row = (path / "results.csv").read_text().splitlines()[1]
+
+    run = Running(*LONG)
+    while "carrying on from step" not in run.text:
+        assert run.process.poll() is None, run.text
+        time.sleep(0.01)
+    workers = run.workers()
+    os.killpg(run.process.pid, signal.SIGTERM)  # as SLURM does, and a terminal
+    assert run.process.wait(60) == 143, run.text
+    assert re.search(
+        r"\nstopped by SIGTERM in round \d at step \d+; resume with: lottery ", run.text
+    )
+    assert not any(map(_is_alive, workers))
+    assert list(path.glob("rounds/*/checkpoint.pt"))
+
+    done = lottery(*LONG)
+    assert done.code == 0, done.err
+    assert "carrying on from step" in done.err
+    assert (path / "results.csv").read_text().splitlines()[1] == first_row
+    assert result_tables(path) == result_tables(whole)
+    assert not _leftovers(meetings, killed + workers)
+
+
+def test_workers_die_with_their_parent(folder: Path) -> None:
+    run = Running(*LONG)
+    run.wait_for("outputs/*/seed_0/rounds/00/checkpoint.pt")
+    workers = run.workers()
+    run.process.kill()
+    run.process.wait()
+    deadline = time.monotonic() + 10
+    while any(map(_is_alive, workers)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not any(map(_is_alive, workers))
