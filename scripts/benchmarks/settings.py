@@ -42,7 +42,7 @@ class Setting:
 SGD = ("optimizer=sgd", "optimizer.lr=0.01")
 SETTINGS = {
     "LeNet-300-100, MNIST, batch 60": Setting(("model=lenet_300_100",), "mnist", 2000, 100),
-    "Conv-2, CIFAR-10, batch 60": Setting(("model=conv_2",), "cifar10", 200, 100),
+    "Conv-2, CIFAR-10, batch 60": Setting(("model=conv_2",), "cifar10", 100, 50),
 }
 GPU_SETTINGS = {
     "LeNet-300-100, MNIST, batch 60": Setting(("model=lenet_300_100",), "mnist", 5000, 100),
