@@ -13,7 +13,7 @@ from lottery.build.identity import IMAGES
 from lottery.disk import disk_errors_in
 from lottery.lock import NoFileLocks, locked
 from lottery.report import report_at_end
-from lottery.results import read_records, read_run_json, winning_round
+from lottery.results import read_record, read_records, read_run_json, winning_round
 from lottery.run_dir import RunDir
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _targets(experiment: "Experiment", number: int, steps: Sequence[str] | None)
             f"--rounds: round {number} cannot be started again without {error.filename}, which "
             "keep=winner has dropped"
         ) from error
-    first, made = start.first_step, _row(imp.run_dir, number)["steps"]
+    first, made = start.first_step, read_record(imp.run_dir.round(number))["row"]["steps"]
     if steps is None:
         return [Target(number, first, start, masks)]
     batch_size = experiment.config["dataset"]["batch_size"]
@@ -169,11 +169,6 @@ def _targets(experiment: "Experiment", number: int, steps: Sequence[str] | None)
                 f"{first + made}, and copies need steps that are left"
             )
     return [Target(number, step, start, masks) for step in sorted(set(found.values()))]
-
-
-def _row(run_dir: RunDir, number: int) -> dict[str, Any]:
-    rows = [record["row"] for record in read_records(run_dir)]
-    return next(row for row in rows if row["round"] == number)
 
 
 def _parse(text: str, steps_per_epoch: int) -> int:

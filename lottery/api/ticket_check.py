@@ -13,13 +13,14 @@ from torch import nn
 
 from lottery.api.processes import WorkerDied
 from lottery.api.ticket import Ticket, open_ticket
-from lottery.api.ticket_source import facts_of, find_source, read_parts, read_record_of
+from lottery.api.ticket_source import facts_of, find_source, read_parts
 from lottery.build.errors import ConfigError
 from lottery.build.features import compute_features
 from lottery.build.network import build_loss, laid_out
 from lottery.build.provenance import machine
 from lottery.data import Split
 from lottery.measure import evaluate
+from lottery.results import read_record
 from lottery.run_dir import RunDir
 from lottery.stopping import StopRequest
 from lottery.ticket import PARTS, Check, check_run, check_tensors
@@ -68,7 +69,7 @@ def verify(ticket: Ticket, device: str, data: str | None) -> list[Check]:
         initial = ("initial", tensors["initial"]) if entry["rewind_step"] == 0 else None
         checks = check_tensors(tensors, record, initial)
     else:
-        record = read_record_of(run_dir, entry["round"])
+        record = read_record(run_dir.round(entry["round"]))
         stored = read_parts(run_dir, entry["round"])
         source = find_source(run_dir, entry["round"], stored["initial"])
         checks = check_tensors(tensors, record, source)

@@ -13,6 +13,7 @@ from lottery.build.rebuild import rebuild_settings
 from lottery.results import (
     Record,
     Row,
+    read_record,
     read_records,
     read_run_json,
     sparsest_within,
@@ -108,7 +109,7 @@ def take_out(run_dir: RunDir, number: int) -> bool:
             f"{run_dir.round(number).path}: no {lacking[0]} weights any more; keep=winner keeps "
             "those of the winning round and the last"
         )
-    record = read_record_of(run_dir, number)
+    record = read_record(run_dir.round(number))
     checks = check_tensors(tensors, record, find_source(run_dir, number, tensors["initial"]))
     if not all(check.passed for check in checks):
         raise WrongTicket(checks)
@@ -130,12 +131,6 @@ def read_parts(run_dir: RunDir, number: int) -> TicketTensors:
     there = {name: file for name, file in files.items() if file.exists()}
     always = {"masks": folder.masks, "initial": run_dir.round(0).start}
     return {name: load_tensors(file) for name, file in (there | always).items()}
-
-
-def read_record_of(run_dir: RunDir, number: int) -> Record:
-    """The record of a finished round."""
-    (record,) = (r for r in read_records(run_dir) if r["row"]["round"] == number)
-    return record
 
 
 def find_source(run_dir: RunDir, number: int, initial: Tensors) -> tuple[str, Tensors] | None:
@@ -162,7 +157,7 @@ def rewind_step(run_dir: RunDir) -> int | None:
         return None
     if not parse_duration(config["reinit.to"]).steps(1):  # 0 steps or 0 epochs
         return 0
-    return int(read_record_of(run_dir, 0)["checks"]["rewind_step"])
+    return int(read_record(run_dir.round(0))["checks"]["rewind_step"])
 
 
 def _config(run_dir: RunDir) -> dict[str, Any]:
