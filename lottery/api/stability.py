@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from lottery.api.session import check_same_run, check_writable
 from lottery.build import ConfigError, prepare
 from lottery.build.durations import parse_duration
-from lottery.build.identity import IMAGES
 from lottery.disk import disk_errors_in
 from lottery.lock import NoFileLocks, locked
 from lottery.report import report_at_end
@@ -103,7 +102,7 @@ def _choose_rounds(run_dir: RunDir, asked: Sequence[int] | None) -> list[int]:
 
 def _settings(run_dir: RunDir, asked: Asked) -> dict[str, Any]:
     """The run's composed config, for one device and nobody watching."""
-    from lottery.build.rebuild import rebuild_settings
+    from lottery.build.rebuild import data_at, rebuild_settings
 
     entry = read_run_json(run_dir)
     trainer: dict[str, Any] = dict(ONE_DEVICE)
@@ -111,8 +110,7 @@ def _settings(run_dir: RunDir, asked: Asked) -> dict[str, Any]:
         trainer["accelerator"] = asked.device
     changes: dict[str, Mapping[str, Any]] = {"trainer": trainer}
     if asked.data is not None:
-        key = "folder" if entry["config"]["dataset._target_"] == IMAGES else "root"
-        changes["dataset"] = {key: str(Path(asked.data).absolute())}
+        changes["dataset"] = data_at(entry["config"]["dataset._target_"], asked.data)
     try:
         settings = rebuild_settings(entry, **changes)
     except ConfigError as error:

@@ -12,9 +12,8 @@ from torch import nn
 
 from lottery.build.base import FrozenBase, find_base
 from lottery.build.errors import ConfigError
-from lottery.build.identity import IMAGES
 from lottery.build.parts import build_splits, dtype_of
-from lottery.build.rebuild import complete_dataset, network_of
+from lottery.build.rebuild import complete_dataset, data_at, network_of
 from lottery.data import Splits
 from lottery.masks import Masks
 from lottery.models.state import State, write_state
@@ -116,7 +115,7 @@ class Ticket:
         """
         node = complete_dataset(self.entry["dataset"])
         if data is not None:
-            node["folder" if node["_target_"] == IMAGES else "root"] = str(Path(data).absolute())
+            node |= data_at(node["_target_"], data)
         splits = build_splits(node, may_write=True)
         here, there = splits.digests(), self.entry["digests"]
         if data is not None:  # a folder of images may have another name there

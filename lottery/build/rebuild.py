@@ -1,6 +1,7 @@
 """A run's settings and its network again, from what run.json says of them."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from torch import nn
 from lottery.build.base import find_base
 from lottery.build.errors import ConfigError
 from lottery.build.hydra_setup import conf_dir
-from lottery.build.identity import ADDED_LATER
+from lottery.build.identity import ADDED_LATER, IMAGES
 from lottery.build.network import build_network_maker
 from lottery.build.parts import CORRUPTIONS, OFFERED_KEYS, dtype_of
 
@@ -49,6 +50,16 @@ def complete_dataset(node: Mapping[str, Any]) -> dict[str, Any]:
     options = {key: f"dataset.{key}" for key in (*OFFERED_KEYS, *CORRUPTIONS)}
     neutral = {key: ADDED_LATER[name] for key, name in options.items() if name in ADDED_LATER}
     return {**neutral, **node}
+
+
+def data_at(target: str, place: str) -> dict[str, str]:
+    """The value of a `dataset` group that says where its files are now, for a run made again.
+
+    Args:
+        target: the group's `_target_`.
+        place: `dataset.root`, or of an image folder the folder.
+    """
+    return {"folder" if target == IMAGES else "root": str(Path(place).absolute())}
 
 
 def rebuild_network(entry: Mapping[str, Any]) -> nn.Module:
