@@ -113,8 +113,9 @@ def take_out(run_dir: RunDir, number: int) -> bool:
     checks = check_tensors(tensors, record, find_source(run_dir, number, tensors["initial"]))
     if not all(check.passed for check in checks):
         raise WrongTicket(checks)
-    described = _describe(run_dir, entry, record)
-    base = _base_weights(entry)
+    settings = rebuild_settings(entry)
+    described = _describe(run_dir, entry, settings, record)
+    base = _base_weights(entry, settings)
     try:
         write_ticket(ticket, tensors | ({"base": base} if base else {}), described)
     except OSError:
@@ -176,9 +177,10 @@ def facts_of(run_dir: RunDir, record: Record) -> dict[str, Any]:
     }
 
 
-def _describe(run_dir: RunDir, entry: Mapping[str, Any], record: Record) -> dict[str, Any]:
+def _describe(
+    run_dir: RunDir, entry: Mapping[str, Any], settings: Mapping[str, Any], record: Record
+) -> dict[str, Any]:
     """The content of ticket.json, less the digests."""
-    settings = rebuild_settings(entry)
     trainer = settings["trainer"]
     processes = trainer["devices"] * trainer["num_nodes"]
     return {
@@ -199,9 +201,8 @@ def _describe(run_dir: RunDir, entry: Mapping[str, Any], record: Record) -> dict
     }
 
 
-def _base_weights(entry: Mapping[str, Any]) -> Tensors:
+def _base_weights(entry: Mapping[str, Any], settings: Mapping[str, Any]) -> Tensors:
     """The weights of the run's frozen base, which must be what they were; none without a base."""
-    settings = rebuild_settings(entry)
     seed = derive_seed(purpose_seed(settings, "init"), "base")
     base = find_base(settings["model"], tuple(entry["input_shape"]), seed)
     if base is None:

@@ -84,7 +84,6 @@ def analyse(analysis: Analysis) -> None:
             for pair in range(analysis.pairs):
                 _report(_pair(analysis, trainings, branch, dense.get(target.step), pair))
                 write_tables(folder)
-    write_tables(folder)
 
 
 def _pair(

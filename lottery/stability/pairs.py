@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from lottery.masks import density
+from lottery.masks import density, masked
 from lottery.models.state import State
 from lottery.run_dir import write_json
 from lottery.stability.copies import Branch, read_entry
@@ -88,16 +88,9 @@ def same_start(dense: Branch, ticket: Branch) -> bool:
     """Whether a ticket goes on from the dense network's weights at the same step, masked."""
     if dense.step != ticket.step or dense.start.buffers.keys() != ticket.start.buffers.keys():
         return False
-    weights = all(
-        torch.equal(weight if name not in ticket.masks else weight * ticket.masks[name], there)
-        for (name, weight), there in zip(
-            sorted(dense.start.weights.items()),
-            (there for _, there in sorted(ticket.start.weights.items())),
-            strict=True,
-        )
-    )
-    buffers = dense.start.buffers.items()
-    return weights and all(torch.equal(b, ticket.start.buffers[name]) for name, b in buffers)
+    start = masked(dense.start.weights, ticket.masks) | dense.start.buffers
+    there = ticket.start.weights | ticket.start.buffers
+    return all(torch.equal(tensor, there[name]) for name, tensor in start.items())
 
 
 def _begun(path: Path, branch: Branch, ends: Ends, number: int) -> Entry:

@@ -96,9 +96,8 @@ class Evaluator(pl.Callback):
 
     def measured(self) -> dict[str, float]:
         """`val`, `test` and their class averages at ES, and `val_last`, `test_last`."""
-        averages: dict[
-            str, float
-        ] = {}  # only of the last minimum: they cost more than the evaluation
+        # only of the last minimum: they cost more than the evaluation
+        averages: dict[str, float] = {}
         for prefix, name in (("val_", "val"), ("", "test")):
             targets = getattr(self.splits, name).targets
             predicted = self.predicted_at_es[name].to(targets.device)

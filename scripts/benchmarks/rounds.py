@@ -61,6 +61,12 @@ def _wait() -> None:
         torch.cuda.synchronize()
 
 
+def fit_of(prepared: Experiment) -> LightningFit:
+    """What trains its rounds."""
+    assert isinstance(prepared.imp.fit, LightningFit)
+    return prepared.imp.fit
+
+
 def some_masks(prepared: Experiment) -> Masks:
     """Masks that keep 80 % of the weights."""
     initial, generator = prepared.imp.fresh("init"), torch.Generator().manual_seed(0)
@@ -79,8 +85,7 @@ def our_round(prepared: Experiment, masks: Masks) -> Named:
 def bare_round(prepared: Experiment, masks: Masks) -> Named:
     """The same training without the framework."""
     torch.use_deterministic_algorithms(False)
-    fit = prepared.imp.fit
-    assert isinstance(fit, LightningFit)
+    fit = fit_of(prepared)
     network, factors = start_network(prepared, masks)
     batches = fit._order(0).rows(0, prepared.imp.num_steps)
     return bare_loop(prepared)(network, batches, factors).weights
@@ -88,8 +93,7 @@ def bare_round(prepared: Experiment, masks: Masks) -> Named:
 
 def bare_loop(prepared: Experiment) -> BareLoop:
     """The loop over the experiment's data."""
-    fit = prepared.imp.fit
-    assert isinstance(fit, LightningFit)
+    fit = fit_of(prepared)
     splits = fit.splits
     examples = [(s.inputs, s.targets) for s in (splits.train, splits.val, splits.test)]
     return BareLoop(*examples, fit.make_optimizer, fit.protocol.every, fit.schedule)
@@ -97,8 +101,7 @@ def bare_loop(prepared: Experiment) -> BareLoop:
 
 def start_network(prepared: Experiment, masks: Masks) -> tuple[torch.nn.Module, Named]:
     """The network at its start, on its device, under masks, which come as factors."""
-    fit = prepared.imp.fit
-    assert isinstance(fit, LightningFit)
+    fit = fit_of(prepared)
     initial = prepared.imp.fresh("init")
     network = fit.network.to(prepared.device.torch_device)
     pruned = {name: initial.weights[name] * mask for name, mask in masks.items()}
