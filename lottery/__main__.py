@@ -1,6 +1,6 @@
 """`python -m lottery` is the command `lottery`."""
 
-from lottery.app import main
+from lottery.cli.train import main
 
 if __name__ == "__main__":
     main()

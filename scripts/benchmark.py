@@ -26,7 +26,7 @@ from benchmarks.settings import GPU_SETTINGS, QUICK_SETTINGS, SETTINGS
 from benchmarks.startup import time_startup
 from benchmarks.steps import split_steps
 
-from lottery.build.provenance import git_commit, machine, versions
+from lottery.config.provenance import git_commit, machine, versions
 
 Rows = list[dict[str, Any]]
 

@@ -18,8 +18,11 @@ from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
 
 import lottery as package
-from lottery import app, data_command, ticket_command
-from lottery.api import session, ticket_check
+from lottery.cli import data as data_command
+from lottery.cli import ticket as ticket_command
+from lottery.cli import train
+from lottery.runs import lifecycle
+from lottery.ticket import verify
 
 # Small networks gain nothing from a second thread, and two threads that share a busy machine
 # wait for each other.
@@ -125,14 +128,14 @@ def lottery(in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) ->
     # Hydra composes the config once more to see whether hydra.mode is set in it, which no test
     # does: without that a command takes half the time.
     monkeypatch.setattr(Hydra, "get_mode", lambda *_, **__: None)
-    # tests/test_report_command.py has real ones; they take two seconds each.
-    monkeypatch.setattr(session, "report_at_end", lambda folder: None)
-    monkeypatch.setattr(app, "report_at_end", lambda folder: None)
+    # tests/cli/test_report.py has real ones; they take two seconds each.
+    monkeypatch.setattr(lifecycle, "report_at_end", lambda folder: None)
+    monkeypatch.setattr(train, "report_at_end", lambda folder: None)
 
     def call(*arguments: str) -> Done:
-        monkeypatch.setattr(app, "_command", app.Command())
+        monkeypatch.setattr(train, "_command", train.Command())
         GlobalHydra.instance().clear()
-        done = in_process(app.main, "lottery", *arguments)
+        done = in_process(train.main, "lottery", *arguments)
         _close_log_files()
         return done
 
@@ -160,7 +163,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("made")
     quick = ("rounds=2", "iterations=60", "evaluation.every=20", "trainer.threads=1")
     patch = pytest.MonkeyPatch()
-    patch.setattr("lottery.api.session.report_at_end", lambda folder: None)
+    patch.setattr("lottery.runs.lifecycle.report_at_end", lambda folder: None)
     run = package.run(*quick, "logger=none", f"output_dir={path}").path
     patch.undo()
     return run
@@ -181,14 +184,14 @@ def ticket(
     """`ticket(run, "--round", 1)` runs the command, measuring included, in this process."""
     threads = torch.get_num_threads()
 
-    def count_here(*arguments: Any) -> ticket_check.Counted:
+    def count_here(*arguments: Any) -> verify.Counted:
         try:
-            return ticket_check.count_correct(*arguments)
+            return verify.count_correct(*arguments)
         finally:
             torch.set_num_threads(threads)
             torch.use_deterministic_algorithms(False)
 
-    monkeypatch.setattr(ticket_check, "count_in_fresh_process", count_here)
+    monkeypatch.setattr(verify, "count_in_fresh_process", count_here)
     return partial(in_process, ticket_command.main, "lottery-ticket")
 
 
@@ -196,7 +199,7 @@ def ticket(
 def forked_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers that are forked from the test: they need not import Lightning, which takes seconds.
 
-    tests/test_workers.py has some that are started as the command starts them.
+    tests/runs/test_workers.py has some that are started as the command starts them.
     """
 
     def start(*arguments: Any, start_method: str, **options: Any) -> Any:

@@ -7,19 +7,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lottery.api.arrays import histories as histories
-    from lottery.api.command import run as run
+    from lottery.api.history_arrays import histories as histories
     from lottery.api.load import Run as Run
     from lottery.api.load import load_run as load_run
     from lottery.api.load import load_runs as load_runs
     from lottery.api.load import load_ticket as load_ticket
-    from lottery.build import ConfigError as ConfigError
+    from lottery.api.runner import run as run
+    from lottery.config import ConfigError as ConfigError
 
 MODULES = {
-    "histories": "lottery.api.arrays",
-    "run": "lottery.api.command",
+    "histories": "lottery.api.history_arrays",
+    "run": "lottery.api.runner",
     **dict.fromkeys(("Run", "load_run", "load_runs", "load_ticket"), "lottery.api.load"),
-    "ConfigError": "lottery.build",
+    "ConfigError": "lottery.config",
 }
 
 

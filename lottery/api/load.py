@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from lottery.results import COLUMNS, HISTORY_COLUMNS, read_records, read_run_json
-from lottery.run_dir import RunDir, runs_below
+from lottery.record.results import COLUMNS, HISTORY_COLUMNS, read_records, read_run_json
+from lottery.record.run_dir import RunDir, runs_below
 
 if TYPE_CHECKING:
     from torch import nn
@@ -103,7 +103,7 @@ class Run:
             round_number: the round.
             weights: "start", "es" or "final".
         """
-        from lottery.build.rebuild import rebuild_network
+        from lottery.config.from_run_json import rebuild_network
         from lottery.models.state import State, write_state
 
         network = rebuild_network(read_run_json(RunDir(self.path)))
@@ -150,6 +150,6 @@ def load_ticket(path: str | Path, weights: str = "es") -> "nn.Module":
     Example:
         load_ticket("outputs/digits-lenet_300_100-.../seed_0")(images).argmax(1)
     """
-    from lottery.api.ticket import open_ticket
+    from lottery.ticket.ticket import open_ticket
 
     return open_ticket(path).network(weights)

@@ -2,12 +2,12 @@
 
 from lottery.data.augmentation import CropAndFlip as CropAndFlip
 from lottery.data.augmentation import Draws as Draws
+from lottery.data.batch_order import BatchOrder as BatchOrder
 from lottery.data.cifar import Cifar as Cifar
 from lottery.data.digits import Digits as Digits
 from lottery.data.errors import DataError as DataError
 from lottery.data.image_folder import ImageFolder as ImageFolder
 from lottery.data.mnist import Mnist as Mnist
-from lottery.data.order import BatchOrder as BatchOrder
 from lottery.data.scaling import Scaling as Scaling
 from lottery.data.splits import Split as Split
 from lottery.data.splits import Splits as Splits

@@ -7,14 +7,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from lottery.data.archive import fetch_members
 from lottery.data.augmentation import CropAndFlip
 from lottery.data.download import RemoteFile
+from lottery.data.downloadable import check_arguments, fetch_missing, naming_the_command
 from lottery.data.errors import DataError
-from lottery.data.fetched import check_arguments, fetch_missing, naming_the_command
 from lottery.data.scaling import Scaling
 from lottery.data.splits import Split, Splits
 from lottery.data.stratified import draw_shares
+from lottery.data.tar_members import fetch_members
 
 SHAPE = (3, 32, 32)  # of an image: its red, green and blue planes
 NUM_PIXELS = 3 * 32 * 32

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from lottery.data.limit import drawn_share
 from lottery.data.splits import Split, Splits
+from lottery.data.subset import drawn_share
 from lottery.seeds import derive_seed
 
 

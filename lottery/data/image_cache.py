@@ -14,10 +14,10 @@ import pooch
 from filelock import FileLock
 from tqdm import tqdm
 
+from lottery.data.decode import Bytes, Unreadable, decode
 from lottery.data.errors import DataError
 from lottery.data.image_list import ListedImage, bad_row
-from lottery.data.pixels import Bytes, Unreadable, decode
-from lottery.run_dir import replacing
+from lottery.record.run_dir import replacing
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ import numpy.typing as npt
 import torch
 
 from lottery.data.download import RemoteFile, fetch
+from lottery.data.downloadable import check_arguments, fetch_missing, naming_the_command
 from lottery.data.errors import DataError
-from lottery.data.fetched import check_arguments, fetch_missing, naming_the_command
 from lottery.data.idx import read_idx
 from lottery.data.splits import Split, Splits
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from lottery.distributed import from_main
 from lottery.masks import Masks, masked
 from lottery.models.state import Start, State
-from lottery.run_dir import RunDir
+from lottery.record.run_dir import RunDir
 from lottery.tensors import Tensors, digest, load_tensors, save_tensors
 from lottery.training import Outcome
 

@@ -1,7 +1,5 @@
 """Pruning: a criterion scores weights, a scope keeps the best of them, a pruner does a round."""
 
-from lottery.pruning.allotted import Balanced as Balanced
-from lottery.pruning.allotted import Erk as Erk
 from lottery.pruning.criteria import LargeInit as LargeInit
 from lottery.pruning.criteria import LargeInitLargeFinal as LargeInitLargeFinal
 from lottery.pruning.criteria import Magnitude as Magnitude
@@ -11,6 +9,10 @@ from lottery.pruning.criteria import Random as Random
 from lottery.pruning.gradients import GradientMagnitude as GradientMagnitude
 from lottery.pruning.gradients import Grasp as Grasp
 from lottery.pruning.gradients import Snip as Snip
+from lottery.pruning.interface import Criterion as Criterion
+from lottery.pruning.interface import Trained as Trained
+from lottery.pruning.layer_budgets import Balanced as Balanced
+from lottery.pruning.layer_budgets import Erk as Erk
 from lottery.pruning.probe import MakeProbe as MakeProbe
 from lottery.pruning.probe import Probe as Probe
 from lottery.pruning.pruners import BadScores as BadScores
@@ -23,6 +25,4 @@ from lottery.pruning.scopes import Layer as Layer
 from lottery.pruning.scopes import Layerwise as Layerwise
 from lottery.pruning.scopes import Scope as Scope
 from lottery.pruning.synflow import SynFlow as SynFlow
-from lottery.pruning.trained import Criterion as Criterion
-from lottery.pruning.trained import Trained as Trained
 from lottery.pruning.units import Units as Units

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lottery.pruning.trained import Trained
+from lottery.pruning.interface import Trained
 from lottery.tensors import Tensors
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lottery.pruning.interface import Trained
 from lottery.pruning.probe import Batch, Probe, differentiable, to_scores
-from lottery.pruning.trained import Trained
 from lottery.tensors import Tensors
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from lottery.data import Split
-from lottery.measure import Loss
+from lottery.measure.evaluate import Loss
 from lottery.models.state import State
 from lottery.tensors import Tensors, copy_to_cpu
 

@@ -7,8 +7,8 @@ from typing import Protocol
 import torch
 
 from lottery.masks import Masks, count_ones
+from lottery.pruning.interface import Criterion, Trained
 from lottery.pruning.scopes import Keep, Layer, Scope, split_like
-from lottery.pruning.trained import Criterion, Trained
 from lottery.pruning.units import Units, unit_masks, unit_scores, whole_units
 from lottery.tensors import Tensors
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lottery.masks import Masks
-from lottery.pruning.select import keep_highest, keep_highest_of_all
+from lottery.pruning.top_k import keep_highest, keep_highest_of_all
 from lottery.tensors import Tensors
 
 Keep = int | dict[str, int]

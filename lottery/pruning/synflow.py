@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.func import functional_call
 
 from lottery.models.state import State
+from lottery.pruning.interface import Trained
 from lottery.pruning.probe import differentiable, to_scores
-from lottery.pruning.trained import Trained
 from lottery.tensors import Tensors
 
 

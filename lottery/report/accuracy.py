@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lottery.report.lines import against, lines_against
-from lottery.report.plot import (
+from lottery.report.figure import (
     Axis,
     Figure,
     Line,
@@ -15,6 +14,7 @@ from lottery.report.plot import (
     on_right,
     remaining_axis,
 )
+from lottery.report.lines import against, lines_against
 from lottery.report.roles import WINNING_TICKET
 from lottery.report.settings import Setting
 from lottery.report.verdicts import best_round

@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from lottery.report.controls import Comparison
+from lottery.report.figure import Axis, Figure, Line, Panel, Style, remaining_axis, style
 from lottery.report.lines import against, lines_against
-from lottery.report.plot import Axis, Figure, Line, Panel, Style, remaining_axis, style
 from lottery.report.settings import Setting
+from lottery.report.ticket_vs_controls import Comparison
 
 
 def comparison_figure(

@@ -4,10 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lottery.report.accuracy import accuracy_figure, flops_figure, parameters_figure
-from lottery.report.answer import Answer, write_answers
 from lottery.report.comparison import comparison_figure
-from lottery.report.controls import Comparison, compare_with_controls
-from lottery.report.hybrid import (
+from lottery.report.figure import Figure
+from lottery.report.forests import (
     Hybrids,
     hybrid_answer,
     hybrid_lines,
@@ -16,11 +15,11 @@ from lottery.report.hybrid import (
 )
 from lottery.report.layers import layers_figure
 from lottery.report.learning import learning_figure
-from lottery.report.plot import Figure
 from lottery.report.runs import RunRecord
 from lottery.report.sanity import run_checks
 from lottery.report.settings import Setting, group_runs
 from lottery.report.stability import stability_figures, stability_table
+from lottery.report.summary_text import Answer, write_answers
 from lottery.report.tables import (
     Table,
     controls_table,
@@ -29,6 +28,7 @@ from lottery.report.tables import (
     runs_table,
     settings_table,
 )
+from lottery.report.ticket_vs_controls import Comparison, compare_with_controls
 
 MAX_NAMED = 12  # runs, one by one
 MAX_LINES = 14  # colours and dashes that one can tell apart in a figure

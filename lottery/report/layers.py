@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lottery.report.plot import GREY, Axis, Figure, Line, Panel, Style, style
+from lottery.report.figure import GREY, Axis, Figure, Line, Panel, Style, style
 from lottery.report.roles import copies
 from lottery.report.settings import Setting
 

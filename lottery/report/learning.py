@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from lottery.report.figure import Axis, Figure, Line, Panel, Style, remaining_axis
 from lottery.report.lines import lines_against
-from lottery.report.plot import Axis, Figure, Line, Panel, Style, remaining_axis
 from lottery.report.runs import RunRecord
 from lottery.report.settings import Setting
 from lottery.report.verdicts import best_round

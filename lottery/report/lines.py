@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from lottery.report.plot import Line, Style, line_of_means, style
+from lottery.report.figure import Line, Style, line_of_means, style
 from lottery.report.roles import is_one_shot
 from lottery.report.settings import Setting, show_part
 from lottery.report.statistics import Summary

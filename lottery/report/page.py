@@ -6,8 +6,8 @@ from html import escape
 from importlib.resources import files
 
 from lottery.report.contents import Contents
-from lottery.report.interactive import panel_json
-from lottery.report.plot import Figure
+from lottery.report.draw_plotly import panel_json
+from lottery.report.figure import Figure
 from lottery.report.tables import Table
 from lottery.report.verdicts import RULES
 

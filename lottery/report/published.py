@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lottery.report.extras import KEYS
 from lottery.report.settings import Setting
+from lottery.report.unusual_settings import KEYS
 
 FAR_UNDER = 1.0  # points
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from lottery.same_training import plainest_reinit
+from lottery.record.equivalent_reinits import plainest_reinit
 
 Config = Mapping[str, Any]
 

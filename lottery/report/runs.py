@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lottery.record.results import Record, Row, read_records, read_run_json
+from lottery.record.run_dir import DamagedFile, RunDir, read_json, runs_below
 from lottery.report.stability_files import StabilityTables, read_stability
-from lottery.results import Record, Row, read_records, read_run_json
-from lottery.run_dir import DamagedFile, RunDir, read_json, runs_below
 
 # Statuses in run.json, as a reader is told; a killed run stays "running".
 STATUSES = {"running": "still going, or killed"}

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lottery.report.controls import Comparison
 from lottery.report.layers import with_own_masks
 from lottery.report.published import FAR_UNDER, far_under_paper, published_of
 from lottery.report.roles import RANDOM_PRUNING, RANDOM_REINIT, RANDOM_TICKET, is_same_training
 from lottery.report.settings import Setting
 from lottery.report.tables import format_difference
+from lottery.report.ticket_vs_controls import Comparison
 from lottery.report.verdicts import BEATS, TOO_FEW, judge
 
 MAX_SENTENCES = 8  # of one check

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lottery.report.extras import KEYS, extras_of
 from lottery.report.roles import (
     WINNING_TICKET,
     copies,
@@ -17,6 +16,7 @@ from lottery.report.roles import (
 )
 from lottery.report.runs import RunRecord
 from lottery.report.statistics import Summary, summarise
+from lottery.report.unusual_settings import KEYS, extras_of
 
 # The parts of a folder's name that say which option of a group was chosen
 GROUPS = ("dataset", "model", "criterion", "rate", "scope", "reinit")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from lottery.report.plot import Axis, Figure, Line, Panel, line_of_means, remaining_axis, style
+from lottery.report.figure import Axis, Figure, Line, Panel, line_of_means, remaining_axis, style
 from lottery.report.settings import Setting
 from lottery.report.stability_files import Row
 from lottery.report.statistics import Summary, summarise

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lottery.run_dir import DamagedFile, StabilityDir
+from lottery.record.run_dir import DamagedFile, StabilityDir
 
 Row = dict[str, Any]
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lottery.report.controls import Comparison, against_dense
 from lottery.report.runs import RunRecord
 from lottery.report.settings import Setting
 from lottery.report.statistics import Summary
+from lottery.report.ticket_vs_controls import Comparison, against_dense
 from lottery.report.verdicts import (
     ENOUGH_SEEDS,
     TOO_FEW,

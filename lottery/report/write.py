@@ -4,12 +4,12 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from lottery.record.run_dir import DamagedFile, write_text
 from lottery.report.contents import FIGURES, make_contents
+from lottery.report.draw_matplotlib import KINDS, save
 from lottery.report.markdown import make_markdown
 from lottery.report.page import make_page
-from lottery.report.paper import KINDS, save
 from lottery.report.runs import NoRun, find_runs, read_runs
-from lottery.run_dir import DamagedFile, write_text
 
 log = logging.getLogger(__name__)
 

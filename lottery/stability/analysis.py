@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lottery.masks import Masks
 from lottery.models.state import Start
 from lottery.progress import Progress
-from lottery.run_dir import StabilityDir
+from lottery.record.run_dir import StabilityDir
 from lottery.stability.barrier import evenly_spaced
 from lottery.stability.copies import OWN, Branch, Trainings, copy_name
 from lottery.stability.pairs import Ends, Entry, measure_pair, same_start

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lottery.data import Split, Splits
-from lottery.measure import EVALUATION_BATCH, Evaluation, Loss, evaluate, evaluating
+from lottery.measure.evaluate import EVALUATION_BATCH, Evaluation, Loss, evaluate, evaluating
 from lottery.models.state import State, write_state
 
 SPLITS = ("train", "test")

@@ -9,11 +9,11 @@ import torch
 
 from lottery.masks import density, masked
 from lottery.models.state import State
-from lottery.run_dir import write_json
+from lottery.record.run_dir import write_json
+from lottery.signals import Stopped
 from lottery.stability.copies import Branch, read_entry
 from lottery.stability.distances import distance
 from lottery.stability.interpolation import SPLITS, between, has_norms, measure_at
-from lottery.stopping import Stopped
 from lottery.tensors import digest
 from lottery.training import LightningFit
 

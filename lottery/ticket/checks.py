@@ -8,8 +8,8 @@ import pandas as pd
 from torch import Tensor
 
 from lottery.masks import Masks, masked
-from lottery.measure import count_live_zeros
-from lottery.results import Record, format_percent
+from lottery.measure.evaluate import count_live_zeros
+from lottery.record.results import Record, format_percent
 from lottery.tensors import Tensors, digest
 from lottery.ticket.files import TicketTensors
 

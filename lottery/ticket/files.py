@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lottery.results import json_digest
-from lottery.run_dir import DamagedFile, TicketDir, creating_folder, read_json, write_json
+from lottery.record.results import json_digest
+from lottery.record.run_dir import DamagedFile, TicketDir, creating_folder, read_json, write_json
 from lottery.tensors import Tensors, load_tensors, save_tensors
 
 FORMAT = 1

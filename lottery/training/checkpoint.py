@@ -14,12 +14,12 @@ import torch
 
 from lottery.distributed import from_main, gather, is_main, max_over_ranks
 from lottery.models.state import State, read_state
-from lottery.run_dir import replacing
-from lottery.stopping import Stopped, StopRequest
+from lottery.record.run_dir import replacing
+from lottery.signals import Stopped, StopRequest
 from lottery.training.evaluation import Evaluator
-from lottery.training.generators import read_generators, write_generators
-from lottery.training.keeper import StateKeeper
 from lottery.training.module import LotteryModule
+from lottery.training.rewind_state import StateKeeper
+from lottery.training.rng_state import read_generators, write_generators
 
 log = logging.getLogger(__name__)
 

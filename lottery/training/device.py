@@ -88,7 +88,7 @@ def make_trainer(
         use_distributed_sampler=False,
         **_placement(device, some_unused=some_unused),
     )
-    # Signals are ours (lottery/stopping.py). Lightning would answer SIGTERM itself, with several
+    # Signals are ours (lottery/signals.py). Lightning would answer SIGTERM itself, with several
     # processes by a broadcast from within the handler, and ask all of them at every batch.
     trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
     epoch_loop = trainer.fit_loop.epoch_loop

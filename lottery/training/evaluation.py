@@ -12,11 +12,11 @@ import pytorch_lightning as pl
 from torch import Tensor
 
 from lottery.data import Splits
-from lottery.measure import Evaluation, Loss, class_averages, evaluate
+from lottery.measure.evaluate import Evaluation, Loss, class_averages, evaluate
 from lottery.models.state import State, read_state
 from lottery.training.early_bird import EarlyBird
 from lottery.training.module import Diverged, LotteryModule
-from lottery.training.sums import TrainingSums
+from lottery.training.train_metrics import TrainingSums
 
 
 @dataclass(frozen=True)

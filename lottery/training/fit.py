@@ -12,16 +12,16 @@ import torch
 from pytorch_lightning.loggers import Logger
 from torch import nn
 
-from lottery.csr import inference_csr_ms
 from lottery.data import BatchOrder, Draws, Splits
 from lottery.distributed import is_main, rank, share
 from lottery.masks import Masks
-from lottery.measure import Loss, evaluating, inference_ms, peak_memory_mb
+from lottery.measure.csr_latency import inference_csr_ms
+from lottery.measure.evaluate import Loss, evaluating, inference_ms, peak_memory_mb
 from lottery.models.state import Start, State, read_state, write_state
 from lottery.progress import Display
-from lottery.run_dir import RunDir
+from lottery.record.run_dir import RunDir
 from lottery.seeds import derive_seed
-from lottery.stopping import Stopped, StopRequest
+from lottery.signals import Stopped, StopRequest
 from lottery.tensors import digest
 from lottery.training.blocks import Blocks
 from lottery.training.checkpoint import Checkpointer
@@ -29,11 +29,11 @@ from lottery.training.device import Device as Device
 from lottery.training.device import make_trainer
 from lottery.training.early_bird import EarlyBird
 from lottery.training.evaluation import Evaluator, Protocol
-from lottery.training.generators import write_generators
-from lottery.training.keeper import StateKeeper
 from lottery.training.module import Diverged as Diverged
 from lottery.training.module import FirstStep, LotteryModule, MakeOptimizer, describe_step
-from lottery.training.reporter import Reporter
+from lottery.training.progress_callback import Reporter
+from lottery.training.rewind_state import StateKeeper
+from lottery.training.rng_state import write_generators
 from lottery.training.schedules import Schedule
 
 log = logging.getLogger(__name__)

@@ -13,9 +13,9 @@ from torch.optim import Optimizer
 from lottery.data import Draws, Split
 from lottery.distributed import gather, max_over_ranks, num_ranks, share
 from lottery.masks import Masks, apply_masks
-from lottery.measure import Loss, predict
+from lottery.measure.evaluate import Loss, predict
 from lottery.models.state import Start, State, load_optimizer, write_optimizer, write_state
-from lottery.stopping import StopRequest
+from lottery.signals import StopRequest
 from lottery.training.schedules import Schedule
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]

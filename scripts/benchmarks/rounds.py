@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from lottery.build.experiment import Experiment
+from lottery.config.experiment import Experiment
 from lottery.masks import Masks
 from lottery.models.state import State, start_at, write_state
 from lottery.training import LightningFit

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 from hydra import compose, initialize_config_dir
 
-from lottery.build import prepare
-from lottery.build.experiment import Experiment
-from lottery.build.hydra_setup import conf_dir, register_resolvers
-from lottery.build.identity import plain
+from lottery.config import prepare
+from lottery.config.experiment import Experiment
+from lottery.config.hydra_setup import conf_dir, register_resolvers
+from lottery.config.run_key import plain
 from lottery.data import Split, Splits
 
 SIZES = {

@@ -1,0 +1,56 @@
+"""`lottery.run`: the command from Python."""
+
+import multiprocessing
+import signal
+import sys
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.singleton import Singleton
+
+from lottery.api.load import Run, load_run
+from lottery.config import ConfigError, prepare
+from lottery.config.hydra_setup import conf_dir, register_resolvers
+from lottery.config.run_key import plain
+from lottery.runs.lifecycle import carry_out
+from lottery.runs.workers import find_place
+from lottery.signals import Stopped
+
+
+def run(*overrides: str) -> Run:
+    """Do one run, or carry it on, or find it finished: what `lottery OVERRIDES...` does.
+
+    Args:
+        overrides: as on the command line, such as "dataset=mnist", "rounds=3".
+
+    Returns:
+        The run, as `load_run` gives it.
+
+    Raises:
+        ConfigError: a mistake in the config.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise RuntimeError(
+            "lottery.run with several devices: in a script, put it behind "
+            "`if __name__ == '__main__':`; the workers import the script too"
+        )
+    register_resolvers()
+    outer = Singleton.get_state()  # this may be called inside another Hydra app
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            composed = compose("config", overrides=list(overrides), return_hydra_config=True)
+    finally:
+        Singleton.set_state(outer)
+    config = plain(composed)
+    if config["dry_run"]:
+        raise ConfigError("dry_run=true: for the command `lottery`, which prints the plan")
+    path = Path(str(composed.hydra.run.dir)).absolute()
+    try:
+        carry_out(prepare(config, path, find_place(config)), wait=False)
+    except Stopped as stop:
+        if stop.signum == signal.SIGINT:
+            raise KeyboardInterrupt(str(stop)) from None
+        sys.exit(128 + stop.signum)
+    return load_run(path)

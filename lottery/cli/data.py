@@ -1,0 +1,85 @@
+"""The command `lottery-data`: fetch a dataset, or list a folder of images, beforehand."""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from lottery.config.hydra_setup import conf_dir
+from lottery.config.instantiate import make
+
+MISTAKE = 2
+
+
+def main() -> None:
+    """The console command."""
+    arguments = _parse()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+
+    from lottery.data import DataError  # torch: a second, which --help need not wait for
+
+    try:
+        print(_download(arguments) if arguments.command == "download" else _prepare(arguments))
+    except DataError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(MISTAKE)
+
+
+def _download(arguments: argparse.Namespace) -> str:
+    node = {str(key): value for key, value in _config(f"dataset/{arguments.name}.yaml").items()}
+    node["base_url"] = arguments.base_url or node["base_url"]
+    dataset = make(node, "dataset", root=arguments.root, split_seed=0, download=True)
+    splits = dataset.load()
+    counts = f"{len(splits.train)} train, {len(splits.val)} validation, {len(splits.test)} test"
+    return f"{dataset.folder}: {counts}"
+
+
+def _prepare(arguments: argparse.Namespace) -> str:
+    from lottery.data.image_list import LIST
+    from lottery.data.prepare import make_list
+
+    found = make_list(arguments.folder, overwrite=arguments.force)
+    for line in found.complaints:
+        print(line, file=sys.stderr)
+    return f"{arguments.folder / LIST}: {found}"
+
+
+def _parse() -> argparse.Namespace:
+    config = _config("config.yaml")
+    parser = argparse.ArgumentParser(prog="lottery-data", description=__doc__)
+    commands = parser.add_subparsers(required=True, dest="command")
+    download = commands.add_parser(
+        "download", help="fetch the files that are missing, and check them"
+    )
+    download.add_argument("name", choices=_downloadable())
+    download.add_argument(
+        "--root", default=config["dataset"]["root"], help="as dataset.root (default: %(default)s)"
+    )
+    download.add_argument("--base-url", help="as dataset.base_url: where the files are")
+    prepare = commands.add_parser(
+        "prepare",
+        help="write the metadata.csv of a folder of images",
+        description="The class of an image is the folder it is in, or else what stands before the "
+        "number in its name: cat/1.jpg, cat.1.jpg. Folders train, val and test are the splits.",
+    )
+    prepare.add_argument("folder", type=Path)
+    prepare.add_argument("--force", action="store_true", help="replace a metadata.csv")
+    return parser.parse_args()
+
+
+def _downloadable() -> list[str]:
+    """The datasets whose config names a place to fetch them from."""
+    names = sorted(path.name for path in (conf_dir() / "dataset").glob("*.yaml"))
+    return [Path(name).stem for name in names if "base_url" in _config(f"dataset/{name}")]
+
+
+def _config(name: str) -> DictConfig:
+    config = OmegaConf.load(conf_dir() / name)
+    assert isinstance(config, DictConfig)
+    return config
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""A network's frozen base: whether it has one, and the base's weights (`model.weights`)."""
+
+import hashlib
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from lottery.config.instantiate import load_target
+from lottery.config.rules import show
+from lottery.data import Splits
+from lottery.errors import ConfigError
+from lottery.measure.flops import make_counter
+from lottery.tensors import Tensors
+
+OFFICIAL = "https://download.pytorch.org/models/vgg16-397923af.pth"
+ACCEPTED = "a file with a torchvision state dict (.pth, .safetensors), imagenet or random"
+
+
+@dataclass(frozen=True)
+class FrozenBase:
+    """The part of a network that makes features of images and is not trained.
+
+    Args:
+        network: its class; takes the shape of an image.
+        input_shape: of the dataset's images.
+        weights: the value of `model.weights`.
+        seed: draws random weights.
+    """
+
+    network: Callable[[tuple[int, ...]], nn.Module]
+    input_shape: tuple[int, ...]
+    weights: str
+    seed: int
+
+    @property
+    def feature_shape(self) -> tuple[int, ...]:
+        """Shape of one example's features.
+
+        Raises:
+            ConfigError: the images are too small.
+        """
+        with torch.device("meta"):
+            try:
+                features = self.network(self.input_shape)(torch.zeros(1, *self.input_shape))
+            except ValueError as error:
+                raise ConfigError(f"model: does not fit the dataset: {error}") from error
+        return tuple(features.shape[1:])
+
+    def load(self) -> nn.Module:
+        """The base in evaluation mode, with its weights.
+
+        Raises:
+            ConfigError: they cannot be had, or are of another network.
+        """
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            base = self.network(self.input_shape)
+        if self.weights != "random":
+            stored = _fetch() if self.weights == "imagenet" else _read(Path(self.weights))
+            _check(stored, base.state_dict(), self.weights)
+            base.load_state_dict({name: stored[name] for name in base.state_dict()})
+        return base.eval().requires_grad_(False)
+
+    def check(self, splits: Splits, *, fetch: bool) -> None:
+        """Check that the weights are there and fit.
+
+        Args:
+            splits: the images.
+            fetch: whether official weights may be downloaded; otherwise they are not looked at.
+
+        Raises:
+            ConfigError: they cannot be had, or are of another network; or images are augmented.
+        """
+        if splits.train.augmentation is not None:
+            raise ConfigError(
+                "dataset.augment=true: false with a frozen base, whose features of each image "
+                "are computed once"
+            )
+        if self.weights != "random" and (fetch or self.weights != "imagenet"):
+            self.load()
+
+    @property
+    def name(self) -> str:
+        """What a user knows the weights by."""
+        return f"model.weights={Path(self.weights).name}"
+
+    def flops(self) -> int:
+        """Of one image: they are part of the whole network's."""
+        with torch.device("meta"):
+            base = self.network(self.input_shape)
+        return int(make_counter(base, self.input_shape)({})["flops"])
+
+    def digest(self) -> str:
+        """Of the weights: equal digests, equal weights."""
+        if self.weights == "random":
+            return f"random {self.seed} torch {torch.__version__}"
+        if self.weights == "imagenet":
+            return OFFICIAL.rpartition("/")[2]
+        with Path(self.weights).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def find_base(
+    node: Mapping[str, Any], input_shape: tuple[int, ...], seed: int
+) -> FrozenBase | None:
+    """The frozen base of `model`, if its class names one as `frozen_base`.
+
+    Args:
+        node: the group.
+        input_shape: of one image.
+        seed: draws random weights.
+
+    Raises:
+        ConfigError: `model.weights` is nothing that could be weights.
+    """
+    network = getattr(load_target(node, "model"), "frozen_base", None)
+    if network is None:
+        return None
+    weights = node.get("weights")
+    if not isinstance(weights, str) or not weights:
+        raise ConfigError(f"model.weights={show(weights)}: {ACCEPTED}")
+    return FrozenBase(network, input_shape, weights, seed)
+
+
+def _fetch() -> Tensors:
+    try:
+        with redirect_stdout(sys.stderr):  # stdout is for the table and the folder
+            stored: Tensors = torch.hub.load_state_dict_from_url(
+                OFFICIAL, map_location="cpu", check_hash=True, weights_only=True
+            )
+    except (OSError, RuntimeError) as error:  # no network; or not the file that it should be
+        first_line = str(error).splitlines()[0]
+        raise ConfigError(
+            f"model.weights=imagenet: not to be had from {OFFICIAL} ({first_line}); "
+            "accepted: a file of it, or random"
+        ) from error
+    return stored
+
+
+def _read(path: Path) -> Tensors:
+    if not path.is_file():
+        raise ConfigError(f"model.weights={path}: no such file; {ACCEPTED}")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # there is no saying what another file does to the readers
+        first_line = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ConfigError(f"model.weights={path}: not a weights file: {first_line}") from error
+    if not isinstance(stored, Mapping):
+        raise ConfigError(f"model.weights={path}: holds no state dict but {type(stored).__name__}")
+    return dict(stored)
+
+
+def _check(stored: Tensors, wanted: Tensors, weights: str) -> None:
+    """The base's weights must all be there; a whole network's classifier may be there too."""
+    for name, tensor in wanted.items():
+        if not isinstance(stored.get(name), torch.Tensor):
+            raise ConfigError(f"model.weights={weights}: no {name} in it")
+        if stored[name].shape != tensor.shape:
+            raise ConfigError(
+                f"model.weights={weights}: {name} is {tuple(stored[name].shape)}, "
+                f"{tuple(tensor.shape)} expected"
+            )
+    others = [n for n in stored if n not in wanted and not str(n).startswith("classifier.")]
+    if others:
+        raise ConfigError(f"model.weights={weights}: of another network, with {others[0]} in it")

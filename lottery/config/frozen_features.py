@@ -1,0 +1,148 @@
+"""The features that a network's frozen base makes of the images: computed once, and kept."""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from lottery.config.frozen_base import FrozenBase
+from lottery.config.provenance import machine
+from lottery.config.run_key import canonical
+from lottery.data import Split, Splits
+from lottery.distributed import is_main
+from lottery.measure.evaluate import evaluating
+from lottery.record.run_dir import DamagedFile
+from lottery.signals import Stopped, StopRequest
+from lottery.tensors import Tensors, load_tensors, save_tensors
+from lottery.training import Device
+
+log = logging.getLogger(__name__)
+
+CHUNK = 32  # images at a time: a larger VGG-16's activations take 50 MB each
+SPLITS = ("train", "val", "test")
+
+
+def feature_file(
+    config: Mapping[str, Any], digests: Mapping[str, str], base: FrozenBase, device: Device
+) -> Path:
+    """Where the features are kept, for all runs that share them.
+
+    Named after all they depend on: the images, the weights, and what the last bits hang on.
+
+    Args:
+        config: the composed config.
+        digests: of the data.
+        base: makes the features.
+        device: what it runs on.
+    """
+    here = machine(device.accelerator)
+    of_training = ("dataset.batch_size", "dataset.order", "dataset.random_labels")
+    data = {k: v for k, v in canonical(config).items() if k.startswith("dataset.")}
+    depends = {
+        "data": {key: value for key, value in data.items() if key not in of_training},
+        "digests": dict(digests),
+        "weights": base.digest(),
+        "machine": [here["device"], here["threads"], device.precision, torch.__version__],
+    }
+    text = json.dumps(depends, sort_keys=True, default=str)
+    name = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return Path(str(config["output_dir"])).absolute() / ".features" / f"{name}.safetensors"
+
+
+def load_features(
+    file: Path,
+    splits: Splits,
+    base: FrozenBase,
+    device: Device,
+    dtype: torch.dtype,
+    stop: StopRequest,
+) -> Splits:
+    """The splits with features for images: mapped from the file, or computed and put there.
+
+    Args:
+        file: the cache.
+        splits: the images.
+        base: makes the features.
+        device: what it runs on.
+        dtype: the network's floating-point type.
+        stop: whether a signal has asked to stop.
+
+    Raises:
+        Stopped: a signal asked for it.
+    """
+    if base.weights == "random":
+        log.warning("model.weights=random: the frozen convolutions are RANDOM, not trained")
+    features = _read(file)
+    if features is None:
+        count = sum(len(getattr(splits, name)) for name in SPLITS)
+        log.info("computing the features of %d images, once", count)
+        begun = time.monotonic()
+        network = base.load().to(device.torch_device, dtype)
+        images = splits.to(device.torch_device, dtype)
+        features = {
+            name: compute_features(network, getattr(images, name), stop) for name in SPLITS
+        }
+        log.info("the features took %.1f s; they are in %s", time.monotonic() - begun, file)
+        features = _keep(file, features)
+    train, val, test = (Split(features[name], getattr(splits, name).targets) for name in SPLITS)
+    on_features = replace(splits, train=train, val=val, test=test)
+    return on_features.to(device.torch_device, dtype)
+
+
+def compute_features(network: nn.Module, images: Split, stop: StopRequest) -> torch.Tensor:
+    """A network's outputs for every example of a split, in CPU memory.
+
+    Args:
+        network: on the split's device.
+        images: (n, channels, height, width).
+        stop: whether a signal has asked to stop.
+
+    Raises:
+        Stopped: a signal asked for it.
+    """
+    features = torch.empty(0)
+    with evaluating(network):
+        for first in range(0, len(images), CHUNK):
+            inputs, _ = images.batch(slice(first, first + CHUNK))
+            outputs = network(inputs).cpu()
+            if not first:
+                features = torch.empty(len(images), *outputs.shape[1:], dtype=outputs.dtype)
+            features[first : first + CHUNK] = outputs
+            if stop.signum:
+                raise Stopped(stop.signum, "while computing features, which begins anew")
+    return features
+
+
+def _read(file: Path) -> Tensors | None:
+    if not file.exists():
+        return None
+    try:
+        return load_tensors(file)
+    except DamagedFile:
+        log.warning("%s is damaged: its features are computed anew", file)
+        return None
+
+
+def _keep(file: Path, features: Tensors) -> Tensors:
+    """Put features into their file, if the disk takes them, and map it instead of them."""
+    if not is_main():
+        return features
+    # another run may be writing the same features
+    aside = file.with_name(f"{file.stem}.{id(features):x}{time.time_ns():x}")
+    try:
+        save_tensors(aside, features)
+        aside.replace(file)
+    except OSError as error:
+        log.warning("features are not kept: %s", error)
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+        return features
+    return load_tensors(file, check=False)

@@ -1,0 +1,50 @@
+"""What Hydra needs to know of us: where `conf/` is, and how a run's folder is named."""
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from lottery.config.run_key import plain, run_path
+
+
+def conf_dir() -> Path:
+    """The config folder: inside the package where it is installed, else the checkout's."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "conf"
+    return installed if installed.is_dir() else package.parent / "conf"
+
+
+def register_resolvers() -> None:
+    """Define `${lottery_run_dir:}` and `${lottery_sweep_id:}`, which conf/config.yaml uses."""
+    OmegaConf.register_new_resolver("lottery_run_dir", _run_dir, replace=True)
+    OmegaConf.register_new_resolver(
+        "lottery_sweep_id", lambda: secrets.token_hex(2), use_cache=True, replace=True
+    )
+
+
+def choices_of(config: DictConfig) -> dict[str, str]:
+    """The option chosen in each config group; a class, where an override names one."""
+    choices = {str(group): str(option) for group, option in config.hydra.runtime.choices.items()}
+    for override in config.hydra.overrides.task:
+        key, _, value = str(override).lstrip("+").partition("=")
+        group, _, rest = key.partition(".")
+        if rest == "_target_" and group in choices:
+            choices[group] = value.rpartition(".")[2]
+    return choices
+
+
+def job_logging() -> dict[str, Any]:
+    """How a Hydra job logs, for other processes of the same run."""
+    config = OmegaConf.to_container(HydraConfig.get().job_logging, resolve=True)
+    assert isinstance(config, dict)
+    return {str(key): value for key, value in config.items()}
+
+
+def _run_dir(*, _root_: DictConfig) -> str:
+    try:
+        return str(run_path(plain(_root_), choices_of(_root_)))
+    except Exception:  # noqa: BLE001  # raising here costs the user 80 lines of traceback;
+        return "unnamed"  # the checks that follow name the mistake in one

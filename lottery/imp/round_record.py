@@ -1,0 +1,70 @@
+"""The record of a finished round, from what its training measured."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from lottery.masks import Masks, count_ones, density
+from lottery.measure.evaluate import count_live_zeros
+from lottery.record.results import COLUMNS, Record, Row, format_percent
+from lottery.training import Outcome
+
+log = logging.getLogger(__name__)
+
+
+def make_record(
+    number: int,
+    outcome: Outcome,
+    masks: Masks,
+    counts: Mapping[str, Any],
+    checks: Mapping[str, Any],
+) -> Record:
+    """Everything measured in a round, as `results.write_record` stores it.
+
+    Args:
+        number: the round.
+        outcome: of its training.
+        masks: its masks.
+        counts: `remaining_all`, `params`, `flops` and so on, and some of them `by_layer`.
+        checks: what the boundary checks measured.
+    """
+    kept = count_ones(masks)
+    live_zeros = count_live_zeros(outcome.final.weights, masks)
+    values = {
+        "round": number,
+        "remaining": density(masks),
+        "ES": outcome.es_step,
+        "steps": outcome.steps,
+        "live_zeros": sum(live_zeros.values()),
+        **outcome.measured,
+        **counts,
+    }
+    layers = {
+        name: {
+            "weights": mask.numel(),
+            "remaining": kept[name],
+            "live_zeros": live_zeros[name],
+            **counts["by_layer"][name],
+        }
+        for name, mask in masks.items()
+    }
+    return {
+        "row": {column: values[column] for column in COLUMNS},
+        "layers": layers,
+        "checks": dict(checks),
+        "history": [{"round": number, **entry} for entry in outcome.history],
+        "timing": {"round": number, **outcome.timing},
+    }
+
+
+def report_round(row: Row, outcome: Outcome) -> None:
+    """A line in the log about a finished round."""
+    log.info(
+        "round %d: %s %% remaining, ES %d, val %s %%, test %s %%, %.1f s",
+        row["round"],
+        format_percent(row["remaining"]),
+        row["ES"],
+        format_percent(row["val"]),
+        format_percent(row["test"]),
+        outcome.timing["train_seconds"],
+    )

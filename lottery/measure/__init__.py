@@ -1,0 +1,1 @@
+"""Measure a network: loss, accuracy, operations, latency."""

@@ -1,0 +1,61 @@
+"""A network whose Linear weights are stored without their zeros, to see whether that is faster."""
+
+import copy
+import warnings
+
+import torch
+from torch import Tensor, nn
+
+from lottery.data import Split
+from lottery.measure.evaluate import inference_ms
+
+REPEATS = 5
+LARGEST_DENSITY = 0.5  # of the Linear weights; with more of them left it cannot pay
+
+
+class CsrLinear(nn.Module):
+    """A Linear layer with its weight in compressed sparse rows.
+
+    Args:
+        layer: the dense one, its pruned weights at zero.
+    """
+
+    def __init__(self, layer: nn.Linear) -> None:
+        super().__init__()
+        with warnings.catch_warnings(action="ignore"):  # torch calls CSR a beta
+            self.weight = layer.weight.detach().to_sparse_csr()
+        self.bias: Tensor | None = layer.bias
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """inputs @ weight.T + bias, (..., out)."""
+        rows = inputs.flatten(0, -2)
+        product: Tensor = torch.sparse.mm(self.weight, rows.T).T
+        outputs = product.reshape(*inputs.shape[:-1], -1)
+        return outputs if self.bias is None else outputs + self.bias
+
+
+def with_csr(network: nn.Module) -> nn.Module:
+    """A copy of a network with its Linear layers in CSR; convolutions stay as they are."""
+    copied = copy.deepcopy(network)
+    for parent in list(copied.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.Linear):
+                setattr(parent, name, CsrLinear(child))
+    return copied
+
+
+def inference_csr_ms(network: nn.Module, split: Split) -> float | None:
+    """`inference_ms` with the Linear layers in CSR.
+
+    Returns:
+        None where it cannot pay (no Linear layer, or more than half of the weights left), or is
+        not supported for this device and type.
+    """
+    weights = [layer.weight for layer in network.modules() if isinstance(layer, nn.Linear)]
+    size = sum(weight.numel() for weight in weights)
+    if not size or sum(int(w.count_nonzero()) for w in weights) > LARGEST_DENSITY * size:
+        return None
+    try:
+        return inference_ms(with_csr(network), split, REPEATS)
+    except (RuntimeError, NotImplementedError):  # bfloat16, say
+        return None

@@ -1,0 +1,108 @@
+"""Floating-point operations of a forward pass, dense and under masks."""
+
+from collections.abc import Callable, Mapping
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lottery.masks import LAYERS, Masks, count_ones
+from lottery.measure.evaluate import count_parameters, evaluating
+
+TRANSPOSED = nn.modules.conv._ConvTransposeNd
+
+
+def weight_uses(network: nn.Module, input_shape: tuple[int, ...]) -> dict[str, int]:
+    """How often each weight of a layer multiplies in a forward pass of one example, by name.
+
+    A Linear weight once; a Conv weight once per place of the output, Hout * Wout, whatever
+    groups, stride and padding are (of a transposed one: per place of the input). A layer that is
+    called twice counts twice.
+
+    Args:
+        network: any; its parameters' type and device are the input's.
+        input_shape: of one example.
+    """
+    layers = [(n, m) for n, m in network.named_modules() if isinstance(m, LAYERS)]
+    uses = {f"{name}.weight" if name else "weight": 0 for name, _ in layers}
+
+    def count(name: str, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        here = inputs[0] if isinstance(layer, TRANSPOSED) else output
+        weight = layer.weight
+        channels = weight.shape[0]  # type: ignore[index]  # of what `here` is
+        name = f"{name}.weight" if name else "weight"
+        uses[name] += prod(here.shape[1:]) // int(channels)
+
+    hooks = [
+        layer.register_forward_hook(
+            lambda layer, inputs, output, name=name: count(name, layer, inputs, output)
+        )
+        for name, layer in layers
+    ]
+    first = next(network.parameters())
+    try:
+        with evaluating(network), torch.random.fork_rng(devices=[]):
+            network(torch.zeros(1, *input_shape, dtype=first.dtype, device=first.device))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return uses
+
+
+def count_flops(network: nn.Module, uses: Mapping[str, int], masks: Masks) -> dict[str, int]:
+    """FLOPs of one example by layer, two for each weight left and use of it.
+
+    2 * in * out * density for Linear, 2 * kH * kW * Cin / groups * Cout * Hout * Wout * density
+    for Conv; biases, norms and activations are not counted.
+
+    Args:
+        network: whose weights without a mask count as they are.
+        uses: of each weight, by name.
+        masks: by name.
+
+    Example:
+        >>> masks = {"weight": torch.tensor([[True, False, True]] * 2)}
+        >>> count_flops(nn.Linear(3, 2), {"weight": 1}, masks)
+        {'weight': 8}
+    """
+    parameters = dict(network.named_parameters(remove_duplicate=False))
+    left = {name: parameters[name].numel() for name in uses} | count_ones(masks)
+    return {name: 2 * number * left[name] for name, number in uses.items()}
+
+
+def make_counter(
+    network: nn.Module, input_shape: tuple[int, ...], frozen_flops: int = 0
+) -> Callable[[Masks], dict[str, Any]]:
+    """A function from masks to the parameters and operations that a round's record states.
+
+    Args:
+        network: any.
+        input_shape: of one example.
+        frozen_flops: of what comes before the network and is never pruned.
+    """
+    uses = weight_uses(network, input_shape)
+    dense_by_layer = count_flops(network, uses, {})
+    dense = frozen_flops + sum(dense_by_layer.values())
+
+    def count(masks: Masks) -> dict[str, Any]:
+        counts = count_parameters(network, masks)
+        by_layer = count_flops(network, uses, masks)
+        left = frozen_flops + sum(by_layer.values())
+        return {
+            **counts,
+            "flops": dense,
+            "flops_remaining": left,
+            "compression_ratio": _ratio(counts["params"], counts["params_remaining"]),
+            "theoretical_speedup": _ratio(dense, left),
+            "by_layer": {
+                name: {"flops": dense_by_layer[name], "flops_remaining": number}
+                for name, number in by_layer.items()
+            },
+        }
+
+    return count
+
+
+def _ratio(dense: float, left: float) -> float | None:
+    return dense / left if left else None

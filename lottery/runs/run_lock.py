@@ -1,0 +1,239 @@
+"""The lock of a run's folder: it names its owner, which shows that it is alive."""
+
+import errno
+import logging
+import math
+import os
+import secrets
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from threading import Event, Thread
+
+from filelock import FileLock, Timeout
+
+from lottery.record.run_dir import read_json, write_json
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 30.0
+STALE_SECONDS = 300.0  # the heartbeat's age from which another host's process counts as gone
+POLL_SECONDS = 1.0
+NO_FLOCK = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
+
+
+class RunLocked(Exception):
+    """Another process is working in this run's folder."""
+
+
+class NoFileLocks(Exception):
+    """The file system of the folder cannot lock files."""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who works in a folder, as its `.owner.json` says; the time of that file is the heartbeat.
+
+    Args:
+        host: name of the machine.
+        process: its id there.
+        job: of SLURM, with the index in its array; None outside SLURM.
+        restarts: how often SLURM has started the job again.
+        token: drawn, because process ids come again.
+    """
+
+    host: str
+    process: int
+    job: str | None = None
+    restarts: int | None = None
+    token: str | None = None
+
+    def __str__(self) -> str:
+        job = f" (job {self.job})" if self.job else ""
+        return f"process {self.process} on {self.host}{job}"
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """A folder that is held; may be handed to worker processes, which hold it as one.
+
+    Args:
+        folder: the run's.
+        owner: the process that holds it.
+    """
+
+    folder: Path
+    owner: Owner
+
+    def check_owned(self) -> None:
+        """Check that no other host has taken over from a process that slept too long.
+
+        Raises:
+            RunLocked: one has; nothing may be written any more.
+        """
+        if not self.lost:
+            return
+        raise RunLocked(
+            f"{self.folder}: {_read_owner(self.folder)} has taken over from {self.owner}, "
+            f"which showed no life for {STALE_SECONDS / 60:g} minutes"
+        )
+
+    @property
+    def lost(self) -> bool:
+        """Whether the folder names another owner; one that names none is still ours."""
+        return _read_owner(self.folder) not in (self.owner, None)
+
+
+@contextmanager
+def locked(
+    folder: Path, *, wait: bool, heartbeat_seconds: float = HEARTBEAT_SECONDS
+) -> Iterator[Ownership]:
+    """Hold a run's folder for this process.
+
+    The kernel frees the lock when its process dies, but hosts need not see each other's: so
+    there is a heartbeat too.
+
+    Args:
+        folder: the run's; made where it is not there.
+        wait: wait for the present owner to finish instead of refusing.
+        heartbeat_seconds: between two signs of life.
+
+    Raises:
+        RunLocked: another process holds the folder and `wait` is false.
+        NoFileLocks: this file system has none.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    # A soft lock would survive kill -9 and block the run for ever. The file stays: removing it
+    # would let two processes lock two files of one name.
+    lock = FileLock(folder / ".lock", fallback_to_soft=False)
+    ownership = Ownership(folder, _this_process())
+    try:
+        _acquire(lock, ownership, wait=wait)
+        write_json(_owner_file(folder), asdict(ownership.owner))
+        with _heart(ownership, heartbeat_seconds):
+            yield ownership
+    finally:
+        if lock.is_locked:
+            if not ownership.lost:
+                with suppress(OSError):  # nobody minds the file of a process that is gone
+                    _owner_file(folder).unlink(missing_ok=True)
+            lock.release()
+
+
+def _acquire(lock: FileLock, ownership: Ownership, *, wait: bool) -> None:
+    told = False
+    while refusal := _try(lock, ownership.folder, ownership.owner):
+        if not wait:
+            raise RunLocked(f"{ownership.folder}: {refusal}")
+        if not told:
+            log.info("%s: %s; waiting", ownership.folder, refusal)
+            told = True
+        time.sleep(POLL_SECONDS)
+
+
+def _try(lock: FileLock, folder: Path, here: Owner) -> str:
+    """Take the lock, or say why not."""
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return f"{_read_owner(folder) or 'another process'}{_life(folder)} is working here"
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in NO_FLOCK:
+            raise
+        raise NoFileLocks(
+            f"{folder}: this file system has no file locks; choose an output_dir on one that has"
+        ) from error
+    refusal = _judge_last(folder, here)
+    if refusal:
+        lock.release()
+    return refusal
+
+
+def _judge_last(folder: Path, here: Owner) -> str:
+    """Why the last owner, who may have locked unseen by us, is left in peace; "" if it is gone."""
+    last = _read_owner(folder)
+    if last is None:
+        return ""
+    if last.host == here.host:  # whose locks this kernel sees: the process has died
+        why = "has died"
+    elif here.job and last.job == here.job and last.restarts != here.restarts:
+        why = "was this job before its requeue"
+    elif _heartbeat_age(folder) >= STALE_SECONDS:
+        why = "is gone"
+    else:
+        return (
+            f"{last}{_life(folder)} is working here; it is taken for gone when the last sign of "
+            f"life is {STALE_SECONDS / 60:g} minutes old"
+        )
+    log.warning("%s: %s%s %s; taking over", folder, last, _life(folder), why)
+    return ""
+
+
+def _this_process() -> Owner:
+    job = os.environ.get("SLURM_JOB_ID")
+    array, index = (os.environ.get(f"SLURM_ARRAY_{name}_ID") for name in ("JOB", "TASK"))
+    return Owner(
+        host=socket.gethostname(),
+        process=os.getpid(),
+        job=f"{array}_{index}" if job and array and index else job or None,
+        # two steps of one job have the same: neither takes over from the other
+        restarts=int(os.environ.get("SLURM_RESTART_COUNT") or 0),
+        token=secrets.token_hex(8),
+    )
+
+
+def _owner_file(folder: Path) -> Path:
+    return folder / ".owner.json"
+
+
+def _read_owner(folder: Path) -> Owner | None:
+    """Whom the folder names; None where the file is not there or says nothing."""
+    try:
+        entry = read_json(_owner_file(folder))
+        return Owner(**{field.name: entry.get(field.name) for field in fields(Owner)})
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _heartbeat_age(folder: Path) -> float:
+    """Seconds since the owner's last sign of life, by the file system's own clock: hosts' differ.
+
+    Infinite where the owner has just ended and removed its file.
+    """
+    with tempfile.TemporaryFile(dir=folder) as new:
+        os.utime(new.fileno())
+        now = os.fstat(new.fileno()).st_mtime
+    try:
+        with _owner_file(folder).open() as file:  # a network's file system asks anew on opening
+            return max(0.0, now - os.fstat(file.fileno()).st_mtime)
+    except FileNotFoundError:
+        return math.inf
+
+
+def _life(folder: Path) -> str:
+    age = _heartbeat_age(folder)
+    return "" if math.isinf(age) else f", last sign of life {age:.0f} s ago,"
+
+
+@contextmanager
+def _heart(ownership: Ownership, seconds: float) -> Iterator[None]:
+    """Touch the owner's file every so often, as long as it is ours."""
+    stop = Event()
+
+    def beat() -> None:
+        while not stop.wait(seconds):
+            with suppress(OSError):  # a disk that is full or away; the next beat may find it back
+                if not ownership.lost:
+                    os.utime(_owner_file(ownership.folder))
+
+    thread = Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()

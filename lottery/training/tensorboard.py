@@ -1,0 +1,103 @@
+"""The parent run of a run in TensorBoard: one point per round, and the HParams."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
+
+from lottery.record.results import Record, read_records
+from lottery.record.run_dir import RunDir
+from lottery.tensors import load_tensors
+
+# TensorBoard sorts the columns and shows five of them: capitals come first.
+TITLES = {
+    "criterion": "Criterion",
+    "pruning.rate": "Pruning rate",
+    "reinit": "Reinit",
+    "scope": "Scope",
+    "seed": "Seed",
+}
+METRICS = ("accuracy/val", "accuracy/test", "ES", "remaining/all")
+
+
+@dataclass(frozen=True)
+class TensorBoardSummary:
+    """Event files of the parent run, one per finished round, so that none is ever written twice.
+
+    Args:
+        run_dir: the run.
+        settings: the HParams: the canonical config and the seed.
+    """
+
+    run_dir: RunDir
+    settings: Mapping[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        """Beside the rounds' own runs."""
+        return self.run_dir.path / "tensorboard" / "rounds"
+
+    def update(self) -> None:
+        """Write the files of the finished rounds that have none."""
+        for record in read_records(self.run_dir):
+            # numbered by round: TensorBoard reads the files of a run in the order of their names
+            path = self.folder / f"events.out.tfevents.round_{record['row']['round']:04d}"
+            if not path.exists():
+                self.folder.mkdir(parents=True, exist_ok=True)
+                aside = self.folder.with_name(".part")
+                shutil.rmtree(aside, ignore_errors=True)  # of a process that was killed
+                self._write(record, str(aside))
+                (written,) = aside.iterdir()
+                written.replace(path)
+                aside.rmdir()
+
+    def _write(self, record: Record, aside: str) -> None:
+        row, number = record["row"], record["row"]["round"]
+        with SummaryWriter(aside) as writer:
+            if number == 0:
+                self._write_hparams(writer)
+            values = {
+                "accuracy/val": row["val"],
+                "accuracy/test": row["test"],
+                "ES": row["ES"],
+                "live_zeros": row["live_zeros"],
+                "remaining/all": row["remaining"],
+            }
+            for name, counts in record["layers"].items():
+                values[f"remaining/{name}"] = counts["remaining"] / counts["weights"]
+            for tag, value in values.items():
+                writer.add_scalar(tag, value, number)
+            self._write_histograms(writer, number)
+
+    def _write_hparams(self, writer: SummaryWriter) -> None:
+        plain = {
+            key: value if isinstance(value, bool | int | float | str) else str(value)
+            for key, value in self._columns().items()
+        }
+        # add_hparams would put them into a run of their own, away from the scalars
+        for summary in hparams(plain, dict.fromkeys(METRICS, 0.0)):  # type: ignore[no-untyped-call]
+            writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
+
+    def _columns(self) -> dict[str, Any]:
+        """The settings, classes by their short names, those that people sweep by a title."""
+        short = {
+            key.removesuffix("._target_"): str(value).rpartition(".")[2]
+            for key, value in self.settings.items()
+            if key.endswith("._target_")
+        }
+        others = {k: v for k, v in self.settings.items() if not k.endswith("._target_")}
+        return {TITLES.get(str(key), str(key)): value for key, value in (short | others).items()}
+
+    def _write_histograms(self, writer: SummaryWriter, number: int) -> None:
+        """The weights that are left, at the end of the round."""
+        folder = self.run_dir.round(number)
+        if not folder.final.exists():  # keep=winner has dropped it
+            return
+        final = load_tensors(folder.final)
+        for name, mask in load_tensors(folder.masks).items():
+            if mask.any():
+                writer.add_histogram(f"weights/{name}", final[name][mask], number)

@@ -1,0 +1,297 @@
+"""`lottery-report`: what it takes, what it writes, what it says of runs that are not whole."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lottery.cli import report as command
+from lottery.record.results import write_record
+from lottery.record.run_dir import RunDir, read_json, write_json
+from lottery.report import write
+from lottery.report.runs import read_run
+from lottery.report.settings import group_runs
+from tests.conftest import TINY, Done, Lottery, real_program, snapshot
+from tests.helpers.run_folders import CONFIG, TRUNK, record, write_controls, write_run
+
+Report = Callable[..., Done]
+ONE = {"1_accuracy", "2_parameters", "3_layers", "4_learning"}
+
+
+@pytest.fixture
+def report(in_process: Callable[..., Done]) -> Report:
+    """`report("outputs")` runs the command in this process, in an empty folder."""
+    return partial(in_process, command.main, "lottery-report")
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of a report's time, in tests that look at something else."""
+    monkeypatch.setattr(write, "save", lambda figure, folder: None)
+
+
+def drawn(folder: Path) -> set[str]:
+    """Names of the figures, each of which must be there as PNG and as PDF, less figure 5."""
+    png, pdf = ({p.stem for p in folder.glob(f"figures/*.{kind}")} for kind in ("png", "pdf"))
+    assert png == pdf
+    return png - {"5_flops"}
+
+
+def test_one_run_is_reported_into_its_folder(report: Report, folder: Path) -> None:
+    run = write_run(folder / "outputs" / TRUNK / "seed_0")
+    before = snapshot(run)
+    done = report("outputs")
+    assert (done.code, done.out, done.err) == (0, f"{run / 'report.html'}\n", "")
+    assert drawn(run) == ONE
+    new = {name.partition("/")[0] for name in snapshot(run).keys() - before.keys()}
+    assert new == {"report.html", "report.md", "figures"}
+    page = (run / "report.html").read_text()
+    # The whole page is one file: nothing is fetched
+    assert "<script src" not in page
+    assert '<link rel="stylesheet' not in page
+    assert f"<title>{TRUNK}, seed 0</title>" in page
+
+
+def test_many_runs_are_reported_into_a_folder_of_their_own(
+    report: Report, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = write_controls(folder / "outputs", seeds=[0])
+    before = snapshot(folder / "outputs")
+    assert report("outputs").out == f"{folder / 'report' / 'report.html'}\n"
+    assert drawn(folder / "report") == ONE | {"6_settings"}
+    monkeypatch.setattr(write, "save", lambda figure, folder: None)  # once is enough
+    assert report(*runs[:2], "--out", "two").out == f"{folder / 'two' / 'report.html'}\n"
+    assert snapshot(folder / "outputs") == before
+    text = (folder / "report" / "report.md").read_text()
+    assert text.startswith("# 4 settings, 4 runs\n")
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_the_answer_and_the_tables(report: Report, folder: Path) -> None:
+    write_controls(folder / "outputs")
+    report("outputs")
+    text = (folder / "report" / "report.md").read_text()
+    # 95.1 % dense, 0.4 points more each round, the same for every seed
+    assert (
+        "- The winning ticket (round 3) has 51.2 % of the weights and 96.30 % test accuracy, "
+        "+1.20 points (95 % interval +1.20 to +1.20, 3 seeds) against the dense network's "
+        "95.10 %: it beats the dense network (and so matches it)."
+    ) in text
+    assert ("- Falls below dense from: nowhere down to 51.2 % of the weights (round 3).") in text
+    assert (
+        "- Against random reinit, at round 3 (51.2 % of the weights) +4.20 points (95 % interval "
+        "+4.20 to +4.20, 3 seeds): the ticket beats."
+    ) in text
+    assert "- Falls below dense from: round 1 (80.0 % of the weights)." in text  # random pruning
+    assert "| winning ticket | random ticket | 2 | 64.00 | 3 | +4.80 | +4.80 to +4.80 |" in text
+    assert "Under 3 seeds: not enough seeds to say." in text
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_under_three_seeds_there_is_no_verdict(report: Report, folder: Path) -> None:
+    run = write_run(folder / TRUNK / "seed_0", tests=[0.95, 0.99, 0.94])
+    report(run)
+    text = (run / "report.md").read_text()
+    assert "+4.00 points (1 seed) against the dense network's 95.00 %: not enough seeds" in text
+    assert "Falls below dense from: not enough seeds to say; this one does so from round 2" in text
+    assert "beats the dense" not in text
+
+
+def test_a_report_made_again_replaces_the_earlier_one(report: Report, folder: Path) -> None:
+    """Also where the earlier one showed more figures."""
+    runs = write_controls(folder / "outputs", seeds=[0])
+    report("outputs")
+    names = set(snapshot(folder / "report"))
+    report(runs[0], "--out", "report")
+    assert drawn(folder / "report") == ONE
+    assert set(snapshot(folder / "report")) < names
+    assert "settings" not in (folder / "report" / "report.md").read_text().splitlines()[0]
+
+
+def test_the_same_runs_have_the_same_report(report: Report, folder: Path) -> None:
+    run = write_run(folder / TRUNK / "seed_0")
+    contents = []
+    for _ in range(2):
+        report(run)
+        files = [run / "report.html", run / "report.md", *sorted(run.glob("figures/*"))]
+        contents.append([file.read_bytes() for file in files])
+    assert contents[0] == contents[1]
+
+
+@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.parametrize(
+    ("status", "message", "said"),
+    [
+        ("running", "", "still going, or killed; 3 of 9 rounds are finished"),
+        ("failed", "Diverged: step 3", "failed; 3 of 9 rounds are finished: Diverged: step 3"),
+        ("interrupted", "Stopped: SIGTERM", "interrupted; 3 of 9 rounds"),
+    ],
+)
+def test_a_run_that_is_not_finished_is_reported_and_says_so(
+    report: Report, folder: Path, status: str, message: str, said: str
+) -> None:
+    run = write_run(folder / TRUNK / "seed_0", status=status, message=message, asked=9)
+    assert report(run).code == 0
+    assert f"{TRUNK}, seed 0: {said}" in (run / "report.html").read_text()
+
+
+def test_a_run_in_its_first_round_has_a_report_without_figures(
+    report: Report, folder: Path
+) -> None:
+    run = write_run(folder / TRUNK / "seed_0", tests=[], status="running", asked=3)
+    assert report(run).code == 0
+    assert drawn(run) == set()
+    assert "No round is finished so far." in (run / "report.html").read_text()
+
+
+def test_a_dense_network_alone(report: Report, folder: Path) -> None:
+    run = write_run(folder / TRUNK / "seed_0", tests=[0.95])
+    assert report(run).code == 0
+    assert drawn(run) == ONE
+    text = (run / "report.md").read_text()
+    assert "Only the dense network is trained so far: test accuracy 95.00 %." in text
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_run_without_the_dense_round(report: Report, folder: Path) -> None:
+    """Where somebody has lost its record."""
+    run = write_run(folder / TRUNK / "seed_0")
+    RunDir(run).round(0).record.unlink()
+    assert report(run).code == 0
+    assert "there is no dense network to compare it with" in (run / "report.md").read_text()
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_mixed_settings(report: Report, folder: Path) -> None:
+    other = "mnist-lenet_5-magnitude-0.3-global-rewind-99999999"
+    write_run(folder / "o" / TRUNK / "seed_0")
+    write_run(folder / "o" / TRUNK / "seed_1", tests=[0.9], status="running", asked=3)
+    write_run(
+        folder / "o" / other / "seed_7",
+        tests=[0.99, 0.98],
+        rate=0.3,
+        canonical=CONFIG
+        | {"dataset._target_": "lottery.data.MNIST", "model._target_": "lottery.models.LeNet5"}
+        | {"scope._target_": "lottery.pruning.Global", "pruning.rate": 0.3},
+    )
+    assert report("o").code == 0
+    text = (folder / "report" / "report.md").read_text()
+    assert "lenet_300_100 on digits" in text
+    assert "lenet_5 on mnist" in text
+    assert "mnist, lenet_5, global, pruning.rate=0.3" in text
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_sweeps_folder_stands_for_its_jobs(report: Report, folder: Path) -> None:
+    runs = write_controls(folder / "outputs", seeds=[0])
+    for number, run in enumerate([*runs[:2], folder / "never began"]):
+        write_json(folder / "sweep" / "jobs" / f"{number}.json", {"run": str(run)})
+    (folder / "sweep" / "jobs" / "9.json").write_text("damaged")
+    assert report("sweep", "--out", "sweep").code == 0
+    text = (folder / "sweep" / "report.md").read_text()
+    assert text.startswith("# 2 settings, 2 runs\n")
+
+
+@pytest.mark.parametrize("kind", ["nowhere", "empty", "foreign", "foreign run.json", "a file"])
+def test_what_is_no_run_is_one_line(report: Report, folder: Path, kind: str) -> None:
+    given = folder / "given"
+    if kind != "nowhere":
+        given.mkdir()
+    if kind == "foreign":
+        (given / "model.pt").write_text("x")
+    if kind == "foreign run.json":
+        (given / "run.json").write_text('{"run": "of another program"}')
+    if kind == "a file":
+        given = given / "results.csv"
+        given.write_text("round\n")
+    before = snapshot(folder)
+    done = report(given)
+    assert (done.code, done.out) == (2, "")
+    assert len(done.err.splitlines()) == 1
+    assert done.err.startswith(f"error: {given}")
+    assert snapshot(folder) == before
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_damaged_run_is_left_out_of_many_and_named(report: Report, folder: Path) -> None:
+    good, bad = (write_run(folder / "o" / TRUNK / f"seed_{seed}") for seed in (0, 1))
+    path = RunDir(bad).round(1).record
+    path.write_text(path.read_text().replace("0.96", "0.99"))
+    assert report("o").code == 0
+    text = (folder / "report" / "report.md").read_text()
+    assert f"> left out: {path}: damaged" in text
+    assert text.startswith(f"# {TRUNK}, seed 0\n")
+    done = report(bad)  # alone it is a mistake
+    assert (done.code, len(done.err.splitlines())) == (2, 1)
+    assert str(path) in done.err
+    assert report(good).code == 0
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(report: Report, folder: Path) -> None:
+    run = write_run(folder / TRUNK / "seed_0")
+    (folder / "file").write_text("")
+    done = report(run, "--out", folder / "file" / "below")
+    assert (done.code, len(done.err.splitlines())) == (2, 1)
+    assert str(folder / "file") in done.err
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_record_that_is_written_while_the_report_is_made(report: Report, folder: Path) -> None:
+    """Records are whole or not there; the next report has the new round."""
+    run = write_run(folder / TRUNK / "seed_0", tests=[0.95, 0.96], status="running", asked=3)
+    report(run)
+    write_record(RunDir(run), record(2, 0.94, 0.94, 0.64))
+    report(run)
+    assert "3 of 3 rounds are finished" in (run / "report.md").read_text()
+
+
+def test_a_real_run(lottery: Lottery, report: Report) -> None:
+    run = lottery(*TINY, "logger=none").run
+    assert report(run).code == 0
+    assert drawn(run) == ONE
+    assert (run / "figures" / "5_flops.png").exists()
+    text = (run / "report.md").read_text()
+    row = pd.read_csv(run / "results.csv").iloc[1]
+    assert f"| 1 (winning) | {100 * row.remaining:.2f} | {row.params_remaining:,.0f} |" in text
+    assert f" | {100 * row.val:.2f} | {100 * row.test:.2f} | " in text
+    (setting,), _ = group_runs([read_run(run)])
+    assert (setting.role, setting.chosen("model")) == ("winning ticket", "lenet_300_100")
+
+
+def test_200_runs_in_less_than_30_seconds(report: Report, folder: Path) -> None:
+    one = write_run(folder / "one" / "seed_0", tests=[0.95 - 0.001 * r for r in range(9)])
+    entry = read_json(one / "run.json")
+    for number in range(200):
+        setting, seed = divmod(number, 5)
+        name = f"digits-lenet-magnitude-0.2-layerwise-rewind-{setting:08d}"
+        run = shutil.copytree(one, folder / "o" / name / f"seed_{seed}")
+        canonical = CONFIG | {"optimizer.lr": 0.001 * (1 + setting)}
+        changed = {"name": name, "seed": seed, "config": canonical}
+        (run / "run.json").write_text(json.dumps(entry | changed))
+    start = time.process_time()  # whatever else the machine does
+    assert report("o").code == 0
+    assert time.process_time() - start < 30
+    text = (folder / "report" / "report.md").read_text()
+    assert text.startswith("# 40 settings, 200 runs\n")
+    assert "The figures show the first 14 of 40 settings." in text
+    assert "**32 more settings**" in text
+    assert text.count("| optimizer.lr=0.04 |") == 1
+
+
+def test_a_report_needs_no_torch(folder: Path) -> None:
+    run = write_run(folder / TRUNK / "seed_0")
+    done = real_program(
+        "import sys\n"
+        "from lottery.cli import report\n"
+        f"sys.argv = ['lottery-report', {str(run)!r}]\n"
+        "report_command.main()\n"
+        "heavy = {'torch', 'pytorch_lightning', 'hydra', 'plotly.graph_objects',\n"
+        "         'matplotlib.pyplot'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    assert done == Done(0, f"{run / 'report.html'}\n", "")

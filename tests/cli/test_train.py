@@ -1,0 +1,63 @@
+"""The command, in process: what a user sees of a run."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lottery.cli import train
+from lottery.report import report_at_end
+from lottery.runs import lifecycle
+from tests.conftest import QUICK, TINY, Done
+from tests.helpers.run_folders import TRUNK, write_run
+
+
+def test_run_prints_table_and_folder(lottery: Callable[..., Done]) -> None:
+    done = lottery(*QUICK)
+    assert done.code == 0, done.err
+    assert "winning round" in done.out
+    assert (done.run / "results.csv").exists()
+    again = lottery(*QUICK)
+    assert again.code == 0
+    assert again.out == done.out
+
+
+def test_ctrl_c_in_a_sweep_ends_it_with_its_table(
+    lottery: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lifecycle, "execute", interrupted)
+    done = lottery("-m", *QUICK, "seed=0,1")
+    assert done.code == 130
+    assert "resume with: lottery -m" in done.err
+    assert "interrupted" in done.out
+    assert "seed=1" not in done.out  # the second job was not begun
+
+
+def test_a_run_and_a_sweep_end_with_their_reports(
+    lottery: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (train, lifecycle):  # the fixture does without
+        monkeypatch.setattr(module, "report_at_end", report_at_end)
+    first = lottery(*TINY)
+    assert "pruned" not in first.err  # as of every table of every font that goes into a PDF
+    for done in (first, lottery(*TINY), lottery("-m", *TINY, "seed=0,1")):
+        assert done.code == 0, done.err
+        report, folder = done.out.splitlines()[-2:]
+        assert report == f"{folder}/report.html"
+        assert (done.run / "report.html").stat().st_size > 1_000_000  # plotly is in it
+
+
+def test_at_a_runs_end_no_report_is_a_warning(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = write_run(folder / TRUNK / "seed_0")
+    assert report_at_end(run) == run / "report.html"
+    assert report_at_end(folder / "a sweep without runs") is None
+    assert caplog.text == ""
+    (run / "report.html").unlink()
+    (run / "report.html").mkdir()
+    assert report_at_end(run) is None
+    assert "no report: IsADirectoryError: " in caplog.text

@@ -1,0 +1,103 @@
+"""Every experiment: its head, its values, and a training in short."""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lottery.api import load_run
+from lottery.config.hydra_setup import conf_dir
+from lottery.config.rules import check_values
+from lottery.config.run_key import canonical
+from tests.conftest import Lottery
+from tests.helpers.cifar_files import shrink_cifar, write_cifar
+from tests.helpers.experiments import composed
+from tests.helpers.image_folders import write_images
+from tests.helpers.mnist_files import write_mnist
+
+EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").iterdir())
+HEADER = ("Source", "Protocol", "Rounds", "Expected", "Command", "Time")
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_header_says_what_one_needs_to_know(name: str) -> None:
+    lines = (conf_dir() / "experiment" / f"{name}.yaml").read_text().splitlines()
+    assert lines[0] == "# @package _global_"
+    header = [line for line in lines if line.startswith("#")]
+    entries = [line.split()[1] for line in header[1:] if line[2:3] != " "]
+    assert [entry for entry in entries if entry in HEADER] == list(HEADER)
+    assert any(f"experiment={name}" in line for line in header)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_values_pass_the_checks(name: str) -> None:
+    check_values(composed(f"experiment={name}"))
+    check_values(composed(f"experiment={name}", "short=true"))
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_short_changes_only_how_much_is_done(name: str) -> None:
+    whole, short = (_flat(composed(f"experiment={name}", *more)) for more in ([], ["short=true"]))
+    assert whole.keys() == short.keys()
+    differing = {key for key in whole if whole[key] != short[key]}
+    allowed = {"short", "rounds", "iterations", "evaluation.every", "dataset.limit"}
+    assert differing <= allowed
+    assert {"short", "rounds", "dataset.limit"} <= differing
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        inner = _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else None
+        flat |= {f"{prefix}{key}": value} if inner is None else inner
+    return flat
+
+
+def test_short_is_no_setting_of_its_own(lottery: Lottery) -> None:
+    """The key follows from the values, wherever they came from."""
+    typed = ("rounds=2", "iterations=20", "evaluation.every=10", "dataset.limit=1000")
+    assert canonical(composed("short=true")) == canonical(composed(*typed))
+    assert canonical(composed("shortened.rounds=5")) == canonical(composed())
+    done = lottery("short=maybe")
+    assert (done.code, len(done.err.splitlines())) == (2, 1)
+    assert "short=maybe: true or false" in done.err
+
+
+# Little data and one step: the largest networks take seconds as it is.
+SHORT = [
+    *(
+        "short=true",
+        "shortened.rounds=0",
+        "shortened.iterations=1",
+        "shortened.evaluation.every=1",
+    ),
+    *("shortened.dataset.limit=100", "dataset.batch_size=5", "dataset.root=data"),
+    *("trainer.threads=1", "logger=none"),
+]
+
+
+MORE = {"vgg16_head_binary": ["model.weights=random", "dataset.image_size=[32,32]"]}
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_trains_in_short(
+    lottery: Lottery, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    shrink_cifar(monkeypatch)
+    source = composed(f"experiment={name}")["dataset"].get("name", "images")
+    if source == "cifar10":
+        write_cifar(folder / "data")
+    elif source == "images":
+        write_images(folder / "data" / "images")
+    else:
+        write_mnist(folder / "data", source={"mnist": "MNIST"}.get(source, "FashionMNIST"))
+    done = lottery(f"experiment={name}", *SHORT, *MORE.get(name, []))
+    assert done.code == 0, done.err
+    assert load_run(done.run).status == "finished"
+
+
+def test_experiments_differ_in_more_than_their_names() -> None:
+    keys = sorted(str(canonical(composed(f"experiment={name}"))) for name in EXPERIMENTS)
+    assert all(one != other for one, other in pairwise(keys))

@@ -1,0 +1,255 @@
+"""Bad input: one line that names the key and the value, exit code 2, nothing written."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import TINY, Done, Lottery, environment, real_command, snapshot
+
+SGD = "optimizer=sgd"
+
+# (overrides, the key that the line must name, the value that it must show)
+MISTAKES = [
+    # whole numbers
+    ("rounds=-1", "rounds", "-1"),
+    ("rounds=2.5", "rounds", "2.5"),
+    ("rounds=null", "rounds", "null"),
+    ("seed=1.5", "seed", "1.5"),
+    ("seed=abc", "seed", "abc"),
+    ("seed=-1", "seed", "-1"),
+    ("seeds.init=1.5", "seeds.init", "1.5"),
+    ("early_stopping.patience=0", "early_stopping.patience", "0"),
+    ("trainer.threads=0", "trainer.threads", "0"),
+    ("early_bird.epsilon=0", "early_bird.epsilon", "0"),
+    ("early_bird=0.1", "early_bird", "0.1"),
+    # steps and epochs
+    ("iterations=0", "iterations", "0"),
+    ("iterations=0ep", "iterations", "0ep"),
+    ("iterations=5xy", "iterations", "5xy"),
+    ("evaluation.every=0", "evaluation.every", "0"),
+    # the rate
+    ("pruning.rate=0", "pruning.rate", "0"),
+    ("pruning.rate=1", "pruning.rate", "1"),
+    ("pruning.rate=-0.1", "pruning.rate", "-0.1"),
+    ("pruning.rate=abc", "pruning.rate", "abc"),
+    ("pruning.rate='0.2'", "pruning.rate", "0.2"),
+    ("pruning.rate=nan", "pruning.rate", "nan"),
+    ("pruning.rate=null", "pruning.rate", "null"),
+    ("pruning.target_sparsity=1", "pruning.target_sparsity", "1"),
+    ("pruning.one_shot=0", "pruning.one_shot", "0"),
+    # which layers, at which rates
+    ("pruning.only=[conv*]", "pruning.only", "conv*"),
+    ("pruning.only=[]", "pruning.only", "[]"),
+    ("pruning.exclude=[conv*]", "pruning.exclude", "conv*"),
+    ("pruning.exclude=['*']", "exclude", "*"),
+    ("pruning.rates=[{conv*: 0.1}]", "pruning.rates", "conv*"),
+    ("pruning.rates=[{output*: 0.5y}]", "pruning.rates", "0.5y"),
+    ("pruning.rates=[{output*: 0.5},{out*: 0.5y}]", "pruning.rates", "0.5y"),
+    ("pruning.rates=[{output*: 1.0}]", "pruning.rates", "1.0"),
+    ("pruning.rates=[{output*: nan}]", "pruning.rates", "nan"),
+    ("pruning.rates=[{output*: 9x}]", "pruning.rates", "9x"),
+    ("pruning.rates=0.1", "pruning.rates", "0.1"),
+    ("model.rates=[{conv*: 0.1}]", "model.rates", "conv*"),
+    ("scope=global pruning.rates=[{output*:0.5x}]", "pruning.rates", "0.5x"),
+    # when, what and by what
+    ("pruning.at=later", "pruning.at", "later"),
+    ("pruning.at=init criterion=movement", "pruning.at", "Movement"),
+    ("pruning.at=init criterion=magnitude_increase", "pruning.at", "MagnitudeIncrease"),
+    ("pruning.at=init criterion=large_init_large_final", "pruning.at", "LargeInitLargeFinal"),
+    ("pruning.at=init early_bird.epsilon=0.1", "early_bird.epsilon", "pruning.at=init"),
+    ("pruning.units=l3", "pruning.units", "l3"),
+    ("pruning.units=l1 criterion=grasp", "pruning.units", "Grasp"),
+    ("pruning.units=l2 scope=erk", "pruning.units", "scope=erk"),
+    ("pruning.units=l1 scope=global criterion=random", "pruning.units", "Random"),
+    ("pruning.units=l1 pruning.only=[output*]", "pruning.units", "output.weight"),
+    ("criterion=snip criterion.num_batches=13", "criterion.num_batches", "1200"),
+    ("criterion=snip criterion.batch_size=0", "criterion.batch_size", "0"),
+    ("criterion=synflow criterion.iterations=0", "criterion.iterations", "0"),
+    ("criterion=grasp criterion.temperature=0", "criterion.temperature", "0"),
+    ("criterion=grasp model.loss=multi_margin_loss", "criterion", "multi_margin_loss"),
+    ("scope=erk pruning.rates=[{output*:0.5x}]", "pruning.rates", "scope=erk"),
+    # the data
+    ("dataset.batch_size=0", "dataset.batch_size", "0"),
+    ("dataset.batch_size=1201", "dataset.batch_size", "1201"),
+    ("dataset.split_seed=4294967296", "dataset.split_seed", "4294967296"),
+    ("dataset.order=random", "dataset.order", "random"),
+    ("dataset.subsample=0", "dataset.subsample", "0"),
+    ("dataset.subsample=0.01", "dataset.batch_size", "10 training examples"),
+    ("dataset.random_labels=1.5", "dataset.random_labels", "1.5"),
+    ("dataset.shuffle_pixels=1", "dataset.shuffle_pixels", "1"),
+    # where rounds start
+    ("reinit.to=50ep", "reinit.to", "50ep"),
+    ("reinit.to=1.5", "reinit.to", "1.5"),
+    ("reinit.optimizer_state=old", "reinit.optimizer_state", "old"),
+    ("reinit=random reinit.draw=-1", "reinit.draw", "-1"),
+    ("reinit=lr_rewind reinit.steps=0", "reinit.steps", "0"),
+    ("reinit=finetune reinit.steps=51ep", "reinit.steps", "51ep"),
+    ("reinit=finetune reinit.steps=abc", "reinit.steps", "abc"),
+    # training
+    ("optimizer.lr=-0.1", "optimizer.lr", "-0.1"),
+    ("optimizer.betas=[0.9,1.5]", "optimizer.betas", "1.5"),
+    ("optimizer.betas=[0.9]", "optimizer.betas", "0.9"),
+    ("optimizer.eps=-1", "optimizer.eps", "-1"),
+    ("optimizer.clip_norm=0", "optimizer.clip_norm", "0"),
+    (f"{SGD} optimizer.momentum=-0.1", "optimizer.momentum", "-0.1"),
+    (f"{SGD} optimizer.nesterov=true optimizer.momentum=0", "optimizer.nesterov", "true"),
+    ("optimizer._target_=torch.optim.Nope", "optimizer._target_", "torch.optim.Nope"),
+    ("scheduler=step_drops scheduler.at=[5xy]", "scheduler.at", "5xy"),
+    ("scheduler=step_drops scheduler.at=500it", "scheduler.at", "500it"),
+    ("scheduler=warmup scheduler.steps=0it", "scheduler.steps", "0it"),
+    ("model.loss=cross_entropie", "model.loss", "cross_entropie"),
+    ("model.loss=mse_loss", "model.loss", "mse_loss"),
+    ("model._target_=nothing.Here", "model._target_", "nothing.Here"),
+    ("model._target_=torch.nn.Linear", "model", "in_features"),
+    ("model._target_=torch.nn.ReLU", "model._target_", "torch.nn.ReLU"),
+    ("dataset._target_=pathlib.Path", "dataset._target_", "pathlib.Path"),
+    # the machine
+    ("trainer=gpu", "trainer", "gpu"),
+    ("trainer.accelerator=tpu", "trainer.accelerator", "tpu"),
+    ("trainer.precision=16", "trainer.precision", "16"),
+    # folders
+    ("output_dir=''", "output_dir", ""),
+    ("output_dir=a_file/below", "output_dir", "a_file"),
+    ("output_dir=/proc/nowhere", "output_dir", "/proc/nowhere"),
+    ("output_dir=/proc/nowhere dry_run=true", "output_dir", "/proc/nowhere"),
+    ("keep=some", "keep", "some"),
+    # a value where there are keys below
+    ("pruning=0.3", "pruning", "0.3"),
+    ("seeds=5", "seeds", "5"),
+    # copied masks
+    ("criterion=copy", "criterion.run", "null"),
+    ("criterion=copy criterion.run=nowhere", "criterion.run", "nowhere"),
+    ("criterion=copy criterion.run=5", "criterion.run", "5"),
+    ("criterion=copy criterion.run=an_empty_folder", "criterion.run", "an_empty_folder"),
+    ("criterion=copy criterion.run=x criterion.shuffle=rows", "criterion.shuffle", "rows"),
+    ("criterion=copy criterion.run=x criterion.rounds=[2.5]", "criterion.rounds", "2.5"),
+]
+
+
+def _arguments(overrides: str) -> list[str]:
+    """Split at the blanks that stand between overrides, not at those inside a list."""
+    if "[{" in overrides and not overrides.startswith("scope"):
+        return [overrides]
+    return overrides.split(" ")
+
+
+def _assert_one_line(done: Done, key: str, value: str) -> None:
+    assert done.code == 2, done.err
+    assert done.out == ""
+    lines = done.err.splitlines()
+    assert len(lines) == 1, done.err
+    assert lines[0].startswith("error: ")
+    assert key in lines[0]
+    assert value.lower() in lines[0].lower()
+
+
+@pytest.mark.parametrize(("overrides", "key", "value"), MISTAKES, ids=[m[0] for m in MISTAKES])
+def test_a_mistake_is_one_line_and_leaves_no_trace(
+    lottery: Lottery,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    overrides: str,
+    key: str,
+    value: str,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    (folder / "a_file").write_text("in the way")
+    (folder / "an_empty_folder").mkdir()
+    before = snapshot(folder)
+    done = lottery(*_arguments(overrides))
+    _assert_one_line(done, key, value)
+    assert snapshot(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("overrides", "value"),
+    [
+        (["rounds=2"], "round 2"),
+        (["criterion.rounds=[7]"], "round 7"),
+        (["model._target_=narrow.Net", "model.rates=[]"], "fc1.weight"),
+        (["model._target_=wide.Net", "model.rates=[]"], "fc1.weight"),
+    ],
+    ids=["fewer rounds", "no such round", "other names", "other shapes"],
+)
+def test_masks_that_cannot_be_copied(
+    lottery: Lottery,
+    folder: Path,
+    write_module: Callable[[str, str], Path],
+    overrides: list[str],
+    value: str,
+) -> None:
+    write_module("narrow", NETWORK.replace("fc1", "other"))
+    write_module("wide", NETWORK)
+    trunk = lottery(*TINY).run
+    before = snapshot(folder)
+    done = lottery(*TINY, "criterion=copy", f"criterion.run={trunk}", *overrides)
+    _assert_one_line(done, "criterion.run", value)
+    assert snapshot(folder) == before
+
+
+NETWORK = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1 = nn.Linear(64, 10)
+
+    def forward(self, inputs):
+        return self.fc1(inputs.flatten(1))
+"""
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("criterion.rounds", "[1]"), ("criterion.shuffle", "global")]
+)
+def test_a_copy_that_cannot_go_on_from_the_round_before(
+    lottery: Lottery, key: str, value: str
+) -> None:
+    trunk = lottery(*TINY).run
+    arguments = ("criterion=copy", f"criterion.run={trunk}", f"{key}={value}")
+    for reinit in ("none", "lr_rewind", "finetune"):
+        _assert_one_line(lottery(*TINY, *arguments, f"reinit={reinit}"), key, value)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["foo=1"], ["pruning.rte=0.1"], ["optimizer=adm"], ["-m", "pruning.rte=0.1,0.2"]],
+    ids=" ".join,
+)
+def test_a_typo_in_a_name_is_hydras_own_error(
+    lottery: Lottery, folder: Path, arguments: list[str]
+) -> None:
+    done = lottery(*arguments)
+    assert done.code == 1
+    assert "Could not" in done.err
+    assert arguments[-1].split("=")[0] in done.err
+    assert done.out == ""
+    assert snapshot(folder) == {}
+
+
+def test_real_command_refuses_what_does_not_fit_the_data(folder: Path) -> None:
+    done = real_command("dataset.batch_size=5000", "trainer.threads=1")
+    _assert_one_line(done, "dataset.batch_size", "5000")
+    assert "1200" in done.err
+    assert snapshot(folder) == {}
+
+
+def test_real_command_refuses_a_plain_value_without_torch(folder: Path) -> None:
+    program = (
+        "import sys\n"
+        "from lottery.cli.train import main\n"
+        "try:\n    main()\n"
+        "finally:\n    print([m for m in sys.modules if m.split('.')[0] == 'torch'])"
+    )
+    command = [sys.executable, "-c", program, "pruning.rate=7"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, env=environment(), check=False
+    )
+    _assert_one_line(Done(done.returncode, "", done.stderr), "pruning.rate", "7")
+    assert done.stdout == "[]\n"
+    assert snapshot(folder) == {}

@@ -1,0 +1,128 @@
+"""Bring your own: a network, dataset, criterion, scope and reinit from a user's file."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from lottery import load_run
+from tests.conftest import QUICK, Done
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def readme_block(begins: str) -> str:
+    """The README's fenced block that begins with a line."""
+    blocks = README.read_text().split("```")
+    return next(block.split("\n", 1)[1] for block in blocks if begins in block[:200])
+
+
+@pytest.fixture
+def own(folder: Path, write_module: Callable[[str, str], Path]) -> Path:
+    """The README's example, saved where the command is started."""
+    write_module("mine", readme_block("# mine.py"))
+    (folder / "conf_mine/model").mkdir(parents=True)
+    yaml = readme_block("# conf_mine/model/two_layers.yaml")
+    (folder / "conf_mine/model/two_layers.yaml").write_text(yaml)
+    return folder
+
+
+def test_the_readmes_example_by_targets(lottery: Callable[..., Done], own: Path) -> None:
+    done = lottery(
+        *QUICK,
+        "dataset._target_=mine.Stripes",
+        "model._target_=mine.TwoLayers",
+        "+model.width=16",
+        "model.rates=[]",
+        "criterion._target_=mine.LargeStart",
+        "scope._target_=mine.AllButOutput",
+        "reinit._target_=mine.HalfWay",
+        "~reinit.to",
+        "~reinit.optimizer_state",
+    )
+    assert done.code == 0, done.err
+    assert "Stripes-TwoLayers-LargeStart-0.2-AllButOutput-HalfWay" in done.out.splitlines()[-1]
+    run = load_run(done.run)
+    initial, start, masks = run.weights(0, "start"), run.weights(1, "start"), run.masks(1)
+    assert masks["output.weight"].all()
+    kept = masks["hidden.weight"]
+    assert int(kept.sum()) == 16 * 64 - round(0.2 * 16 * 64)
+    assert (
+        initial["hidden.weight"][kept].abs().min() >= initial["hidden.weight"][~kept].abs().max()
+    )
+    between = (initial["hidden.weight"] + run.weights(0, "final")["hidden.weight"]) / 2
+    assert torch.equal(start["hidden.weight"][kept], between[kept])
+
+
+def test_the_readmes_example_by_a_config_folder(lottery: Callable[..., Done], own: Path) -> None:
+    done = lottery("--config-dir", "conf_mine", *QUICK, "model=two_layers")
+    assert done.code == 0, done.err
+    assert "digits-two_layers-magnitude" in done.out.splitlines()[-1]
+    assert load_run(done.run).model(2).hidden.weight.shape == (32, 64)
+
+
+def test_a_changed_source_file_is_refused(lottery: Callable[..., Done], own: Path) -> None:
+    arguments = ("--config-dir", "conf_mine", *QUICK, "model=two_layers")
+    assert lottery(*arguments).code == 0
+    with (own / "mine.py").open("a") as file:
+        file.write("# changed\n")
+    done = lottery(*arguments)
+    assert done.code == 2
+    assert "mine.py" in done.err
+
+
+def test_an_error_in_a_users_code_keeps_its_traceback(
+    lottery: Callable[..., Done], folder: Path, write_module: Callable[[str, str], Path]
+) -> None:
+    write_module(
+        "broken_criterion",
+        "class Broken:\n    def __call__(self, trained):\n        return trained.nothing\n",
+    )
+    done = lottery(*QUICK, "criterion._target_=broken_criterion.Broken")
+    assert done.code == 1
+    assert "broken_criterion.py" in done.err
+    assert "line 3" in done.err
+    assert "AttributeError" in done.err
+    run = next(folder.glob("outputs/*/seed_0"))
+    assert load_run(run).status == "failed"
+    assert len(load_run(run).results) == 1  # the finished round stays
+
+
+def test_scores_that_nothing_can_be_chosen_by_are_named_in_one_line(
+    lottery: Callable[..., Done], write_module: Callable[[str, str], Path]
+) -> None:
+    write_module(
+        "broken_criterion",
+        "class Broken:\n    def __call__(self, trained):\n"
+        "        return {name: weight / 0 for name, weight in trained.weights.items()}\n",
+    )
+    done = lottery(*QUICK, "criterion._target_=broken_criterion.Broken")
+    assert done.code == 1
+    line = done.err.splitlines()[-1]
+    assert line.startswith("error: round 1: the criterion's scores of fc1.weight are not finite")
+    assert "Traceback" not in done.err
+
+
+def test_an_error_in_a_users_constructor_keeps_its_traceback(
+    lottery: Callable[..., Done], folder: Path, write_module: Callable[[str, str], Path]
+) -> None:
+    write_module(
+        "broken_network",
+        "class Net:\n    def __init__(self):\n        raise KeyError('oops')\n",
+    )
+    done = lottery(*QUICK, "model._target_=broken_network.Net")
+    assert done.code == 1
+    assert "broken_network.py" in done.err
+    assert "KeyError: 'oops'" in done.err
+    assert not (folder / "outputs").exists()
+
+
+def test_the_readmes_callback(
+    lottery: Callable[..., Done], write_module: Callable[[str, str], Path]
+) -> None:
+    write_module("my_callbacks", readme_block("# my_callbacks.py"))
+    own = '+callbacks.mine={_target_: my_callbacks.Note, path: "{run_dir}/notes"}'
+    done = lottery(*QUICK, own)
+    assert done.code == 0, done.err
+    assert (done.run / "notes").read_text() == "40\n" * 3

@@ -1,0 +1,234 @@
+"""The key: equal for what gives equal results, wherever it came from, and different otherwise."""
+
+import re
+from functools import cache
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from lottery.config import run_key
+from lottery.config.hydra_setup import choices_of, conf_dir, register_resolvers
+from lottery.config.run_key import canonical, plain, run_path
+
+SHUFFLED = ("criterion=copy", "criterion.run=outputs/trunk-1234abcd/seed_0")
+
+
+@cache
+def _composed(*overrides: str) -> tuple[dict[str, Any], dict[str, str]]:
+    register_resolvers()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        composed = compose("config", overrides=list(overrides), return_hydra_config=True)
+    return plain(composed), choices_of(composed)
+
+
+def _path(*overrides: str) -> Path:
+    return run_path(*_composed(*overrides))
+
+
+def _name(*overrides: str) -> str:
+    return _path(*overrides).parent.name
+
+
+def _key(*overrides: str) -> str:
+    return _name(*overrides).rsplit("-", 1)[1]
+
+
+@pytest.mark.parametrize(
+    ("some", "others"),
+    [
+        (["iterations=1000"], ["iterations=1000it"]),
+        (["iterations=1000"], []),
+        (["pruning.rate=0.2"], []),
+        (["pruning.rate=0.20"], ["pruning.rate=2e-1"]),
+        (["evaluation.every=100it"], ["evaluation.every=100"]),
+        (["reinit.to=0"], ["reinit.to=0it"]),
+        (
+            ["reinit=finetune", "reinit.steps=10"],
+            ["reinit=finetune", "reinit.steps=10it"],
+        ),
+        (["scheduler=step_drops"], ["scheduler=step_drops", "scheduler.at=[500,750]"]),
+        (["scheduler=warmup"], ["scheduler=warmup", "scheduler.steps=100"]),
+        (["optimizer.weight_decay=0"], ["optimizer.weight_decay=0.0"]),
+        (["optimizer.lr=1"], ["optimizer.lr=1.0"]),
+        (["optimizer.betas=[0,0.999]"], ["optimizer.betas=[0.0,0.999]"]),
+        (["pruning.rates=[{fc1*: 0}]"], ["pruning.rates=[{fc1*: 0.0}]"]),
+        (["optimizer=sgd", "rounds=3"], ["rounds=3", "optimizer=sgd"]),
+        (["seeds.init=3", "seeds.order=4"], ["seeds.order=4", "seeds.init=3"]),
+        (["criterion=large_final"], ["criterion=magnitude"]),
+        (["criterion=random", "pruning.at=init"], ["criterion=random"]),
+        (["pruning.at=trained", "pruning.units=none"], []),
+        (["optimizer=adam"], ["optimizer.lr=0.0012", "optimizer.fused=true"]),
+        ([], ["dataset.subsample=1.0", "dataset.random_labels=0.0"]),
+    ],
+)
+def test_one_value_in_two_spellings_is_one_run(some: list[str], others: list[str]) -> None:
+    assert _path(*some) == _path(*others)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "rounds=3",
+        "pruning.target_sparsity=0.5",
+        "output_dir=elsewhere",
+        "keep=winner",
+        "dry_run=true",
+        "trainer=cpu",
+        "trainer.threads=1",
+        "trainer.block=1",
+        "trainer.compile=true",
+        "trainer.deterministic=false",
+        "hydra.run.dir=elsewhere",
+        "seed=7",
+    ],
+)
+def test_what_changes_no_result_is_not_in_the_key(override: str) -> None:
+    assert _key(override) == _key()
+
+
+def test_seed_names_the_folder_below() -> None:
+    assert _path("seed=7") == Path.cwd() / "outputs" / _name() / "seed_7"
+
+
+def test_whatever_changes_a_result_has_a_key_of_its_own() -> None:
+    changes = [
+        [],
+        ["seeds.init=0"],
+        ["seeds.order=0"],
+        ["seeds.augmentation=0"],
+        ["seeds.pruning=0"],
+        ["iterations=1001"],
+        ["pruning.rate=0.25"],
+        ["pruning.rates=[]"],
+        ["pruning.only=[fc*]"],
+        ["pruning.exclude=[fc1*]"],
+        ["pruning.one_shot=2"],
+        ["evaluation.every=50"],
+        ["evaluation.test_curve=true"],
+        ["early_stopping.patience=3"],
+        ["early_bird.epsilon=0.1"],
+        ["dataset.batch_size=30"],
+        ["dataset.split_seed=1"],
+        ["dataset.order=fixed"],
+        ["dataset.subsample=0.5"],
+        ["dataset.random_labels=0.5"],
+        ["dataset.shuffle_pixels=true"],
+        ["criterion=random"],
+        ["criterion=snip", "criterion.iterations=2"],
+        ["pruning.at=init"],
+        ["pruning.units=l1"],
+        ["scope=global"],
+        ["scope=erk"],
+        ["reinit=random", "reinit.draw=1"],
+        ["reinit=none"],
+        ["reinit=sign"],
+        ["reinit=lr_rewind"],
+        ["reinit=finetune"],
+        ["reinit=finetune", "reinit.steps=10"],
+        ["reinit.to=10"],
+        ["reinit.optimizer_state=restored"],
+        ["optimizer.lr=0.001"],
+        ["optimizer.clip_norm=1"],
+        ["optimizer.betas=[0.8,0.999]"],
+        ["optimizer=sgd", "optimizer.nesterov=true"],
+        ["scheduler=warmup"],
+        ["scheduler=warmup", "scheduler.at=[500]"],
+        ["model.loss=multi_margin_loss"],
+        ["model.rates=[]"],
+        ["trainer.precision=64-true"],
+        [*SHUFFLED],
+        [*SHUFFLED, "criterion.shuffle=layerwise"],
+        [*SHUFFLED, "criterion.run=outputs/trunk-ffffffff/seed_0"],
+    ]
+    keys = {" ".join(change): _key(*change) for change in changes}
+    for (one, key), (other, other_key) in combinations(keys.items(), 2):
+        assert key != other_key, f"{one!r} and {other!r}"
+
+
+def test_keys_of_old_runs_last() -> None:
+    """These may never change: results in people's folders are found again by them."""
+    assert _name() == "digits-lenet_300_100-magnitude-0.2-layerwise-rewind-7ddbfee8"
+    assert (
+        _name("scope=global", "reinit=random", "pruning.rate=0.5", "seeds.order=3")
+        == "digits-lenet_300_100-magnitude-0.5-global-random-4065cbd2"
+    )
+    assert (
+        _name(*SHUFFLED, "optimizer=sgd", "scheduler=warmup")
+        == "digits-lenet_300_100-copy-none-none-rewind-f367c798"
+    )
+
+
+def test_an_option_added_later_leaves_old_keys_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = _key()
+    assert _key("+model.dropout=0") != old
+    monkeypatch.setattr(run_key, "ADDED_LATER", run_key.ADDED_LATER | {"model.dropout": 0})
+    assert _key("+model.dropout=0") == old
+    assert _key("+model.dropout=0.0") == old
+    assert _key("+model.dropout=0.5") != old
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        "outputs/trunk-1234abcd/seed_0",
+        "outputs/trunk-1234abcd/seed_0/",
+        "outputs/trunk-1234abcd",
+        "outputs/trunk-1234abcd/",
+        "/absolute/trunk-1234abcd/seed_0",
+        "trunk-1234abcd",
+    ],
+)
+def test_a_trunk_enters_by_its_folders_name(run: str) -> None:
+    copy = ("criterion=copy", f"criterion.run={run}")
+    assert _key(*copy) == _key(*SHUFFLED)
+
+
+def test_a_trunk_named_from_inside_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trunk = tmp_path / "trunk-1234abcd" / "seed_0"
+    trunk.mkdir(parents=True)
+    for folder, run in ((trunk.parent, "seed_0"), (trunk.parent, "."), (trunk, "../seed_0")):
+        monkeypatch.chdir(folder)
+        assert _key("criterion=copy", f"criterion.run={run}") == _key(*SHUFFLED), run
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["pruning.rate=0.5", "pruning.exclude=[fc1*]", "scope=global", "criterion.rounds=[7]"],
+)
+def test_copied_masks_owe_nothing_to_this_runs_pruning(override: str) -> None:
+    assert _path(*SHUFFLED, override) == _path(*SHUFFLED)
+
+
+def test_what_has_no_effect_on_a_copy_is_none_in_its_name() -> None:
+    expected = "digits-lenet_300_100-copy-none-none-random-"
+    assert _name(*SHUFFLED, "reinit=random", "scope=global").startswith(expected)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["optimizer=sgd", "seeds.init=3"],
+        ["pruning.rates=[{fc1*: 0.1}]"],
+        ["pruning.rate='a=b/c d'"],
+        [*SHUFFLED],
+        ["criterion=copy", "criterion.run='odd=name/seed_0'"],
+    ],
+)
+def test_names_are_safe(overrides: list[str]) -> None:
+    path = _path(*overrides)
+    assert re.fullmatch(r"[\w.+-]+", path.parent.name)
+    assert path.parent.parent == Path.cwd() / "outputs"
+
+
+def test_canonical_config_is_flat_and_plain() -> None:
+    config = canonical(_composed()[0])
+    assert config["pruning.rate"] == 0.2
+    assert config["iterations"] == 1000
+    assert list(config) == sorted(config)
+    assert not any(key.startswith(("trainer.accelerator", "hydra")) for key in config)

@@ -1,0 +1,199 @@
+"""Downloads from a server of our own: good ones, and every way in which they can fail."""
+
+import gzip
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from errno import ENOSPC
+from pathlib import Path
+from time import monotonic, sleep
+
+import pytest
+
+from lottery.data import DataError, Mnist
+from lottery.data.mnist import SOURCES
+from tests.conftest import environment, snapshot
+from tests.helpers.file_server import KINDS, FileServer, made_up_files, serving_mnist
+from tests.helpers.mnist_files import TRAIN_IMAGES
+
+
+@pytest.fixture
+def temporary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("temporary")
+
+
+@pytest.fixture
+def server(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
+    with serving_mnist(monkeypatch, temporary) as server:
+        yield server
+
+
+def _dataset(name: str, root: Path, server: FileServer) -> Mnist:
+    return Mnist(name, str(root), 0, "unit", download=True, base_url=server.url)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_missing_files_are_fetched_once(
+    name: str, server: FileServer, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    dataset = _dataset(name, tmp_path, server)
+    first = dataset.load()
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("100%") == 4
+    assert {p.name: p.read_bytes() for p in dataset.folder.iterdir()} == made_up_files()
+    server.files.clear()
+    assert dataset.load().digest() == first.digest()
+    assert sorted(server.requests) == sorted(made_up_files())
+
+
+def test_only_missing_files_are_fetched(server: FileServer, tmp_path: Path) -> None:
+    dataset = _dataset("mnist", tmp_path, server)
+    dataset.folder.mkdir(parents=True)
+    for name in set(made_up_files()) - {TRAIN_IMAGES}:
+        path = dataset.folder / name.removesuffix(".gz")
+        path.write_bytes(gzip.decompress(server.files[name]))
+    dataset.load()
+    assert server.requests == [TRAIN_IMAGES]
+
+
+def test_a_digest_of_content_accepts_another_compression(
+    server: FileServer, tmp_path: Path
+) -> None:
+    first = server.files[TRAIN_IMAGES]
+    again = gzip.compress(gzip.decompress(first), compresslevel=1, mtime=5)
+    assert again != first
+    server.files[TRAIN_IMAGES] = again
+    _dataset("mnist", tmp_path, server).load()
+    with pytest.raises(DataError, match="content with sha256"):
+        _dataset("fashion_mnist", tmp_path, server).load()
+
+
+def _corrupt(server: FileServer) -> None:
+    content = bytearray(gzip.decompress(server.files[TRAIN_IMAGES]))
+    content[100] ^= 1
+    server.files[TRAIN_IMAGES] = gzip.compress(bytes(content))
+
+
+def _cut_gz(server: FileServer) -> None:
+    server.files[TRAIN_IMAGES] = server.files[TRAIN_IMAGES][:-20]
+
+
+def _no_gz(server: FileServer) -> None:
+    server.files[TRAIN_IMAGES] = b"<html>Please log in\nto this network</html>"
+
+
+def _no_such_file(server: FileServer) -> None:
+    del server.files[TRAIN_IMAGES]
+
+
+def _cut_connection(server: FileServer) -> None:
+    server.cut = True
+
+
+def _server_down(server: FileServer) -> None:
+    server.url = "http://127.0.0.1:1"
+
+
+def _no_url(server: FileServer) -> None:
+    server.url = "nowhere"
+
+
+FAULTS: dict[Callable[[FileServer], None], str] = {
+    _corrupt: "content with sha256",
+    _cut_gz: "ended before|content with sha256",
+    _no_gz: "[Nn]ot a gzipped file|content with sha256",
+    _no_such_file: "404",
+    _cut_connection: "IncompleteRead",
+    _server_down: "[Cc]onnection refused",
+    _no_url: "nowhere",
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_failed_download_is_one_line_and_leaves_nothing(
+    name: str,
+    fault: Callable[[FileServer], None],
+    server: FileServer,
+    tmp_path: Path,
+    temporary: Path,
+) -> None:
+    fault(server)
+    dataset = _dataset(name, tmp_path / "data", server)
+    with pytest.raises(DataError, match=FAULTS[fault]) as caught:
+        dataset.load()
+    line = str(caught.value)
+    assert len(line.splitlines()) == 1
+    assert f"{server.url}/{TRAIN_IMAGES}" in line
+    assert line.endswith(f"lottery-data download {name} --root {tmp_path / 'data'}")
+    assert snapshot(tmp_path) == {}
+    assert [path.suffix for path in temporary.iterdir()] == [".lock"]
+
+
+def test_a_second_try_fetches_what_the_first_one_missed(
+    server: FileServer, tmp_path: Path
+) -> None:
+    dataset = _dataset("mnist", tmp_path, server)
+    last = SOURCES["mnist"].files[-1].name
+    content = server.files.pop(last)
+    with pytest.raises(DataError, match=last):
+        dataset.load()
+    assert {path.name for path in dataset.folder.iterdir()} == set(server.files)
+    server.files = {last: content}
+    assert len(dataset.load().test) == 20
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(server: FileServer, tmp_path: Path) -> None:
+    (tmp_path / "MNIST").write_text("in the way")
+    with pytest.raises(DataError) as caught:
+        _dataset("mnist", tmp_path, server).load()
+    assert str(caught.value).startswith(f"{tmp_path / 'MNIST' / 'raw'}: ")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_half_file(
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def copy_half(source: Path, target: Path) -> None:
+        target.write_bytes(source.read_bytes()[:100])
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfile", copy_half)
+    dataset = _dataset("mnist", tmp_path, server)
+    with pytest.raises(DataError, match="No space left") as caught:
+        dataset.load()
+    assert str(caught.value).startswith(f"{dataset.folder}: ")
+    assert list(dataset.folder.iterdir()) == []
+
+
+FETCH = """
+import sys
+from pathlib import Path
+from lottery.data.download import RemoteFile, fetch
+folder, url, name, digest, ready = sys.argv[1:]
+Path(ready).touch()
+fetch([RemoteFile(name, digest)], Path(folder), url)
+"""
+
+
+def test_of_two_processes_one_downloads(server: FileServer, tmp_path: Path) -> None:
+    server.may_answer.clear()
+    file = SOURCES["mnist"].files[0]
+    ready = [tmp_path / "ready_0", tmp_path / "ready_1"]
+    arguments = (str(tmp_path / "raw"), server.url, file.name, file.sha256)
+    command = [sys.executable, "-c", FETCH, *arguments]
+    processes = [
+        subprocess.Popen([*command, str(path)], stderr=subprocess.PIPE, env=environment())
+        for path in ready
+    ]
+    deadline = monotonic() + 60
+    while not all(path.exists() for path in ready) and monotonic() < deadline:
+        sleep(0.02)
+    sleep(0.5)  # without a lock the second would ask the server now
+    server.may_answer.set()
+    errors = [process.communicate(timeout=60)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], errors
+    assert server.requests == [file.name]
+    assert (tmp_path / "raw" / file.name).read_bytes() == made_up_files()[file.name]

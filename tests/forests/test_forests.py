@@ -1,0 +1,298 @@
+"""Features of layers and forests on them, by hand; nothing here knows a run."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lottery.data import Split, Splits
+from lottery.forests.features import Truncated, choose_layers, compute_features, layer_names
+from lottery.forests.forest import count_comparisons, fit_forest, measure_forest
+from lottery.forests.measure import Forests, Part, measure_layers
+from lottery.masks import ones
+from lottery.measure.flops import make_counter
+from lottery.models import VGG16, LeNet5, ResNet20, VGG16Base
+
+
+class Toy(nn.Module):
+    """A convolution that doubles, one that negates, and a sum of pixels; not all is used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 2, 1)
+        self.conv2 = nn.Conv2d(2, 1, 1, bias=False)
+        self.fc1 = nn.Linear(4, 3)
+        self.output = nn.Linear(3, 2)
+        self.calls: list[str] = []
+        with torch.no_grad():
+            self.conv1.weight.copy_(torch.tensor([2.0, -1.0]).view(2, 1, 1, 1))
+            self.conv1.bias.copy_(torch.tensor([0.0, 3.0]))  # type: ignore[union-attr]
+            self.conv2.weight.fill_(1.0)
+            self.fc1.weight.copy_(torch.tensor([[1.0] * 4, [-1.0] * 4, [0.0] * 4]))
+            self.fc1.bias.copy_(torch.tensor([0.5, 0.0, 7.0]))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        hidden = self.conv1(inputs).relu()
+        hidden += 0  # in place: what has been looked at must not change
+        hidden = self.conv2(hidden).tanh()
+        hidden *= 0
+        hidden = nn.functional.relu(self.fc1(inputs.flatten(1)), inplace=True)
+        hidden *= 2
+        self.calls.append("output")
+        logits: Tensor = self.output(hidden)
+        return logits
+
+
+IMAGE = torch.tensor([[[[1.0, 2.0], [3.0, 6.0]]]])  # one of 1 x 2 x 2
+
+
+def features(network: nn.Module, *names: str) -> dict[str, list[float]]:
+    truncated = Truncated(network, choose_layers(network, names))
+    with torch.no_grad():
+        return {name: found[0].tolist() for name, found in truncated(IMAGE).items()}
+
+
+def test_a_convolution_is_averaged_behind_its_activation() -> None:
+    # 2x: 2 4 6 12; 3 - x: 2 1 0 -3, of which the activation makes 0
+    assert features(Toy(), "conv1") == {"conv1": [6.0, 0.75]}
+
+
+def test_a_dense_layer_comes_as_it_is_behind_its_activation() -> None:
+    assert features(Toy(), "fc1") == {"fc1": [12.5, 0.0, 7.0]}
+    assert features(Toy(), "fc1", "output")["fc1"] == [12.5, 0.0, 7.0]
+
+
+def test_several_layers_come_from_one_pass_in_the_networks_order() -> None:
+    both = features(Toy(), "fc1", "conv2", "conv1")
+    assert list(both) == ["conv1", "conv2", "fc1"]
+    wanted = sum(math.tanh(value) for value in (4.0, 5.0, 6.0, 12.0)) / 4
+    assert both["conv2"] == pytest.approx([wanted])
+    assert both["conv1"] == [6.0, 0.75]
+
+
+def test_the_network_is_not_run_further_than_the_layer() -> None:
+    toy = Toy()
+    features(toy, "conv1")
+    assert toy.calls == []
+    features(toy, "output")
+    assert toy.calls == ["output"]
+
+
+@pytest.mark.parametrize(
+    "join",
+    [
+        lambda before, hidden: before + hidden,
+        lambda before, hidden: torch.cat([before, hidden], 1)[:, 2:],
+        lambda before, hidden: torch.add(other=hidden, input=before),
+    ],
+)
+def test_a_layer_ends_where_its_output_is_used_in_any_place(join: Callable[..., Tensor]) -> None:
+    """As the second term of a sum, say, which a shortcut of ResNet-20 is."""
+
+    class Joined(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.before, self.after = nn.Linear(4, 2), nn.Linear(4, 2)
+            self.output = nn.Linear(2, 2)
+            self.calls: list[str] = []
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            before = self.before(inputs.flatten(1))
+            hidden = join(before, self.after(inputs.flatten(1)))
+            self.calls.append("output")
+            logits: Tensor = self.output(hidden)
+            return logits
+
+    network = Joined()
+    features(network, "after")
+    assert network.calls == []
+
+
+def test_the_flops_of_a_shortcut_are_not_the_whole_networks() -> None:
+    network = ResNet20((3, 8, 8), 10)
+    counter = make_counter(network, (3, 8, 8))
+    data = Split(torch.rand(4, 3, 8, 8), torch.tensor([0, 1, 0, 1]))
+    part = Part(network, None, {}, Splits(data, data, data, 2), 0, 4)
+    (entry,) = measure_layers(part, ["blocks.3.shortcut"], Forests(1, 0, 1))
+    layers = counter({})["by_layer"]
+    names = [name for name in layers if name == "conv.weight" or name < "blocks.4"]
+    wanted = sum(layers[name]["flops"] for name in names if name != "output.weight")
+    assert entry["pruned"]["flops_network"] == wanted
+
+
+@pytest.mark.parametrize("activation", [nn.PReLU(), nn.Mish(), nn.Softplus(), nn.Hardtanh()])
+def test_activations_belong_to_their_layer(activation: nn.Module) -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), activation, nn.Linear(3, 2))
+    with torch.no_grad():
+        wanted = activation(network[1](IMAGE.flatten(1)))[0].tolist()
+    assert features(network, "1")["1"] == pytest.approx(wanted)
+
+
+def test_a_norm_and_an_activation_behind_it_belong_to_the_layer() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), nn.BatchNorm2d(1), nn.ReLU()).eval()
+    with torch.no_grad():
+        network[0].weight.fill_(1.0)
+        network[1].bias.fill_(-2.0)
+    (mean,) = features(network, "0")["0"]
+    assert mean == pytest.approx((0 + 0 + 1 + 4) / 4, abs=1e-4)
+
+
+def test_a_layer_that_is_called_twice_counts_once() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(4, 4, bias=False)
+            self.output = nn.Linear(4, 2)
+            nn.init.eye_(self.layer.weight)
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            logits: Tensor = self.output(self.layer(self.layer(inputs.flatten(1)) * 2))
+            return logits
+
+    assert features(Twice(), "layer", "output")["layer"] == [1.0, 2.0, 3.0, 6.0]
+
+
+def test_vgg_16_has_two_names_for_a_layer() -> None:
+    with torch.device("meta"):
+        base, whole = VGG16Base((3, 32, 32)), VGG16((3, 32, 32), 2, 0.5)
+    for name in ("features.14", "block3_conv3"):
+        chosen = choose_layers(base, [name])
+        assert chosen == {"features.14 (block3_conv3)": base.features[14]}
+    assert list(choose_layers(whole, ["fc2", "block1_conv1"])) == [
+        "features.0 (block1_conv1)",
+        "classifier.3 (fc2)",
+    ]
+    assert len(layer_names(base)) == 13
+    assert all("block" in name for name in layer_names(base))
+    assert all(
+        isinstance(whole.get_submodule(n.split()[0]), nn.Module) for n in layer_names(whole)
+    )
+    assert choose_layers(ResNet20((3, 32, 32), 10), ["block3_conv3", "relu"]) == {}
+
+
+def test_features_come_in_batches_and_equal_those_of_all_at_once() -> None:
+    torch.manual_seed(0)
+    network, inputs = LeNet5((1, 12, 12), 3), torch.rand(7, 1, 12, 12)
+    truncated = Truncated(network, choose_layers(network, ["conv2", "fc2"]))
+    split = Split(inputs, torch.zeros(7, dtype=torch.long))
+    some, whole = (compute_features(truncated, split, size) for size in (3, 7))
+    assert {name: tuple(f.shape) for name, f in some.items()} == {"conv2": (7, 16), "fc2": (7, 84)}
+    for name, found in some.items():
+        torch.testing.assert_close(found, whole[name])
+    hidden = network.conv1(inputs).relu()
+    hidden = network.conv2(nn.functional.max_pool2d(hidden, 2)).relu()
+    torch.testing.assert_close(some["conv2"], hidden.mean((2, 3)).detach())
+
+
+# One feature, -1 or 1, that is the class: a tree has one comparison, and none where its sample
+# has one class only.
+ROWS = torch.tensor([[-1.0], [-1.0], [1.0], [1.0]])
+CLASSES = torch.tensor([0, 0, 1, 1])
+
+
+def test_comparisons_are_the_depths_of_the_leaves() -> None:
+    forest = fit_forest(ROWS, CLASSES, num_trees=20, seed=1)
+    depths = [tree.get_depth() for tree in forest.estimators_]
+    assert set(depths) == {0, 1}  # some samples of four have one class
+    assert count_comparisons(forest, ROWS) == sum(depths)
+
+
+def test_comparisons_are_a_mean_over_examples() -> None:
+    # 0 | 1 2 | 1: a chain of two; the lowest leaves the tree after one comparison
+    rows, classes = torch.tensor([[0.0], [1.0], [2.0]]), torch.tensor([0, 1, 2])
+    forest = fit_forest(rows.repeat(50, 1), classes.repeat(50), num_trees=3, seed=0)
+    for tree in forest.estimators_:
+        assert tree.get_depth() == 2
+    by_hand = [
+        [_depth(tree.tree_, float(value)) for tree in forest.estimators_]
+        for value in rows.flatten()
+    ]
+    assert count_comparisons(forest, rows) == pytest.approx(np.sum(by_hand) / 3)
+    assert {depth for depths in by_hand for depth in depths} == {1, 2}
+
+
+def _depth(tree: object, value: float) -> int:
+    node, depth = 0, 0
+    while tree.children_left[node] != -1:  # type: ignore[attr-defined]
+        left = value <= tree.threshold[node]  # type: ignore[attr-defined]
+        node = (tree.children_left if left else tree.children_right)[node]  # type: ignore[attr-defined]
+        depth += 1
+    return depth
+
+
+def test_a_forest_is_measured_as_a_network_is() -> None:
+    forest = fit_forest(ROWS, CLASSES, num_trees=20, seed=1)
+    measured = measure_forest(forest, ROWS[[0, 2, 2, 2]], torch.tensor([0, 1, 1, 0]), 2)
+    assert measured == pytest.approx(
+        {"accuracy": 3 / 4, "precision": 2 / 3, "recall": 1.0, "f1": 0.8}
+    )
+
+
+def test_equal_seeds_equal_forests_however_many_jobs() -> None:
+    generator = torch.Generator().manual_seed(0)
+    rows, classes = torch.rand(60, 5, generator=generator), torch.arange(60) % 3
+    one, two, other = (
+        fit_forest(rows, classes, 10, seed, jobs).predict_proba(rows.numpy()).tolist()
+        for seed, jobs in ((0, 1), (0, 2), (1, 1))
+    )
+    assert one == two
+    assert one != other
+
+
+def toy_part(masked: str | None, *, dense: bool = True) -> Part:
+    generator = torch.Generator().manual_seed(0)
+
+    def split(size: int) -> Split:
+        return Split(torch.rand(size, 1, 2, 2, generator=generator), torch.arange(size) % 2)
+
+    pruned, whole = Toy(), Toy()
+    masks = ones({f"{n}.weight": whole.get_parameter(f"{n}.weight") for n in ("conv1", "fc1")})
+    if masked is not None:
+        masks[masked][0, 0] = False
+        with torch.no_grad():
+            pruned.get_parameter(masked)[0, 0] = 0
+    splits = Splits(split(40), split(10), split(10), num_classes=2)
+    return Part(pruned, whole if dense else None, masks, splits, 100, 16)
+
+
+FORESTS = Forests(num_trees=4, seed=0, num_jobs=1)
+
+
+def test_the_layers_before_are_what_counts() -> None:
+    """2 weights of each convolution at 4 places, 12 of fc1."""
+    conv1, fc1 = measure_layers(toy_part("fc1.weight"), ["conv1", "fc1"], FORESTS)
+    assert (conv1["pruned_before"], conv1["equal"], conv1["dense"]) == (False, True, None)
+    assert conv1["pruned"]["flops_network"] == 100 + 2 * 2 * 4
+    assert (fc1["pruned_before"], fc1["equal"], fc1["num_features"]) == (True, False, 3)
+    assert fc1["pruned"]["flops_network"] == 100 + 2 * (2 * 4 + 2 * 4 + 12 - 1)
+    assert fc1["dense"]["flops_network"] == 100 + 2 * (2 * 4 + 2 * 4 + 12)
+    for measured in (conv1["pruned"], fc1["pruned"], fc1["dense"]):
+        assert measured["flops"] == measured["flops_network"] + measured["flops_forest"]
+        assert measured["flops_forest"] > 4
+
+
+def test_a_frozen_part_has_one_forest() -> None:
+    (conv1,) = measure_layers(toy_part(None, dense=False), ["conv1"], FORESTS)
+    assert (conv1["pruned_before"], conv1["equal"], conv1["dense"]) == (False, True, None)
+
+
+def test_features_may_differ_where_nothing_is_pruned() -> None:
+    part = toy_part(None)
+    with torch.no_grad():
+        part.pruned.get_parameter("conv1.weight")[0] = 1.0  # trained apart
+    (conv1,) = measure_layers(part, ["conv1"], FORESTS)
+    assert (conv1["pruned_before"], conv1["equal"]) == (False, False)
+    assert conv1["dense"] is not None
+
+
+def test_the_studys_layer_takes_its_share_of_the_base() -> None:
+    with torch.device("meta"):
+        base = VGG16Base((3, 128, 128))
+        ((_, layer),) = choose_layers(base, ["block3_conv3"]).items()
+        whole = make_counter(base, (3, 128, 128))({})["flops"]
+        before = make_counter(Truncated(base, {"layer": layer}), (3, 128, 128))({})["flops"]
+    assert (before, whole) == (6_096_420_864, 10_022_289_408)
+    assert before / whole == pytest.approx(0.608, abs=0.0005)

@@ -1,0 +1,115 @@
+"""A small HTTP server of one's own with made-up datasets: it answers well, badly, or half."""
+
+import gzip
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cache
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+from lottery.data.download import RemoteFile
+from lottery.data.mnist import SOURCES
+from tests.helpers.mnist_files import idx_bytes, made_up_mnist
+
+# Whether the expected digests are of the content, or of the files as they are.
+KINDS = {"mnist": True, "fashion_mnist": False}
+
+
+@dataclass
+class FileServer:
+    """What the server has, and what it was asked for.
+
+    Args:
+        url: where it is.
+        files: content by name; everything else is a 404.
+        requests: the names asked for, in order.
+        cut: send half of each file, and then end the connection.
+        may_answer: it waits for this.
+    """
+
+    url: str
+    files: dict[str, bytes] = field(default_factory=dict)
+    requests: list[str] = field(default_factory=list)
+    cut: bool = False
+    may_answer: Event = field(default_factory=Event)
+
+
+@contextmanager
+def serving() -> Iterator[FileServer]:
+    """A server on a free port of this machine, for as long as the block lasts."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            name = self.path.removeprefix("/")
+            state.requests.append(name)
+            state.may_answer.wait(60)
+            if name not in state.files:
+                self.send_error(404)
+                return
+            content = state.files[name]
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content[: len(content) // 2] if state.cut else content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        state = FileServer(f"http://127.0.0.1:{server.server_port}")
+        state.may_answer.set()
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield state
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@cache
+def made_up_files() -> dict[str, bytes]:
+    """The made-up MNIST, gzipped; not to be changed."""
+    return {name: gzip.compress(idx_bytes(array)) for name, array in made_up_mnist().items()}
+
+
+@contextmanager
+def serving_mnist(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> Iterator[FileServer]:
+    """A server that has the made-up files, whose digests are for now the expected ones.
+
+    Args:
+        monkeypatch: of the test.
+        temporary: for temporary files, also of processes that the test starts.
+    """
+    files = made_up_files()
+    for name, of_content in KINDS.items():
+        first, second, third, fourth = (
+            RemoteFile(file.name, _digest(files[file.name], of_content), of_content)
+            for file in SOURCES[name].files
+        )
+        source = replace(SOURCES[name], files=(first, second, third, fourth))
+        monkeypatch.setitem(SOURCES, name, source)
+    with serving_here(monkeypatch, temporary) as server:
+        server.files = dict(files)
+        yield server
+
+
+@contextmanager
+def serving_here(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> Iterator[FileServer]:
+    """An empty server that is asked past any proxy, temporary files in a folder of the test."""
+    for variable in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(variable, "127.0.0.1")
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    with serving() as server:
+        yield server
+
+
+def _digest(file: bytes, of_content: bool) -> str:
+    return sha256(gzip.decompress(file) if of_content else file).hexdigest()

@@ -1,0 +1,57 @@
+"""Small networks on a few examples, as criteria see them when they run a network."""
+
+from collections.abc import Callable
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+
+from lottery.data import Split
+from lottery.masks import Masks, linear_and_conv_weights, ones
+from lottery.measure.evaluate import Loss
+from lottery.models.state import read_state
+from lottery.pruning import Probe, Trained
+
+
+def trained_network(
+    network: nn.Module,
+    train: Split,
+    loss: Loss = nn.functional.cross_entropy,
+    masks: Masks | None = None,
+    seed: int = 0,
+) -> Trained:
+    """A network as a criterion gets it; the probe's own has other weights, which play no part."""
+    state = read_state(network)
+    names = linear_and_conv_weights(network)
+    weights = {name: state.weights[name] for name in names}
+    other = deepcopy(network)
+    with torch.no_grad():
+        for tensor in (*other.parameters(), *other.buffers()):
+            tensor.fill_(1 if tensor.is_floating_point() else 0)
+
+    def probe(dtype: torch.dtype) -> Probe:
+        return Probe(deepcopy(other).to(dtype), train, loss, tuple(train.inputs.shape[1:]))
+
+    generator = torch.Generator().manual_seed(seed)
+    masks = masks or ones(weights)
+    dense = Trained(1, weights, weights, masks, generator, state, probe)
+    return dense.under(masks)
+
+
+def make(builder: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
+    """A network in double precision, its weights drawn from `seed`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return builder().double()
+
+
+def examples(shape: tuple[int, ...], number: int, classes: int) -> Split:
+    """Noise in double precision, and its classes in turn."""
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(number, *shape, generator=generator, dtype=torch.float64)
+    return Split(inputs, torch.arange(number) % classes)
+
+
+def half_square(outputs: Tensor, _: Tensor) -> Tensor:
+    """A loss whose Hessian by the weights of y = w x is the mean of x x'."""
+    return outputs.square().mean() / 2

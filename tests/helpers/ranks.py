@@ -1,0 +1,59 @@
+"""Functions called by several processes that train together, as the workers of a run do."""
+
+import multiprocessing
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+
+from lottery.config import Place
+from lottery.runs.workers import joined
+from lottery.training import Device
+
+CPUS = Device("cpu", "32-true", deterministic=True, compile=False, block=50, timeout=60)
+
+# Forked: they need not import Lightning again. Nothing here has used a second thread.
+_context = multiprocessing.get_context("fork")
+
+
+def on_ranks(number: int, function: Callable[..., Any], *arguments: Any) -> list[Any]:
+    """`function(place, *arguments)` on every rank.
+
+    Returns:
+        What it returned, or the exception it raised, by rank.
+    """
+    with TemporaryDirectory() as meeting:
+        queue = _context.Queue()
+        processes = [
+            _context.Process(
+                target=_call,
+                args=(Path(meeting), Place(rank, rank, 0, number), queue, function, arguments),
+            )
+            for rank in range(number)
+        ]
+        for process in processes:
+            process.start()
+        results = dict(queue.get(timeout=100) for _ in processes)
+        for process in processes:
+            process.join()
+    return [results[rank] for rank in range(number)]
+
+
+def _call(
+    meeting: Path,
+    place: Place,
+    queue: Any,
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+) -> None:
+    torch.set_num_threads(1)
+    try:
+        with joined(place, CPUS, meeting):
+            result = function(place, *arguments)
+    except BaseException as error:  # noqa: BLE001  # whatever it is, the test wants to see it
+        traceback.print_exc()
+        result = error
+    queue.put((place.rank, result))

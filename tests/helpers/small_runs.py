@@ -1,0 +1,187 @@
+"""A network with BatchNorm and skips, data it can learn, and IMP over them without Hydra."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from lottery.data import Split, Splits
+from lottery.data.splits import Augmentation
+from lottery.distributed import num_ranks
+from lottery.imp import Imp, Storage, run_rounds
+from lottery.masks import linear_and_conv_weights
+from lottery.measure.flops import make_counter
+from lottery.models.state import all_buffers, fresh_state
+from lottery.progress import Progress
+from lottery.pruning import Layerwise, Magnitude, Pruner, ScoredPruner
+from lottery.record.results import Row
+from lottery.record.run_dir import RunDir
+from lottery.reinit import Reinit, Rewind
+from lottery.seeds import derive_seed
+from lottery.signals import StopRequest
+from lottery.training import Device, LightningFit
+from lottery.training.evaluation import Protocol
+from lottery.training.schedules import Constant, Schedule
+
+NUM_STEPS = 12
+EVERY = 4
+BATCH = 8
+
+
+class ToyDropout(nn.Module):
+    """A network that draws random numbers while it trains, on the same data, without BatchNorm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 6, 3, padding=1)
+        self.dropout = nn.Dropout(0.3)
+        self.output = nn.Linear(6, 3)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        hidden = self.dropout(self.conv1(inputs).relu().mean((2, 3)))
+        logits: Tensor = self.output(hidden)
+        return logits
+
+
+class ToyResNet(nn.Module):
+    """Two convolutions with BatchNorm and a skip between them: 3 x 6 x 6 pixels, 3 classes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 6, 3, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(6)
+        self.conv2 = nn.Conv2d(6, 6, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(6)
+        self.output = nn.Linear(6, 3)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        hidden = self.norm1(self.conv1(inputs)).relu()
+        hidden = (self.norm2(self.conv2(hidden)) + hidden).relu()
+        logits: Tensor = self.output(hidden.mean((2, 3)))
+        return logits
+
+
+def toy_splits() -> Splits:
+    """Three classes of noise around three means: 44 training, 30 validation, 30 test examples."""
+    generator = torch.Generator().manual_seed(0)
+    means = torch.randn(3, 3, 1, 1, generator=generator)
+
+    def split(size: int) -> Split:
+        targets = torch.arange(size) % 3
+        noise = torch.randn(size, 3, 6, 6, generator=generator)
+        return Split(means[targets] + noise, targets)
+
+    return Splits(split(44), split(30), split(30), num_classes=3)
+
+
+def sgd(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """SGD with the things that move weights without a gradient: momentum and weight decay."""
+    return torch.optim.SGD(parameters, lr=0.05, momentum=0.9, weight_decay=0.01)
+
+
+def adam(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    return torch.optim.Adam(parameters, lr=0.01, weight_decay=0.01, fused=True)
+
+
+@dataclass
+class Recorder(pl.Callback):
+    """What every block looked like: step, first learning rate, example indices, pruned weights."""
+
+    steps: list[int] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+    rows: list[list[int]] = field(default_factory=list)
+    pruned_max: list[float] = field(default_factory=list)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Tensor, batch_idx: int
+    ) -> None:
+        self.steps.append(pl_module.step)
+        self.rates.append(trainer.optimizers[0].param_groups[0]["lr"])
+        self.rows.append(batch.flatten().tolist())
+        pairs = zip(pl_module.pruned_weights, pl_module.mask_factors, strict=True)
+        self.pruned_max.append(max(float((w.detach() * (1 - m)).abs().max()) for w, m in pairs))
+
+
+def toy_fit(
+    network: nn.Module | None = None,
+    *,
+    optimizer: Callable[..., torch.optim.Optimizer] = sgd,
+    schedule: Schedule | None = None,
+    clip_norm: float | None = None,
+    fixed_order: bool = False,
+    block: int = 50,
+    augmentation: Augmentation | None = None,
+    callbacks: Sequence[pl.Callback] = (),
+) -> LightningFit:
+    """Training as the command builds it, on the toy data."""
+    splits = toy_splits()
+    splits = replace(splits, train=replace(splits.train, augmentation=augmentation))
+    return LightningFit(
+        network=network or ToyResNet(),
+        load_splits=lambda: splits,
+        loss=nn.functional.cross_entropy,
+        make_optimizer=optimizer,
+        schedule=schedule or Constant(),
+        clip_norm=clip_norm,
+        batch_size=BATCH,
+        order_seed=7,
+        augmentation_seed=8,
+        fixed_order=fixed_order,
+        protocol=Protocol(every=EVERY, test_curve=False, patience=None),
+        device=Device(
+            *("cpu", "32-true"),
+            deterministic=True,
+            compile=False,
+            block=block,
+            num_devices=num_ranks(),
+        ),
+        make_callbacks=lambda number: list(callbacks),
+        make_loggers=lambda number: [],
+        progress=Progress(),
+        run_dir=RunDir(Path("unused")),
+        checkpoint_seconds=None,
+        stop=StopRequest(),
+    )
+
+
+def toy_imp(
+    path: Path,
+    fit: LightningFit | None = None,
+    *,
+    reinit: Reinit | None = None,
+    prune: Pruner | None = None,
+    rounds: Sequence[int] = (0, 1, 2),
+) -> Imp:
+    """The round loop over the toy network: 20 % per layer and round."""
+    fit = replace(fit or toy_fit(), run_dir=RunDir(path))
+    prunable = list(linear_and_conv_weights(fit.network))
+    rates = dict.fromkeys(prunable, 0.2)
+    return Imp(
+        storage=Storage(RunDir(path), all_buffers(fit.network).keys()),
+        rounds=rounds,
+        num_steps=NUM_STEPS,
+        fresh=lambda *purpose: fresh_state(type(fit.network), derive_seed(0, *purpose)),
+        prunable=prunable,
+        fit=fit,
+        prune=prune or ScoredPruner(Magnitude(), Layerwise(), rates),
+        reinit=reinit or Rewind(0, "fresh"),
+        pruning_seed=3,
+        count=make_counter(fit.network, fit.splits.input_shape),
+        target_sparsity=None,
+        keep="all",
+        dense_from=None,
+        update_views=lambda: None,
+    )
+
+
+def run_toy(path: Path, fit: LightningFit | None = None, **changes: Any) -> tuple[Imp, list[Row]]:
+    """Run it; `changes` are fields of Imp."""
+    names = {"reinit", "prune", "rounds"}
+    given = {name: value for name, value in changes.items() if name in names}
+    rest = {name: value for name, value in changes.items() if name not in names}
+    imp = replace(toy_imp(path, fit, **given), **rest)
+    return imp, run_rounds(imp)

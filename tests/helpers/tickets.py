@@ -1,0 +1,45 @@
+"""What lottery-ticket may say, and what a forger does."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from lottery.record.results import json_digest
+from lottery.record.run_dir import TicketDir, read_json
+from lottery.ticket import verify
+from lottery.ticket.files import _sha256
+from tests.conftest import Done
+
+TicketCommand = Callable[..., Done]
+IN_FRESH_PROCESS = verify.count_in_fresh_process
+PARTS = ("es", "final", "start", "initial", "masks")
+
+
+def assert_passed(done: Done) -> None:
+    assert (done.code, done.err) == (0, ""), done.out + done.err
+    assert done.out.splitlines()[-1] == "PASS"
+
+
+def assert_refused(done: Done, *words: str, code: int = 2) -> None:
+    """The error is one line on stderr, with these words."""
+    assert done.code == code, done.out + done.err
+    assert "Traceback" not in done.err
+    line = done.err.splitlines()[-1]
+    assert line.startswith("error: ")
+    for word in words:
+        assert word in line
+
+
+def failed_lines(done: Done) -> list[str]:
+    """What did not hold, of a table that ends with FAIL."""
+    assert done.code == 1, done.out + done.err
+    assert done.out.splitlines()[-1] == "FAIL"
+    return [line for line in done.out.splitlines() if line.endswith("<-")]
+
+
+def sign_again(ticket: TicketDir, **changes: Any) -> None:
+    """What a forger does: other content of ticket.json, all digests made to fit."""
+    entry = {**read_json(ticket.ticket_json), **changes}
+    entry["files"] = {name: _sha256(ticket.path / name) for name in entry["files"]}
+    del entry["digest"]
+    ticket.ticket_json.write_text(json.dumps({**entry, "digest": json_digest(entry)}))

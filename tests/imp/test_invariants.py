@@ -1,0 +1,297 @@
+"""The invariants of a run, each a named test, on a network with BatchNorm.
+
+1 exact counts, 2 masks, 3 pruned weights stay zero, 4 rewinding, 7 seeds, 8 fair controls,
+9 counts of ones, 10 LeNet's ladder; 5 is test_dense_tails.py, 6 test_resume.py.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch import nn
+
+from lottery.imp import NothingToRewindTo
+from lottery.masks import count_ones
+from lottery.pruning import CopiedPruner, Global, Layerwise, ScoredPruner, Trained
+from lottery.pruning.scopes import left_after
+from lottery.record.results import read_records
+from lottery.record.run_dir import RunDir
+from lottery.reinit import Continue, Random, Rewind
+from lottery.tensors import digest, load_tensors
+from lottery.training.evaluation import Protocol
+from lottery.training.schedules import StepDrops
+from tests.helpers.small_runs import (
+    EVERY,
+    NUM_STEPS,
+    Recorder,
+    ToyResNet,
+    adam,
+    run_toy,
+    sgd,
+    toy_fit,
+)
+
+SIZES = {"conv1.weight": 162, "conv2.weight": 324, "output.weight": 18}
+
+
+@dataclass(frozen=True)
+class AllEqual:
+    """The criterion in which every weight ties with every other."""
+
+    def __call__(self, trained: Trained) -> dict[str, torch.Tensor]:
+        return {name: torch.ones_like(weight) for name, weight in trained.weights.items()}
+
+
+def masks_of(path: Path, number: int) -> dict[str, torch.Tensor]:
+    return load_tensors(RunDir(path).round(number).masks)
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.5, 0.99])
+def test_1_each_round_removes_exactly_the_asked_number_even_if_all_scores_tie(
+    tmp_path: Path, rate: float
+) -> None:
+    prune = ScoredPruner(AllEqual(), Layerwise(), dict.fromkeys(SIZES, rate))
+    run_toy(tmp_path, prune=prune)
+    for number in (0, 1, 2):
+        expected = {name: left_after(size, rate, number) for name, size in SIZES.items()}
+        assert count_ones(masks_of(tmp_path, number)) == expected
+
+
+def test_1_global_scope_removes_exactly_the_asked_number_in_all(tmp_path: Path) -> None:
+    run_toy(tmp_path, prune=ScoredPruner(AllEqual(), Global(), dict.fromkeys(SIZES, 0.2)))
+    totals = [sum(count_ones(masks_of(tmp_path, number)).values()) for number in (0, 1, 2)]
+    assert totals == [504, 403, 322]  # 504 - round(100.8), 403 - round(80.6)
+
+
+def test_2_masks_are_binary_and_nested(tmp_path: Path) -> None:
+    run_toy(tmp_path)
+    for number in (1, 2):
+        masks, before = masks_of(tmp_path, number), masks_of(tmp_path, number - 1)
+        for name, mask in masks.items():
+            assert mask.dtype == torch.bool
+            assert not (mask & ~before[name]).any()
+
+
+@pytest.mark.parametrize("shuffle", ["none", "layerwise", "global"])
+def test_2_copied_masks_have_their_trunks_counts(tmp_path: Path, shuffle: str) -> None:
+    run_toy(tmp_path / "trunk")
+    copied = CopiedPruner(lambda number: masks_of(tmp_path / "trunk", number), shuffle)
+    run_toy(tmp_path / "copy", prune=copied)
+    for number in (1, 2):
+        there = masks_of(tmp_path / "trunk", number)
+        here = masks_of(tmp_path / "copy", number)
+        assert sum(count_ones(here).values()) == sum(count_ones(there).values())
+        assert (digest(here) == digest(there)) == (shuffle == "none")
+        if shuffle != "global":
+            assert count_ones(here) == count_ones(there)
+
+
+def test_2_a_layer_that_empties_is_warned_about_by_name(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rates = {"conv1.weight": 0.2, "conv2.weight": 0.2, "output.weight": 0.99}
+    with caplog.at_level(logging.WARNING):
+        run_toy(tmp_path, prune=ScoredPruner(AllEqual(), Layerwise(), rates), rounds=(0, 1))
+    assert "no weight of output.weight is left" in caplog.text
+
+
+class Saver(pl.Callback):
+    """Saves a Lightning checkpoint after every block, as a user's ModelCheckpoint would."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.files: list[Path] = []
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        self.files.append(self.path / f"{len(self.files)}.ckpt")
+        trainer.save_checkpoint(self.files[-1])
+
+
+@pytest.mark.parametrize("clip_norm", [None, 0.1])
+@pytest.mark.parametrize("optimizer", [sgd, adam])
+@pytest.mark.parametrize("reinit", [Rewind(0, "fresh"), Rewind(5, "restored"), Continue()])
+def test_3_pruned_weights_are_zero_after_every_step(
+    tmp_path: Path, optimizer: Callable[..., Any], reinit: Any, clip_norm: float | None
+) -> None:
+    recorder = Recorder()
+    fit = toy_fit(optimizer=optimizer, block=1, callbacks=[recorder], clip_norm=clip_norm)
+    run_toy(tmp_path, fit, reinit=reinit)
+    assert len(recorder.pruned_max) >= 2 * NUM_STEPS
+    assert max(recorder.pruned_max) == 0.0
+
+
+def test_3_pruned_weights_are_zero_in_every_checkpoint(tmp_path: Path) -> None:
+    saver = Saver(tmp_path)
+    run_toy(tmp_path / "run", toy_fit(block=3, callbacks=[saver]), rounds=(0, 1))
+    masks = masks_of(tmp_path / "run", 1)
+    pruned_files = saver.files[len(saver.files) // 2 :]
+    assert len(pruned_files) == 6  # 12 steps: blocks end at 3, 4, 7, 8, 11, 12
+    for file in pruned_files:
+        weights = torch.load(file, weights_only=True)["state_dict"]
+        for name, mask in masks.items():
+            assert (weights[f"network.{name}"][~mask] == 0).all()
+            assert (weights[f"network.{name}"][mask] != 0).any()
+
+
+def test_3_pruned_coordinates_are_not_in_a_clipped_norm(tmp_path: Path) -> None:
+    """The gradient of what is left is clipped to the norm asked for, not to a share of it."""
+    norms = []
+
+    def spying(parameters: Any) -> torch.optim.Optimizer:
+        optimizer = torch.optim.SGD(parameters, lr=0.1)
+
+        def note(opt: torch.optim.Optimizer, *_: Any) -> None:
+            grads = [p.grad for group in opt.param_groups for p in group["params"]]
+            norms.append(float(torch.cat([g.flatten() for g in grads]).norm()))
+
+        optimizer.register_step_pre_hook(note)
+        return optimizer
+
+    prune = ScoredPruner(AllEqual(), Layerwise(), dict.fromkeys(SIZES, 0.9))
+    fit = toy_fit(optimizer=spying, clip_norm=0.01)
+    run_toy(tmp_path, fit, prune=prune, rounds=(0, 1))
+    masks = masks_of(tmp_path, 1)
+    grads = {n: p.grad for n, p in fit.network.named_parameters() if p.grad is not None}
+    for name, mask in masks.items():
+        assert (grads[name][~mask] == 0).all()
+    assert norms == pytest.approx([0.01] * (2 * NUM_STEPS), rel=1e-4)
+
+
+class OneUnused(ToyResNet):
+    """Its first layer has no part in the loss, and no gradient."""
+
+    def __init__(self) -> None:
+        unused = nn.Linear(2, 2)
+        super().__init__()
+        self._modules = {"unused": unused, **self._modules}
+
+
+def test_3_a_layer_without_a_gradient_is_left_out_of_the_norm(tmp_path: Path) -> None:
+    with_it = run_toy(tmp_path / "one", toy_fit(OneUnused(), clip_norm=0.01), rounds=(0, 1))[0]
+    assert with_it.prunable[0] == "unused.weight"
+    final = load_tensors(with_it.run_dir.round(1).final)
+    for name, mask in masks_of(tmp_path / "one", 1).items():
+        assert (final[name][~mask] == 0).all()
+
+
+def test_4_after_a_rewind_everything_is_as_stored(tmp_path: Path) -> None:
+    recorder = Recorder()
+    schedule = StepDrops(at=(6,), factor=0.1)
+    fit = toy_fit(block=1, callbacks=[recorder], schedule=schedule, fixed_order=True)
+    run_toy(tmp_path, fit, reinit=Rewind(5, "fresh"))
+    stored = load_tensors(RunDir(tmp_path).round(0).rewind)
+    for number in (1, 2):
+        start = load_tensors(RunDir(tmp_path).round(number).start)
+        masks = masks_of(tmp_path, number)
+        for name, value in stored.items():
+            kept = masks.get(name, torch.ones_like(value, dtype=torch.bool))
+            assert torch.equal(start[name][kept], value[kept]), name
+    assert start["norm1.num_batches_tracked"] == 5
+    dense, tail = slice(5, NUM_STEPS), slice(NUM_STEPS, NUM_STEPS + NUM_STEPS - 5)
+    assert recorder.steps[tail] == list(range(6, NUM_STEPS + 1))
+    assert recorder.rates[tail] == recorder.rates[dense]  # the drop at step 6 included
+    assert recorder.rates[5] != recorder.rates[6]
+    assert recorder.rows[tail] == recorder.rows[dense]
+
+
+def test_4_batchnorm_is_trained_in_every_round(tmp_path: Path) -> None:
+    """Evaluation and timing leave no layer in evaluation mode."""
+    run_toy(tmp_path)
+    for number in (0, 1, 2):
+        final = load_tensors(RunDir(tmp_path).round(number).final)
+        assert final["norm1.num_batches_tracked"] == NUM_STEPS
+
+
+def test_4_a_rewind_point_that_was_not_reached_ends_the_run(tmp_path: Path) -> None:
+    """W_0 at the clock of step k would be a silent error."""
+    protocol = Protocol(every=1, test_curve=False, patience=1)
+    fit = replace(toy_fit(optimizer=lambda p: torch.optim.SGD(p, lr=5.0)), protocol=protocol)
+    with pytest.raises(NothingToRewindTo, match="before step 11"):
+        run_toy(tmp_path, fit, reinit=Rewind(11, "fresh"))
+    assert RunDir(tmp_path).finished_rounds() == [0]
+
+
+def test_4_the_stored_initial_weights_never_change(tmp_path: Path) -> None:
+    run_toy(tmp_path, rounds=(0,))
+    before = RunDir(tmp_path).round(0).start.read_bytes()
+    run_toy(tmp_path, rounds=(0, 1, 2))
+    assert RunDir(tmp_path).round(0).start.read_bytes() == before
+
+
+@pytest.mark.parametrize("block", [1, 3, 50])
+def test_6_block_size_changes_nothing(tmp_path: Path, block: int) -> None:
+    """The last sentence of invariant 6; test_resume holds the rest."""
+    run_toy(tmp_path / "a", toy_fit(block=4), reinit=Rewind(5, "fresh"))
+    run_toy(tmp_path / "b", toy_fit(block=block), reinit=Rewind(5, "fresh"))
+    a, b = RunDir(tmp_path / "a"), RunDir(tmp_path / "b")
+    assert a.results_csv.read_bytes() == b.results_csv.read_bytes()
+    assert a.round(2).final.read_bytes() == b.round(2).final.read_bytes()
+
+
+def test_7_same_seed_same_numbers(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        run_toy(tmp_path / name)
+    a, b = RunDir(tmp_path / "a"), RunDir(tmp_path / "b")
+    assert a.history_csv.read_bytes() == b.history_csv.read_bytes()
+    assert a.round(2).final.read_bytes() == b.round(2).final.read_bytes()
+
+
+def test_8_a_random_ticket_starts_from_dense_weights(tmp_path: Path) -> None:
+    run_toy(tmp_path / "trunk", rounds=(0, 1, 2, 3))
+    copied = CopiedPruner(lambda number: masks_of(tmp_path / "trunk", number), "layerwise")
+    run_toy(tmp_path / "copy", prune=copied, rounds=(0, 1, 2, 3))
+    start = load_tensors(RunDir(tmp_path / "copy").round(3).start)
+    initial = load_tensors(RunDir(tmp_path / "copy").round(0).start)
+    for name, mask in masks_of(tmp_path / "copy", 3).items():
+        assert (start[name][mask] != 0).all()
+        assert torch.equal(start[name][mask], initial[name][mask])
+
+
+def test_8_random_reinit_has_its_own_seed(tmp_path: Path) -> None:
+    starts = {}
+    for draw in (0, 1):
+        run_toy(tmp_path / str(draw), reinit=Random(draw))
+        for number in (0, 1, 2):
+            start = load_tensors(RunDir(tmp_path / str(draw)).round(number).start)
+            starts[draw, number] = float(start["conv1.weight"].abs().sum())
+    assert starts[0, 0] == starts[1, 0]  # the dense round owes nothing to the draw
+    assert len(set(starts.values())) == len(starts) - 1
+
+
+def test_9_remaining_counts_ones_and_live_zeros_are_reported(tmp_path: Path) -> None:
+    class WithZeros(ToyResNet):
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            with torch.no_grad():
+                self.output.weight[0] = 0  # alive, and zero whatever is trained
+            return super().forward(inputs)
+
+    keep_all = ScoredPruner(AllEqual(), Layerwise(), dict.fromkeys(SIZES, 0.0))
+    fit = toy_fit(WithZeros(), optimizer=lambda p: torch.optim.SGD(p, lr=0.0))
+    _, rows = run_toy(tmp_path, fit, prune=keep_all, rounds=(0, 1))
+    assert [row["remaining"] for row in rows] == [1.0, 1.0]
+    assert [row["live_zeros"] for row in rows] == [6, 6]
+
+
+def test_10_the_ladder_of_lenet_300_100(tmp_path: Path) -> None:
+    layers = {"fc1.weight": (235_200, 0.2), "fc2.weight": (30_000, 0.2)}
+    layers |= {"output.weight": (1_000, 0.1)}
+    for rounds, percent in ((3, 51.28), (7, 21.07), (15, 3.58)):
+        left = sum(left_after(size, rate, rounds) for size, rate in layers.values())
+        assert 100 * left / 266_200 == pytest.approx(percent, abs=0.02)
+
+
+def test_es_is_the_first_minimum_of_validation_loss(tmp_path: Path) -> None:
+    imp, rows = run_toy(tmp_path)
+    for row in rows:
+        history = read_records(imp.run_dir)[row["round"]]["history"]
+        val = [entry for entry in history if entry["split"] == "val"]
+        assert [entry["iteration"] for entry in val] == list(range(EVERY, NUM_STEPS + 1, EVERY))
+        lowest = min(entry["loss"] for entry in val)
+        first = next(entry for entry in val if entry["loss"] == lowest)
+        assert row["ES"] == first["iteration"]
+        assert row["val_loss"] == lowest

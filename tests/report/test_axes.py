@@ -1,0 +1,106 @@
+"""Axes, ticks and colours of a report's figures, and the page that holds them."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lottery.report.contents import Contents, make_contents
+from lottery.report.draw_matplotlib import draw
+from lottery.report.draw_plotly import panel_json
+from lottery.report.figure import Line, count_axis, remaining_axis, style
+from lottery.report.page import make_page
+from lottery.report.runs import RunRecord
+from tests.helpers.drawings import figures
+from tests.helpers.run_folders import TRUNK, made_up
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunRecord:
+    return made_up(tmp_path / TRUNK / "seed_0", tests=(0.95, 0.97, 0.96, 0.90))
+
+
+def line(*x: float) -> Line:
+    return Line("", x, x, style(0))
+
+
+def shown(ticks: Sequence[tuple[float, str]]) -> list[str]:
+    return [text for _, text in ticks if text]
+
+
+@pytest.mark.parametrize(
+    ("lowest", "ticks"),
+    [
+        (100, ["100", "80"]),  # a single round
+        (80.2, ["100", "80"]),
+        (40.96, ["100", "80", "64", "51.2", "41"]),
+        (51.1955, ["100", "80", "64", "51.2"]),  # counts are rounded
+        (16.8, ["100", "51.2", "26.2"]),
+        (1.19, ["100", "51.2", "26.2", "13.4", "6.9", "3.5", "1.8"]),
+        (0.01, ["100", "26.2", "6.9", "1.8", "0.47", "0.12", "0.032", "0.0085"]),
+    ],
+)
+def test_ticks_of_weights_remaining(lowest: float, ticks: list[str]) -> None:
+    axis = remaining_axis([line(100, lowest)])
+    assert shown(axis.ticks) == ticks
+    assert axis.log
+    assert axis.reverse
+    assert axis.span is not None
+    assert axis.span[0] < lowest <= 100 < axis.span[1]
+
+
+def test_the_axis_runs_from_100_percent_down(run: RunRecord) -> None:
+    figure = figures([run])["1_accuracy"]
+    xaxis = panel_json(figure.panels[0])["layout"]["xaxis"]
+    assert (xaxis["type"], xaxis["range"][0] > 2 > xaxis["range"][1]) == ("log", True)
+    axes = draw(figure).axes[0]
+    assert axes.get_xscale() == "log"
+    left, right = axes.get_xlim()
+    assert left > 100 > right
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["100", "80", "64", "51.2"]
+
+
+@pytest.mark.parametrize(
+    ("values", "ticks"),
+    [
+        ((9000, 50_000), ["10 k", "20 k", "50 k"]),
+        ((500, 500), ["500"]),
+        ((2.4e6, 6e6), ["2 M", "3 M", "4 M", "5 M", "6 M", "7 M"]),
+        ((1e3, 1e6), ["1 k", "10 k", "100 k", "1 M"]),
+        ((), ["1"]),
+    ],
+)
+def test_ticks_of_large_numbers(values: tuple[float, ...], ticks: list[str]) -> None:
+    assert shown(count_axis("", [line(*values)]).ticks) == ticks
+
+
+def test_colours_and_dashes_tell_28_lines_apart() -> None:
+    looks = [style(number) for number in range(28)]
+    assert len({(look.color, look.dash) for look in looks}) == 28
+
+
+def panels_of(page: str) -> list[dict[str, Any]]:
+    found = re.findall(r'<script type="application/json">(.*?)</script>', page, re.DOTALL)
+    return [json.loads(text) for text in found]
+
+
+def test_the_page_holds_what_the_figures_hold(run: RunRecord) -> None:
+    contents = make_contents([run])
+    specs = [panel_json(panel) for figure in contents.figures for panel in figure.panels]
+    assert panels_of(make_page(contents)) == json.loads(json.dumps(specs))
+
+
+def test_the_page_survives_any_name(run: RunRecord) -> None:
+    contents: Contents = make_contents([run])
+    (panel,) = contents.figures[1].panels
+    evil = "</script><script>alert(1)</script>&amp;"
+    lines = tuple(replace(one, label=evil) for one in panel.lines)
+    figure = replace(contents.figures[1], panels=(replace(panel, title=evil, lines=lines),))
+    page = make_page(replace(contents, figures=(figure,), notes=(evil,), title=evil))
+    assert "alert(1)</script>" not in page
+    (spec,) = panels_of(page)
+    assert spec["data"][0]["name"] == evil

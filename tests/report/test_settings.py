@@ -1,0 +1,279 @@
+"""Runs grouped into settings: what they are, what they are called, what is a control of what."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lottery.report.roles import role_of
+from lottery.report.settings import Setting, group_runs
+from lottery.report.ticket_vs_controls import against_dense, compare_with_controls
+from tests.helpers.run_folders import (
+    CHAINED,
+    CONFIG,
+    COPIED,
+    RANDOM_PRUNING,
+    RANDOM_REINIT,
+    RANDOM_TICKET,
+    TRUNK,
+    made_up,
+    write_controls,
+)
+
+SNIP = CONFIG | {"criterion._target_": "lottery.pruning.Snip", "pruning.at": "init"}
+FINETUNED = COPIED | {"reinit._target_": "lottery.reinit.Finetune", "reinit.steps": None}
+COPY = "digits-lenet_300_100-copy-none-none-random-22222222"
+
+
+@pytest.mark.parametrize(
+    ("canonical", "role"),
+    [
+        (CONFIG, "winning ticket"),
+        (CONFIG | {"reinit.to": "0it"}, "winning ticket"),
+        (CONFIG | {"reinit.to": "500it"}, "rewound to 500it"),  # no winning ticket
+        (CONFIG | {"criterion._target_": "lottery.pruning.Random"}, "random pruning"),
+        (CHAINED, "chained reinit"),
+        (
+            CHAINED | {"criterion._target_": "lottery.pruning.Random"},
+            "random pruning, chained reinit",
+        ),
+        (CONFIG | {"reinit._target_": "lottery.reinit.Continue"}, "training continued"),
+        (RANDOM_REINIT, "random reinit"),
+        (RANDOM_TICKET, "random ticket"),
+        (COPIED | {"criterion.shuffle": "global"}, "random ticket"),
+        (COPIED, "copied masks"),
+        (CONFIG | {"criterion._target_": "mine.Random"}, "mine.Random"),  # not ours
+        (CONFIG | {"criterion._target_": "lottery.pruning.LargeInit"}, "large init"),
+        (SNIP, "SNIP at init"),
+        (SNIP | {"pruning.one_shot": 8}, "SNIP at init, one shot"),
+        (SNIP | {"criterion._target_": "lottery.pruning.Random"}, "random pruning at init"),
+        (CONFIG | {"pruning.at": "init"}, "magnitude at init"),
+        (CONFIG | {"pruning.one_shot": 8}, "one-shot ticket"),
+        (CONFIG | {"reinit._target_": "lottery.reinit.Finetune"}, "fine-tuning"),
+        (FINETUNED, "copied masks, fine-tuning"),
+    ],
+)
+def test_roles(canonical: dict[str, Any], role: str) -> None:
+    assert role_of(canonical) == role
+
+
+def settings_of(folder: Path, *configs: dict[str, Any]) -> list[Setting]:
+    """Settings from one run each."""
+    runs = [
+        made_up(
+            folder / f"digits-lenet_300_100-x-0.2-y-z-{number:08d}" / "seed_0", canonical=entry
+        )
+        for number, entry in enumerate(configs)
+    ]
+    return group_runs(runs)[0]
+
+
+@pytest.mark.parametrize(
+    ("configs", "labels"),
+    [
+        ([CONFIG], ["winning ticket"]),
+        ([CONFIG | {"pruning.rate": 0.1}, CONFIG], ["pruning.rate=0.1", "pruning.rate=0.2"]),
+        (
+            [CONFIG, CONFIG | {"scope._target_": "lottery.pruning.Global"}],
+            ["layerwise", "global"],
+        ),
+        (
+            [CONFIG, CONFIG | {"optimizer._target_": "torch.optim.SGD", "optimizer.lr": 0.1}],
+            ["adam", "sgd"],  # each its own lr, which tells nothing apart
+        ),
+        (
+            [CONFIG | {"optimizer.lr": 0.1}, CONFIG, CONFIG | {"pruning.rate": 0.1}],
+            [
+                *("optimizer.lr=0.1, pruning.rate=0.2", "optimizer.lr=0.0012, pruning.rate=0.2"),
+                "optimizer.lr=0.0012, pruning.rate=0.1",
+            ],
+        ),
+        ([CONFIG, RANDOM_PRUNING], ["winning ticket", "random pruning"]),
+        # Nobody takes chained reinit for the control
+        (
+            [CHAINED, CHAINED | {"pruning.rate": 0.1}],
+            ["chained reinit, pruning.rate=0.2", "chained reinit, pruning.rate=0.1"],
+        ),
+        (
+            [CONFIG | {"model.rates": []}, CONFIG],
+            ["model.rates=[]", 'model.rates=[[["output*", "0.5x"]]]'],
+        ),
+    ],
+)
+def test_settings_are_named_by_what_differs(
+    tmp_path: Path, configs: list[dict[str, Any]], labels: list[str]
+) -> None:
+    assert [setting.label for setting in settings_of(tmp_path, *configs)] == labels
+
+
+@pytest.mark.parametrize(
+    ("changes", "labels"),
+    [
+        ({"pruning.one_shot": 8}, ["winning ticket", "one-shot ticket"]),
+        ({"dataset.random_labels": 0.2}, ["winning ticket", "winning ticket, 20 % random labels"]),
+        ({"pruning.rate": 0.1, "dataset.limit": 2000},
+         ["pruning.rate=0.2", "pruning.rate=0.1, 2,000 examples"]),
+        ({"pruning.at": "init"}, ["winning ticket", "magnitude at init"]),
+        ({"scope._target_": "lottery.pruning.Erk"}, ["layerwise", "erk"]),
+    ],
+)  # fmt: skip
+def test_what_older_settings_do_not_have_is_named(
+    tmp_path: Path, changes: dict[str, Any], labels: list[str]
+) -> None:
+    usual = CONFIG | {"pruning.one_shot": None}
+    settings = settings_of(tmp_path, usual, usual | changes)
+    assert [setting.label for setting in settings] == labels
+
+
+def test_one_shots_are_named_by_the_rounds_they_stand_for(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, *(CONFIG | {"pruning.one_shot": k} for k in (None, 8, 12)))
+    assert [setting.label for setting in settings] == [
+        *("winning ticket", "one-shot ticket, as 8 rounds", "one-shot ticket, as 12 rounds"),
+    ]
+
+
+def test_copies_of_different_trunks_say_of_which(tmp_path: Path) -> None:
+    other = TRUNK.replace("magnitude", "snip")
+    folders = {
+        TRUNK: CONFIG,
+        other: SNIP,
+        COPY: RANDOM_REINIT,
+        COPY.replace("2" * 8, "4" * 8): RANDOM_REINIT | {"criterion.run": other},
+    }
+    runs = [made_up(tmp_path / name / "seed_0", canonical=c) for name, c in folders.items()]
+    settings, _ = group_runs(runs)
+    assert [setting.label for setting in settings] == [
+        *("winning ticket", "random reinit, of winning ticket"),
+        *("SNIP at init", "random reinit, of SNIP at init"),
+    ]
+    pairs = [(pair.ticket.label, pair.control.label) for pair in compare_with_controls(settings)]
+    assert pairs == [
+        ("winning ticket", "random reinit, of winning ticket"),
+        ("SNIP at init", "random reinit, of SNIP at init"),
+    ]
+
+
+def test_copies_are_named_by_their_trunks_pruning(tmp_path: Path) -> None:
+    other = TRUNK.replace("0.2", "0.1")
+    runs = [
+        made_up(tmp_path / TRUNK / "seed_0"),
+        made_up(tmp_path / other / "seed_0", canonical=CONFIG | {"pruning.rate": 0.1}),
+        made_up(tmp_path / COPY / "seed_0", canonical=RANDOM_REINIT),
+        made_up(
+            tmp_path / COPY.replace("2" * 8, "4" * 8) / "seed_0",
+            canonical=RANDOM_REINIT | {"criterion.run": other},
+        ),
+    ]
+    assert [setting.label for setting in group_runs(runs)[0]] == [
+        *("winning ticket, pruning.rate=0.2", "random reinit, pruning.rate=0.2"),
+        *("winning ticket, pruning.rate=0.1", "random reinit, pruning.rate=0.1"),
+    ]
+
+
+def test_other_networks_and_datasets_are_named_by_their_options(tmp_path: Path) -> None:
+    runs = [
+        made_up(
+            tmp_path / f"{name}-magnitude-0.2-layerwise-rewind-00000000" / "seed_0", canonical=c
+        )
+        for name, c in (
+            ("mnist-lenet_5", CONFIG | {"model.x": 1, "dataset.normalize": "none"}),
+            ("digits-lenet_300_100", CONFIG),
+        )
+    ]
+    assert [s.label for s in group_runs(runs)[0]] == ["mnist, lenet_5", "digits, lenet_300_100"]
+
+
+def test_settings_that_differ_in_nothing_known_keep_their_keys(tmp_path: Path) -> None:
+    one, other = settings_of(tmp_path, CONFIG, CONFIG | {"criterion.run": "whatever"})
+    assert (one.label, other.label) == ("winning ticket (00000000)", "winning ticket (00000001)")
+
+
+def test_seeds_make_one_setting_and_doubles_count_once(tmp_path: Path) -> None:
+    runs = [made_up(tmp_path / TRUNK / f"seed_{seed}") for seed in (1, 0)]
+    more = made_up(tmp_path / "copy" / TRUNK / "seed_1", tests=[0.9, 0.9, 0.9, 0.9])
+    (setting,), problems = group_runs([*runs, more])
+    assert [run.seed for run in setting.runs] == [0, 1]
+    assert setting.runs[1] is more
+    (line,) = problems
+    assert f"{runs[0].path} is the same run as {more.path}" in line
+
+
+def test_controls_at_equal_sparsity_paired_by_seed(tmp_path: Path) -> None:
+    from lottery.report.runs import read_run
+
+    settings, _ = group_runs([read_run(path) for path in write_controls(tmp_path)])
+    pairs = {pair.control.label: pair for pair in compare_with_controls(settings)}
+    assert sorted(pairs) == ["random pruning", "random reinit", "random ticket"]
+    assert all(pair.ticket.label == "winning ticket" for pair in pairs.values())
+    # Rounds 1 to 3: the ticket gains 0.4 points a round, random reinit loses 1.
+    found = pairs["random reinit"].differences
+    assert sorted(found) == [1, 2, 3]
+    assert found[2] == pytest.approx({0: 2.8, 1: 2.8, 2: 2.8})
+
+
+def compared(tmp_path: Path, control: dict[str, Any], **arguments: Any) -> list[Any]:
+    ticket = made_up(tmp_path / TRUNK / "seed_0")
+    other = made_up(tmp_path / COPY / "seed_0", canonical=control, **arguments)
+    return compare_with_controls(group_runs([ticket, other])[0])
+
+
+@pytest.mark.parametrize(
+    "control",
+    [
+        CHAINED,
+        COPIED,  # nothing is random
+        RANDOM_REINIT | {"criterion.run": "digits-lenet_300_100-another-trunk"},
+        RANDOM_REINIT | {"optimizer.lr": 0.1},
+        RANDOM_TICKET | {"reinit.to": 100},
+        RANDOM_PRUNING | {"scope._target_": "lottery.pruning.Global"},
+    ],
+    ids=["chained", "copied", "other trunk", "other optimizer", "other start", "other scope"],
+)
+def test_what_is_no_control_is_not_compared(tmp_path: Path, control: dict[str, Any]) -> None:
+    assert not compared(tmp_path, control)
+
+
+@pytest.mark.parametrize(
+    "retrained",
+    [FINETUNED, COPIED | {"reinit._target_": "lottery.reinit.Sign"}, COPIED | {"reinit.to": 100}],
+    ids=["finetune", "sign", "rewound"],
+)
+def test_the_same_masks_trained_otherwise_stand_beside_their_ticket(
+    tmp_path: Path, retrained: dict[str, Any]
+) -> None:
+    (pair,) = compared(tmp_path, retrained)
+    assert pair.control.role.startswith("copied masks")
+    shuffled = retrained | {"criterion.shuffle": "layerwise"}
+    assert not compared(tmp_path / "shuffled", shuffled)
+
+
+def test_other_sparsities_are_not_compared(tmp_path: Path) -> None:
+    assert compared(tmp_path / "same", RANDOM_PRUNING)
+    assert not compared(tmp_path / "other", RANDOM_PRUNING, rate=0.3)
+
+
+def test_controls_of_one_trunk_count_as_one(tmp_path: Path) -> None:
+    """Three reinits of one ticket say nothing about other tickets."""
+    runs = [made_up(tmp_path / TRUNK / "seed_0")] + [
+        made_up(
+            tmp_path / COPY / f"seed_{seed}",
+            tests=[0.95, 0.90 + 0.01 * seed, 0.90],
+            canonical=RANDOM_REINIT | {"criterion.run": f"{TRUNK}/seed_0"},
+        )
+        for seed in range(3)
+    ]
+    (pair,) = compare_with_controls(group_runs(runs)[0])
+    assert pair.differences[1] == pytest.approx({0: 5.0})  # 96 less the mean of 90, 91, 92
+    assert pair.summaries[1].count == 1
+
+
+def test_differences_to_dense_are_by_seed(tmp_path: Path) -> None:
+    runs = [
+        made_up(tmp_path / TRUNK / "seed_0", tests=[0.95, 0.96]),
+        made_up(tmp_path / TRUNK / "seed_1", tests=[0.90, 0.89, 0.88]),
+    ]
+    (setting,), _ = group_runs(runs)
+    assert against_dense(setting).differences == {
+        1: pytest.approx({0: 1.0, 1: -1.0}),
+        2: pytest.approx({1: -2.0}),
+    }

@@ -1,0 +1,121 @@
+"""The report of stability analyses: figures 7 and 8 and the table, on the page and on paper."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from lottery.record.run_dir import RunDir
+from lottery.report.contents import Contents, make_contents
+from lottery.report.runs import RunRecord, read_run, read_runs
+from tests.helpers.drawings import on_page, on_paper
+from tests.helpers.run_folders import TRUNK, write_controls, write_run
+
+ERRORS = {0: (0.02, 0.05, 0.04), 1: (0.02, 0.03, 0.02), 2: (0.05, 0.02, 0.03)}  # at 0, 1/2, 1
+
+
+def write_stability(
+    run: Path, places: dict[tuple[int, int], float], norms: str = "none"
+) -> RunRecord:
+    """An analysis of a made-up run, three pairs of each place.
+
+    Args:
+        run: its folder.
+        places: what the errors in the middle of the lines are multiplied with, by round and step.
+        norms: whether BatchNorm was recomputed.
+    """
+    folder = RunDir(run).stability
+    points: list[dict[str, Any]] = []
+    pairs: list[dict[str, Any]] = []
+    for (number, step), scale in places.items():
+        where = {"round": number, "step": step}
+        for pair, (first, middle, last) in ERRORS.items():
+            line = {0.0: first, 0.5: scale * middle, 1.0: last}
+            barrier = max(line.values()) - (first + last) / 2
+            points += [
+                {**where, "pair": pair, "alpha": alpha, "split": split, "error": error}
+                for split in ("train", "test")
+                for alpha, error in line.items()
+            ]
+            row = {"pair": pair, "remaining": 0.8**number, "batch_norm": norms}
+            ends = (first + last) / 2
+            row |= {"barrier_train": barrier, "barrier_test": barrier, "ends_error_test": ends}
+            pairs.append({**where, **row, "l2": 3.0, "angle": 10.0, "l2_from_dense": None})
+    starts = [
+        {"round": number, "weights": weights, "split": "test", "accuracy": accuracy}
+        for number in {number for number, _ in places}
+        for weights, accuracy in (("masked", 0.3), ("dense", 0.1))
+    ]
+    folder.path.mkdir(parents=True)
+    for path, rows in (
+        (folder.points_csv, points),
+        (folder.pairs_csv, pairs),
+        (folder.untrained_csv, starts),
+    ):
+        pd.DataFrame(rows).to_csv(path, index=False)
+    return read_run(run)
+
+
+def _of(contents: Contents) -> tuple[Any, Any, Any]:
+    lines, instability = (f for f in contents.figures if f.name[0] in "78")
+    (table,) = (table for table in contents.tables if table.title == "Stability")
+    return lines, instability, table
+
+
+def test_lines_are_means_over_the_pairs_with_their_extremes(tmp_path: Path) -> None:
+    run = write_stability(write_run(tmp_path / TRUNK / "seed_0"), {(0, 0): 1, (2, 0): 2})
+    lines, instability, table = _of(make_contents([run]))
+    test = on_page(lines)[1]
+    assert on_paper(lines)[1] == test
+    assert list(test) == ["round 0 (100.0 %), k = 0", "round 2 (64.0 %), k = 0"]
+    x, y = test["round 2 (64.0 %), k = 0"]
+    assert x == [0.0, 0.5, 1.0]
+    assert y == pytest.approx([3.0, 6.667, 3.0], abs=1e-3)
+    (_, second) = lines.panels[1].lines
+    assert second.low == pytest.approx((2.0, 4.0, 2.0))
+    assert second.high == pytest.approx((5.0, 10.0, 4.0))
+    # barriers of round 2: 0.1 - 0.03, 0.06 - 0.02, 0.05 - 0.04
+    (panel_train, panel_test) = on_page(instability)
+    assert panel_train == panel_test
+    assert panel_test["k = 0"][0] == pytest.approx([100.0, 64.0])
+    assert panel_test["k = 0"][1] == pytest.approx([100 * (0.02 + 0.01 + 0.01) / 3, 4.0])
+    assert panel_test["stable: below 2 points"][1] == [2.0, 2.0]
+    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    assert [row["stable"] for row in rows] == ["yes", "no"]
+    assert rows[1]["test instability, points"] == "4.00 (1.00 to 7.00)"
+    assert (rows[1]["pairs"], rows[1]["error at the ends %"]) == ("3", "3.00")
+    assert (rows[1]["start, masked %"], rows[1]["start, dense %"]) == ("30.00", "10.00")
+    assert "BatchNorm" not in lines.caption
+
+
+def test_instability_is_drawn_against_the_step_where_there_are_several(tmp_path: Path) -> None:
+    places = {(0, 0): 2.0, (0, 5): 2.0, (0, 100): 1.0, (2, 0): 1.0, (2, 100): 1.0}
+    run = write_stability(write_run(tmp_path / TRUNK / "seed_0"), places, "recomputed")
+    lines, instability, _ = _of(make_contents([run]))
+    (_, test) = on_page(instability)
+    assert set(test) == {"round 0", "round 2", "stable: below 2 points"}
+    assert test["round 0"][0] == [0, 5, 100]
+    assert test["round 0"][1][0] == pytest.approx(4.0)
+    assert instability.panels[1].x.ticks == ((0.0, "0"), (5.0, ""), (100.0, "100"))
+    assert "BatchNorm's statistics are recomputed" in lines.caption
+
+
+def test_pairs_of_all_seeds_of_a_setting_count_together(tmp_path: Path) -> None:
+    runs = [read_run(path) for path in write_controls(tmp_path, seeds=[0, 1])]
+    trunk = [run for run in runs if run.name == TRUNK]
+    analysed = [write_stability(run.path, {(0, 0): 1.0}) for run in trunk]
+    others = [run for run in runs if run.name != TRUNK]
+    _, _, table = _of(make_contents([*analysed, *others]))
+    (row,) = (dict(zip(table.columns, row, strict=True)) for row in table.rows)
+    assert (row["setting"], row["pairs"]) == ("winning ticket", "6")
+
+
+def test_a_damaged_table_leaves_its_run_out(tmp_path: Path) -> None:
+    paths = [write_run(tmp_path / TRUNK / f"seed_{seed}") for seed in (0, 1)]
+    write_stability(paths[0], {(0, 0): 1.0})
+    assert [len(found) for found in read_runs(paths)] == [2, 0]
+    RunDir(paths[0]).stability.points_csv.write_text("round,ste")
+    runs, problems = read_runs(paths)
+    assert [run.seed for run in runs] == [1]
+    assert "points.csv: damaged; remove it, and lottery-stability makes it anew" in problems[0]

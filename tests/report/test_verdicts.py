@@ -1,0 +1,103 @@
+"""The rules of the written answer, in numbers that can be checked by eye."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from lottery.record.results import write_record
+from lottery.record.run_dir import RunDir
+from lottery.report.runs import read_run
+from lottery.report.settings import group_runs
+from lottery.report.statistics import summarise
+from lottery.report.summary_text import write_answers
+from lottery.report.verdicts import best_round, falls_below_from, judge
+from tests.helpers.run_folders import record, write_run
+
+FEW = "not enough seeds to say"
+
+
+@pytest.mark.parametrize(
+    ("differences", "verdict"),
+    [
+        ([], FEW),
+        ([9.0], FEW),
+        ([9.0, 9.0], FEW),
+        ([0.3, 0.2, 0.4], "beats"),  # 0.3, half width 4.303 * 0.1 / sqrt(3) = 0.248
+        ([0.2, 0.1, 0.3], "matches"),  # 0.2, half width 0.248: the bound is below 0
+        ([1.0, 1.0, 1.0], "beats"),
+        ([0.0, 0.0, 0.0], "matches"),  # not above 0
+        ([-0.2, -0.2, -0.2], "matches"),  # at least -0.2 points
+        ([-0.3, -0.2, -0.1], "matches"),
+        ([-0.21, -0.21, -0.21], "is behind"),
+        ([97.8 - 98.0] * 3, "matches"),  # -0.20000000000000284 in floats
+        ([-0.4, 0.1, 0.0], "matches"),  # the mean counts: -0.1
+        ([5.0, -0.1, -5.6], "is behind"),  # -0.233, whatever the interval
+    ],
+)
+def test_judge(differences: list[float], verdict: str) -> None:
+    assert judge(differences) == verdict
+
+
+@pytest.mark.parametrize(
+    ("means", "first"),
+    [
+        ({}, None),
+        ({1: 0.2, 2: -0.5}, None),  # 0.5 points under is not more than 0.5
+        ({1: 0.2, 2: -0.51}, 2),
+        ({1: -0.6, 2: -0.7, 3: -0.8}, 1),
+        ({1: -0.6, 2: -0.4, 3: -0.8}, 3),  # every mean from there on
+        ({1: -0.6, 2: -0.7, 3: -0.1}, None),  # its own included
+        ({15: -2.0, 7: -0.6, 3: 0.1}, 7),  # only some rounds, in any order
+        ({1: 97.5 - 98.0}, None),
+    ],
+)
+def test_falls_below_from(means: dict[int, float], first: int | None) -> None:
+    assert falls_below_from(means) == first
+
+
+@pytest.mark.parametrize(
+    ("val", "best"),
+    [
+        ({}, None),
+        ({0: 0.99}, None),
+        ({0: 0.99, 1: 0.5}, 1),
+        ({0: 0.9, 1: 0.7, 2: 0.8, 3: 0.6}, 2),
+        ({0: 0.9, 1: 0.8, 2: 0.8, 3: 0.6}, 2),  # the sparsest of equals
+        ({1: (0.1 + 0.2) / 3, 2: 0.3 / 3}, 2),  # equal but for the last bit
+    ],
+)
+def test_best_round(val: dict[int, float], best: int | None) -> None:
+    assert best_round(val, {0: 1.0, 1: 0.8, 2: 0.64, 3: 0.51}) == best
+
+
+def test_summary_of_values() -> None:
+    summary = summarise([1.0, 2.0, 3.0, 6.0])
+    assert (summary.count, summary.mean, summary.lowest, summary.highest) == (4, 3.0, 1.0, 6.0)
+    # Variance (4 + 1 + 0 + 9) / 3, three degrees of freedom: t = 3.182
+    assert summary.half_width == pytest.approx(3.18245 * math.sqrt(14 / 3 / 4), rel=1e-5)
+    assert summary.interval == pytest.approx((-0.4374, 6.4374), abs=1e-4)
+
+
+def test_one_value_has_no_interval_and_none_no_summary() -> None:
+    assert math.isnan(summarise([2.0]).half_width)
+    with pytest.raises(ValueError, match="at least one"):
+        summarise([])
+
+
+@pytest.mark.parametrize(
+    ("csr", "words"),
+    [
+        (0.0011, "0.0011 ms, dense 0.0022 ms (batches of 100): CSR is 2.0 times as fast."),
+        (0.0066, "0.0066 ms, dense 0.0022 ms (batches of 100): dense is 3.0 times as fast."),
+        (None, "which takes hardware or kernels that skip zeros."),
+    ],
+)
+def test_the_answer_says_which_inference_is_faster(
+    tmp_path: Path, csr: float | None, words: str
+) -> None:
+    path = write_run(tmp_path / "run" / "seed_0", tests=(0.9, 0.91, 0.92))
+    entry = record(2, 0.92, 0.92, 0.64)
+    write_record(RunDir(path), entry | {"timing": entry["timing"] | {"inference_csr_ms": csr}})
+    (answer,) = write_answers(group_runs([read_run(path)])[0], [])
+    assert any(sentence.endswith(words) for sentence in answer.sentences), answer.sentences

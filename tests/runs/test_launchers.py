@@ -1,0 +1,143 @@
+"""Hydra's launchers as configured here: every YAML, and several runs at once on this machine."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from lottery.config.hydra_setup import conf_dir, register_resolvers
+from lottery.runs.local_launcher import Workers
+from lottery.runs.sweep import Sweep
+from tests.conftest import TINY, Lottery, environment, tensor_files
+from tests.helpers.sweeps import NETWORKS, jobs_of, wait_for
+
+LAUNCHERS = sorted(path.stem for path in (conf_dir() / "hydra" / "launcher").iterdir())
+# one process per device: a device that no process has, or two processes on one, would be no error
+FOLLOWS_TRAINER = {
+    "slurm": {"tasks_per_node": 4, "nodes": 2},
+    "slurm_gpu": {"tasks_per_node": 4, "nodes": 2, "gpus_per_node": 4},
+    "local_parallel": {"n_jobs": 2},
+}
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_every_launcher_composes(launcher: str) -> None:
+    register_resolvers()
+    overrides = [f"hydra/launcher={launcher}", "trainer.devices=4", "trainer.num_nodes=2"]
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        config = compose("config", overrides=overrides, return_hydra_config=True)
+    chosen = config.hydra.launcher
+    expected = FOLLOWS_TRAINER[launcher]
+    assert {key: chosen[key] for key in expected} == expected
+    if launcher != "local_parallel":
+        assert "export SLURM_KILL_BAD_EXIT=1" in chosen.setup
+        assert chosen.max_num_timeout > 0
+
+
+def test_runs_at_once_are_those_of_a_plain_sweep(lottery: Lottery) -> None:
+    sweep = ("-m", *TINY, "seed=range(3)")
+    done = lottery(*sweep, "hydra/launcher=local_parallel", "output_dir=parallel")
+    assert done.code == 0, done.err
+    jobs = jobs_of(done.out)
+    assert list(jobs["status"]) == 3 * ["finished"]
+    plain = jobs_of(lottery(*sweep, "output_dir=plain").out)
+    for run, other in zip(map(Path, jobs["run"]), map(Path, plain["run"]), strict=True):
+        assert run.relative_to(Path("parallel").absolute()) == other.relative_to(
+            Path("plain").absolute()
+        )
+        for name in ("results.csv", "history.csv"):
+            assert (run / name).read_bytes() == (other / name).read_bytes()
+        assert tensor_files(run) == tensor_files(other)
+
+
+def test_a_job_that_fails_or_dies_leaves_the_others_alone(
+    lottery: Lottery, write_module: Callable[[str, str], Path]
+) -> None:
+    write_module("networks", NETWORKS)
+    classes = "model._target_=networks.Dies,networks.Raises,networks.Good"
+    done = lottery("-m", *TINY, classes, "hydra/launcher=local_parallel", "trainer.threads=null")
+    assert done.code == 1
+    jobs = jobs_of(done.out)
+    assert list(jobs["status"]) == ["died", "failed", "finished"], done.err
+    assert "SIGKILL" in jobs["message"][0]
+    assert "two lines" in jobs["message"][1]
+    assert '"threads": 1,' in (Path(jobs["run"][2]) / "run.json").read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_runs_and_the_command_carries_them_on(
+    lottery: Lottery, write_module: Callable[[str, str], Path], number: signal.Signals
+) -> None:
+    """SIGINT as a terminal sends it, to every process; SIGTERM to the command alone."""
+    write_module("networks", NETWORKS)
+    sweep = ("-m", *TINY, "model._target_=networks.Slow", "seed=0,1")
+    command = (*sweep, "hydra/launcher=local_parallel")
+    Path("slow").touch()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lottery", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+        start_new_session=True,
+    )
+    try:
+        wait_for(lambda: len(list(Path("outputs").glob("*/seed_*/rounds/00"))) == 2)
+        assert len(_living(process.pid)) > 2  # the command and its two processes
+        os.kill(-process.pid if number == signal.SIGINT else process.pid, number)
+        out, err = process.communicate(timeout=60)
+    finally:
+        Path("slow").unlink()
+        process.kill()
+    assert process.returncode == 128 + number, err
+    assert list(jobs_of(out)["status"]) == ["interrupted", "interrupted"]
+    wait_for(lambda: not _living(process.pid), seconds=5)
+
+    jobs = jobs_of(lottery(*sweep).out)
+    plain = jobs_of(lottery(*sweep, "output_dir=plain").out)
+    for run, other in zip(jobs["run"], plain["run"], strict=True):
+        for name in ("results.csv", "history.csv"):
+            assert (Path(run) / name).read_bytes() == (Path(other) / name).read_bytes()
+
+
+def _living(session: int) -> list[str]:
+    """The processes of a session; not the dead that nobody has asked after."""
+    stats = [text.rpartition(")") for text in map(_stat, Path("/proc").glob("[0-9]*/stat"))]
+    fields = [(name, *rest.split()) for name, _, rest in stats]
+    return [name for name, state, _, _, sid, *_ in fields if int(sid) == session and state != "Z"]
+
+
+def _stat(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:  # gone by now
+        return "0 () Z 0 0 0"
+
+
+@pytest.mark.parametrize(
+    ("given", "num_gpus", "gpus_per_run", "expected"),
+    [
+        (None, 0, 1, [None, None, None]),
+        (None, 2, 1, ["0", "1", "0"]),
+        (None, 4, 2, ["0,1", "2,3", "0,1"]),
+        ("5,7", 2, 1, ["5", "7", "5"]),
+    ],
+)
+def test_gpus_are_dealt_out_in_turn(
+    monkeypatch: pytest.MonkeyPatch,
+    given: str | None,
+    num_gpus: int,
+    gpus_per_run: int,
+    expected: list[str | None],
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if given is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
+    workers = Workers(Sweep(Path("sweep")), num_gpus, gpus_per_run, n_jobs=3)
+    dealt = [workers.environment(slot).get("CUDA_VISIBLE_DEVICES") for slot in range(3)]
+    assert dealt == expected

@@ -1,0 +1,215 @@
+"""Several processes train one network: together they are the one process, and rank 0 writes."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from lottery.config import ConfigError, Place, prepare
+from lottery.config.groups import synchronized
+from lottery.config.loggers import build_logger_maker
+from lottery.imp import run_rounds
+from lottery.measure.evaluate import evaluate
+from lottery.record.run_dir import RunDir
+from lottery.runs.lifecycle import train
+from lottery.runs.run_lock import locked
+from lottery.tensors import load_tensors
+from lottery.training import Device
+from tests.conftest import Lottery
+from tests.helpers.ranks import on_ranks
+from tests.helpers.small_runs import (
+    BATCH,
+    NUM_STEPS,
+    Recorder,
+    ToyDropout,
+    ToyResNet,
+    toy_fit,
+    toy_imp,
+    toy_splits,
+)
+
+
+def _record_rows(place: Place, path: Path) -> list[int]:
+    recorder = Recorder()
+    run_rounds(toy_imp(path, toy_fit(ToyDropout(), callbacks=[recorder], block=1)))
+    return recorder.rows
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_at_each_step_the_ranks_share_the_batch_of_one_process(
+    tmp_path: Path, number: int
+) -> None:
+    alone = _record_rows(Place(), tmp_path / "alone")
+    by_rank = on_ranks(number, _record_rows, tmp_path / "ranks")
+    assert len(alone) == 3 * NUM_STEPS
+    for step, batch in enumerate(alone):
+        shares = [rows[step] for rows in by_rank]
+        assert [
+            row for share in shares for row in share
+        ] == batch  # in order, so disjoint and whole
+        assert max(map(len, shares)) - min(map(len, shares)) <= 1
+        assert len(set(batch)) == BATCH
+
+
+class Counting(nn.Module):
+    """Knows the example by its first pixel, predicts class 1 of 3, and counts what it sees."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: Counter[float] = Counter()
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        self.seen.update(inputs[:, 0, 0, 0].tolist())
+        return torch.tensor([0.0, 1.0, 0.0]).repeat(len(inputs), 1)
+
+
+def _evaluate(place: Place) -> tuple[Counter[float], float, float, list[int]]:
+    network = Counting()
+    done = evaluate(network, toy_splits().val, nn.functional.cross_entropy)
+    return network.seen, done.loss, done.accuracy, done.predictions.tolist()
+
+
+@pytest.mark.parametrize("number", [2, 7, 31])  # of 30 examples: 31 leave one rank without any
+def test_every_example_is_evaluated_once(number: int) -> None:
+    alone = _evaluate(Place())
+    by_rank = on_ranks(number, _evaluate)
+    assert sum((seen for seen, *_ in by_rank), Counter()) == alone[0]
+    assert set(alone[0].values()) == {1}
+    for _, loss, accuracy, predictions in by_rank:
+        assert loss == pytest.approx(alone[1], rel=1e-6)
+        assert (accuracy, predictions) == (alone[2], alone[3])
+
+
+def _train(place: Place, config: dict[str, Any], path: Path) -> None:
+    experiment = prepare(config, path, place)
+    with locked(path / f"lock_{place.rank}", wait=False) as ownership:
+        train(experiment, ownership)
+
+
+def _digits(*overrides: str) -> dict[str, Any]:
+    from hydra import compose, initialize_config_dir
+
+    from lottery.config.hydra_setup import conf_dir
+    from lottery.config.run_key import plain
+
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        return plain(compose("config", overrides=[*overrides, "logger=none"]))
+
+
+@pytest.mark.parametrize("number", [2, 7])
+def test_ranks_agree_with_one_process_to_1e_9(tmp_path: Path, number: int) -> None:
+    asked = ("trainer.precision=64-true", "rounds=1", "iterations=60", "evaluation.every=20")
+    one, many = tmp_path / "one", tmp_path / "many"
+    _train(Place(), _digits(*asked), one)
+    results = on_ranks(
+        number, _train, _digits(*asked, "trainer=ddp_cpu", f"trainer.devices={number}"), many
+    )
+    assert results == [None] * number
+    for name in ("masks", "start", "es", "final"):
+        here, there = (load_tensors(getattr(RunDir(p).round(1), name)) for p in (one, many))
+        assert here.keys() == there.keys()
+        for key, tensor in here.items():
+            assert float((tensor.double() - there[key].double()).abs().max()) < 1e-9, key
+
+
+def test_ranks_score_by_gradients_what_one_process_scores(tmp_path: Path) -> None:
+    """Every rank on the same examples: the masks agree, and are those of one process."""
+    asked = ("criterion=grasp", "pruning.at=init", "rounds=1", "iterations=4")
+    one, many = tmp_path / "one", tmp_path / "many"
+    _train(Place(), _digits(*asked), one)
+    ranks = _digits(*asked, "trainer=ddp_cpu", "trainer.devices=2")
+    assert on_ranks(2, _train, ranks, many) == [None] * 2
+    assert RunDir(one).round(1).masks.read_bytes() == RunDir(many).round(1).masks.read_bytes()
+
+
+def _run_in_own_folder(place: Place, path: Path) -> None:
+    run_rounds(toy_imp(path / str(place.rank), toy_fit(ToyDropout())))
+
+
+def test_rank_0_alone_writes(tmp_path: Path) -> None:
+    assert on_ranks(2, _run_in_own_folder, tmp_path) == [None, None]
+    assert (tmp_path / "0" / "results.csv").exists()
+    assert not (tmp_path / "1").exists()
+
+
+class Unused(ToyDropout):
+    """A network with a layer that has no part in its output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spare = nn.Linear(2, 2)
+
+
+def _run_unused(place: Place, path: Path) -> None:
+    run_rounds(toy_imp(path, toy_fit(Unused()), rounds=(0,)))
+
+
+def test_parameters_that_are_not_used_do_not_stop_the_ranks(tmp_path: Path) -> None:
+    assert on_ranks(2, _run_unused, tmp_path) == [None, None]
+
+
+def _logger_names(place: Place, path: Path) -> list[str]:
+    node = {"_target_": "pytorch_lightning.loggers.CSVLogger", "save_dir": str(path)}
+    return [type(logger).__name__ for logger in build_logger_maker({"csv": node}, RunDir(path))(0)]
+
+
+def test_every_rank_has_loggers_and_one_writes(tmp_path: Path) -> None:
+    assert on_ranks(2, _logger_names, tmp_path) == [["CSVLogger"], ["DummyLogger"]]
+
+
+def test_batchnorm_needs_gpus_to_see_the_whole_batch() -> None:
+    kind = {"precision": "32-true", "deterministic": True, "compile": False, "block": 50}
+    with pytest.raises(ConfigError, match=r"^trainer.devices=2: 1 on CPUs for a network with"):
+        synchronized(ToyResNet(), Device("cpu", **kind, num_devices=2))
+    network = ToyResNet()
+    assert synchronized(network, Device("cpu", **kind)) is network
+    synced = synchronized(network, Device("gpu", **kind, num_devices=2))
+    assert isinstance(synced.norm1, nn.SyncBatchNorm)
+    assert list(synced.state_dict()) == list(ToyResNet().state_dict())
+    without = ToyDropout()
+    assert synchronized(without, Device("cpu", **kind, num_devices=2)) is without
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (
+            ("trainer=ddp_cpu", "dataset.batch_size=1"),
+            "error: dataset.batch_size=1: at least one example for each of the 2 devices",
+        ),
+        (
+            ("trainer=ddp_cpu", "trainer.num_nodes=2"),
+            "error: trainer.devices=2, trainer.num_nodes=2: needs one task per device, from SLURM "
+            "or torchrun",
+        ),
+        (("trainer.devices=0",), "error: trainer.devices=0: a whole number >= 1"),
+        (
+            ("checkpoint.every_seconds=0",),
+            "error: checkpoint.every_seconds=0: a number above 0, or null",
+        ),
+    ],
+)
+def test_mistakes_are_one_line(
+    lottery: Lottery, overrides: tuple[str, ...], expected: str
+) -> None:
+    done = lottery(*overrides)
+    assert (done.code, done.out, done.err) == (2, "", expected + "\n")
+
+
+def test_tasks_of_slurm_that_do_not_fit_the_devices(
+    lottery: Lottery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"PROCID": 0, "LOCALID": 0, "NODEID": 0, "STEP_NUM_TASKS": 4}.items():
+        monkeypatch.setenv(f"SLURM_{name}", str(value))
+    done = lottery("trainer=ddp_cpu")
+    assert done.err == (
+        "error: trainer.devices=2, trainer.num_nodes=1: 4 tasks were started; one per device\n"
+    )
+    assert lottery("rounds=0", "iterations=10").code == 0  # four runs beside one another
+    monkeypatch.delenv("SLURM_PROCID")
+    done = lottery("trainer=ddp_cpu")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("error: trainer.devices: a part of what SLURM or torchrun sets is")

@@ -1,0 +1,118 @@
+"""Several processes: one that fails or is stopped ends all, at one step, and they carry on."""
+
+import dataclasses
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+
+from lottery.config import Place
+from lottery.imp import BrokenInvariant, run_rounds
+from lottery.record.run_dir import RunDir
+from lottery.signals import Stopped
+from lottery.training import Diverged
+from tests.conftest import result_tables, snapshot, tensor_files
+from tests.helpers.ranks import on_ranks
+from tests.helpers.small_runs import (
+    NUM_STEPS,
+    ToyDropout,
+    toy_fit,
+    toy_imp,
+)
+
+
+@dataclasses.dataclass
+class PlantedPruner:
+    """Prunes one weight in another place on rank 1."""
+
+    inner: Any
+    rank: int
+    nested = True
+
+    def __call__(self, trained: Any) -> Any:
+        masks = self.inner(trained)
+        if self.rank == 1:
+            flat = masks["output.weight"].flatten()
+            kept, pruned = int(flat.nonzero()[0]), int((~flat).nonzero()[0])
+            flat[kept], flat[pruned] = False, True
+        return masks
+
+    def expected(self, trained: Any) -> Any:
+        return self.inner.expected(trained)
+
+    def count(self, masks: Any) -> Any:
+        return self.inner.count(masks)
+
+
+def _run_planted(place: Place, path: Path) -> None:
+    imp = toy_imp(path, toy_fit(ToyDropout()))
+    run_rounds(dataclasses.replace(imp, prune=PlantedPruner(imp.prune, place.rank)))
+
+
+def test_masks_that_differ_on_one_rank_are_named(tmp_path: Path) -> None:
+    for error in on_ranks(3, _run_planted, tmp_path):
+        assert isinstance(error, BrokenInvariant)
+        assert str(error) == "round 1: the masks of rank 1 differ from rank 0's"
+    assert not RunDir(tmp_path).round(1).masks.exists()
+    assert RunDir(tmp_path).round(0).finished
+
+
+class Nan(pl.Callback):
+    """Spoils one rank's training data before its first step."""
+
+    def __init__(self, rank: int) -> None:
+        self.rank = rank
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        if trainer.global_rank == self.rank:
+            pl_module.train_split.inputs.fill_(float("nan"))
+
+
+def _diverge(place: Place, path: Path) -> None:
+    run_rounds(toy_imp(path, toy_fit(ToyDropout(), callbacks=[Nan(1)])))
+
+
+def test_a_loss_that_is_nan_on_one_rank_ends_all(tmp_path: Path) -> None:
+    for error in on_ranks(2, _diverge, tmp_path):
+        assert isinstance(error, Diverged)
+        assert str(error).startswith("round 0, step 1: the training loss is nan")
+
+
+class StopAt(pl.Callback):
+    """A signal that reaches one rank only, in the middle of a round."""
+
+    def __init__(self, step: int, request: Any) -> None:
+        self.step = step
+        self.request = request
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
+        if pl_module.step + 1 == self.step:
+            self.request.signum = signal.SIGTERM
+
+
+def _stop_once(place: Place, path: Path, step: int) -> None:
+    fit = toy_fit(ToyDropout(), block=1)
+    if place.rank == 1:
+        stopping = StopAt(step, fit.stop)
+        fit = dataclasses.replace(fit, make_callbacks=lambda number: [stopping])
+    run_rounds(toy_imp(path, fit))
+
+
+@pytest.mark.parametrize("step", [4, 6, NUM_STEPS])  # an evaluation step, another one, the last
+def test_all_ranks_stop_at_one_step_and_carry_on_exactly(tmp_path: Path, step: int) -> None:
+    stopped, whole = tmp_path / "stopped", tmp_path / "whole"
+    assert on_ranks(2, _run_undisturbed, whole) == [None, None]
+    for error in on_ranks(2, _stop_once, stopped, step):
+        assert isinstance(error, Stopped)
+        where = f"round 0 at step {step}" if step < NUM_STEPS else "round 1 at step 1"
+        assert str(error) == f"stopped by SIGTERM in {where}"
+    assert on_ranks(2, _run_undisturbed, stopped) == [None, None]
+    assert result_tables(stopped) == result_tables(whole)
+    assert tensor_files(stopped) == tensor_files(whole)
+    assert snapshot(stopped).keys() == snapshot(whole).keys()  # no checkpoint is left
+
+
+def _run_undisturbed(place: Place, path: Path) -> None:
+    run_rounds(toy_imp(path, toy_fit(ToyDropout(), block=1)))
