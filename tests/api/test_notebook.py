@@ -11,7 +11,7 @@ import pytest
 
 import lottery as package
 from tests.conftest import TINY, Lottery
-from tests.helpers.run_folders import TRUNK, write_controls, write_run
+from tests.helpers.toy_records import TRUNK, write_controls, write_run
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "evaluation.ipynb"
 FIGURES = 7

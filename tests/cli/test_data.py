@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import TINY, Done, Lottery, snapshot
-from tests.helpers.file_server import FileServer, made_up_files, serving_mnist
-from tests.helpers.mnist_files import TEST_LABELS, TRAIN_IMAGES
+from tests.helpers.file_server import FileServer, serving_mnist, toy_files
+from tests.helpers.toy_mnist import TEST_LABELS, TRAIN_IMAGES
 
 COUNTS = "30 train, 5000 validation, 20 test"
 
@@ -47,7 +47,7 @@ def test_a_run_fetches_what_it_misses_and_trains(
     assert "%|" not in done.out
     assert done.run.is_dir()
     raw = folder / "data" / "MNIST" / "raw"
-    assert {path.name for path in raw.iterdir()} == set(made_up_files())
+    assert {path.name for path in raw.iterdir()} == set(toy_files())
     assert len(server.requests) == 4
     assert lottery(*_mnist_from(server), *TINY, "seed=1").code == 0
     assert len(server.requests) == 4

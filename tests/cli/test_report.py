@@ -17,7 +17,7 @@ from lottery.report import write
 from lottery.report.runs import read_run
 from lottery.report.settings import group_runs
 from tests.conftest import TINY, Done, Lottery, real_program, snapshot
-from tests.helpers.run_folders import CONFIG, TRUNK, record, write_controls, write_run
+from tests.helpers.toy_records import CONFIG, TRUNK, record, write_controls, write_run
 
 Report = Callable[..., Done]
 ONE = {"1_accuracy", "2_parameters", "3_layers", "4_learning"}

@@ -17,7 +17,7 @@ from lottery.runs.run_lock import locked
 from lottery.signals import StopRequest
 from lottery.stability import run as api
 from tests.conftest import TINY, Done, Lottery, snapshot
-from tests.helpers.small_images import toy_images
+from tests.helpers.toy_images import toy_images
 
 Stability = Callable[..., Done]
 FEW = ("--pairs", "1", "--points", "3")

@@ -9,7 +9,7 @@ from lottery.cli import train
 from lottery.report import report_at_end
 from lottery.runs import lifecycle
 from tests.conftest import QUICK, TINY, Done
-from tests.helpers.run_folders import TRUNK, write_run
+from tests.helpers.toy_records import TRUNK, write_run
 
 
 def test_run_prints_table_and_folder(lottery: Callable[..., Done]) -> None:

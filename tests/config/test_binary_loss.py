@@ -6,7 +6,7 @@ import torch
 from lottery.api import load_run
 from lottery.measure.evaluate import binary_cross_entropy, evaluate, predict
 from tests.conftest import TINY, Lottery
-from tests.helpers.small_images import ToyImages, toy_images
+from tests.helpers.toy_images import ToyImages, toy_images
 
 TWO = toy_images(channels=1, size=8, classes=2)
 BINARY = ("model.loss=binary_cross_entropy", "optimizer.lr=0.01")

@@ -11,10 +11,10 @@ from torch import Tensor
 from lottery.api import Run, load_run
 from lottery.config.hydra_setup import conf_dir
 from tests.conftest import TINY, Done, Lottery
-from tests.helpers.cifar_files import shrink_cifar, write_cifar
-from tests.helpers.image_folders import write_images
-from tests.helpers.mnist_files import write_mnist
-from tests.helpers.small_images import toy_images
+from tests.helpers.toy_cifar import shrink_cifar, write_cifar
+from tests.helpers.toy_image_folders import write_images
+from tests.helpers.toy_images import toy_images
+from tests.helpers.toy_mnist import write_mnist
 
 NUM_CONFIGS = 77  # every YAML below conf/; the test must see a new one
 CONFIGS = sorted(path.relative_to(conf_dir()) for path in conf_dir().rglob("*.yaml"))

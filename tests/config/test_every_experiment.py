@@ -12,10 +12,10 @@ from lottery.config.hydra_setup import conf_dir
 from lottery.config.rules import check_values
 from lottery.config.run_key import canonical
 from tests.conftest import Lottery
-from tests.helpers.cifar_files import shrink_cifar, write_cifar
 from tests.helpers.experiments import composed
-from tests.helpers.image_folders import write_images
-from tests.helpers.mnist_files import write_mnist
+from tests.helpers.toy_cifar import shrink_cifar, write_cifar
+from tests.helpers.toy_image_folders import write_images
+from tests.helpers.toy_mnist import write_mnist
 
 EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").iterdir())
 HEADER = ("Source", "Protocol", "Rounds", "Expected", "Command", "Time")

@@ -11,7 +11,7 @@ from lottery.record.results import read_run_json
 from lottery.record.run_dir import RunDir
 from lottery.runs.lifecycle import check_same_run, is_complete
 from tests.conftest import Lottery
-from tests.helpers.image_folders import write_images
+from tests.helpers.toy_image_folders import write_images
 
 
 def test_the_settings_are_those_of_the_run(

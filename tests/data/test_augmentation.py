@@ -14,9 +14,9 @@ from lottery.data import CropAndFlip, Draws, Split
 from lottery.data.augmentation import CHUNK
 from lottery.imp import run_rounds
 from tests.conftest import TINY, Lottery, result_tables, tensor_files
-from tests.helpers.cifar_files import shrink_cifar, write_cifar
 from tests.helpers.ranks import on_ranks
-from tests.helpers.small_runs import BATCH, NUM_STEPS, ToyDropout, toy_fit, toy_imp
+from tests.helpers.toy_cifar import shrink_cifar, write_cifar
+from tests.helpers.toy_runs import BATCH, NUM_STEPS, ToyDropout, toy_fit, toy_imp
 
 IMAGE = [[1, 2, 3], [4, 5, 6]]
 TABLE = {

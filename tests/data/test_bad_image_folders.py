@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Done, Lottery, snapshot
-from tests.helpers.image_folders import RUN, write_image, write_images, write_list
+from tests.helpers.toy_image_folders import RUN, write_image, write_images, write_list
 
 
 def _corrupt(folder: Path) -> None:

@@ -13,22 +13,22 @@ import pytest
 import torch
 
 from lottery.cli import data
-from lottery.data import Cifar, DataError, Splits, archive
+from lottery.data import Cifar, DataError, Splits, tar_members
 from tests.conftest import TINY, Lottery, snapshot
-from tests.helpers.cifar_files import (
+from tests.helpers.file_server import FileServer
+from tests.helpers.toy_cifar import (
     NAMES,
     NUM_TEST,
     NUM_TRAIN,
     archive_of,
-    made_up_cifar,
     numbers,
     serve_archive,
     serving_cifar,
     shrink_cifar,
     tar_gz,
+    toy_cifar,
     write_cifar,
 )
-from tests.helpers.file_server import FileServer
 
 CIFAR = Cifar("cifar10", "data", 0, "mean_std", augment=False, download=False, base_url="")
 CLASSES = {"cifar10": 10, "cifar100": 100}
@@ -87,7 +87,7 @@ def test_pixels_are_standardised_by_channel_or_in_0_to_1(tmp_path: Path) -> None
         )
 
 
-FILE = made_up_cifar("cifar10")["data_batch_2.bin"]
+FILE = toy_cifar("cifar10")["data_batch_2.bin"]
 BAD = {
     "cut": (FILE[:-1], "184379 bytes, 184380 expected: 60 images of 3073"),
     "one image less": (FILE[:-3073], "181307 bytes, 184380 expected: 60 images of 3073"),
@@ -137,7 +137,7 @@ def test_a_run_fetches_the_archive_once_and_keeps_what_it_reads(
     done = lottery(f"dataset={name}", *where, BATCH, *TINY)
     assert done.code == 0, done.err
     found = {path.name: path.read_bytes() for path in folder.glob("data/*/*")}
-    assert found == made_up_cifar(name)
+    assert found == toy_cifar(name)
     assert len(list((folder / "data").rglob("*"))) == 1 + len(found)
     assert lottery(f"dataset={name}", *where, BATCH, *TINY, "seed=1").code == 0
     assert len(server.requests) == 1
@@ -157,7 +157,7 @@ def test_lottery_data_fetches_what_is_missing(
     data.main()
     counts = "270 train, 30 validation, 20 test"
     assert capfd.readouterr().out == f"data/cifar-10-batches-bin: {counts}\n"
-    assert path.read_bytes() == made_up_cifar("cifar10")["data_batch_3.bin"]
+    assert path.read_bytes() == toy_cifar("cifar10")["data_batch_3.bin"]
 
 
 def _without_a_file() -> bytes:
@@ -206,7 +206,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_file(
         target.write(source.read(100))
         raise OSError(ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(archive, "copyfileobj", copy_half)
+    monkeypatch.setattr(tar_members, "copyfileobj", copy_half)
     _assert_refused(server, tmp_path, "No space left")
 
 
@@ -220,7 +220,7 @@ def _assert_refused(server: FileServer, tmp_path: Path, reason: str) -> None:
     assert len(line.splitlines()) == 1
     assert line.endswith(f"lottery-data download cifar10 --root {root}")
     written = {path.name: path.read_bytes() for path in dataset.folder.glob("*")}
-    assert written.items() <= made_up_cifar("cifar10").items()
+    assert written.items() <= toy_cifar("cifar10").items()
     assert {path.name for path in tmp_path.iterdir()} <= {"data"}
 
 

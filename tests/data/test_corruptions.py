@@ -10,8 +10,8 @@ from lottery.api import load_run
 from lottery.data import CropAndFlip, Split, Splits
 from lottery.data.corruptions import Corruptions
 from tests.conftest import TINY, Lottery, tensor_files
-from tests.helpers.image_folders import RUN, image_folder, write_images
-from tests.helpers.small_images import toy_images
+from tests.helpers.toy_image_folders import RUN, image_folder, write_images
+from tests.helpers.toy_images import toy_images
 
 
 def _split(count: int, first: int) -> Split:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from lottery.data.decode import Unreadable, decode
-from tests.helpers.image_folders import write_image
+from tests.helpers.toy_image_folders import write_image
 
 
 def _encoded(tmp_path: Path, image: Image.Image, ending: str = "png") -> bytes:

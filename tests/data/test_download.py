@@ -14,8 +14,8 @@ import pytest
 from lottery.data import DataError, Mnist
 from lottery.data.mnist import SOURCES
 from tests.conftest import environment, snapshot
-from tests.helpers.file_server import KINDS, FileServer, made_up_files, serving_mnist
-from tests.helpers.mnist_files import TRAIN_IMAGES
+from tests.helpers.file_server import KINDS, FileServer, serving_mnist, toy_files
+from tests.helpers.toy_mnist import TRAIN_IMAGES
 
 
 @pytest.fixture
@@ -42,16 +42,16 @@ def test_missing_files_are_fetched_once(
     captured = capfd.readouterr()
     assert captured.out == ""
     assert captured.err.count("100%") == 4
-    assert {p.name: p.read_bytes() for p in dataset.folder.iterdir()} == made_up_files()
+    assert {p.name: p.read_bytes() for p in dataset.folder.iterdir()} == toy_files()
     server.files.clear()
     assert dataset.load().digest() == first.digest()
-    assert sorted(server.requests) == sorted(made_up_files())
+    assert sorted(server.requests) == sorted(toy_files())
 
 
 def test_only_missing_files_are_fetched(server: FileServer, tmp_path: Path) -> None:
     dataset = _dataset("mnist", tmp_path, server)
     dataset.folder.mkdir(parents=True)
-    for name in set(made_up_files()) - {TRAIN_IMAGES}:
+    for name in set(toy_files()) - {TRAIN_IMAGES}:
         path = dataset.folder / name.removesuffix(".gz")
         path.write_bytes(gzip.decompress(server.files[name]))
     dataset.load()
@@ -196,4 +196,4 @@ def test_of_two_processes_one_downloads(server: FileServer, tmp_path: Path) -> N
     errors = [process.communicate(timeout=60)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], errors
     assert server.requests == [file.name]
-    assert (tmp_path / "raw" / file.name).read_bytes() == made_up_files()[file.name]
+    assert (tmp_path / "raw" / file.name).read_bytes() == toy_files()[file.name]

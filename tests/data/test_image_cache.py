@@ -16,8 +16,8 @@ import torch
 from lottery.config import Place
 from lottery.data import DataError, image_cache
 from tests.conftest import snapshot
-from tests.helpers.image_folders import SIZE, image_folder, write_image, write_images
 from tests.helpers.ranks import on_ranks
+from tests.helpers.toy_image_folders import SIZE, image_folder, write_image, write_images
 
 
 @pytest.fixture(autouse=True)

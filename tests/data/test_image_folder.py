@@ -8,7 +8,7 @@ import torch
 
 from lottery.data import Splits
 from tests.conftest import TINY, Lottery
-from tests.helpers.image_folders import (
+from tests.helpers.toy_image_folders import (
     RUN,
     SIZE,
     image_folder,

@@ -11,7 +11,7 @@ import torch
 from lottery.data import DataError, Mnist, Splits, mnist
 from lottery.data.idx import read_bytes
 from tests.conftest import TINY, Lottery, snapshot
-from tests.helpers.mnist_files import (
+from tests.helpers.toy_mnist import (
     NUM_TEST,
     NUM_TRAIN,
     TEST_IMAGES,

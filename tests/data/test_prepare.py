@@ -11,7 +11,7 @@ from lottery.data import DataError
 from lottery.data.image_list import read_list
 from lottery.data.prepare import find_images
 from tests.conftest import Done, snapshot
-from tests.helpers.image_folders import write_image, write_images
+from tests.helpers.toy_image_folders import write_image, write_images
 
 Prepare = Callable[..., Done]
 

@@ -17,7 +17,7 @@ from lottery.record.results import read_record
 from lottery.record.run_dir import RunDir, read_json
 from lottery.ticket import verify
 from tests.conftest import Done, snapshot
-from tests.helpers.small_images import toy_images
+from tests.helpers.toy_images import toy_images
 
 Features = Callable[..., Done]
 SHORT = ("rounds=1", "iterations=12", "evaluation.every=6", "trainer.threads=1", "logger=none")

@@ -15,7 +15,7 @@ import pytest
 
 from lottery.data.download import RemoteFile
 from lottery.data.mnist import SOURCES
-from tests.helpers.mnist_files import idx_bytes, made_up_mnist
+from tests.helpers.toy_mnist import idx_bytes, toy_mnist
 
 # Whether the expected digests are of the content, or of the files as they are.
 KINDS = {"mnist": True, "fashion_mnist": False}
@@ -74,9 +74,9 @@ def serving() -> Iterator[FileServer]:
 
 
 @cache
-def made_up_files() -> dict[str, bytes]:
+def toy_files() -> dict[str, bytes]:
     """The made-up MNIST, gzipped; not to be changed."""
-    return {name: gzip.compress(idx_bytes(array)) for name, array in made_up_mnist().items()}
+    return {name: gzip.compress(idx_bytes(array)) for name, array in toy_mnist().items()}
 
 
 @contextmanager
@@ -87,7 +87,7 @@ def serving_mnist(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> Iterator[
         monkeypatch: of the test.
         temporary: for temporary files, also of processes that the test starts.
     """
-    files = made_up_files()
+    files = toy_files()
     for name, of_content in KINDS.items():
         first, second, third, fourth = (
             RemoteFile(file.name, _digest(files[file.name], of_content), of_content)

@@ -14,7 +14,7 @@ from lottery.stability import Analysis, Target
 from lottery.stability.copies import Trainings
 from lottery.training import LightningFit
 from lottery.training.schedules import StepDrops
-from tests.helpers.small_runs import run_toy, toy_fit
+from tests.helpers.toy_runs import run_toy, toy_fit
 
 DROPS = StepDrops(at=(4, 9, 14), factor=0.5)  # the last one behind the end, for Finetune
 

@@ -12,7 +12,7 @@ from lottery.imp import run_rounds
 from lottery.signals import StopRequest
 from lottery.training import LightningFit
 from lottery.training.evaluation import Protocol
-from tests.helpers.small_runs import EVERY, NUM_STEPS, toy_fit, toy_imp
+from tests.helpers.toy_runs import EVERY, NUM_STEPS, toy_fit, toy_imp
 
 
 class StopAt(pl.Callback):

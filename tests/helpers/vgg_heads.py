@@ -10,7 +10,7 @@ from torch import Tensor
 from lottery.api import Run, load_run
 from lottery.models import VGG16Base
 from tests.conftest import TINY, Done
-from tests.helpers.small_images import toy_images
+from tests.helpers.toy_images import toy_images
 
 HEAD = (*TINY, *toy_images(), "model=vgg_16_head", "model.fc2=16", "logger=none")
 RANDOM = (*HEAD, "model.weights=random")

@@ -25,7 +25,7 @@ from lottery.reinit import Continue, Random, Rewind
 from lottery.tensors import digest, load_tensors
 from lottery.training.evaluation import Protocol
 from lottery.training.schedules import StepDrops
-from tests.helpers.small_runs import (
+from tests.helpers.toy_runs import (
     EVERY,
     NUM_STEPS,
     Recorder,

@@ -19,8 +19,8 @@ from lottery.training import evaluation, fit
 from lottery.training.blocks import Blocks
 from lottery.training.module import LotteryModule
 from lottery.training.schedules import StepDrops
-from tests import test_invariants
-from tests.helpers.small_runs import NUM_STEPS, run_toy, toy_fit
+from tests.helpers.toy_runs import NUM_STEPS, run_toy, toy_fit
+from tests.imp import test_invariants
 
 Patch = pytest.MonkeyPatch
 

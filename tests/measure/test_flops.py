@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lottery.measure.flops import make_counter, weight_uses
 from lottery.models import VGG16, VGG19, ConvN, LeNet5, LeNet300100, ResNet20, VGG16Base, VGG16Head
-from tests.helpers.small_runs import ToyDropout, ToyResNet
+from tests.helpers.toy_runs import ToyDropout, ToyResNet
 
 
 class Odd(nn.Module):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lottery.models import LeNet5, LeNet300100
 from tests.conftest import Lottery, snapshot
-from tests.helpers.mnist_files import write_mnist
+from tests.helpers.toy_mnist import write_mnist
 
 MNIST = (1, 28, 28)
 

@@ -12,7 +12,7 @@ from lottery.config import frozen_base as bases
 from lottery.models import VGG16, VGG16Base, VGG16Head
 from lottery.tensors import load_tensors
 from tests.conftest import TINY, Lottery, result_tables, snapshot
-from tests.helpers.small_images import ToyImages, toy_images
+from tests.helpers.toy_images import ToyImages, toy_images
 from tests.helpers.vgg_heads import (
     HEAD,
     RANDOM,

@@ -11,7 +11,7 @@ from lottery.pruning import Erk, Global, Magnitude, Probe, Random, ScoredPruner,
 from lottery.seeds import derive_seed
 from lottery.tensors import Tensors, digest
 from tests.conftest import TINY, Lottery
-from tests.helpers.small_runs import ToyResNet, run_toy, toy_fit, toy_splits
+from tests.helpers.toy_runs import ToyResNet, run_toy, toy_fit, toy_splits
 
 
 class Noting:

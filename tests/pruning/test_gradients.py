@@ -14,7 +14,7 @@ from lottery.pruning import Criterion, GradientMagnitude, Grasp, Layerwise, Scor
 from lottery.pruning.interface import Trained
 from lottery.tensors import Tensors, digest
 from tests.helpers.probes import examples, half_square, make, trained_network
-from tests.helpers.small_runs import ToyDropout, ToyResNet, toy_splits
+from tests.helpers.toy_runs import ToyDropout, ToyResNet, toy_splits
 
 ALL = [GradientMagnitude(1, 8), Snip(1, 8), Grasp(1, 8, 200)]
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lottery.masks import Masks, check_nested, count_ones
-from lottery.pruning import Global, Layer, Layerwise, Scope, select
+from lottery.pruning import Global, Layer, Layerwise, Scope, top_k
 from lottery.pruning.top_k import keep_highest
 from lottery.tensors import Tensors
 
@@ -191,7 +191,7 @@ def _by_sorting(scores: Tensor, mask: Tensor, keep: int) -> Tensor:
 def test_the_size_of_the_pieces_looked_at_changes_nothing(
     monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
-    monkeypatch.setattr(select, "CHUNK", chunk)
+    monkeypatch.setattr(top_k, "CHUNK", chunk)
     generator = torch.Generator().manual_seed(chunk)
     scores = torch.randint(-2, 3, (6, 5), generator=generator) / 2  # many ties
     mask = torch.rand(6, 5, generator=generator) < 0.8

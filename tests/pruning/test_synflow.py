@@ -11,7 +11,7 @@ from lottery.models.vgg import VGG_16
 from lottery.pruning import Global, Magnitude, Random, ScoredPruner, SynFlow, Trained
 from lottery.tensors import digest
 from tests.helpers.probes import examples, make, trained_network
-from tests.helpers.small_runs import ToyResNet
+from tests.helpers.toy_runs import ToyResNet
 
 IMAGE = (3, 32, 32)
 

@@ -20,8 +20,8 @@ from lottery.tensors import digest, load_tensors
 from lottery.training import Outcome
 from lottery.training.schedules import Constant, Schedule, StepDrops
 from tests.conftest import TINY, Lottery, result_tables
-from tests.helpers.small_runs import NUM_STEPS, Recorder, ToyResNet, run_toy, sgd, toy_fit
 from tests.helpers.stopping import StopAt
+from tests.helpers.toy_runs import NUM_STEPS, Recorder, ToyResNet, run_toy, sgd, toy_fit
 
 DROPS = StepDrops(at=(4, 8), factor=0.1)  # of the toy's 12 steps at 0.05: 4 of each rate
 INITIAL = fresh_state(ToyResNet, 0)

@@ -16,12 +16,12 @@ from lottery.report.figure import Line, count_axis, remaining_axis, style
 from lottery.report.page import make_page
 from lottery.report.runs import RunRecord
 from tests.helpers.drawings import figures
-from tests.helpers.run_folders import TRUNK, made_up
+from tests.helpers.toy_records import TRUNK, toy_record
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunRecord:
-    return made_up(tmp_path / TRUNK / "seed_0", tests=(0.95, 0.97, 0.96, 0.90))
+    return toy_record(tmp_path / TRUNK / "seed_0", tests=(0.95, 0.97, 0.96, 0.90))
 
 
 def line(*x: float) -> Line:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lottery.report import write_report
-from tests.helpers.run_folders import TRUNK, write_controls, write_run
+from tests.helpers.toy_records import TRUNK, write_controls, write_run
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here (a Debian package)")

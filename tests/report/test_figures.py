@@ -14,7 +14,7 @@ from lottery.report.draw_matplotlib import draw
 from lottery.report.draw_plotly import panel_json
 from lottery.report.runs import RunRecord, read_run
 from tests.helpers.drawings import both, figures, on_page, on_paper
-from tests.helpers.run_folders import CONFIG, TRUNK, made_up, write_controls, write_run
+from tests.helpers.toy_records import CONFIG, TRUNK, toy_record, write_controls, write_run
 
 TESTS = (0.95, 0.97, 0.96, 0.90)
 VALS = (0.95, 0.94, 0.96, 0.91)
@@ -104,7 +104,7 @@ def test_figure_5_flops(run: Path) -> None:
 
 
 def test_without_flops_the_report_says_so(tmp_path: Path) -> None:
-    run = made_up(tmp_path / TRUNK / "seed_0")
+    run = toy_record(tmp_path / TRUNK / "seed_0")
     bare = [
         {**r, "row": {k: v for k, v in r["row"].items() if not k.startswith("flops")}}
         for r in run.records
@@ -186,7 +186,7 @@ def test_of_several_settings_every_figure_has_a_line_each(sweep: list[Path]) -> 
 
 
 def test_a_single_round_is_drawn(tmp_path: Path) -> None:
-    drawn = figures([made_up(tmp_path / TRUNK / "seed_0", tests=[0.95])])
+    drawn = figures([toy_record(tmp_path / TRUNK / "seed_0", tests=[0.95])])
     (panel,) = both(drawn["1_accuracy"])
     assert panel["test accuracy"] == ([100.0], [95.0])
     for figure in drawn.values():
@@ -195,8 +195,8 @@ def test_a_single_round_is_drawn(tmp_path: Path) -> None:
 
 def test_one_shots_to_several_densities_are_one_line(tmp_path: Path) -> None:
     """From the densest to the sparsest, without the dense networks they begin with."""
-    runs = [made_up(tmp_path / TRUNK / "seed_0")] + [
-        made_up(
+    runs = [toy_record(tmp_path / TRUNK / "seed_0")] + [
+        toy_record(
             tmp_path / TRUNK.replace("1" * 8, str(k) * 8) / f"seed_{seed}",
             tests=(0.95, 0.95 - 0.01 * k),
             rate=k / 10,
@@ -218,8 +218,8 @@ def test_one_shots_to_several_densities_are_one_line(tmp_path: Path) -> None:
 
 def test_one_shots_are_points_not_joined_to_the_dense_network(tmp_path: Path) -> None:
     """At another density than any round of the others, and seen without a line."""
-    runs = [made_up(tmp_path / TRUNK / "seed_0")] + [
-        made_up(
+    runs = [toy_record(tmp_path / TRUNK / "seed_0")] + [
+        toy_record(
             tmp_path / TRUNK.replace("1" * 8, "2" * 8) / f"seed_{seed}",
             tests=(0.95, 0.8 + 0.1 * seed),
             rate=0.9,

@@ -12,7 +12,7 @@ from lottery.report.figure import Figure
 from lottery.report.forests import hybrid_answer, hybrid_lines, hybrid_table, read_hybrids
 from lottery.report.markdown import make_markdown
 from lottery.report.runs import RunRecord, read_run
-from tests.helpers.run_folders import TRUNK, made_up, write_run
+from tests.helpers.toy_records import TRUNK, toy_record, write_run
 
 OTHER: dict[str, Any] = {
     "name": "hybrid_rf_block3_conv3",
@@ -49,7 +49,7 @@ def entry(layer: str, pruned: float, dense: float | None, **changes: Any) -> dic
 
 def with_hybrids(path: Path, *forests: dict[str, Any], compared: Any = ()) -> RunRecord:
     """A run of two rounds, 2,200 FLOPs dense and 1,760 pruned, with such a hybrid.json."""
-    run = made_up(path / TRUNK / "seed_0", tests=(0.95, 0.96))
+    run = toy_record(path / TRUNK / "seed_0", tests=(0.95, 0.96))
     content = {"forests": list(forests), "compared": list(compared)}
     write_json(RunDir(run.path).ticket.hybrid_json, content)
     return run
@@ -164,5 +164,5 @@ def test_a_damaged_file_is_named_and_the_report_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_run_without_forests_says_nothing_of_them(tmp_path: Path) -> None:
-    run = made_up(tmp_path / TRUNK / "seed_0")
+    run = toy_record(tmp_path / TRUNK / "seed_0")
     assert "Forests on" not in make_markdown(make_contents([run]))

@@ -13,15 +13,15 @@ from lottery.report.runs import read_run
 from lottery.report.sanity import run_checks
 from lottery.report.settings import group_runs
 from lottery.report.ticket_vs_controls import compare_with_controls
-from tests.helpers.run_folders import (
+from tests.helpers.toy_records import (
     CONFIG,
     COPIED,
     RANDOM_PRUNING,
     RANDOM_REINIT,
     RANDOM_TICKET,
     TRUNK,
-    made_up,
     record,
+    toy_record,
     write_controls,
     write_run,
 )
@@ -151,7 +151,7 @@ def test_rounds_that_were_not_trained_long_enough(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("schedule", "same"), [(CONSTANT, True), (DROPS, False)])
 def test_two_names_of_one_training(tmp_path: Path, schedule: dict[str, Any], same: bool) -> None:
     runs = [
-        made_up(
+        toy_record(
             tmp_path / f"digits-lenet-magnitude-0.2-layerwise-{name}-00000000" / "seed_0",
             canonical=CONFIG
             | schedule

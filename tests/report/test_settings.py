@@ -8,7 +8,7 @@ import pytest
 from lottery.report.roles import role_of
 from lottery.report.settings import Setting, group_runs
 from lottery.report.ticket_vs_controls import against_dense, compare_with_controls
-from tests.helpers.run_folders import (
+from tests.helpers.toy_records import (
     CHAINED,
     CONFIG,
     COPIED,
@@ -16,7 +16,7 @@ from tests.helpers.run_folders import (
     RANDOM_REINIT,
     RANDOM_TICKET,
     TRUNK,
-    made_up,
+    toy_record,
     write_controls,
 )
 
@@ -60,7 +60,7 @@ def test_roles(canonical: dict[str, Any], role: str) -> None:
 def settings_of(folder: Path, *configs: dict[str, Any]) -> list[Setting]:
     """Settings from one run each."""
     runs = [
-        made_up(
+        toy_record(
             folder / f"digits-lenet_300_100-x-0.2-y-z-{number:08d}" / "seed_0", canonical=entry
         )
         for number, entry in enumerate(configs)
@@ -140,7 +140,7 @@ def test_copies_of_different_trunks_say_of_which(tmp_path: Path) -> None:
         COPY: RANDOM_REINIT,
         COPY.replace("2" * 8, "4" * 8): RANDOM_REINIT | {"criterion.run": other},
     }
-    runs = [made_up(tmp_path / name / "seed_0", canonical=c) for name, c in folders.items()]
+    runs = [toy_record(tmp_path / name / "seed_0", canonical=c) for name, c in folders.items()]
     settings, _ = group_runs(runs)
     assert [setting.label for setting in settings] == [
         *("winning ticket", "random reinit, of winning ticket"),
@@ -156,10 +156,10 @@ def test_copies_of_different_trunks_say_of_which(tmp_path: Path) -> None:
 def test_copies_are_named_by_their_trunks_pruning(tmp_path: Path) -> None:
     other = TRUNK.replace("0.2", "0.1")
     runs = [
-        made_up(tmp_path / TRUNK / "seed_0"),
-        made_up(tmp_path / other / "seed_0", canonical=CONFIG | {"pruning.rate": 0.1}),
-        made_up(tmp_path / COPY / "seed_0", canonical=RANDOM_REINIT),
-        made_up(
+        toy_record(tmp_path / TRUNK / "seed_0"),
+        toy_record(tmp_path / other / "seed_0", canonical=CONFIG | {"pruning.rate": 0.1}),
+        toy_record(tmp_path / COPY / "seed_0", canonical=RANDOM_REINIT),
+        toy_record(
             tmp_path / COPY.replace("2" * 8, "4" * 8) / "seed_0",
             canonical=RANDOM_REINIT | {"criterion.run": other},
         ),
@@ -172,7 +172,7 @@ def test_copies_are_named_by_their_trunks_pruning(tmp_path: Path) -> None:
 
 def test_other_networks_and_datasets_are_named_by_their_options(tmp_path: Path) -> None:
     runs = [
-        made_up(
+        toy_record(
             tmp_path / f"{name}-magnitude-0.2-layerwise-rewind-00000000" / "seed_0", canonical=c
         )
         for name, c in (
@@ -189,8 +189,8 @@ def test_settings_that_differ_in_nothing_known_keep_their_keys(tmp_path: Path) -
 
 
 def test_seeds_make_one_setting_and_doubles_count_once(tmp_path: Path) -> None:
-    runs = [made_up(tmp_path / TRUNK / f"seed_{seed}") for seed in (1, 0)]
-    more = made_up(tmp_path / "copy" / TRUNK / "seed_1", tests=[0.9, 0.9, 0.9, 0.9])
+    runs = [toy_record(tmp_path / TRUNK / f"seed_{seed}") for seed in (1, 0)]
+    more = toy_record(tmp_path / "copy" / TRUNK / "seed_1", tests=[0.9, 0.9, 0.9, 0.9])
     (setting,), problems = group_runs([*runs, more])
     assert [run.seed for run in setting.runs] == [0, 1]
     assert setting.runs[1] is more
@@ -212,8 +212,8 @@ def test_controls_at_equal_sparsity_paired_by_seed(tmp_path: Path) -> None:
 
 
 def compared(tmp_path: Path, control: dict[str, Any], **arguments: Any) -> list[Any]:
-    ticket = made_up(tmp_path / TRUNK / "seed_0")
-    other = made_up(tmp_path / COPY / "seed_0", canonical=control, **arguments)
+    ticket = toy_record(tmp_path / TRUNK / "seed_0")
+    other = toy_record(tmp_path / COPY / "seed_0", canonical=control, **arguments)
     return compare_with_controls(group_runs([ticket, other])[0])
 
 
@@ -254,8 +254,8 @@ def test_other_sparsities_are_not_compared(tmp_path: Path) -> None:
 
 def test_controls_of_one_trunk_count_as_one(tmp_path: Path) -> None:
     """Three reinits of one ticket say nothing about other tickets."""
-    runs = [made_up(tmp_path / TRUNK / "seed_0")] + [
-        made_up(
+    runs = [toy_record(tmp_path / TRUNK / "seed_0")] + [
+        toy_record(
             tmp_path / COPY / f"seed_{seed}",
             tests=[0.95, 0.90 + 0.01 * seed, 0.90],
             canonical=RANDOM_REINIT | {"criterion.run": f"{TRUNK}/seed_0"},
@@ -269,8 +269,8 @@ def test_controls_of_one_trunk_count_as_one(tmp_path: Path) -> None:
 
 def test_differences_to_dense_are_by_seed(tmp_path: Path) -> None:
     runs = [
-        made_up(tmp_path / TRUNK / "seed_0", tests=[0.95, 0.96]),
-        made_up(tmp_path / TRUNK / "seed_1", tests=[0.90, 0.89, 0.88]),
+        toy_record(tmp_path / TRUNK / "seed_0", tests=[0.95, 0.96]),
+        toy_record(tmp_path / TRUNK / "seed_1", tests=[0.90, 0.89, 0.88]),
     ]
     (setting,), _ = group_runs(runs)
     assert against_dense(setting).differences == {

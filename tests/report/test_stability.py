@@ -10,7 +10,7 @@ from lottery.record.run_dir import RunDir
 from lottery.report.contents import Contents, make_contents
 from lottery.report.runs import RunRecord, read_run, read_runs
 from tests.helpers.drawings import on_page, on_paper
-from tests.helpers.run_folders import TRUNK, write_controls, write_run
+from tests.helpers.toy_records import TRUNK, write_controls, write_run
 
 ERRORS = {0: (0.02, 0.05, 0.04), 1: (0.02, 0.03, 0.02), 2: (0.05, 0.02, 0.03)}  # at 0, 1/2, 1
 

@@ -12,7 +12,7 @@ from lottery.report.settings import group_runs
 from lottery.report.statistics import summarise
 from lottery.report.summary_text import write_answers
 from lottery.report.verdicts import best_round, falls_below_from, judge
-from tests.helpers.run_folders import record, write_run
+from tests.helpers.toy_records import record, write_run
 
 FEW = "not enough seeds to say"
 

@@ -20,7 +20,7 @@ from lottery.tensors import load_tensors
 from lottery.training import Device
 from tests.conftest import Lottery
 from tests.helpers.ranks import on_ranks
-from tests.helpers.small_runs import (
+from tests.helpers.toy_runs import (
     BATCH,
     NUM_STEPS,
     Recorder,

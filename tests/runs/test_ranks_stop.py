@@ -15,7 +15,7 @@ from lottery.signals import Stopped
 from lottery.training import Diverged
 from tests.conftest import result_tables, snapshot, tensor_files
 from tests.helpers.ranks import on_ranks
-from tests.helpers.small_runs import (
+from tests.helpers.toy_runs import (
     NUM_STEPS,
     ToyDropout,
     toy_fit,

@@ -18,8 +18,8 @@ from torch import nn
 
 from lottery.signals import Stopped, StopRequest
 from tests.conftest import Lottery, environment, result_tables
-from tests.helpers.small_runs import NUM_STEPS, ToyResNet
 from tests.helpers.stopping import StopAt, fit_of, run_two_rounds
+from tests.helpers.toy_runs import NUM_STEPS, ToyResNet
 
 
 class Signals(StopAt):

@@ -18,8 +18,8 @@ from lottery.stability.copies import with_noise
 from lottery.stability.interpolation import measure_at
 from lottery.tensors import load_tensors
 from lottery.training import LightningFit
-from tests.helpers.small_runs import ToyDropout
 from tests.helpers.stability_runs import analysis_of, start_of, toy_run
+from tests.helpers.toy_runs import ToyDropout
 
 
 def _tables(folder: StabilityDir) -> dict[str, bytes]:

@@ -14,8 +14,8 @@ from lottery.reinit import Finetune, Reinit, Rewind
 from lottery.stability.copies import with_noise
 from lottery.tensors import digest, load_tensors
 from lottery.training.evaluation import Protocol
-from tests.helpers.small_runs import NUM_STEPS, Recorder, ToyDropout, adam, sgd, toy_fit
 from tests.helpers.stability_runs import start_of, toy_run, trainings_of
+from tests.helpers.toy_runs import NUM_STEPS, Recorder, ToyDropout, adam, sgd, toy_fit
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from lottery.stability.barrier import error_barrier, evenly_spaced
 from lottery.stability.distances import distance
 from lottery.stability.interpolation import between, measure_at, recompute_norms
 from lottery.tensors import digest
-from tests.helpers.small_runs import ToyResNet, toy_fit
+from tests.helpers.toy_runs import ToyResNet, toy_fit
 
 # The barrier
 

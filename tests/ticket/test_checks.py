@@ -15,8 +15,6 @@ from lottery.record.run_dir import DamagedFile, RunDir, TicketDir, read_json
 from lottery.tensors import load_tensors, save_tensors
 from lottery.ticket import verify
 from tests.conftest import TINY, Lottery
-from tests.helpers.image_folders import RUN as IMAGES
-from tests.helpers.image_folders import write_image, write_images
 from tests.helpers.tickets import (
     IN_FRESH_PROCESS,
     PARTS,
@@ -26,6 +24,8 @@ from tests.helpers.tickets import (
     failed_lines,
     sign_again,
 )
+from tests.helpers.toy_image_folders import RUN as IMAGES
+from tests.helpers.toy_image_folders import write_image, write_images
 
 
 @pytest.mark.parametrize("name", ["ticket.json", *(f"{part}.safetensors" for part in PARTS)])

@@ -15,7 +15,6 @@ from lottery.models import LeNet300100
 from lottery.record.run_dir import RunDir, read_json
 from lottery.ticket import verify
 from tests.conftest import TINY, Lottery, snapshot
-from tests.helpers.small_images import toy_images
 from tests.helpers.tickets import (
     IN_FRESH_PROCESS,
     PARTS,
@@ -23,6 +22,7 @@ from tests.helpers.tickets import (
     assert_passed,
     assert_refused,
 )
+from tests.helpers.toy_images import toy_images
 
 # What it does
 

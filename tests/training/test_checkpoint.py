@@ -22,7 +22,8 @@ from lottery.signals import Stopped
 from lottery.tensors import load_tensors
 from lottery.training import LightningFit
 from tests.conftest import result_tables, tensor_files
-from tests.helpers.small_runs import (
+from tests.helpers.stopping import StopAt, fit_of, run_two_rounds, stopping
+from tests.helpers.toy_runs import (
     EVERY,
     NUM_STEPS,
     ToyDropout,
@@ -32,7 +33,6 @@ from tests.helpers.small_runs import (
     toy_fit,
     toy_imp,
 )
-from tests.helpers.stopping import StopAt, fit_of, run_two_rounds, stopping
 
 SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "dropout, Adam": ({"network": ToyDropout, "optimizer": adam}, {}),

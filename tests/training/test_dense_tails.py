@@ -16,7 +16,7 @@ from lottery.record.run_dir import RunDir
 from lottery.reinit import Rewind
 from lottery.tensors import digest, load_tensors
 from lottery.training.schedules import Constant, Schedule, StepDrops
-from tests.helpers.small_runs import NUM_STEPS, ToyDropout, ToyResNet, adam, run_toy, sgd, toy_fit
+from tests.helpers.toy_runs import NUM_STEPS, ToyDropout, ToyResNet, adam, run_toy, sgd, toy_fit
 
 DROP = StepDrops((9,), 0.1)
 

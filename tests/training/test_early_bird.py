@@ -21,8 +21,8 @@ from lottery.training import EarlyBird, LightningFit
 from lottery.training.evaluation import Protocol
 from tests.conftest import TINY, Lottery, result_tables, tensor_files
 from tests.helpers.ranks import on_ranks
-from tests.helpers.small_runs import NUM_STEPS, ToyDropout, toy_fit, toy_imp
 from tests.helpers.stopping import StopAt
+from tests.helpers.toy_runs import NUM_STEPS, ToyDropout, toy_fit, toy_imp
 
 #         step 10      20      30      40      50      60      70
 MASKS = ["11110000", "00001111", "11110000", "11101000", "11101000", "11101000", "11101000"]

@@ -31,7 +31,7 @@ def shrink_cifar(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(SOURCES, name, replace(source, images_per_file=sizes))
 
 
-def made_up_cifar(name: str) -> dict[str, bytes]:
+def toy_cifar(name: str) -> dict[str, bytes]:
     """Number n has n's last digits as its label, and n in the first two bytes of its planes."""
     source = SOURCES[name]
     numbers = np.arange(NUM_TRAIN + NUM_TEST)
@@ -55,7 +55,7 @@ def write_cifar(
     """The made-up dataset in the archive's layout; returns the folder of the files."""
     folder = root / SOURCES[name].folder
     folder.mkdir(parents=True)
-    for file, content in (made_up_cifar(name) | dict(changed or {})).items():
+    for file, content in (toy_cifar(name) | dict(changed or {})).items():
         (folder / file).write_bytes(content)
     return folder
 
@@ -91,7 +91,7 @@ def tar_gz(files: Mapping[str, bytes | str]) -> bytes:
 def archive_of(name: str) -> dict[str, bytes | str]:
     """What the official archive holds, and what it does not."""
     folder = SOURCES[name].folder
-    files = {f"{folder}/{file}": content for file, content in made_up_cifar(name).items()}
+    files = {f"{folder}/{file}": content for file, content in toy_cifar(name).items()}
     return {f"{folder}/readme.html": b"not wanted", "../outside.bin": b"nor this", **files}
 
 

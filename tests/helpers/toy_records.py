@@ -120,7 +120,7 @@ def write_run(
     return path
 
 
-def made_up(path: Path, **arguments: Any) -> RunRecord:
+def toy_record(path: Path, **arguments: Any) -> RunRecord:
     """A run as the report reads it."""
     return read_run(write_run(path, **arguments))
 

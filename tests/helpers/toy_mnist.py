@@ -23,7 +23,7 @@ def idx_bytes(array: Bytes) -> bytes:
     return bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes()
 
 
-def made_up_mnist() -> dict[str, Bytes]:
+def toy_mnist() -> dict[str, Bytes]:
     """Number n has its label n % 10 in its first pixel and n in the two after it."""
     arrays = {}
     for images, labels, first, count in (
@@ -45,7 +45,7 @@ def write_mnist(
     """The made-up dataset, gzipped, in torchvision's layout; returns the folder of the files."""
     raw = root / source / "raw"
     raw.mkdir(parents=True)
-    for name, array in (made_up_mnist() | dict(changed or {})).items():
+    for name, array in (toy_mnist() | dict(changed or {})).items():
         (raw / name).write_bytes(gzip.compress(idx_bytes(array), compresslevel=1))
     return raw
 

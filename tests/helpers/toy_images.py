@@ -31,6 +31,6 @@ def toy_images(channels: int = 3, size: int = 32, classes: int = 4) -> list[str]
     """The overrides that choose them."""
     numbers = {"channels": channels, "size": size, "classes": classes}
     return [
-        *("dataset._target_=tests.helpers.small_images.ToyImages", "dataset.batch_size=8"),
+        *("dataset._target_=tests.helpers.toy_images.ToyImages", "dataset.batch_size=8"),
         *(f"+dataset.{name}={number}" for name, number in numbers.items()),
     ]
