@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from lottery.record.run_dir import DamagedFile, write_text
+from lottery.record.files import DamagedFile, write_text
 from lottery.report.contents import FIGURES, make_contents
 from lottery.report.draw_matplotlib import KINDS, save
 from lottery.report.markdown import make_markdown
