@@ -16,7 +16,7 @@ from tests.helpers.toy_image_folders import write_images
 from tests.helpers.toy_images import toy_images
 from tests.helpers.toy_mnist import write_mnist
 
-NUM_CONFIGS = 77  # every YAML below conf/; the test must see a new one
+NUM_CONFIGS = 82  # every YAML below conf/; the test must see a new one
 CONFIGS = sorted(path.relative_to(conf_dir()) for path in conf_dir().rglob("*.yaml"))
 
 
@@ -40,6 +40,7 @@ NEEDS = {
     "dataset/cifar10.yaml": SMALL,
     "dataset/cifar100.yaml": SMALL,
     "dataset/image_folder.yaml": (*SMALL, "dataset.image_size=[8,8]"),
+    "scheduler/linear_warmup_cosine.yaml": ("scheduler.steps=10it",),
     "criterion/synflow.yaml": ("criterion.iterations=5",),
     "model/lenet_5.yaml": ("dataset=mnist", *SMALL),
     "model/vgg_19.yaml": (*toy_images(), *ONE_STEP, "rounds=0", "logger=none"),
@@ -213,6 +214,8 @@ def test_a_scheduler_takes_effect(lottery: Lottery) -> None:
     assert not torch.equal(constant, final("scheduler=step_drops", "scheduler.at=[10]"))
     assert not torch.equal(constant, final("scheduler=warmup", "scheduler.steps=10"))
     assert torch.equal(constant, final("scheduler=step_drops", "scheduler.at=[20]"))
+    assert not torch.equal(constant, final("scheduler=cosine"))
+    assert torch.equal(constant, final("scheduler=cosine", "scheduler.final=1"))
     # 20 batches an epoch
     in_epochs = final("scheduler=warmup", "scheduler.steps=1ep")
     assert torch.equal(in_epochs, final("scheduler=warmup", "scheduler.steps=20it"))
