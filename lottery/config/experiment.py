@@ -193,7 +193,11 @@ def _build_fit(
         load_splits=load_splits,
         loss=build_loss(config["model"], splits.num_classes),
         make_optimizer=build_optimizer_maker(config["optimizer"]),
-        schedule=build_schedule(config["scheduler"], steps_per_epoch),
+        schedule=build_schedule(
+            config["scheduler"],
+            steps_per_epoch,
+            num_steps=parse_duration(config["iterations"]).steps(steps_per_epoch),
+        ),
         clip_norm=config["optimizer"].get("clip_norm"),
         batch_size=batch_size,
         order_seed=purpose_seed(config, "order"),
