@@ -199,7 +199,7 @@ def _build_fit(
         order_seed=purpose_seed(config, "order"),
         augmentation_seed=purpose_seed(config, "augmentation"),
         fixed_order=config["dataset"]["order"] == "fixed",
-        protocol=build_protocol(config, steps_per_epoch),
+        evaluation=build_protocol(config, steps_per_epoch),
         device=device,
         make_callbacks=build_callback_maker(config.get("callbacks") or {}, run_dir),
         make_loggers=build_logger_maker(config.get("logger") or {}, run_dir),

@@ -15,7 +15,7 @@ from lottery.data.subset import limited
 from lottery.errors import ConfigError
 from lottery.record.durations import parse_duration
 from lottery.reinit import Reinit
-from lottery.training.evaluation import Protocol
+from lottery.training.evaluation import EvaluationSchedule
 from lottery.training.fit import Device
 from lottery.training.module import MakeOptimizer
 from lottery.training.schedules import Schedule
@@ -126,9 +126,9 @@ def build_reinit(node: Mapping[str, Any], steps_per_epoch: int, num_steps: int) 
     return reinit
 
 
-def build_protocol(config: Mapping[str, Any], steps_per_epoch: int) -> Protocol:
+def build_protocol(config: Mapping[str, Any], steps_per_epoch: int) -> EvaluationSchedule:
     """`evaluation` and `early_stopping`."""
-    return Protocol(
+    return EvaluationSchedule(
         every=parse_duration(config["evaluation"]["every"]).steps(steps_per_epoch),
         test_curve=config["evaluation"]["test_curve"],
         patience=config["early_stopping"]["patience"],
