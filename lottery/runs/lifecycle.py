@@ -7,14 +7,13 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lottery.config import ConfigError
 from lottery.config.run_key import canonical, key_of, located
 from lottery.record.disk_errors import DiskError, disk_errors_in
-from lottery.record.results import Row, read_run_json, tables_are_current
+from lottery.record.results import Row, read_records, read_run_json, tables_are_current
 from lottery.record.run_dir import DamagedFile, RunDir, write_json
 from lottery.report import report_at_end
 from lottery.runs.run_lock import NoFileLocks, Ownership, RunLocked, locked
@@ -57,7 +56,7 @@ def is_complete(experiment: "Experiment") -> bool:
     """Whether there is nothing left to do: no round, no table, and the status says so."""
     imp = experiment.imp
     return (
-        not imp.todo
+        not imp.rounds.todo([record["row"] for record in read_records(imp.run_dir)])
         and tables_are_current(imp.run_dir)
         and imp.run_dir.run_json.exists()
         and read_run_json(imp.run_dir)["status"] == "finished"
@@ -107,9 +106,7 @@ def take_up(experiment: "Experiment", held: ExitStack, *, wait: bool) -> Ownersh
 
 def finished_rows(experiment: "Experiment") -> list[Row]:
     """The rows of the rounds asked for, in each of a run's processes."""
-    from lottery.distributed import from_main
-
-    return from_main(lambda: experiment.imp.rows)
+    return experiment.imp.rows()
 
 
 def execute(
@@ -147,9 +144,10 @@ def _lead(
                     *(experiment.config, experiment.device, ownership),
                     *(experiment.stop, log_config),
                 )
+                rows = experiment.imp.rows()
             else:
-                train(experiment, ownership)
-        if experiment.imp.todo:
+                rows = train(experiment, ownership)
+        if experiment.imp.rounds.todo(rows):
             raise WorkerDied("a process of the run has ended before all rounds were done")
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt | SystemExit | Stopped)
@@ -160,24 +158,24 @@ def _lead(
         raise
     _set_status(run_dir, "finished", "")
     report_at_end(run_dir.path)
-    return experiment.imp.rows
+    return rows
 
 
 def train(experiment: "Experiment", ownership: Ownership) -> list[Row]:
     """Do the rounds that are left, as one of the run's processes."""
-    from lottery.distributed import from_main, is_main
+    from lottery.distributed import is_main
     from lottery.imp import run_rounds
     from lottery.reinit import steps_to_come
 
-    imp = replace(experiment.imp, check_owned=ownership.check_owned)
-    todo = from_main(lambda: imp.todo)
+    imp = experiment.imp
+    todo = imp.rounds.todo(imp.rows())
     later = steps_to_come(imp.reinit, imp.num_steps)
     steps = [later if number else imp.num_steps for number in todo]
     with (
         disk_errors_in(imp.run_dir.path),
         experiment.progress.running(todo, steps, visible=is_main()),
     ):
-        return run_rounds(imp)
+        return run_rounds(imp, ownership.check_owned)
 
 
 def is_known(error: BaseException) -> bool:
@@ -262,7 +260,7 @@ def _write_run_json(experiment: "Experiment") -> None:
         "seed": config["seed"],
         "status": "running",
         "message": "",
-        "rounds": list(experiment.imp.rounds),
+        "rounds": list(experiment.imp.rounds.numbers),
         "config": canonical(config),
         "settings": located(config),
         "digests": dict(digests),

@@ -143,12 +143,14 @@ def with_noise(fit: LightningFit, number: int) -> LightningFit:
         fit: the run's.
         number: of the copy.
     """
-    return replace(
-        fit,
-        order_seed=derive_seed(fit.order_seed, "copy", number),
-        augmentation_seed=derive_seed(fit.augmentation_seed, "copy", number),
-        fixed_order=True,
+    order = fit.data_order
+    noise = replace(
+        order,
+        seed=derive_seed(order.seed, "copy", number),
+        augmentation_seed=derive_seed(order.augmentation_seed, "copy", number),
+        fixed=True,
     )
+    return replace(fit, data_order=noise)
 
 
 def read_entry(path: Path) -> dict[str, Any]:
