@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from lottery.config import Place
+from lottery.config import ProcessRank
 from lottery.runs.workers import joined
 from lottery.training import Device
 
@@ -27,7 +27,7 @@ _context = multiprocessing.get_context("fork")
 
 
 def on_ranks(number: int, function: Callable[..., Any], *arguments: Any) -> list[Any]:
-    """Call `function(place, *arguments)` on every rank.
+    """Call `function(process, *arguments)` on every rank.
 
     Returns:
         By rank, what it returned or the exception that it raised.
@@ -37,7 +37,13 @@ def on_ranks(number: int, function: Callable[..., Any], *arguments: Any) -> list
         processes = [
             _context.Process(
                 target=_call,
-                args=(Path(meeting), Place(rank, rank, 0, number), queue, function, arguments),
+                args=(
+                    Path(meeting),
+                    ProcessRank(rank, rank, 0, number),
+                    queue,
+                    function,
+                    arguments,
+                ),
             )
             for rank in range(number)
         ]
@@ -51,16 +57,16 @@ def on_ranks(number: int, function: Callable[..., Any], *arguments: Any) -> list
 
 def _call(
     meeting: Path,
-    place: Place,
+    process: ProcessRank,
     queue: Any,
     function: Callable[..., Any],
     arguments: tuple[Any, ...],
 ) -> None:
     torch.set_num_threads(1)
     try:
-        with joined(place, CPUS, meeting):
-            result = function(place, *arguments)
+        with joined(process, CPUS, meeting):
+            result = function(process, *arguments)
     except BaseException as error:  # noqa: BLE001  # the test looks at it
         traceback.print_exc()
         result = error
-    queue.put((place.rank, result))
+    queue.put((process.rank, result))

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from lottery.api import load_run
-from lottery.config import Place
+from lottery.config import ProcessRank
 from lottery.imp import Fit, run_rounds
 from lottery.masks import linear_and_conv_weights
 from lottery.pruning import Layerwise, Pruner, Random, ScoredPruner
@@ -142,7 +142,7 @@ def test_stopped_and_carried_on_is_never_stopped(tmp_path: Path, step: int) -> N
     assert '"early_bird"' in whole.results_json.read_text()
 
 
-def _on_rank(place: Place, path: Path) -> None:
+def _on_rank(process: ProcessRank, path: Path) -> None:
     _run(path, early_bird=0.2)
 
 
