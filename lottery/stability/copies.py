@@ -10,7 +10,7 @@ from lottery.imp import Storage
 from lottery.imp.checks import check_first_step, check_trained
 from lottery.masks import Masks, masked
 from lottery.models.state import Start, State, rest_of
-from lottery.progress import Numbered, Progress
+from lottery.progress import Progress, TrainingProgress
 from lottery.record.run_dir import DamagedFile, StabilityDir, read_json, write_json
 from lottery.seeds import derive_seed
 from lottery.tensors import digest
@@ -121,7 +121,7 @@ class Trainings:
                 return storage.final(branch.round)
             log.warning("%s: of another start, and made again", folder.path)
         self.done += 1
-        progress = Numbered(self.progress, self.done)
+        progress = TrainingProgress(self.progress, self.done)
         fit = replace(fit, run_dir=run_dir, progress=progress)
         outcome = fit(branch.round, branch.start, branch.masks, None)
         stored = State(branch.start.weights, branch.start.buffers)
