@@ -65,8 +65,6 @@ class StopRequest:
             yield
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
-        if (
-            self.signum == signum == signal.SIGINT
-        ):  # a second Ctrl-C: stop at once, without a checkpoint
+        if self.signum == signum == signal.SIGINT:  # a second Ctrl-C stops without a checkpoint
             raise KeyboardInterrupt
         self.signum = self.signum or signum
