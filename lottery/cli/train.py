@@ -15,7 +15,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from lottery.config import ALONE, ConfigError, Place, prepare
+from lottery.config import ALONE, ConfigError, ProcessRank, prepare
 from lottery.config.hydra_setup import (
     conf_dir,
     job_logging,
@@ -40,7 +40,7 @@ from lottery.runs.lifecycle import (
 )
 from lottery.runs.run_lock import Ownership
 from lottery.runs.sweep import Sweep
-from lottery.runs.workers import find_place
+from lottery.runs.workers import find_process_rank
 from lottery.signals import Stopped
 
 if TYPE_CHECKING:
@@ -57,11 +57,11 @@ class Command:
     """What passes between Hydra's callback, its job and the end of the command."""
 
     def __init__(self) -> None:
-        self.place = ALONE
+        self.process = ALONE
         self.experiment: Experiment | None = None
         self.ownership: Ownership | None = None
         self.sweep: Sweep | None = None
-        self.held = ExitStack()  # a single run's lock, and its place among its processes
+        self.held = ExitStack()  # a single run's lock, and its group of processes
 
 
 _command = Command()  # Hydra makes the callback and calls the job: they share nothing else
@@ -88,7 +88,7 @@ class Gate(Callback):
     def _prepare(self, config: DictConfig) -> None:
         path = Path(str(config.hydra.run.dir)).absolute()
         plain_config = plain(config)
-        experiment = prepare(plain_config, path, _take_place(plain_config))
+        experiment = prepare(plain_config, path, _take_process_rank(plain_config))
         if experiment.config["dry_run"]:
             from lottery.config.dry_run import describe
 
@@ -143,7 +143,7 @@ def _sweep_job(config: DictConfig) -> float:
     hydra_config = HydraConfig.get()
     number, folder = int(hydra_config.job.num), Path(hydra_config.runtime.output_dir)
     plain_config = plain(config)
-    place = _take_place(plain_config)
+    process = _take_process_rank(plain_config)
     note = partial(
         _note_on_main,
         *(Path(str(hydra_config.sweep.dir)).absolute(), number),
@@ -151,7 +151,7 @@ def _sweep_job(config: DictConfig) -> float:
     )
     note("running", "")
     try:
-        experiment = prepare(plain_config, folder, place)
+        experiment = prepare(plain_config, folder, process)
         rows = carry_out(experiment, wait=True, log_config=job_logging())
     except Exception as error:  # whatever it is, the other jobs go on
         if is_known(error):
@@ -169,16 +169,16 @@ def _sweep_job(config: DictConfig) -> float:
     return float(rows[-1]["val"])
 
 
-def _take_place(config: dict[str, Any]) -> Place:
+def _take_process_rank(config: dict[str, Any]) -> ProcessRank:
     """Which of the run's processes this is; the main one says it all, into the same file."""
-    _command.place = find_place(config)
-    if _command.place.rank:
+    _command.process = find_process_rank(config)
+    if _command.process.rank:
         logging.disable(logging.WARNING)
-    return _command.place
+    return _command.process
 
 
 def _note_on_main(sweep: Path, *entry: Any) -> None:
-    if not _command.place.rank:
+    if not _command.process.rank:
         Sweep(sweep).note(*entry)
 
 
@@ -197,7 +197,7 @@ def _exit_stopped(stop: BaseException) -> NoReturn:
     if callable(handler) and handler is not signal.default_int_handler:
         handler(signum, None)  # submitit's queues the job again
     # Under SLURM the first process that fails ends the others; let that be the main one.
-    sys.exit(0 if _command.place.rank else 128 + signum)
+    sys.exit(0 if _command.process.rank else 128 + signum)
 
 
 def _print_rows(experiment: "Experiment", rows: list[Row]) -> None:
@@ -209,7 +209,7 @@ def _print_rows(experiment: "Experiment", rows: list[Row]) -> None:
 
 
 def _print(text: str, file: TextIO | None = None) -> None:
-    if not _command.place.rank:
+    if not _command.process.rank:
         print(text, file=file)
 
 

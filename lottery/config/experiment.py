@@ -18,8 +18,8 @@ from lottery.config.frozen_base import find_base
 from lottery.config.frozen_features import feature_file, load_features
 from lottery.config.groups import (
     build_device,
+    build_evaluation,
     build_optimizer_maker,
-    build_protocol,
     build_reinit,
     build_schedule,
     build_splits,
@@ -34,13 +34,13 @@ from lottery.config.loggers import (
 )
 from lottery.config.network import build_loss, build_network_maker, count_outputs, laid_out
 from lottery.config.probe import build_probe_maker, check_examples, check_loss
-from lottery.config.process_rank import Place
+from lottery.config.process_rank import ProcessRank
 from lottery.config.provenance import file_digests
 from lottery.config.pruning import PruningPlan, plan_pruning
 from lottery.config.run_key import canonical, copies_masks
 from lottery.data import Splits
 from lottery.errors import ConfigError
-from lottery.imp import Imp, Storage
+from lottery.imp import Imp, Pruning, Rounds, Storage
 from lottery.masks import linear_and_conv_weights
 from lottery.measure.flops import make_counter
 from lottery.models.state import State, all_buffers, fresh_state
@@ -50,7 +50,7 @@ from lottery.record.equivalent_reinits import note_on_reinit
 from lottery.record.run_dir import RunDir
 from lottery.seeds import derive_seed
 from lottery.signals import StopRequest
-from lottery.training import Device, LightningFit
+from lottery.training import DataOrder, Device, LightningFit, Optimization
 from lottery.training.tensorboard import TensorBoardSummary
 
 
@@ -60,26 +60,28 @@ class Experiment:
 
     Args:
         imp: the round loop's parts.
+        fit: what trains its rounds.
         config: the composed config as plain containers.
         digests: of what the run rests on, by a name a user knows.
         splits: the data.
         shapes: of the prunable weights.
         plan: what is pruned, by what.
         device: where it trains.
-        place: which of the run's processes this is.
+        process: which of the run's processes this is.
         starts_workers: whether the training is done by processes that this one starts.
         progress: where it shows how far it is.
         stop: whether a signal has asked to stop.
     """
 
     imp: Imp
+    fit: LightningFit
     config: Mapping[str, Any]
     digests: Mapping[str, str]
     splits: Splits
     shapes: Mapping[str, tuple[int, ...]]
     plan: PruningPlan
     device: Device
-    place: Place
+    process: ProcessRank
     starts_workers: bool
     progress: Progress
     stop: StopRequest
@@ -91,18 +93,20 @@ class Experiment:
         return [*self.plan.notes, *([note] if note else [])]
 
 
-def build_experiment(config: Mapping[str, Any], run_dir: RunDir, place: Place) -> Experiment:
+def build_experiment(
+    config: Mapping[str, Any], run_dir: RunDir, process: ProcessRank
+) -> Experiment:
     """Build everything a run needs; nothing is written.
 
     Args:
         config: the composed config as plain containers, its plain values checked.
         run_dir: the run's folder, which need not exist.
-        place: which of the run's processes this is.
+        process: which of the run's processes this is.
 
     Raises:
         ConfigError: something does not fit.
     """
-    device = build_device(config["trainer"], place)
+    device = build_device(config["trainer"], process)
     dtype = dtype_of(device.precision)
     splits = build_splits(config["dataset"], may_write=not config["dry_run"])
     init_seed = purpose_seed(config, "init")
@@ -139,28 +143,32 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir, place: Place) -
     check_examples(config["criterion"], len(splits.train))
     check_loss(config, fit.loss, count_outputs(config["model"], splits.num_classes))
     imp = Imp(
-        storage=Storage(run_dir, all_buffers(network).keys()),
-        rounds=choose_rounds(config),
+        rounds=Rounds(choose_rounds(config), config["pruning"]["target_sparsity"]),
         num_steps=num_steps,
         fresh=_fresh(make_network, init_seed),
-        prunable=plan.prunable,
         fit=fit,
-        prune=plan.pruner,
+        pruning=Pruning(
+            pruner=plan.pruner,
+            prunable=plan.prunable,
+            seed=purpose_seed(config, "pruning"),
+            at=config["pruning"]["at"],
+            probe=build_probe_maker(make_network, load_splits, fit.loss, input_shape, device),
+            early_bird=_early_bird_epsilon(config),
+        ),
         reinit=reinit,
-        pruning_seed=purpose_seed(config, "pruning"),
+        storage=Storage(
+            run_dir=run_dir,
+            buffers=all_buffers(network).keys(),
+            keep=config["keep"],
+            dense_from=dense_from,
+            update_summary=_build_summary(config, run_dir),
+        ),
         count=count,
-        target_sparsity=config["pruning"]["target_sparsity"],
-        keep=config["keep"],
-        dense_from=dense_from,
-        update_views=_build_summary(config, run_dir),
-        early_bird=_early_bird_epsilon(config),
-        prune_at=config["pruning"]["at"],
-        probe=build_probe_maker(make_network, load_splits, fit.loss, input_shape, device),
     )
     shapes = {name: tuple(weights[name].shape) for name in plan.prunable}
     return Experiment(
-        *(imp, config, digests, splits, shapes, plan, device, place),
-        *(device.num_processes > place.processes, progress, stop),
+        *(imp, fit, config, digests, splits, shapes, plan, device, process),
+        *(device.num_processes > process.processes, progress, stop),
     )
 
 
@@ -192,18 +200,22 @@ def _build_fit(
         network=network,
         load_splits=load_splits,
         loss=build_loss(config["model"], splits.num_classes),
-        make_optimizer=build_optimizer_maker(config["optimizer"]),
-        schedule=build_schedule(
-            config["scheduler"],
-            steps_per_epoch,
-            num_steps=parse_duration(config["iterations"]).steps(steps_per_epoch),
+        optimization=Optimization(
+            make_optimizer=build_optimizer_maker(config["optimizer"]),
+            schedule=build_schedule(
+                config["scheduler"],
+                steps_per_epoch,
+                num_steps=parse_duration(config["iterations"]).steps(steps_per_epoch),
+            ),
+            clip_norm=config["optimizer"].get("clip_norm"),
         ),
-        clip_norm=config["optimizer"].get("clip_norm"),
-        batch_size=batch_size,
-        order_seed=purpose_seed(config, "order"),
-        augmentation_seed=purpose_seed(config, "augmentation"),
-        fixed_order=config["dataset"]["order"] == "fixed",
-        protocol=build_protocol(config, steps_per_epoch),
+        data_order=DataOrder(
+            batch_size=batch_size,
+            seed=purpose_seed(config, "order"),
+            augmentation_seed=purpose_seed(config, "augmentation"),
+            fixed=config["dataset"]["order"] == "fixed",
+        ),
+        evaluation=build_evaluation(config, steps_per_epoch),
         device=device,
         make_callbacks=build_callback_maker(config.get("callbacks") or {}, run_dir),
         make_loggers=build_logger_maker(config.get("logger") or {}, run_dir),

@@ -7,7 +7,6 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from lottery.config import ConfigError
 from lottery.config.run_key import canonical, key_of, located
 from lottery.record.disk_errors import DiskError, disk_errors_in
 from lottery.record.files import DamagedFile
-from lottery.record.records import read_run_json, write_run_json
+from lottery.record.records import read_records, read_run_json, write_run_json
 from lottery.record.run_dir import RunDir
 from lottery.record.schema import Row, RunJson
 from lottery.record.tables import tables_are_current
@@ -60,7 +59,7 @@ def is_complete(experiment: "Experiment") -> bool:
     """Whether there is nothing left to do: no round, no table, and the status says so."""
     imp = experiment.imp
     return (
-        not imp.todo
+        not imp.rounds.todo([record["row"] for record in read_records(imp.run_dir)])
         and tables_are_current(imp.run_dir)
         and imp.run_dir.run_json.exists()
         and read_run_json(imp.run_dir)["status"] == "finished"
@@ -99,7 +98,7 @@ def take_up(experiment: "Experiment", held: ExitStack, *, wait: bool) -> Ownersh
     """
     from lottery.distributed import from_main
 
-    held.enter_context(joined(experiment.place, experiment.device))
+    held.enter_context(joined(experiment.process, experiment.device))
     from_main(lambda: check_same_run(experiment))  # before the lock: another run stays untouched
     if from_main(lambda: is_complete(experiment)):
         return None
@@ -110,9 +109,7 @@ def take_up(experiment: "Experiment", held: ExitStack, *, wait: bool) -> Ownersh
 
 def finished_rows(experiment: "Experiment") -> list[Row]:
     """The rows of the rounds asked for, in each of a run's processes."""
-    from lottery.distributed import from_main
-
-    return from_main(lambda: experiment.imp.rows)
+    return experiment.imp.rows()
 
 
 def execute(
@@ -129,7 +126,7 @@ def execute(
         The rows of the rounds asked for.
     """
     with disk_errors_in(experiment.imp.run_dir.path):
-        if experiment.place.rank:
+        if experiment.process.rank:
             with experiment.stop.listening():
                 return train(experiment, ownership)
         return _lead(experiment, ownership, log_config)
@@ -150,9 +147,10 @@ def _lead(
                     *(experiment.config, experiment.device, ownership),
                     *(experiment.stop, log_config),
                 )
+                rows = experiment.imp.rows()
             else:
-                train(experiment, ownership)
-        if experiment.imp.todo:
+                rows = train(experiment, ownership)
+        if experiment.imp.rounds.todo(rows):
             raise WorkerDied("a process of the run has ended before all rounds were done")
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt | SystemExit | Stopped)
@@ -163,24 +161,24 @@ def _lead(
         raise
     _set_status(run_dir, "finished", "")
     report_at_end(run_dir.path)
-    return experiment.imp.rows
+    return rows
 
 
 def train(experiment: "Experiment", ownership: Ownership) -> list[Row]:
     """Do the rounds that are left, as one of the run's processes."""
-    from lottery.distributed import from_main, is_main
+    from lottery.distributed import is_main
     from lottery.imp import run_rounds
     from lottery.reinit import steps_to_come
 
-    imp = replace(experiment.imp, check_owned=ownership.check_owned)
-    todo = from_main(lambda: imp.todo)
+    imp = experiment.imp
+    todo = imp.rounds.todo(imp.rows())
     later = steps_to_come(imp.reinit, imp.num_steps)
     steps = [later if number else imp.num_steps for number in todo]
     with (
         disk_errors_in(imp.run_dir.path),
         experiment.progress.running(todo, steps, visible=is_main()),
     ):
-        return run_rounds(imp)
+        return run_rounds(imp, ownership.check_owned)
 
 
 def is_known(error: BaseException) -> bool:
@@ -265,7 +263,7 @@ def _write_run_json(experiment: "Experiment") -> None:
         "seed": config["seed"],
         "status": "running",
         "message": "",
-        "rounds": list(experiment.imp.rounds),
+        "rounds": list(experiment.imp.rounds.numbers),
         "config": canonical(config),
         "settings": located(config),
         "digests": digests,

@@ -125,15 +125,13 @@ def _settings(run_dir: RunDir, asked: Asked) -> dict[str, Any]:
 def _plan(experiment: "Experiment", rounds: Sequence[int], asked: Asked) -> "Analysis":
     from lottery.progress import Progress
     from lottery.stability import Analysis
-    from lottery.training import LightningFit
 
     imp = experiment.imp
     targets = [target for number in rounds for target in _targets(experiment, number, asked.steps)]
-    assert isinstance(imp.fit, LightningFit)  # whatever a config builds is one
     progress = Progress(unit="training")
     try:
         return Analysis(
-            replace(imp.fit, progress=progress),
+            replace(experiment.fit, progress=progress),
             *(imp.run_dir.stability, imp.storage.buffers, targets),
             *(asked.pairs, asked.points, progress),
         )
@@ -148,7 +146,7 @@ def _targets(experiment: "Experiment", number: int, steps: Sequence[str] | None)
 
     imp = experiment.imp
     stored = imp.storage.masks(number)
-    masks = {name: stored[name] for name in imp.prunable}
+    masks = {name: stored[name] for name in imp.pruning.prunable}
     try:
         start = round_start(imp, number, masks)
     except FileNotFoundError as error:

@@ -12,10 +12,10 @@ from typing import ClassVar, Protocol
 
 
 class Schedule(Protocol):
-    """step -> factor."""
+    """A function from the step to the factor."""
 
     def __call__(self, step: int) -> float:
-        """The factor for the step that follows `step` steps."""
+        """Return the factor for the step that follows `step` steps."""
         ...
 
 
@@ -24,17 +24,17 @@ class Constant:
     """The same rate throughout."""
 
     def __call__(self, step: int) -> float:
-        """1."""
+        """Return 1."""
         return 1.0
 
 
 @dataclass(frozen=True)
 class StepDrops:
-    """The rate is multiplied by `factor` after each of some numbers of steps.
+    """The rate is multiplied by `factor` after certain numbers of steps.
 
     Args:
         at: numbers of steps.
-        factor: > 0, 0.1 as a rule.
+        factor: > 0, usually 0.1.
 
     Example:
         >>> [StepDrops(at=(2,), factor=0.5)(step) for step in range(4)]
@@ -45,13 +45,13 @@ class StepDrops:
     factor: float
 
     def __call__(self, step: int) -> float:
-        """factor ** (drops that lie behind)."""
+        """Return factor ** (number of drops so far)."""
         return float(self.factor ** sum(step >= drop for drop in self.at))
 
 
 @dataclass(frozen=True)
 class Warmup:
-    """The rate rises linearly over the first steps; then steps drop it as in `StepDrops`.
+    """The rate rises linearly over the first steps; later steps drop it as in `StepDrops`.
 
     Args:
         steps: length of the rise; step s has the factor (s + 1) / steps, so none has 0.
@@ -72,7 +72,7 @@ class Warmup:
             raise ValueError(f"steps={self.steps}: at least 1")
 
     def __call__(self, step: int) -> float:
-        """The rise, times the drops that lie behind."""
+        """Return the factor of the rise, times the drops so far."""
         return min(1.0, (step + 1) / self.steps) * StepDrops(self.at, self.factor)(step)
 
 

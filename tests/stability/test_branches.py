@@ -14,7 +14,7 @@ from lottery.record.run_dir import RunDir
 from lottery.reinit import Finetune, Reinit, Rewind
 from lottery.stability.copies import with_noise
 from lottery.tensors import digest, load_tensors
-from lottery.training.evaluation import Protocol
+from lottery.training.evaluation import EvaluationSchedule
 from tests.helpers.stability_runs import start_of, toy_run, trainings_of
 from tests.helpers.toy_runs import NUM_STEPS, Recorder, ToyDropout, adam, sgd, toy_fit
 
@@ -80,9 +80,9 @@ def test_copies_differ_in_nothing_but_their_noise(tmp_path: Path) -> None:
 def test_each_kind_of_noise_is_the_copys_own(tmp_path: Path) -> None:
     fit = toy_fit(fixed_order=False)
     first, second = with_noise(fit, 0), with_noise(fit, 1)
-    for name in ("order_seed", "augmentation_seed"):
-        assert len({getattr(one, name) for one in (fit, first, second)}) == 3
-    assert first.fixed_order  # one data order in all rounds, for comparing tickets with dense
+    for name in ("seed", "augmentation_seed"):
+        assert len({getattr(one.data_order, name) for one in (fit, first, second)}) == 3
+    assert first.data_order.fixed  # one data order in all rounds, for comparing tickets with dense
     # a run with a fixed order restores its generators; copies draw their own
     imp, own = toy_run(tmp_path, Rewind(3, "restored"), ToyDropout(), fixed_order=True)
     start, masks = start_of(imp, 1)
@@ -94,7 +94,7 @@ def test_early_stopping_does_not_cut_the_way_to_step_k(tmp_path: Path) -> None:
     """Where it could: nothing moves, so the second evaluation finds no new minimum."""
     still = partial(torch.optim.SGD, lr=0.0)
     imp, fit = toy_run(tmp_path, network=ToyDropout(), optimizer=still)
-    hasty = replace(fit, protocol=Protocol(every=1, test_curve=False, patience=1))
+    hasty = replace(fit, evaluation=EvaluationSchedule(every=1, test_curve=False, patience=1))
     trainings, step = trainings_of(imp, hasty), NUM_STEPS - 3
     branch = trainings.branch(0, *start_of(imp, 0), step)
     trainings.copy(branch, 0)
