@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
-from lottery.models.checks import check_images
+from lottery.models.arguments import check_images
 from lottery.models.init import he_normal_
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}  # of layer1 to layer4, by depth
@@ -16,12 +16,12 @@ Convolution = tuple[int, int, int]  # filters, kernel size, stride
 
 
 class Block(nn.Module):
-    """Convolutions with BatchNorm and ReLU, and a connection around them.
+    """Convolutions with BatchNorm and ReLU, and a shortcut around them.
 
-    Where stride or channels differ, the connection is a 1x1 convolution with BatchNorm.
+    Where stride or channels differ, the shortcut is a 1x1 convolution with BatchNorm.
 
     Args:
-        inputs: channels.
+        inputs: number of input channels.
         convolutions: filters, kernel size and stride of each.
     """
 
@@ -41,7 +41,7 @@ class Block(nn.Module):
             )
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(batch, outputs, height / stride, width / stride) of (batch, inputs, height, width)."""
+        """Map (batch, inputs, height, width) to (batch, outputs, height / stride, ...)."""
         hidden = inputs
         for number in range(1, self.num_convolutions + 1):
             if number > 1:
@@ -62,7 +62,7 @@ class ImageNetResNet(nn.Module):
 
     Args:
         input_shape: (channels, height, width).
-        num_classes: outputs.
+        num_classes: number of outputs.
         depth: 18, 34 or 50.
         stem: "imagenet" begins with a 7x7 convolution of stride 2 and max-pooling; "cifar" with
             a 3x3 convolution of stride 1 alone, for images below 64 x 64.
@@ -96,7 +96,7 @@ class ImageNetResNet(nn.Module):
         he_normal_(self)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Logits (batch, num_classes) of images (batch, channels, height, width)."""
+        """Return logits (batch, num_classes) of images (batch, channels, height, width)."""
         hidden = self.bn1(self.conv1(inputs)).relu()
         if self.pools:
             hidden = max_pool2d(hidden, 3, stride=2, padding=1)

@@ -2,19 +2,19 @@
 
 from torch import Tensor, nn
 
-from lottery.models.checks import check_images, check_whole
+from lottery.models.arguments import check_images, check_whole
 from lottery.models.init import glorot_normal_
 
 FILTERS = (16, 32, 64)  # of the three stages, at width 1
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions with BatchNorm, and a connection around them (He et al. 2016).
+    """Two 3x3 convolutions with BatchNorm and a shortcut around them (He et al. 2016).
 
     Args:
-        inputs: channels.
-        outputs: channels; where they differ from `inputs` the connection is a 1x1 convolution.
-        stride: of the first convolution and of the connection.
+        inputs: number of input channels.
+        outputs: number of output channels. If it differs, the shortcut is a 1x1 convolution.
+        stride: stride of the first convolution and of the shortcut.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
@@ -30,7 +30,7 @@ class Block(nn.Module):
             self.shortcut_bn = nn.BatchNorm2d(outputs)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(batch, outputs, height / stride, width / stride) of (batch, inputs, height, width)."""
+        """Map (batch, inputs, height, width) to (batch, outputs, height / stride, ...)."""
         hidden: Tensor = self.bn1(self.conv1(inputs)).relu()
         hidden = self.bn2(self.conv2(hidden))
         return hidden.add(self.shortcut_bn(self.shortcut(inputs))).relu()
@@ -39,15 +39,15 @@ class Block(nn.Module):
 class ResNet(nn.Module):
     """A convolution, three stages of blocks, the mean over the image, classes; BatchNorm.
 
-    He et al. 2016 for CIFAR-10, (depth - 2) / 6 blocks in a stage, with 1x1 convolutions where
-    the number of filters changes (their option B), as Frankle & Carbin 2019 count ResNet-20. All
-    numbers of filters are times `width`. Gaussian Glorot weights (ibid.), BatchNorm at scale 1.
+    He et al. 2016 for CIFAR-10: a stage has (depth - 2) / 6 blocks. A 1x1 convolution stands where
+    the number of filters changes (their option B), as Frankle & Carbin 2019 have it. Gaussian
+    Glorot weights as there, BatchNorm at scale 1.
 
     Args:
         input_shape: (channels, height, width).
-        num_classes: outputs.
-        depth: layers, 6n + 2: 20, 32, 44, 56 and 110 in the paper.
-        width: 1 has 16, 32 and 64 filters, 4 has 64, 128 and 256.
+        num_classes: number of outputs.
+        depth: number of layers, 6n + 2; 20, 32, 44, 56 and 110 in the paper.
+        width: factor of the paper's numbers of filters, 16, 32 and 64.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class ResNet(nn.Module):
         glorot_normal_(self)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Logits (batch, num_classes) of images (batch, channels, height, width)."""
+        """Return logits (batch, num_classes) of images (batch, channels, height, width)."""
         hidden = self.blocks(self.bn(self.conv(inputs)).relu())
         logits: Tensor = self.output(hidden.mean((2, 3)))
         return logits
@@ -84,12 +84,12 @@ class ResNet(nn.Module):
 class ResNet20(ResNet):
     """ResNet-20 of width 1, which Frankle & Carbin 2019 call Resnet-18.
 
-    270,896 weights on CIFAR-10, 2,560 of them in the two 1x1 convolutions and 640 in the output
-    layer.
+    They count 270,896 weights on CIFAR-10, of them 2,560 in the two 1x1 convolutions and 640 in
+    the output layer.
 
     Args:
         input_shape: (channels, height, width).
-        num_classes: outputs.
+        num_classes: number of outputs.
     """
 
     def __init__(self, input_shape: tuple[int, ...], num_classes: int) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool1d, max_pool2d
 
-from lottery.models.checks import check_dropout, check_images
+from lottery.models.arguments import check_dropout, check_images
 from lottery.models.init import glorot_normal_
 
 FILTERS = (64, 128, 256, 512, 512)  # of the five groups of convolutions
@@ -18,7 +18,7 @@ CONVOLUTIONS = {
     19: (2, 2, 4, 4, 4),
 }
 VGG_16 = ((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3)
-POOLED = 7  # height and width that VGG-16's classifier takes
+POOLED = 7  # height and width of the classifier's inputs
 
 
 class VGG(nn.Module):
@@ -29,9 +29,8 @@ class VGG(nn.Module):
 
     Args:
         input_shape: (channels, height, width), at least 16 x 16.
-        num_classes: outputs.
-        depth: 11, 13, 16 or 19, the paper's number of layers; two of its three fully connected
-            ones are not here.
+        num_classes: number of outputs.
+        depth: 11, 13, 16 or 19. The paper counts three fully connected layers; here is one.
     """
 
     def __init__(self, input_shape: tuple[int, ...], num_classes: int, depth: int) -> None:
@@ -52,7 +51,7 @@ class VGG(nn.Module):
         glorot_normal_(self)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Logits (batch, num_classes) of images (batch, channels, height, width)."""
+        """Return logits (batch, num_classes) of images (batch, channels, height, width)."""
         hidden, number = inputs, 0
         for position, convolutions in enumerate(self.groups):
             if position:
@@ -70,7 +69,7 @@ class VGG19(VGG):
 
     Args:
         input_shape: (channels, height, width), at least 16 x 16.
-        num_classes: outputs.
+        num_classes: number of outputs.
     """
 
     def __init__(self, input_shape: tuple[int, ...], num_classes: int) -> None:
@@ -78,7 +77,7 @@ class VGG19(VGG):
 
 
 class VGG16(nn.Module):
-    """VGG-16 without BatchNorm under torchvision's parameter names, whose state dicts fit.
+    """VGG-16 without BatchNorm, with torchvision's parameter names: its state dicts fit.
 
     `features.N` and `classifier.N`; 138,344,128 weights at 1,000 classes. torchvision's initial
     weights: He normal by fan-out for the convolutions, a standard deviation of 0.01 for the
@@ -86,7 +85,7 @@ class VGG16(nn.Module):
 
     Args:
         input_shape: (channels, height, width), at least 32 x 32; features are averaged to 7 x 7.
-        num_classes: outputs.
+        num_classes: number of outputs.
         dropout: share of the units dropped after each hidden fully connected layer.
     """
 
@@ -95,8 +94,12 @@ class VGG16(nn.Module):
         check_dropout(dropout)
         self.features = vgg_16_features(input_shape)
         self.classifier = nn.Sequential(
-            *(nn.Linear(512 * POOLED**2, 4096), nn.ReLU(), nn.Dropout(dropout)),
-            *(nn.Linear(4096, 4096), nn.ReLU(), nn.Dropout(dropout)),
+            nn.Linear(512 * POOLED**2, 4096),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(4096, 4096),
+            nn.ReLU(),
+            nn.Dropout(dropout),
             nn.Linear(4096, num_classes),
         )
         for module in self.classifier:
@@ -105,14 +108,14 @@ class VGG16(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Logits (batch, num_classes) of images (batch, channels, height, width)."""
+        """Return logits (batch, num_classes) of images (batch, channels, height, width)."""
         hidden = average_to(self.features(inputs), POOLED)
         logits: Tensor = self.classifier(hidden.flatten(1))
         return logits
 
 
 def vgg_16_features(input_shape: tuple[int, ...]) -> nn.Sequential:
-    """VGG-16's convolutions and poolings, numbered as torchvision's; He normal by fan-out.
+    """Make VGG-16's convolutions and poolings with torchvision's numbers; He normal by fan-out.
 
     Args:
         input_shape: (channels, height, width), at least 32 x 32.
@@ -143,7 +146,7 @@ def _convolutions(channels: int, group: Sequence[int]) -> list[nn.Module]:
 
 
 def average_to(images: Tensor, size: int) -> Tensor:
-    """Adaptive average pooling to size x size, whose own kernel has no deterministic gradient."""
+    """Pool adaptively to size x size. torch's own kernel has no deterministic gradient."""
     rows, columns = (
         adaptive_avg_pool1d(torch.eye(length, dtype=images.dtype, device=images.device), size)
         for length in images.shape[2:]

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
+from lottery.models.arguments import check_dropout, check_heads, check_images, check_whole
 from lottery.models.attention import attend
-from lottery.models.checks import check_dropout, check_heads, check_images, check_whole
 
 MLP_RATIO = 4  # hidden units of a block's MLP for each unit of the width
 EPSILON = 1e-6  # of every LayerNorm
@@ -18,7 +18,7 @@ class Attention(nn.Module):
     """Self-attention; one layer gives queries, keys and values.
 
     Args:
-        width: units of a position.
+        width: number of units of a position.
         heads: a divisor of width.
     """
 
@@ -29,17 +29,17 @@ class Attention(nn.Module):
         self.proj = nn.Linear(width, width)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(batch, positions, width) of the same shape."""
+        """Map (batch, positions, width) to the same shape."""
         q, k, v = self.qkv(hidden).chunk(3, dim=-1)
         mixed: Tensor = self.proj(attend(q, k, v, heads=self.heads, causal=False, dropout=0))
         return mixed
 
 
 class Block(nn.Module):
-    """Self-attention and an MLP, each behind a LayerNorm and with a connection around it.
+    """Self-attention and an MLP, each behind a LayerNorm and with a shortcut around it.
 
     Args:
-        width: units of a position.
+        width: number of units of a position.
         heads: of the attention.
         dropout: share of the units dropped after the attention and after each layer of the MLP.
     """
@@ -59,7 +59,7 @@ class Block(nn.Module):
         self.mlp = nn.Sequential(layers)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(batch, positions, width) of the same shape."""
+        """Map (batch, positions, width) to the same shape."""
         for norm, layer in ((self.norm1, self.attn), (self.norm2, self.mlp)):
             hidden = hidden + dropout(layer(norm(hidden)), self.dropout, self.training)
         return hidden
@@ -76,11 +76,11 @@ class VisionTransformer(nn.Module):
 
     Args:
         input_shape: (channels, height, width), both multiples of `patch`.
-        num_classes: outputs.
+        num_classes: number of outputs.
         patch: height and width of a patch.
-        depth: blocks.
+        depth: number of blocks.
         heads: of each block's attention, a divisor of `width`.
-        width: units of a position.
+        width: number of units of a position.
         dropout: share of the units dropped after every fully connected layer but `qkv`, and
             after the positions are added (appendix B.1 of the paper).
     """
@@ -126,7 +126,7 @@ class VisionTransformer(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Logits (batch, num_classes) of images (batch, channels, height, width)."""
+        """Return logits (batch, num_classes) of images (batch, channels, height, width)."""
         patches = self.patch_embed(inputs).flatten(2).transpose(1, 2)
         token = self.cls_token.expand(len(inputs), -1, -1)
         hidden = torch.cat([token, patches], 1) + self.pos_embed

@@ -3,22 +3,22 @@
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-from lottery.models.checks import check_dropout, check_images, check_whole
+from lottery.models.arguments import check_dropout, check_images, check_whole
 from lottery.models.init import he_normal_
 
 FILTERS = (16, 32, 64)  # of the three groups, at width 1
 
 
 class WideBlock(nn.Module):
-    """BatchNorm, ReLU and a 3x3 convolution, twice, and a connection around them.
+    """BatchNorm, ReLU and a 3x3 convolution, twice, and a shortcut around them.
 
-    Where the number of filters changes, the connection is a 1x1 convolution, which takes what the
+    Where the number of filters changes, the shortcut is a 1x1 convolution, which takes what the
     first BatchNorm and ReLU give, as in the authors' code.
 
     Args:
-        inputs: channels.
-        outputs: channels.
-        stride: of the first convolution and of the connection.
+        inputs: number of input channels.
+        outputs: number of output channels.
+        stride: of the first convolution and of the shortcut.
         dropout: share of the units dropped between the two convolutions.
     """
 
@@ -34,7 +34,7 @@ class WideBlock(nn.Module):
             self.shortcut = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(batch, outputs, height / stride, width / stride) of (batch, inputs, height, width)."""
+        """Map (batch, inputs, height, width) to (batch, outputs, height / stride, ...)."""
         active: Tensor = self.bn1(inputs).relu()
         hidden = self.bn2(self.conv1(active)).relu()
         hidden = self.conv2(dropout(hidden, self.dropout, self.training))
@@ -51,7 +51,7 @@ class WideResNet(nn.Module):
 
     Args:
         input_shape: (channels, height, width).
-        num_classes: outputs.
+        num_classes: number of outputs.
         depth: layers, 6n + 4: 16, 22, 28 and 40 in the paper.
         width: the paper's k; groups have 16, 32 and 64 filters times k.
         dropout: share of the units dropped in each block; the paper's variant has 0.3.
@@ -87,7 +87,7 @@ class WideResNet(nn.Module):
         nn.init.zeros_(self.output.bias)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Logits (batch, num_classes) of images (batch, channels, height, width)."""
+        """Return logits (batch, num_classes) of images (batch, channels, height, width)."""
         hidden = self.bn(self.blocks(self.conv(inputs))).relu()
         logits: Tensor = self.output(hidden.mean((2, 3)))
         return logits

@@ -59,7 +59,7 @@ NEEDS = {
 
 
 # What a network says of the images here, where it takes something else
-REFUSED = {"model/transformer.yaml": "sequences of tokens"}
+REFUSED = {"model/transformer.yaml": "a dataset of tokens"}
 
 # of conf/experiment test_every_experiment.py trains every one
 PARTS = [path for path in CONFIGS if path.parts[0] != "experiment"]

@@ -18,19 +18,24 @@ SMALL: dict[str, Any] = {
     "width": WIDTH,
     "attention": "split",
     "tied": False,
+    "last_only": False,
     "dropout": 0,
 }
+
+
+def _arguments(vocabulary: int, changed: dict[str, Any]) -> dict[str, Any]:
+    return SMALL | {"num_tokens": vocabulary} | changed
 
 
 def _decoder(**changed: Any) -> Transformer:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return Transformer((POSITIONS,), VOCABULARY, **(SMALL | changed))
+        return Transformer((POSITIONS,), VOCABULARY, **_arguments(VOCABULARY, changed))
 
 
 def _on_meta(positions: int, vocabulary: int, **changed: Any) -> Transformer:
     with torch.device("meta"):
-        return Transformer((positions,), vocabulary, **(SMALL | changed))
+        return Transformer((positions,), vocabulary, **_arguments(vocabulary, changed))
 
 
 def _random(network: nn.Module) -> None:
@@ -111,6 +116,13 @@ def test_each_position_has_logits_of_the_vocabulary(attention: str) -> None:
         assert network(tokens).shape == (3, positions, VOCABULARY)
 
 
+def test_the_last_position_alone_for_a_class_of_the_whole_sequence() -> None:
+    every, last = (_decoder(last_only=value, num_tokens=13) for value in (False, True))
+    assert every.embedding.weight.shape == (13, WIDTH)
+    assert every.output.weight.shape == (VOCABULARY, WIDTH)
+    torch.testing.assert_close(last(_tokens()), every(_tokens())[:, -1])
+
+
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("attention", KINDS)
 def test_a_position_sees_only_itself_and_those_before_it(attention: str, training: bool) -> None:
@@ -181,7 +193,7 @@ def test_initial_weights_are_gpt_2s(attention: str) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         sizes = {"depth": 8, "heads": 4, "width": 96, "attention": attention}
-        network = Transformer((64,), 200, **(SMALL | sizes))
+        network = Transformer((64,), 200, **_arguments(200, sizes))
     for name, parameter in network.named_parameters():
         if parameter.ndim > 1:
             into_the_sum = name.endswith(("out_proj.weight", "fc2.weight"))
@@ -237,7 +249,14 @@ def test_it_learns_to_repeat_the_token_before(attention: str) -> None:
 @pytest.mark.parametrize(
     ("shape", "changed", "message"),
     [
-        ((3, 8, 8), {}, r"input_shape=\(3, 8, 8\): \(positions,\), sequences of tokens"),
+        ((3, 8, 8), {}, r"input_shape=\(3, 8, 8\): \(positions,\), of a dataset of tokens"),
+        (
+            (6,),
+            {"num_tokens": None},
+            r"input_shape=\(6,\): \(positions,\), of a dataset of tokens",
+        ),
+        ((6,), {"num_tokens": 13, "tied": True}, "tied=true: false for 13 tokens and 11 classes"),
+        ((6,), {"last_only": None}, "last_only=None: true or false"),
         ((6,), {"depth": 0}, "depth=0: a whole number >= 1"),
         ((6,), {"heads": 5}, "heads=5: a divisor of width=12"),
         ((6,), {"width": 1.5}, "width=1.5: a whole number >= 1"),
@@ -250,4 +269,4 @@ def test_other_values_are_refused(
     shape: tuple[int, ...], changed: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=f"^{message}"):
-        Transformer(shape, VOCABULARY, **(SMALL | changed))
+        Transformer(shape, VOCABULARY, **_arguments(VOCABULARY, changed))

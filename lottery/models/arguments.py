@@ -1,4 +1,4 @@
-"""Checks of the arguments that several networks take; each error begins with the argument."""
+"""Checks of a network's arguments; each error begins with the argument's name."""
 
 from typing import Any
 
@@ -23,6 +23,16 @@ def check_whole(name: str, value: Any, at_least: int) -> None:
     """
     if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
         raise ValueError(f"{name}={value}: a whole number >= {at_least}")
+
+
+def check_flag(name: str, value: Any) -> None:
+    """Check that an argument is True or False.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not isinstance(value, bool):
+        raise ValueError(f"{name}={value}: true or false")
 
 
 def check_dropout(dropout: Any) -> None:
