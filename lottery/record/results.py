@@ -3,7 +3,8 @@
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -157,23 +158,40 @@ def _has_only_fewer_rounds(there: bytes, content: bytes) -> bool:
 
 
 def winning_round(rows: Sequence[Row]) -> int | None:
-    """The round of the winning ticket: highest `val` among rounds >= 1, ties to the sparsest.
-
-    Test accuracy plays no part in it.
-
-    Returns:
-        The round's number, None when no round was pruned.
+    """Return the round of the winning ticket by `best_round`; None when no round was pruned.
 
     Example:
         >>> row = lambda r, remaining, val: {"round": r, "remaining": remaining, "val": val}
         >>> winning_round([row(0, 1.0, 0.99), row(1, 0.8, 0.98), row(2, 0.64, 0.98)])
         2
     """
-    pruned = [row for row in rows if row["round"] >= 1]
+    val = {int(row["round"]): row["val"] for row in rows}
+    return best_round(val, {int(row["round"]): row["remaining"] for row in rows})
+
+
+def best_round(val: Mapping[int, float], remaining: Mapping[int, float]) -> int | None:
+    """Return the pruned round with the highest `val`; of equal ones the sparsest.
+
+    Means over seeds can differ in their last bits although the accuracies are equal, so values
+    are equal if they agree to nine digits. Test accuracy plays no role.
+
+    Args:
+        val: validation accuracy by round, of one run or as mean over seeds.
+        remaining: share of weights left, by round.
+
+    Returns:
+        The number of the round, at least 1; None when no round was pruned.
+
+    Example:
+        >>> best_round({0: 0.99, 1: 0.97, 2: 0.98, 3: 0.98}, {0: 1, 1: 0.8, 2: 0.64, 3: 0.51})
+        3
+    """
+    pruned = [number for number in val if number >= 1]
     if not pruned:
         return None
-    best = max(pruned, key=lambda row: (row["val"], -row["remaining"]))
-    return int(best["round"])
+    best = max(pruned, key=val.__getitem__)
+    equal = [n for n in pruned if n == best or math.isclose(val[n], val[best])]
+    return min(equal, key=remaining.__getitem__)
 
 
 def sparsest_within(rows: Sequence[Row], points: float) -> int | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from lottery.record.results import COLUMNS, Record, write_record, write_tables
 from lottery.record.run_dir import RunDir, write_json
-from lottery.report.runs import RunRecord, read_run
+from lottery.report.read.runs import RunRecord, read_run
 
 CONFIG: dict[str, Any] = {
     "criterion._target_": "lottery.pruning.Magnitude",

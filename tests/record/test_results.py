@@ -10,6 +10,7 @@ from lottery.record.results import (
     COLUMNS,
     Record,
     Row,
+    best_round,
     format_table,
     read_records,
     winning_round,
@@ -149,6 +150,21 @@ def test_tables_of_a_run_in_its_first_round_are_empty_but_readable(run: RunDir) 
 )
 def test_winning_round(rows: list[Row], winner: int | None) -> None:
     assert winning_round(rows) == winner
+
+
+@pytest.mark.parametrize(
+    ("val", "best"),
+    [
+        ({1: (0.1 + 0.2) / 3, 2: 0.3 / 3}, 2),  # equal but for the last bit
+        ({0: 0.99, 1: 0.95 + 2e-16, 2: 0.8, 3: 0.95}, 3),
+        ({1: 0.9990234375, 2: 0.9990234375 - 2e-16, 3: 0.9}, 2),  # a 5 at the tenth decimal
+        ({1: 0.95000001, 2: 0.95}, 1),  # one example in a hundred million is no tie
+    ],
+)
+def test_means_that_differ_in_their_last_bits_are_ties(val: dict[int, float], best: int) -> None:
+    remaining = {0: 1.0, 1: 0.8, 2: 0.64, 3: 0.51}
+    assert best_round(val, remaining) == best
+    assert winning_round([_row(n, remaining[n], v) for n, v in val.items()]) == best
 
 
 def test_the_table_shows_percent_and_marks_the_winner() -> None:

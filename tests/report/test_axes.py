@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from lottery.report.contents import Contents, make_contents
-from lottery.report.draw_matplotlib import draw
-from lottery.report.draw_plotly import panel_json
-from lottery.report.figure import Line, count_axis, remaining_axis, style
+from lottery.report.figures.draw_matplotlib import draw
+from lottery.report.figures.draw_plotly import panel_json
+from lottery.report.figures.figure import Line, count_axis, remaining_axis, style
 from lottery.report.page import make_page
-from lottery.report.runs import RunRecord
+from lottery.report.read.runs import RunRecord
 from tests.helpers.drawings import figures
 from tests.helpers.toy_records import TRUNK, toy_record
 

@@ -10,9 +10,9 @@ import pytest
 
 from lottery.record.results import COLUMNS
 from lottery.report.contents import make_contents
-from lottery.report.draw_matplotlib import draw
-from lottery.report.draw_plotly import panel_json
-from lottery.report.runs import RunRecord, read_run
+from lottery.report.figures.draw_matplotlib import draw
+from lottery.report.figures.draw_plotly import panel_json
+from lottery.report.read.runs import RunRecord, read_run
 from tests.helpers.drawings import both, figures, on_page, on_paper
 from tests.helpers.toy_records import CONFIG, TRUNK, toy_record, write_controls, write_run
 

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from lottery.report.roles import role_of
-from lottery.report.settings import Setting, group_runs
-from lottery.report.ticket_vs_controls import against_dense, compare_with_controls
+from lottery.report.read.controls import against_dense, compare_with_controls
+from lottery.report.read.groups import group_runs
+from lottery.report.read.roles import role_of
+from lottery.report.read.runs import read_run
+from lottery.report.read.settings import Setting
 from tests.helpers.toy_records import (
     CHAINED,
     CONFIG,
@@ -199,8 +201,6 @@ def test_seeds_make_one_setting_and_doubles_count_once(tmp_path: Path) -> None:
 
 
 def test_controls_at_equal_sparsity_paired_by_seed(tmp_path: Path) -> None:
-    from lottery.report.runs import read_run
-
     settings, _ = group_runs([read_run(path) for path in write_controls(tmp_path)])
     pairs = {pair.control.label: pair for pair in compare_with_controls(settings)}
     assert sorted(pairs) == ["random pruning", "random reinit", "random ticket"]

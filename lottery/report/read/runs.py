@@ -1,4 +1,4 @@
-"""Runs as a report needs them: found below folders, read from their records, no torch."""
+"""Find runs in folders and read their records."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,47 +7,47 @@ from typing import Any
 
 from lottery.record.results import Record, Row, read_records, read_run_json
 from lottery.record.run_dir import DamagedFile, RunDir, read_json, runs_below
-from lottery.report.stability_files import StabilityTables, read_stability
+from lottery.report.read.stability_files import StabilityTables, read_stability
 
-# Statuses in run.json, as a reader is told; a killed run stays "running".
-STATUSES = {"running": "still going, or killed"}
+# How the report words a status of run.json; a killed run stays "running".
+STATUSES = {"running": "still running, or killed"}
 
 
 class NoRun(Exception):
-    """A folder in which there is no run; the message names it."""
+    """A folder holds no run; the message names the folder."""
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run: what run.json says of it, and the records of its finished rounds."""
+    """A run: the content of run.json and the records of its finished rounds."""
 
     path: Path
-    name: str  # of its setting's folder
+    name: str  # name of the setting's folder
     seed: int
     config: dict[str, Any]
     status: str
     message: str
-    asked: tuple[int, ...]  # rounds that its last command asked for
+    asked: tuple[int, ...]  # rounds that the last command asked for
     records: tuple[Record, ...]
     stability: StabilityTables | None = None
 
     @property
     def rows(self) -> list[Row]:
-        """A row per finished round, the columns of results.csv."""
+        """One row per finished round, with the columns of results.csv."""
         return [record["row"] for record in self.records]
 
     @property
     def state(self) -> str:
-        """Its status in words, with how far it is unless it is finished."""
+        """The status in words, with the number of finished rounds unless all are."""
         if self.status == "finished":
             return "finished"
         done = len({row["round"] for row in self.rows} & set(self.asked))
-        what = STATUSES.get(self.status, self.status)
+        status = STATUSES.get(self.status, self.status)
         rounds = f"{done} of {len(self.asked)} rounds are finished"
-        return f"{what}; {rounds}" + (f": {self.message}" if self.message else "")
+        return f"{status}; {rounds}" + (f": {self.message}" if self.message else "")
 
     def values(self, column: str) -> dict[int, float]:
-        """A column of results.csv or timing.csv by round; rounds without a value are left out."""
+        """Return a column of results.csv or timing.csv by round, without its empty cells."""
         found = {}
         for record in self.records:
             value = record["row"].get(column, record["timing"].get(column))
@@ -57,14 +57,14 @@ class RunRecord:
 
 
 def find_runs(folders: Sequence[str | Path]) -> list[Path]:
-    """The runs' folders in or below some folders; a sweep's folder stands for its jobs' runs.
+    """Return the runs in or below some folders; a sweep's folder stands for the runs of its jobs.
 
     Raises:
-        NoRun: a folder is not there, or has none.
+        NoRun: a folder does not exist, or holds no run.
     """
-    found: dict[Path, None] = {}  # in their order, each once
+    found: dict[Path, None] = {}  # in order, each run once
     for folder in folders:
-        runs = runs_below(Path(folder)) or _of_sweep(Path(folder))
+        runs = runs_below(Path(folder)) or _runs_of_sweep(Path(folder))
         if not runs:
             missing = "" if Path(folder).is_dir() else "no such folder; "
             raise NoRun(f"{folder}: {missing}not a run and holds none (no run.json)")
@@ -72,21 +72,21 @@ def find_runs(folders: Sequence[str | Path]) -> list[Path]:
     return list(found)
 
 
-def _of_sweep(folder: Path) -> list[Path]:
+def _runs_of_sweep(folder: Path) -> list[Path]:
     jobs = sorted(folder.glob("jobs/*.json"), key=lambda path: (len(path.stem), path.stem))
     runs = []
     for job in jobs:
         try:
             run = Path(read_json(job)["run"])
         except (ValueError, KeyError, TypeError):
-            continue  # damaged: the sweep's own table says so
+            continue  # the sweep's own table reports a damaged file
         if (run / "run.json").exists():
             runs.append(run)
     return runs
 
 
 def read_run(path: Path) -> RunRecord:
-    """A run as it is now, finished or not.
+    """Read a run, finished or not.
 
     Raises:
         DamagedFile: run.json or a record is not what was written.
@@ -107,7 +107,7 @@ def read_run(path: Path) -> RunRecord:
 
 
 def read_runs(paths: Sequence[Path]) -> tuple[list[RunRecord], list[str]]:
-    """The runs that can be read, and a line for each that cannot."""
+    """Return the runs that can be read, and one line for each that cannot."""
     runs, problems = [], []
     for path in paths:
         try:

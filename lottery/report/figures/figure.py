@@ -1,22 +1,23 @@
-"""What a figure shows, computed once, whoever draws it: points, axes, colours."""
+"""What a figure shows, as data that both renderers draw: points, axes, colours."""
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
-from lottery.report.statistics import Summary
+from lottery.report.read.statistics import Summary
 
-# Okabe and Ito (2008), told apart by people with any colour vision; without its yellow.
+# Okabe and Ito (2008), distinct for people with any colour vision; without its yellow.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("solid", "dash", "dot", "dashdot")
 MARKERS = ("circle", "square", "triangle-up", "diamond", "x", "triangle-down", "star")
 GREY = "#666666"
-PRUNED_PER_TICK = 0.8  # the papers' ladder: 80 % of the weights stay
+KEPT_PER_TICK = 0.8  # the papers' ladder: each round keeps 80 % of the weights
+MAX_LINES = 14  # that a reader can tell apart in one figure
 
 
 @dataclass(frozen=True)
 class Style:
-    """How a line looks; colour, dash and marker each tell it apart without the others' help."""
+    """The look of a line; colour, dash and marker each distinguish it without the others' help."""
 
     color: str
     dash: str = "solid"
@@ -25,19 +26,19 @@ class Style:
 
 @dataclass(frozen=True)
 class Axis:
-    """An axis; ticks without text are small ones, no ticks leave them to who draws."""
+    """An axis. Empty `ticks`: the renderer chooses. A tick without text is a minor tick."""
 
     label: str
     log: bool = False
     reverse: bool = False
     from_zero: bool = False
     ticks: tuple[tuple[float, str], ...] = ()
-    span: tuple[float, float] | None = None  # lowest, highest; needed where log
+    span: tuple[float, float] | None = None  # lowest and highest value; needed on a log axis
 
 
 @dataclass(frozen=True)
 class Line:
-    """Points, joined or not, with a band, or bars, from `low` to `high` where there is one."""
+    """Points, joined or not, with a band or error bars from `low` to `high` if these are given."""
 
     label: str
     x: tuple[float, ...]
@@ -45,13 +46,13 @@ class Line:
     style: Style
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()
-    on_right: bool = False  # by the right axis
+    on_right_axis: bool = False
     joined: bool = True
 
 
 @dataclass(frozen=True)
 class Note:
-    """A word at a point, on the side where there is room."""
+    """A text at a point, on the side where there is room."""
 
     x: float
     y: float
@@ -62,29 +63,29 @@ class Note:
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes."""
+    """One pair of axes with its lines."""
 
     title: str
     x: Axis
     y: Axis
     lines: tuple[Line, ...]
     right: Axis | None = None
-    level: tuple[float, str] | None = None  # a dashed horizontal line, and what it is
+    level: tuple[float, str] | None = None  # height and label of a dashed horizontal line
     notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True)
 class Figure:
-    """Panels that belong together."""
+    """Panels with a common caption; the name is that of the figure's files."""
 
-    name: str  # of its files
+    name: str
     title: str
     caption: str
-    panels: tuple[Panel, ...] = field(default=())
+    panels: tuple[Panel, ...]
 
 
 def style(number: int) -> Style:
-    """The style of the n-th line; 28 pairs of colour and dash."""
+    """Return the style of the n-th line; there are 28 pairs of colour and dash."""
     dash = DASHES[number // len(COLORS) % len(DASHES)]
     return Style(COLORS[number % len(COLORS)], dash, MARKERS[number % len(MARKERS)])
 
@@ -95,44 +96,36 @@ def line_of_means(
     y: Mapping[int, Summary],
     look: Style,
     *,
-    scale: float = 1,
-    interval: bool = False,
+    factor: float = 1,
 ) -> Line:
-    """Means over seeds by round, with the band over them where a round has several.
+    """Return the line of means over seeds, with a band if any point has several values.
 
     Args:
-        label: of the line.
-        x: by round.
-        y: by round; rounds without an `x` are left out.
-        look: of the line.
-        scale: 100 for percent.
-        interval: the band is the confidence interval instead of lowest to highest.
+        label: name of the line.
+        x: by round, or by any other number.
+        y: by the same numbers; those without an `x` are left out.
+        look: colour, dash and marker.
+        factor: multiplies `y`; 100 gives percent.
     """
-    rounds = [number for number in y if number in x]
-    several = any(y[number].count > 1 for number in rounds)
-    bands = [_band(y[number], interval=interval) for number in rounds] if several else []
+    numbers = [number for number in y if number in x]
+    several = any(y[number].count > 1 for number in numbers)
+    bands = [y[number].band for number in numbers] if several else []
     return Line(
         label,
-        x=tuple(x[number] for number in rounds),
-        y=tuple(scale * y[number].mean for number in rounds),
+        x=tuple(x[number] for number in numbers),
+        y=tuple(factor * y[number].mean for number in numbers),
         style=look,
-        low=tuple(scale * low for low, _ in bands),
-        high=tuple(scale * high for _, high in bands),
+        low=tuple(factor * low for low, _ in bands),
+        high=tuple(factor * high for _, high in bands),
     )
 
 
-def _band(summary: Summary, *, interval: bool) -> tuple[float, float]:
-    if not interval:
-        return summary.lowest, summary.highest
-    return summary.interval if summary.count > 1 else (summary.mean, summary.mean)
-
-
 def remaining_axis(lines: Sequence[Line]) -> Axis:
-    """Weights remaining, from 100 % down, with ticks where rounds of 20 % would be."""
+    """Return the axis of weights remaining: from 100 % down, ticks at rounds that prune 20 %."""
     lowest = min((x for line in lines for x in line.x if x > 0), default=100)
-    steps = math.ceil(math.log(lowest / 100) / math.log(PRUNED_PER_TICK) - 0.02)
+    steps = math.ceil(math.log(lowest / 100) / math.log(KEPT_PER_TICK) - 0.02)
     every = 1 if steps <= 4 else 3 * math.ceil(steps / 24)
-    ladder = [100 * PRUNED_PER_TICK**step for step in range(max(steps, 1) + 1)]
+    ladder = [100 * KEPT_PER_TICK**step for step in range(max(steps, 1) + 1)]
     ticks = [
         (value, format_percent_tick(value) if step % every == 0 else "")
         for step, value in enumerate(ladder)
@@ -142,7 +135,7 @@ def remaining_axis(lines: Sequence[Line]) -> Axis:
 
 
 def format_percent_tick(value: float) -> str:
-    """A percentage in three digits or less.
+    """Write a percentage in at most three digits.
 
     Example:
         >>> [format_percent_tick(value) for value in (100, 51.2, 6.87195, 0.92234)]
@@ -152,7 +145,7 @@ def format_percent_tick(value: float) -> str:
 
 
 def count_axis(label: str, lines: Sequence[Line]) -> Axis:
-    """Large numbers on a log axis, with ticks at 1, 2 and 5 times powers of ten; more if short."""
+    """Return a log axis for large numbers: ticks at 1, 2, 5 times powers of ten, more if short."""
     values = [x for line in lines for x in line.x if x > 0] or [1.0]
     low, high = min(values) / 1.2, max(values) * 1.2
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
@@ -167,7 +160,7 @@ def count_axis(label: str, lines: Sequence[Line]) -> Axis:
 
 
 def format_count(value: float) -> str:
-    """A large number with a unit's prefix.
+    """Write a large number with a unit prefix.
 
     Example:
         >>> [format_count(value) for value in (500, 20_000, 5_000_000, 10_022_289_408)]
@@ -177,8 +170,3 @@ def format_count(value: float) -> str:
         if value >= size:
             return f"{value / size:.3g}{prefix}"
     return f"{value:.3g}"
-
-
-def on_right(line: Line) -> Line:
-    """The line by the right axis."""
-    return replace(line, on_right=True)

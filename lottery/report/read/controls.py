@@ -1,20 +1,19 @@
-"""The winning ticket against its controls, at equal sparsity, seed by seed."""
+"""Compare a ticket with its controls and its dense network, at equal sparsity, by seed."""
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lottery.report.roles import is_control, trunk_of
-from lottery.report.settings import Setting
-from lottery.report.statistics import Summary, summarise
-from lottery.report.verdicts import best_round
+from lottery.report.read.roles import is_control, trunk_of
+from lottery.report.read.settings import Setting
+from lottery.report.read.statistics import Summary, summarise
 
-SAME = 1e-9  # share of weights
+EQUAL_SHARES = 1e-9  # largest difference of two shares of weights that count as equal
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A ticket less another network: differences of test accuracy at ES, in points."""
+    """A ticket minus another network: differences of test accuracy at ES, in points."""
 
     ticket: Setting
     control: Setting
@@ -22,21 +21,21 @@ class Comparison:
 
     @property
     def summaries(self) -> dict[int, Summary]:
-        """The differences in short, by round."""
-        rounds = self.differences.items()
-        return {number: summarise(list(seeds.values())) for number, seeds in rounds}
+        """The differences by round; their band is always the confidence interval."""
+        return {
+            number: summarise(list(seeds.values()), band_is_interval=True)
+            for number, seeds in self.differences.items()
+        }
 
     @property
     def judged_rounds(self) -> list[int]:
-        """The best round by validation of those both have, and the last of them."""
-        val = self.ticket.means("val")
-        known = {number: val[number] for number in self.differences}
-        best = best_round(known, self.ticket.means("remaining"))
-        return [] if best is None else list(dict.fromkeys((best, max(known))))
+        """Of the rounds that both have: the best by validation, and the last."""
+        best = self.ticket.winning_round(among=self.differences)
+        return [] if best is None else list(dict.fromkeys((best, max(self.differences))))
 
 
 def compare_with_controls(settings: Sequence[Setting]) -> list[Comparison]:
-    """Every ticket with every control of it that shares a pruned round and a seed."""
+    """Compare every ticket with each of its controls, if they share a pruned round and a seed."""
     pairs = [
         _compare(ticket, control)
         for ticket in settings
@@ -48,14 +47,14 @@ def compare_with_controls(settings: Sequence[Setting]) -> list[Comparison]:
 
 def _compare(ticket: Setting, control: Setting) -> Comparison:
     test, remaining = ticket.values("test"), ticket.values("remaining")
-    theirs = _by_trunk_seed(control, "test")
-    their_remaining = _by_trunk_seed(control, "remaining")
+    control_test = _by_trunk_seed(control, "test")
+    control_remaining = _by_trunk_seed(control, "remaining")
     differences: dict[int, dict[int, float]] = {}
-    for number in sorted(test.keys() & theirs.keys() - {0}):
+    for number in sorted(test.keys() & control_test.keys() - {0}):
         found = {
-            seed: 100 * (test[number][seed] - theirs[number][seed])
-            for seed in sorted(test[number].keys() & theirs[number].keys())
-            if abs(remaining[number][seed] - their_remaining[number][seed]) < SAME
+            seed: 100 * (test[number][seed] - control_test[number][seed])
+            for seed in sorted(test[number].keys() & control_test[number].keys())
+            if abs(remaining[number][seed] - control_remaining[number][seed]) < EQUAL_SHARES
         }
         if found:
             differences[number] = found
@@ -63,9 +62,9 @@ def _compare(ticket: Setting, control: Setting) -> Comparison:
 
 
 def _by_trunk_seed(control: Setting, column: str) -> dict[int, dict[int, float]]:
-    """A control's column by the seed of the ticket it belongs to.
+    """Return a control's column by the seed of its ticket.
 
-    Several controls of one ticket count as one, their mean: they say nothing about other tickets.
+    Several controls of one ticket count once, by their mean: they tell nothing about others.
     """
     fixed = trunk_of(control.config)[1]
     if fixed is None:
@@ -77,7 +76,7 @@ def _by_trunk_seed(control: Setting, column: str) -> dict[int, dict[int, float]]
 
 
 def against_dense(setting: Setting) -> Comparison:
-    """A setting's pruned networks less its own dense ones."""
+    """Compare a setting's pruned networks with its own dense ones."""
     test = setting.values("test")
     dense = test.get(0, {})
     differences = {

@@ -1,4 +1,4 @@
-"""What a setting is in an experiment: the ticket, or one of its controls."""
+"""The role of a setting in an experiment: the ticket, or one of its controls."""
 
 import re
 from collections.abc import Mapping
@@ -15,38 +15,38 @@ RANDOM_PRUNING = "random pruning"
 CHAINED_REINIT = "chained reinit"
 ONE_SHOT_TICKET = "one-shot ticket"
 
-# What criteria are called; the others by their classes
+# Display names of criteria; other criteria are named by their classes
 CRITERIA = {"Random": RANDOM_PRUNING, "Snip": "SNIP", "Grasp": "GraSP", "SynFlow": "SynFlow"}
-# What the other reinits are called
-STARTS = {
+# Display names of the other reinits
+REINITS = {
     "Continue": "training continued",
     "LrRewind": "learning-rate rewinding",
     "Finetune": "fine-tuning",
     "Sign": "initial signs",
 }
 
-# What may differ between a ticket and a control that copies its masks ...
-OF_MASKS = ("criterion.", "scope.", "pruning.", "model.rates", "seeds.pruning")
-# ... and one that prunes by itself, at random, which is the same before and after training
-OF_CRITERION = ("criterion.", "seeds.pruning", "pruning.at")
+# Keys that may differ between a ticket and a control that copies its masks ...
+MASK_KEYS = ("criterion.", "scope.", "pruning.", "model.rates", "seeds.pruning")
+# ... and between a ticket and random pruning, which does the same before and after training
+CRITERION_KEYS = ("criterion.", "seeds.pruning", "pruning.at")
 
 
 def copies(config: Config) -> bool:
-    """Whether the masks are another run's."""
+    """Return whether the masks are copied from another run."""
     return _class(config, "criterion") == "CopiedPruner"
 
 
 def trunk_of(config: Config) -> tuple[str, int | None]:
-    """The trunk's setting, by the name of its folder, and its seed where that is a fixed one."""
+    """Return the folder name of the trunk's setting, and the trunk's seed if one is fixed."""
     name, _, seed = str(config.get("criterion.run")).partition("/seed_")
     return name, int(seed) if seed.isdigit() else None
 
 
 def role_of(config: Config) -> str:
-    """A setting's role, in the field's words.
+    """Return a setting's role, in the field's words.
 
-    Chained reinit (`reinit=random` with its own pruning) is another experiment than random reinit,
-    which takes the ticket's masks.
+    Chained reinit is `reinit=random` with its own pruning. It is another experiment than random
+    reinit, which takes the ticket's masks.
     """
     reinit = _class(config, "reinit")
     if copies(config):
@@ -55,7 +55,7 @@ def role_of(config: Config) -> str:
     if reinit == "Rewind":
         role = pruning or _ticket(config)
         return ONE_SHOT_TICKET if one_shot and role == WINNING_TICKET else _shot(role, one_shot)
-    start = CHAINED_REINIT if reinit == "Random" else STARTS.get(reinit, reinit)
+    start = CHAINED_REINIT if reinit == "Random" else REINITS.get(reinit, reinit)
     return _shot(", ".join(part for part in (pruning, start) if part), one_shot)
 
 
@@ -64,7 +64,7 @@ def _shot(role: str, one_shot: bool) -> str:
 
 
 def _pruning(config: Config) -> str:
-    """What chooses the masks; nothing for the usual magnitude after training."""
+    """Name what chooses the masks; "" for the default, magnitude after training."""
     criterion = _class(config, "criterion")
     at_init = config.get("pruning.at") == "init"
     if criterion == "Magnitude" and not at_init:
@@ -74,7 +74,7 @@ def _pruning(config: Config) -> str:
 
 
 def _spaced(name: str) -> str:
-    """A class's name in words; a user's own, which has its module's, as it is.
+    """Return a class's name in words; the name of a user's own class stays as it is.
 
     Example:
         >>> _spaced("LargeInit"), _spaced("mine.LargeInit")
@@ -84,7 +84,7 @@ def _spaced(name: str) -> str:
 
 
 def _role_of_copy(config: Config, reinit: str) -> str:
-    start = RANDOM_REINIT if reinit == "Random" else STARTS.get(reinit, reinit)
+    start = RANDOM_REINIT if reinit == "Random" else REINITS.get(reinit, reinit)
     if config.get("criterion.shuffle", "none") != "none":
         return RANDOM_TICKET if reinit == "Rewind" else f"masks shuffled, {start}"
     if reinit == "Random":
@@ -93,64 +93,69 @@ def _role_of_copy(config: Config, reinit: str) -> str:
 
 
 def _ticket(config: Config) -> str:
-    """A network rewound to a later step is not called a winning ticket."""
+    """Return the role of a rewound network; only step 0 makes it a winning ticket."""
     to = config.get("reinit.to", 0)
     return WINNING_TICKET if to in (0, "0it") else f"rewound to {to}"
 
 
 def is_ticket(config: Config) -> bool:
-    """Whether a setting finds tickets: it chooses masks, not at random, and rewinds."""
+    """Return whether a setting finds tickets: it chooses masks, not at random, and rewinds."""
     criterion, reinit = _class(config, "criterion"), _class(config, "reinit")
     return not copies(config) and criterion != "Random" and reinit == "Rewind"
 
 
 def is_one_shot(config: Config) -> bool:
-    """Whether one pruning removes everything: the rounds are 0 and 1."""
+    """Return whether one pruning removes everything, so that there are rounds 0 and 1 only."""
     return config.get("pruning.one_shot") is not None
 
 
 def is_control(control: Config, ticket: Config, ticket_name: str) -> bool:
-    """Whether a setting is random pruning, a random ticket, or a ticket's masks started otherwise.
+    """Return whether a setting is a control of a ticket.
 
-    The last is *random reinit* and, with the same masks, fine-tuning and the like.
+    Controls are random pruning, a random ticket, and the ticket's masks with another start
+    (random reinit, fine-tuning, ...).
 
     Args:
-        control: its canonical config.
-        ticket: the ticket's.
-        ticket_name: the name of the folder of the ticket's setting.
+        control: canonical config of the setting.
+        ticket: canonical config of the ticket.
+        ticket_name: folder name of the ticket's setting.
     """
     if not is_ticket(ticket):
         return False
     role = role_of(control)
     if role.startswith(RANDOM_PRUNING) and _class(control, "reinit") == "Rewind":
-        return _equal(control, ticket, OF_CRITERION)
+        return _equal_except(control, ticket, CRITERION_KEYS)
     if not copies(control) or trunk_of(control)[0] != ticket_name:
         return False
     if role == RANDOM_TICKET:
-        return _equal(control, ticket, OF_MASKS)
+        return _equal_except(control, ticket, MASK_KEYS)
     shuffled = control.get("criterion.shuffle", "none") != "none"
-    another_start = not _equal(control, ticket, OF_MASKS)
-    return not shuffled and another_start and _equal(control, ticket, (*OF_MASKS, "reinit."))
+    another_start = not _equal_except(control, ticket, MASK_KEYS)
+    return (
+        not shuffled and another_start and _equal_except(control, ticket, (*MASK_KEYS, "reinit."))
+    )
 
 
 def is_same_training(one: Config, other: Config) -> bool:
-    """Whether two settings differ in their reinit alone, and only by name.
+    """Return whether two settings differ only in their reinit, and there only by name.
 
     Under a constant learning rate, learning-rate rewinding and fine-tuning are one training.
     """
-    return _equal(one, other, ("reinit.",)) and plainest_reinit(one) == plainest_reinit(other)
+    return _equal_except(one, other, ("reinit.",)) and plainest_reinit(one) == plainest_reinit(
+        other
+    )
 
 
-def _equal(one: Config, other: Config, but: tuple[str, ...]) -> bool:
+def _equal_except(one: Config, other: Config, prefixes: tuple[str, ...]) -> bool:
     return all(
         one.get(key) == other.get(key)
         for key in one.keys() | other.keys()
-        if not key.startswith(but)
+        if not key.startswith(prefixes)
     )
 
 
 def _class(config: Config, group: str) -> str:
-    """The name of a part's class; a user's own keeps its module, so that it is not taken for ours.
+    """Return the class name of a group; a user's own class keeps its module, unlike ours.
 
     Example:
         >>> _class({"reinit._target_": "lottery.reinit.Rewind"}, "reinit")
