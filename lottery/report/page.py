@@ -21,18 +21,15 @@ def make_page(contents: Contents) -> str:
     """Return report.html: one file that needs no other file and no network."""
     from plotly.offline import get_plotlyjs
 
-    return (
-        _environment(markdown=False)
-        .get_template("report.html.jinja")
-        .render(
-            contents=contents,
-            rules=RULES,
-            panel_json=panel_json,
-            long_cell=LONG_CELL,
-            style=_resource("page.css"),
-            script=_resource("page.js"),
-            plotly=get_plotlyjs(),
-        )
+    template = _environment(markdown=False).get_template("report.html.jinja")
+    return template.render(
+        contents=contents,
+        rules=RULES,
+        panel_json=panel_json,
+        long_cell=LONG_CELL,
+        style=_resource("page.css"),
+        script=_resource("page.js"),
+        plotly=get_plotlyjs(),
     )
 
 

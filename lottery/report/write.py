@@ -13,16 +13,8 @@ from lottery.report.read.runs import NoRun, find_runs, read_runs
 
 log = logging.getLogger(__name__)
 
-FIGURES = (
-    "1_accuracy",
-    "2_parameters",
-    "3_layers",
-    "4_learning",
-    "5_flops",
-    "6_settings",
-    "7_lines",
-    "8_instability",
-)
+FIRST_FIGURES = ("1_accuracy", "2_parameters", "3_layers", "4_learning")
+FIGURES = (*FIRST_FIGURES, "5_flops", "6_settings", "7_lines", "8_instability")
 
 
 def write_report(runs: Sequence[Path], folder: Path, *, interval: bool = False) -> Path:

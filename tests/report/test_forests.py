@@ -113,8 +113,8 @@ def test_without_a_pruned_layer_there_is_no_verdict(tmp_path: Path) -> None:
     frozen = entry("features.14 (block3_conv3)", 0.9, None)
     apart = entry("conv1", 0.9, 0.5, pruned_before=False, equal=False)
     equal, differing = forest_answer(read_forests(with_forests(tmp_path, frozen, apart))).sentences
-    assert "features equal the dense network's" in equal
-    assert "differ from the dense network's by training alone" in differing
+    assert "features equal" in equal
+    assert "features differ by training alone" in differing
     for sentence in (equal, differing):
         assert "nothing about pruning" in sentence
         assert not any(word in sentence for word in ("better", "worse", "guessing"))

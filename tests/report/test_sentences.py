@@ -17,9 +17,9 @@ def test_sentences_about_a_ticket_and_its_controls(tmp_path: Path) -> None:
     assert ticket.heading == HEADING
     assert ticket.sentences == (
         "The winning ticket (round 3) keeps 51.2 % of the weights. Its test accuracy is 96.30 %, "
-        "against 95.10 % of the dense network: +1.20 points (95 % interval +1.20 to +1.20, "
-        "3 seeds). It beats the dense network, and so matches it.",
-        "Falls below dense: never, down to 51.2 % of the weights (round 3).",
+        "that of the dense network 95.10 %: +1.20 points (95 % interval +1.20 to +1.20, 3 "
+        "seeds). It beats the dense network, and so matches it.",
+        "Falls below dense: never, up to round 3 (51.2 % of the weights).",
         "It has 55.2 % of the dense network's parameters and needs 51.2 % of its FLOPs. This is a "
         "theoretical speedup of 2.0, for hardware or kernels that skip zeros.",
         "90.9 % of its pruned weights were in fc1.weight. This layer holds 90.9 % of the prunable "
@@ -33,9 +33,9 @@ def test_sentences_about_a_ticket_and_its_controls(tmp_path: Path) -> None:
     )
     assert pruning.sentences == (
         "The network of the winning round (round 1) keeps 80.0 % of the weights. Its test "
-        "accuracy is 92.10 %, against 95.10 % of the dense network: -3.00 points (95 % interval "
+        "accuracy is 92.10 %, that of the dense network 95.10 %: -3.00 points (95 % interval "
         "-3.00 to -3.00, 3 seeds). It does not match the dense network.",
-        "Falls below dense: from round 1 on (80.0 % of the weights).",
+        "Falls below dense: from round 1 (80.0 % of the weights) on.",
     )
     assert contents.checks == (
         "Passed: every ticket is better than its controls; no layer is empty; the early-stopping "
@@ -53,15 +53,15 @@ def test_sentences_about_one_seed_and_its_problems(tmp_path: Path) -> None:
     (answer,) = contents.answers
     assert answer.sentences[:2] == (
         "The winning ticket (round 1) keeps 80.0 % of the weights. Its test accuracy is 99.00 %, "
-        "against 95.00 % of the dense network: +4.00 points (1 seed). There are not enough seeds "
+        "that of the dense network 95.00 %: +4.00 points (1 seed). There are not enough seeds "
         "to say whether it matches or beats the dense network.",
-        "Falls below dense: not enough seeds to say. In the seeds so far: from round 2 on (64.0 % "
-        "of the weights).",
+        "Falls below dense: not enough seeds to say. In the seeds so far: from round 2 (64.0 % of "
+        "the weights) on.",
     )
     assert contents.checks == (
         "Layer collapse in winning ticket: no weight is left in output.weight from round 2 on "
-        "(1 seed). Without a shortcut around the empty layer, a network gives the same answer to "
-        "every input. The mean test accuracy with an empty layer is 10.00 %.",
+        "(1 of 1 seed). Without a shortcut around the empty layer, a network gives the same answer "
+        "to every input. The mean test accuracy with an empty layer is 10.00 %.",
         "The dense network (lenet_300_100 on digits) has 95.00 % test accuracy, 3.00 points below "
         "the 98.0 % of Frankle et al. 2019, arXiv:1903.01611 (50,000 steps of 60, Adam). A ticket "
         "that matches it matches a network that could be better. Check the data, the iterations "

@@ -89,12 +89,7 @@ def parameters_figure(settings: Sequence[Setting]) -> Figure:
 
 
 def flops_figure(settings: Sequence[Setting], forests: Sequence[Line] = ()) -> Figure | None:
-    """Make figure 5: accuracy against FLOPs; None if no run has measured them.
-
-    Args:
-        settings: one line for each.
-        forests: lines of forests on features.
-    """
+    """Make figure 5: accuracy against FLOPs, also of forests; None if FLOPs were not measured."""
     if not any(setting.values("flops_remaining") for setting in settings):
         return None
     caption = (
@@ -142,7 +137,6 @@ def _with_ticket(panel: Panel, setting: Setting, column: str) -> Panel:
         y=100 * test[winner],
         text=f"{name} ({100 * remaining[winner]:.1f} %)",
         below=test[winner] >= (low + high) / 2,
-        to_left=(2 * winner > max(x))
-        == panel.x.reverse,  # later rounds are further along the axis
+        to_left=(2 * winner > max(x)) == panel.x.reverse,  # rounds go along the axis
     )
     return replace(panel, notes=(note,))

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lottery.report.figures.figure import Axis, Figure, Line, Panel, remaining_axis, style
+from lottery.report.figures.figure import Axis, Figure, Panel, remaining_axis, style
 from lottery.report.figures.lines import line_of_values, lines_of_settings
 from lottery.report.read.controls import Comparison
 from lottery.report.read.settings import Setting
@@ -37,20 +37,17 @@ def comparison_figure(settings: Sequence[Setting], comparisons: Sequence[Compari
 def _differences(settings: Sequence[Setting], comparisons: Sequence[Comparison]) -> Panel:
     numbers = {setting.label: number for number, setting in enumerate(settings)}
     times = Counter(pair.control.label for pair in comparisons)
-    lines = tuple(
-        _line(pair, numbers.get(pair.control.label, number), times[pair.control.label] > 1)
-        for number, pair in enumerate(comparisons)
-    )
+    lines = []
+    for number, pair in enumerate(comparisons):
+        control = pair.control.label
+        look = style(numbers.get(control, number))
+        line = line_of_values(pair.ticket, "remaining", pair.summaries, look)
+        label = f"{pair.ticket.label} minus {control}" if times[control] > 1 else control
+        lines.append(replace(line, label=label))
     return Panel(
         title="",
         x=remaining_axis(lines),
         y=Axis("ticket minus control (points)"),
-        lines=lines,
+        lines=tuple(lines),
         level=(0, "no difference"),
     )
-
-
-def _line(pair: Comparison, number: int, with_ticket: bool) -> Line:
-    label = pair.control.label
-    line = line_of_values(pair.ticket, "remaining", pair.summaries, style(number))
-    return replace(line, label=f"{pair.ticket.label} minus {label}" if with_ticket else label)

@@ -1,6 +1,7 @@
 """Write panels as the JSON that plotly.js draws; page.js adds what all panels share."""
 
 import math
+from html import escape
 from typing import Any
 
 from lottery.report.figures.figure import GREY, Axis, Line, Note, Panel
@@ -25,7 +26,7 @@ def _trace(line: Line) -> Json:
     look = line.style
     lines = "lines+markers" if look.marker else "lines"
     trace: Json = {
-        "name": line.label,
+        "name": _plain(line.label),
         "x": list(line.x),
         "y": list(line.y),
         "mode": lines if line.joined else "markers",
@@ -39,6 +40,11 @@ def _trace(line: Line) -> Json:
     if line.low and not line.joined:
         trace["error_y"] = _bars(line)
     return trace | ({"yaxis": "y2"} if line.on_right_axis else {})
+
+
+def _plain(text: str) -> str:
+    """Return a text so that plotly.js shows it as it is; it takes some HTML for markup."""
+    return escape(text, quote=False)
 
 
 def _bars(line: Line) -> Json:
@@ -72,7 +78,7 @@ def _transparent(color: str) -> str:
 def _level(value: float, label: str, *, span: tuple[float, float]) -> Json:
     return {
         "mode": "lines",
-        "name": label,
+        "name": _plain(label),
         "x": list(span),
         "y": [value, value],
         "hoverinfo": "skip",
@@ -84,7 +90,7 @@ def _annotation(note: Note, *, log_x: bool) -> Json:
     return {
         "x": math.log10(note.x) if log_x else note.x,
         "y": note.y,
-        "text": note.text,
+        "text": _plain(note.text),
         "ax": 0,
         "ay": 50 if note.below else -50,
         "showarrow": True,

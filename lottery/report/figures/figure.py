@@ -100,12 +100,7 @@ def line_of_means(
 ) -> Line:
     """Return the line of means over seeds, with a band if any point has several values.
 
-    Args:
-        label: name of the line.
-        x: by round, or by any other number.
-        y: by the same numbers; those without an `x` are left out.
-        look: colour, dash and marker.
-        factor: multiplies `y`; 100 gives percent.
+    `x` and `y` are by round, or by any other number; a `y` without an `x` is left out.
     """
     numbers = [number for number in y if number in x]
     several = any(y[number].count > 1 for number in numbers)
@@ -135,12 +130,7 @@ def remaining_axis(lines: Sequence[Line]) -> Axis:
 
 
 def format_percent_tick(value: float) -> str:
-    """Write a percentage in at most three digits.
-
-    Example:
-        >>> [format_percent_tick(value) for value in (100, 51.2, 6.87195, 0.92234)]
-        ['100', '51.2', '6.9', '0.92']
-    """
+    """Write a percentage in at most three digits, as 100, 51.2 and 0.92."""
     return f"{value:.2g}" if value < 1 else f"{value:.1f}".removesuffix(".0")
 
 
@@ -160,12 +150,7 @@ def count_axis(label: str, lines: Sequence[Line]) -> Axis:
 
 
 def format_count(value: float) -> str:
-    """Write a large number with a unit prefix.
-
-    Example:
-        >>> [format_count(value) for value in (500, 20_000, 5_000_000, 10_022_289_408)]
-        ['500', '20 k', '5 M', '10 G']
-    """
+    """Write a large number with a unit prefix, as 500, 20 k and 5 M."""
     for size, prefix in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
         if value >= size:
             return f"{value / size:.3g}{prefix}"

@@ -1,6 +1,6 @@
 """Figure 4: how fast networks learn: ES, and learning curves of chosen rounds."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from lottery.record.results import best_round
@@ -10,13 +10,8 @@ from lottery.report.read.runs import RunRecord
 from lottery.report.read.settings import Setting
 
 MAX_CURVES = 4  # settings with learning curves
-SPLIT_DASHES = {"train": "dot", "val": "solid"}
-SPLIT_NAMES = {"train": "training", "val": "validation"}
-ROUND_STYLES = {
-    "dense": Style("#000000", "solid", None),
-    "winning round": Style("#E69F00", "solid", None),
-    "last round": Style("#56B4E9", "solid", None),
-}
+SPLITS = {"train": ("training", "dot"), "val": ("validation", "solid")}  # name, dash
+ROUND_COLORS = {"dense": "#000000", "winning round": "#E69F00", "last round": "#56B4E9"}
 
 
 def learning_figure(settings: Sequence[Setting]) -> Figure:
@@ -26,7 +21,12 @@ def learning_figure(settings: Sequence[Setting]) -> Figure:
         settings: one setting gets loss and accuracy of its dense, winning and last round; of
             several, the first four get the validation loss of these rounds, in a panel each.
     """
-    curves = _panels_of_several(settings) if len(settings) > 1 else _panels_of_one(settings[0])
+    first = settings[0].runs[0]
+    if len(settings) == 1:
+        curves = [_curves(first, "loss", SPLITS), _curves(first, "accuracy", SPLITS)]
+    else:
+        shown = settings[:MAX_CURVES]
+        curves = [replace(_curves(s.runs[0], "loss", ["val"]), title=s.label) for s in shown]
     seeds = " of the first seed" if any(len(setting.runs) > 1 for setting in settings) else ""
     return Figure(
         name="4_learning",
@@ -60,39 +60,23 @@ def chosen_rounds(run: RunRecord) -> dict[str, int]:
     return chosen
 
 
-def _panels_of_one(setting: Setting) -> list[Panel]:
-    run = setting.runs[0]
-    panels = []
-    for measure, label, factor in (("loss", "loss", 1), ("accuracy", "accuracy (%)", 100)):
-        lines = [
-            replace(curve, y=tuple(factor * y for y in curve.y))
-            for name, number in chosen_rounds(run).items()
-            for split in SPLIT_DASHES
-            if (curve := _curve(run, number, split, measure, ROUND_STYLES[name])).x
-        ]
-        panels.append(Panel("", Axis("step"), Axis(label), tuple(lines)))
-    return panels
-
-
-def _panels_of_several(settings: Sequence[Setting]) -> list[Panel]:
-    panels = []
-    for setting in settings[:MAX_CURVES]:
-        run = setting.runs[0]
-        lines = tuple(
-            replace(_curve(run, number, "val", "loss", ROUND_STYLES[name]), label=name)
-            for name, number in chosen_rounds(run).items()
-        )
-        panels.append(Panel(setting.label, Axis("step"), Axis("validation loss"), lines))
-    return panels
-
-
-def _curve(run: RunRecord, number: int, split: str, measure: str, look: Style) -> Line:
-    (record,) = (record for record in run.records if record["row"]["round"] == number)
-    entries = [entry for entry in record["history"] if entry["split"] == split]
-    marker = "circle" if len(entries) == 1 else None  # a line of one point needs a mark
-    return Line(
-        f"round {number} ({100 * record['row']['remaining']:.1f} %), {SPLIT_NAMES[split]}",
-        x=tuple(float(entry["iteration"]) for entry in entries),
-        y=tuple(entry[measure] for entry in entries),
-        style=replace(look, dash=SPLIT_DASHES[split], marker=marker),
-    )
+def _curves(run: RunRecord, measure: str, splits: Collection[str]) -> Panel:
+    """Return the panel with the curves of a measure in the chosen rounds of a run."""
+    factor = 100 if measure == "accuracy" else 1
+    records, lines = {record["row"]["round"]: record for record in run.records}, []
+    for name, number in chosen_rounds(run).items():
+        share = f"{100 * records[number]['row']['remaining']:.1f} %"
+        for split in splits:
+            entries = [e for e in records[number]["history"] if e["split"] == split]
+            split_name, dash = SPLITS[split]
+            line = Line(
+                label=f"round {number} ({share}), {split_name}" if len(splits) > 1 else name,
+                x=tuple(float(entry["iteration"]) for entry in entries),
+                y=tuple(factor * entry[measure] for entry in entries),
+                # A line of one point needs a marker.
+                style=Style(ROUND_COLORS[name], dash, "circle" if len(entries) == 1 else None),
+            )
+            lines += [line] if entries else []
+    label = {"loss": "loss", "accuracy": "accuracy (%)"}[measure]
+    y_axis = Axis(label if len(splits) > 1 else f"validation {label}")
+    return Panel("", Axis("step"), y_axis, tuple(lines))

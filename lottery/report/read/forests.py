@@ -10,17 +10,11 @@ from lottery.report.read.runs import RunRecord
 
 @dataclass(frozen=True)
 class RunForests:
-    """The content of a run's `ticket/hybrid.json`.
-
-    Args:
-        run: the run.
-        forests: one entry per round and layer.
-        compared: results of other programs.
-    """
+    """The content of a run's `ticket/hybrid.json`."""
 
     run: RunRecord
-    forests: tuple[dict[str, Any], ...] = ()
-    compared: tuple[dict[str, Any], ...] = ()
+    forests: tuple[dict[str, Any], ...] = ()  # one entry per round and layer
+    compared: tuple[dict[str, Any], ...] = ()  # results of other programs
 
     @property
     def name(self) -> str:

@@ -51,16 +51,15 @@ def role_of(config: Config) -> str:
     reinit = _class(config, "reinit")
     if copies(config):
         return _role_of_copy(config, reinit)
-    pruning, one_shot = _pruning(config), is_one_shot(config)
+    pruning = _pruning(config)
     if reinit == "Rewind":
         role = pruning or _ticket(config)
-        return ONE_SHOT_TICKET if one_shot and role == WINNING_TICKET else _shot(role, one_shot)
-    start = CHAINED_REINIT if reinit == "Random" else REINITS.get(reinit, reinit)
-    return _shot(", ".join(part for part in (pruning, start) if part), one_shot)
-
-
-def _shot(role: str, one_shot: bool) -> str:
-    return f"{role}, one shot" if one_shot else role
+    else:
+        start = CHAINED_REINIT if reinit == "Random" else REINITS.get(reinit, reinit)
+        role = f"{pruning}, {start}" if pruning else start
+    if not is_one_shot(config):
+        return role
+    return ONE_SHOT_TICKET if role == WINNING_TICKET else f"{role}, one shot"
 
 
 def _pruning(config: Config) -> str:
@@ -85,11 +84,15 @@ def _spaced(name: str) -> str:
 
 def _role_of_copy(config: Config, reinit: str) -> str:
     start = RANDOM_REINIT if reinit == "Random" else REINITS.get(reinit, reinit)
-    if config.get("criterion.shuffle", "none") != "none":
+    if _is_shuffled(config):
         return RANDOM_TICKET if reinit == "Rewind" else f"masks shuffled, {start}"
     if reinit == "Random":
         return RANDOM_REINIT
     return "copied masks" if reinit == "Rewind" else f"copied masks, {start}"
+
+
+def _is_shuffled(config: Config) -> bool:
+    return bool(config.get("criterion.shuffle", "none") != "none")
 
 
 def _ticket(config: Config) -> str:
@@ -113,12 +116,7 @@ def is_control(control: Config, ticket: Config, ticket_name: str) -> bool:
     """Return whether a setting is a control of a ticket.
 
     Controls are random pruning, a random ticket, and the ticket's masks with another start
-    (random reinit, fine-tuning, ...).
-
-    Args:
-        control: canonical config of the setting.
-        ticket: canonical config of the ticket.
-        ticket_name: folder name of the ticket's setting.
+    (random reinit, fine-tuning, ...). Copied masks name their ticket's setting by its folder.
     """
     if not is_ticket(ticket):
         return False
@@ -129,11 +127,9 @@ def is_control(control: Config, ticket: Config, ticket_name: str) -> bool:
         return False
     if role == RANDOM_TICKET:
         return _equal_except(control, ticket, MASK_KEYS)
-    shuffled = control.get("criterion.shuffle", "none") != "none"
-    another_start = not _equal_except(control, ticket, MASK_KEYS)
-    return (
-        not shuffled and another_start and _equal_except(control, ticket, (*MASK_KEYS, "reinit."))
-    )
+    if _is_shuffled(control) or _equal_except(control, ticket, MASK_KEYS):
+        return False  # other masks, or the same start
+    return _equal_except(control, ticket, (*MASK_KEYS, "reinit."))
 
 
 def is_same_training(one: Config, other: Config) -> bool:
@@ -141,17 +137,13 @@ def is_same_training(one: Config, other: Config) -> bool:
 
     Under a constant learning rate, learning-rate rewinding and fine-tuning are one training.
     """
-    return _equal_except(one, other, ("reinit.",)) and plainest_reinit(one) == plainest_reinit(
-        other
-    )
+    same_reinit = plainest_reinit(one) == plainest_reinit(other)
+    return same_reinit and _equal_except(one, other, ("reinit.",))
 
 
 def _equal_except(one: Config, other: Config, prefixes: tuple[str, ...]) -> bool:
-    return all(
-        one.get(key) == other.get(key)
-        for key in one.keys() | other.keys()
-        if not key.startswith(prefixes)
-    )
+    keys = {key for key in one.keys() | other.keys() if not key.startswith(prefixes)}
+    return all(one.get(key) == other.get(key) for key in keys)
 
 
 def _class(config: Config, group: str) -> str:

@@ -65,6 +65,10 @@ class Setting:
         """Return a column by round, as means over the seeds."""
         return {number: summary.mean for number, summary in self.summaries(column).items()}
 
+    def round_text(self, number: int) -> str:
+        """Name a round with its mean share of weights left, for a sentence."""
+        return f"round {number} ({100 * self.means('remaining')[number]:.1f} % of the weights)"
+
     def winning_round(self, among: Collection[int] | None = None) -> int | None:
         """Return the winning round by mean `val`; None if no round was pruned.
 

@@ -1,7 +1,6 @@
 """The table and the sentences about forests on features of pruned layers."""
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 from lottery.report.read.forests import RunForests
@@ -20,13 +19,16 @@ CAPTION = (
 
 def forest_table(forests: RunForests) -> Table:
     """Make the table of the networks, their forests, and other programs' results."""
-    run = forests.run
+    run, dense = forests.run, forests.run.rows[0]["flops"]
     rows = [_network_row(run, 0, "dense network")]
     for number in sorted({entry["round"] for entry in forests.forests}):
         rows.append(_network_row(run, number, f"pruned network, round {number}"))
-        entries = [entry for entry in forests.forests if entry["round"] == number]
-        rows += [row for entry in entries for row in _forest_rows(run, entry)]
-    dense = run.rows[0]["flops"]
+        rows += [
+            _row(f"forest on {entry['layer']}, {kind}", measured, dense)
+            for entry in forests.forests
+            if entry["round"] == number
+            for kind, measured in _forest_kinds(entry).items()
+        ]
     rows += [_row(f"{e['name']} ({e['file']})", e, dense) for e in forests.compared]
     return Table(f"Forests on features of {forests.name}", tuple(rows), CAPTION)
 
@@ -37,13 +39,10 @@ def _network_row(run: RunRecord, number: int, name: str) -> dict[str, str]:
     return _row(name + share, {**row, "flops": row["flops_remaining"]}, row["flops"])
 
 
-def _forest_rows(run: RunRecord, entry: dict[str, Any]) -> Iterator[dict[str, str]]:
-    dense = run.rows[0]["flops"]
-    if entry["dense"] is None:
-        yield _row(f"forest on {entry['layer']}, pruned or dense", entry["pruned"], dense)
-        return
-    for which in ("pruned", "dense"):
-        yield _row(f"forest on {entry['layer']}, {which}", entry[which], dense)
+def _forest_kinds(entry: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    if entry["dense"] is None:  # the layer has the same features in both networks
+        return {"pruned or dense": entry["pruned"]}
+    return {"pruned": entry["pruned"], "dense": entry["dense"]}
 
 
 def _row(name: str, measured: dict[str, Any], dense_flops: int) -> dict[str, str]:
@@ -72,13 +71,11 @@ def _sentence(run: RunRecord, entry: dict[str, Any]) -> str:
     pruned, dense = entry["pruned"], entry["dense"]
     cost = f"{100 * pruned['flops'] / network['flops']:.2f} % of the dense network's FLOPs"
     if not entry["pruned_before"]:
-        features = "differ from the dense network's by training alone"
-        if entry["equal"]:
-            features = "equal the dense network's"
+        how = "equal" if entry["equal"] else "differ by training alone from"
         return (
-            f"{start}: neither this layer nor a layer before it is pruned. Its features "
-            f"{features}, so they tell nothing about pruning. The forest on them has "
-            f"{100 * pruned['test']:.2f} % test accuracy and needs {cost}."
+            f"{start}: neither this layer nor a layer before it is pruned. Its features {how} "
+            "those of the dense network, so they tell nothing about pruning. The forest on them "
+            f"has {100 * pruned['test']:.2f} % test accuracy and needs {cost}."
         )
     return (
         f"{start}: {_verdict(pruned['test'], dense['test'], entry)}. Its test accuracy is "

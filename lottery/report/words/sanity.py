@@ -12,7 +12,7 @@ from lottery.report.read.roles import (
 )
 from lottery.report.read.settings import Setting, with_own_masks
 from lottery.report.words.published import FAR_BELOW, far_below_paper, published_dense
-from lottery.report.words.table import format_difference
+from lottery.report.words.table import format_difference, plural
 from lottery.report.words.verdicts import BEATS, TOO_FEW, judge
 
 MAX_SENTENCES = 8  # of one check
@@ -78,10 +78,8 @@ def _verdicts(pair: Comparison) -> dict[int, str]:
 def _not_better(pairs: Sequence[Comparison]) -> list[str]:
     found = []
     for pair in pairs:
-        remaining, differences = pair.ticket.means("remaining"), pair.summaries
         rounds = [
-            f"in round {number} ({100 * remaining[number]:.1f} % of the weights) "
-            f"{format_difference(differences[number])}"
+            f"in {pair.ticket.round_text(number)} {format_difference(pair.summaries[number])}"
             for number, verdict in _verdicts(pair).items()
             if verdict != BEATS
         ]
@@ -96,26 +94,26 @@ def _not_better(pairs: Sequence[Comparison]) -> list[str]:
 def _collapsed(settings: Sequence[Setting]) -> list[str]:
     found = []
     for setting in settings:
-        first: dict[str, dict[int, int]] = {}  # layer -> seed -> first round without weights
-        tests = []
-        for run in setting.runs:
-            for record in run.records:
-                row, layers = record["row"], record["layers"]
-                empty = [name for name, counts in layers.items() if counts["remaining"] == 0]
-                tests += [row["test"]] if empty else []
-                for name in empty:
-                    first.setdefault(name, {}).setdefault(run.seed, row["round"])
-        if first:
-            total = f" of {len(setting.runs)} seeds" if len(setting.runs) > 1 else " seed"
-            named = [
-                f"{layer} from round {min(seeds.values())} on ({len(seeds)}{total})"
-                for layer, seeds in first.items()
-            ]
+        empty = [
+            (layer, run.seed, record["row"])
+            for run in setting.runs
+            for record in run.records
+            for layer, counts in record["layers"].items()
+            if counts["remaining"] == 0
+        ]
+        named = []
+        for layer in dict.fromkeys(layer for layer, _, _ in empty):
+            first = min(row["round"] for name, _, row in empty if name == layer)
+            seeds = {seed for name, seed, _ in empty if name == layer}
+            total = plural(len(setting.runs), "seed")
+            named.append(f"{layer} from round {first} on ({len(seeds)} of {total})")
+        if named:
+            tests = {(seed, row["round"]): row["test"] for _, seed, row in empty}
             found.append(
                 f"Layer collapse in {setting.label}: no weight is left in {', '.join(named)}. "
                 "Without a shortcut around the empty layer, a network gives the same answer to "
                 "every input. The mean test accuracy with an empty layer is "
-                f"{100 * sum(tests) / len(tests):.2f} %."
+                f"{100 * sum(tests.values()) / len(tests):.2f} %."
             )
     return found
 
@@ -124,18 +122,17 @@ def _still_falling(settings: Sequence[Setting]) -> list[str]:
     """Return one sentence for all settings, as this problem is common."""
     found = []
     for setting in settings:
+        records = [record for run in setting.runs for record in run.records]
+        last_steps = [max((e["iteration"] for e in r["history"]), default=None) for r in records]
+        rows = [record["row"] for record in records]
         at_end = [
-            record["row"]["round"]
-            for run in setting.runs
-            for record in run.records
-            if record["row"]["ES"]
-            == max((e["iteration"] for e in record["history"]), default=None)
+            row["round"] for row, step in zip(rows, last_steps, strict=True) if row["ES"] == step
         ]
         if at_end:
-            rounds, trainings = sorted(set(at_end)), sum(len(run.records) for run in setting.runs)
+            rounds = sorted(set(at_end))
             found.append(
-                f"{setting.label} in {len(at_end)} of {trainings} trainings "
-                f"(round{'s' if len(rounds) > 1 else ''} {format_rounds(rounds)})"
+                f"{setting.label} in {len(at_end)} of {len(records)} trainings "
+                f"(round{'s' if len(rounds) > 1 else ''} {_spans(rounds)})"
             )
     if not found:
         return []
@@ -148,27 +145,20 @@ def _still_falling(settings: Sequence[Setting]) -> list[str]:
     ]
 
 
-def format_rounds(rounds: Sequence[int]) -> str:
-    """Write ascending rounds, with spans for neighbours.
-
-    Example:
-        >>> format_rounds([0, 2, 3, 5, 6, 7, 8])
-        '0, 2, 3, 5 to 8'
-    """
+def _spans(rounds: Sequence[int]) -> str:
+    """Write ascending rounds in short, as "0, 2, 3, 5 to 8"."""
     spans: list[list[int]] = []
     for number in rounds:
         if spans and number == spans[-1][-1] + 1:
             spans[-1].append(number)
         else:
             spans.append([number])
-    texts = (f"{s[0]} to {s[-1]}" if len(s) > 2 else ", ".join(map(str, s)) for s in spans)
-    return ", ".join(texts)
+    return ", ".join(f"{s[0]} to {s[-1]}" if len(s) > 2 else ", ".join(map(str, s)) for s in spans)
 
 
 def _same_trainings(settings: Sequence[Setting]) -> list[str]:
     return [
-        f"Two names for the same training: {one.label}; {other.label}. A difference between them "
-        "has no meaning."
+        f"Two names for the same training: {one.label}; {other.label}. A difference means nothing."
         for number, one in enumerate(settings)
         for other in settings[number + 1 :]
         if is_same_training(one.config, other.config)

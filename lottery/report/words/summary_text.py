@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from lottery.report.read.controls import Comparison, against_dense
 from lottery.report.read.roles import WINNING_TICKET, copies, is_ticket
 from lottery.report.read.settings import Setting
-from lottery.report.words.table import format_difference
+from lottery.report.words.table import format_difference, plural
 from lottery.report.words.verdicts import (
     BEATS,
     BEHIND,
@@ -38,8 +38,7 @@ def write_answers(settings: Sequence[Setting], comparisons: Sequence[Comparison]
 
 
 def _answer(setting: Setting, comparisons: Sequence[Comparison]) -> Answer:
-    count = len(setting.runs)
-    heading = f"{setting.label} ({setting.network}, {count} seed{'s' if count > 1 else ''})"
+    heading = f"{setting.label} ({setting.network}, {plural(len(setting.runs), 'seed')})"
     winner = setting.winning_round()
     if winner is None:
         test = setting.means("test").get(0)
@@ -57,10 +56,11 @@ def _answer(setting: Setting, comparisons: Sequence[Comparison]) -> Answer:
 
 
 def _dense_sentence(setting: Setting, winner: int) -> str:
-    test, remaining = setting.means("test"), setting.means("remaining")[winner]
+    test = setting.means("test")
+    share = f"{100 * setting.means('remaining')[winner]:.1f} %"
     name = WINNING_TICKET if setting.role == WINNING_TICKET else "network of the winning round"
     start = (
-        f"The {name} (round {winner}) keeps {100 * remaining:.1f} % of the weights. "
+        f"The {name} (round {winner}) keeps {share} of the weights. "
         f"Its test accuracy is {100 * test[winner]:.2f} %"
     )
     difference = against_dense(setting).summaries.get(winner)
@@ -72,8 +72,8 @@ def _dense_sentence(setting: Setting, winner: int) -> str:
         BEHIND: "It does not match the dense network.",
         TOO_FEW: f"There are {TOO_FEW} whether it matches or beats the dense network.",
     }[judge(difference)]
-    dense = f"{100 * test[0]:.2f} % of the dense network"
-    return f"{start}, against {dense}: {format_difference(difference)}. {verdict}"
+    dense = f"that of the dense network {100 * test[0]:.2f} %"
+    return f"{start}, {dense}: {format_difference(difference)}. {verdict}"
 
 
 def _below_sentence(comparison: Comparison) -> str:
@@ -82,18 +82,13 @@ def _below_sentence(comparison: Comparison) -> str:
         return ""
     enough = of_enough_seeds(differences)
     means = enough or {number: summary.mean for number, summary in differences.items()}
-    remaining, first, last = (
-        comparison.ticket.means("remaining"),
-        falls_below_from(means),
-        max(means),
-    )
+    first = falls_below_from(means)
     if first is None:
-        when = f"never, down to {100 * remaining[last]:.1f} % of the weights (round {last})"
+        when = f"never, up to {comparison.ticket.round_text(max(means))}"
     else:
-        when = f"from round {first} on ({100 * remaining[first]:.1f} % of the weights)"
-    if enough:
-        return f"Falls below dense: {when}."
-    return f"Falls below dense: {TOO_FEW}. In the seeds so far: {when}."
+        when = f"from {comparison.ticket.round_text(first)} on"
+    few = "" if enough else f"{TOO_FEW}. In the seeds so far: "
+    return f"Falls below dense: {few}{when}."
 
 
 def _cost_sentence(setting: Setting, winner: int) -> str:
@@ -140,14 +135,11 @@ def _layers_sentence(setting: Setting, winner: int) -> str:
 
 
 def _control_sentence(pair: Comparison) -> str:
-    remaining = pair.ticket.means("remaining")
     rounds = []
     for number in pair.judged_rounds:
         difference = pair.summaries[number]
         verdict = judge(difference)
-        rounds.append(
-            f"in round {number} ({100 * remaining[number]:.1f} % of the weights) "
-            f"{format_difference(difference)}, "
-            + (verdict if verdict == TOO_FEW else f"the ticket {verdict} it")
-        )
+        words = verdict if verdict == TOO_FEW else f"the ticket {verdict} it"
+        where = f"in {pair.ticket.round_text(number)}"
+        rounds.append(f"{where} {format_difference(difference)}, {words}")
     return f"Compared with {pair.control.label}: {'; '.join(rounds)}."

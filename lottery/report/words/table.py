@@ -9,19 +9,12 @@ NONE = "-"  # an empty cell
 
 @dataclass(frozen=True)
 class Table:
-    """A table with a heading.
-
-    Args:
-        title: the heading.
-        rows: for each row, the text of its cells by column.
-        caption: a text below the table.
-        folded: whether the page shows the heading only, until a reader unfolds the table.
-    """
+    """A table with a heading; each row has the text of its cells by column."""
 
     title: str
     rows: tuple[dict[str, str], ...]
     caption: str = ""
-    folded: bool = False
+    folded: bool = False  # the page shows the heading only, until a reader unfolds the table
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -33,6 +26,11 @@ class Table:
         """The text of every cell, row by row."""
         columns = self.columns
         return tuple(tuple(row.get(name, NONE) for name in columns) for row in self.rows)
+
+
+def plural(count: int, noun: str) -> str:
+    """Write a count with its noun."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def format_number(value: float | None, decimals: int = 0) -> str:
@@ -66,6 +64,5 @@ def format_interval(summary: Summary) -> str:
 
 def format_difference(summary: Summary) -> str:
     """Write a mean difference with its confidence interval, for a sentence."""
-    seeds = f"{summary.count} seed{'s' if summary.count > 1 else ''}"
-    known = f"95 % interval {format_interval(summary)}, {seeds}" if summary.count > 1 else seeds
-    return f"{format_points(summary.mean)} points ({known})"
+    interval = f"95 % interval {format_interval(summary)}, " if summary.count > 1 else ""
+    return f"{format_points(summary.mean)} points ({interval}{plural(summary.count, 'seed')})"

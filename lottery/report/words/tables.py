@@ -44,11 +44,8 @@ ROUNDS_CAPTION = (
 def rounds_table(setting: Setting, title: str) -> Table:
     """Make the table of a setting's rounds, as means over the seeds."""
     means = {column: setting.means(column) for _, column, _, _ in ROUND_COLUMNS}
-    tests, winner, several = (
-        setting.summaries("test"),
-        setting.winning_round(),
-        len(setting.runs) > 1,
-    )
+    tests, winner = setting.summaries("test"), setting.winning_round()
+    several = len(setting.runs) > 1
     rows = []
     for number, seeds in setting.values("remaining").items():
         row = {"round": f"{number} (winning)" if number == winner else str(number)}
@@ -59,9 +56,8 @@ def rounds_table(setting: Setting, title: str) -> Table:
                 value = means[column].get(number)
                 row[header] = format_number(None if value is None else factor * value, decimals)
         if several and (test := tests.get(number)):
-            row["test, lowest to highest %"] = (
-                f"{100 * test.lowest:.2f} to {100 * test.highest:.2f}"
-            )
+            low, high = format_percent(test.lowest), format_percent(test.highest)
+            row["test, lowest to highest %"] = f"{low} to {high}"
         rows.append(row)
     caption = ROUNDS_CAPTION + (" The numbers are means over the seeds." if several else "")
     return Table(title, tuple(rows), caption)

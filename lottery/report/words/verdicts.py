@@ -41,13 +41,6 @@ def judge(difference: Summary) -> str:
 
     Args:
         difference: the differences in points, one per seed.
-
-    Example:
-        >>> from lottery.report.read.statistics import summarise
-        >>> [judge(summarise(d)) for d in ([0.3, 0.2, 0.4], [-0.4, 0.1, 0.0], [-1.0, -0.9, -1.1])]
-        ['beats', 'matches', 'is behind']
-        >>> judge(summarise([5.0, 5.0]))
-        'not enough seeds to say'
     """
     if difference.count < ENOUGH_SEEDS:
         return TOO_FEW
@@ -63,7 +56,7 @@ def falls_below_from(means: Mapping[int, float]) -> int | None:
         means: by round, the mean difference to the dense network, in points.
 
     Returns:
-        The round; None if the last round is not below.
+        The round; None if the last round is not too far below.
 
     Example:
         >>> falls_below_from({1: -0.6, 2: 0.1, 3: -0.5, 4: -0.7, 5: -2.0})
