@@ -32,7 +32,14 @@ def server(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileSer
 
 
 def _dataset(name: str, root: Path, server: FileServer) -> Mnist:
-    return Mnist(name, str(root), 0, "unit", download=True, base_url=server.url)
+    return Mnist(
+        name=name,
+        root=str(root),
+        split_seed=0,
+        normalize="unit",
+        download=True,
+        base_url=server.url,
+    )
 
 
 @pytest.mark.parametrize("name", KINDS)
