@@ -116,8 +116,8 @@ def _check_columns(folder: Path, found: Sequence[str]) -> None:
 
 
 def _image(row: int, cells: dict[str, str | None], find: "Files") -> ListedImage:
-    for column in ("path", "label", *(("split",) if "split" in cells else ())):
-        if not cells[column]:
+    for column in ("path", "label", "split"):
+        if column in cells and not cells[column]:
             raise ValueError(f"no {column}")
     name, split = str(cells["path"]), cells.get("split")
     if split is not None and split_named(split) is None:

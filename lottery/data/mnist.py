@@ -20,71 +20,62 @@ NUM_CLASSES = 10
 Bytes = npt.NDArray[np.uint8]
 
 
+# Training images and labels, test images and labels
+FILES = (
+    "train-images-idx3-ubyte.gz",
+    "train-labels-idx1-ubyte.gz",
+    "t10k-images-idx3-ubyte.gz",
+    "t10k-labels-idx1-ubyte.gz",
+)
+
+
 @dataclass(frozen=True)
 class Source:
     """What distinguishes one dataset in MNIST's format from another.
 
     Args:
         folder: its files are in ROOT/folder/raw, as torchvision puts them.
-        files: training images and labels, test images and labels.
+        digests: sha256 of each file.
+        of_content: the digests are of the decompressed content.
         mean: of the training pixels, in [0, 1].
         std: their standard deviation.
     """
 
     folder: str
-    files: tuple[RemoteFile, RemoteFile, RemoteFile, RemoteFile]
+    digests: tuple[str, ...]
+    of_content: bool
     mean: float
     std: float
+
+    @property
+    def files(self) -> list[RemoteFile]:
+        """The files, in the order of FILES."""
+        named = zip(FILES, self.digests, strict=True)
+        return [RemoteFile(name, digest, self.of_content) for name, digest in named]
 
 
 SOURCES = {
     "mnist": Source(
         folder="MNIST",
-        files=(
-            RemoteFile(
-                "train-images-idx3-ubyte.gz",
-                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-            ),
-            RemoteFile(
-                "train-labels-idx1-ubyte.gz",
-                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-            ),
-            RemoteFile(
-                "t10k-images-idx3-ubyte.gz",
-                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-            ),
-            RemoteFile(
-                "t10k-labels-idx1-ubyte.gz",
-                "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-            ),
+        digests=(
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
         ),
+        of_content=True,
         mean=0.1307,
         std=0.3081,
     ),
     "fashion_mnist": Source(
         folder="FashionMNIST",
-        files=(
-            RemoteFile(
-                "train-images-idx3-ubyte.gz",
-                "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
-                of_content=False,
-            ),
-            RemoteFile(
-                "train-labels-idx1-ubyte.gz",
-                "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
-                of_content=False,
-            ),
-            RemoteFile(
-                "t10k-images-idx3-ubyte.gz",
-                "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
-                of_content=False,
-            ),
-            RemoteFile(
-                "t10k-labels-idx1-ubyte.gz",
-                "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
-                of_content=False,
-            ),
+        digests=(
+            "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+            "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+            "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
         ),
+        of_content=False,
         mean=0.2860,
         std=0.3530,
     ),
@@ -131,7 +122,6 @@ class Mnist:
         Raises:
             DataError: files are missing, cut off or not what their names say.
         """
-        files = SOURCES[self.name].files
         origin = Origin(
             dataset=self.name,
             root=self.root,
@@ -139,8 +129,8 @@ class Mnist:
             base_url=self.base_url,
             download=self.download,
         )
-        origin.fetch(files)
-        paths = [origin.path(file.name) for file in files]
+        origin.fetch(SOURCES[self.name].files)
+        paths = [origin.path(name) for name in FILES]
         images, labels = _read(paths[0], paths[1])
         order = np.random.default_rng(self.split_seed).permutation(len(labels))
         val, train = order[:NUM_VAL], np.sort(order[NUM_VAL:])

@@ -30,7 +30,15 @@ from tests.helpers.toy_cifar import (
     write_cifar,
 )
 
-CIFAR = Cifar("cifar10", "data", 0, "mean_std", augment=False, download=False, base_url="")
+CIFAR = Cifar(
+    name="cifar10",
+    root="data",
+    split_seed=0,
+    normalize="mean_std",
+    augment=False,
+    download=False,
+    base_url="",
+)
 CLASSES = {"cifar10": 10, "cifar100": 100}
 BATCH = "dataset.batch_size=10"
 

@@ -23,7 +23,9 @@ from tests.helpers.toy_mnist import (
     write_mnist,
 )
 
-MNIST = Mnist("mnist", "data", split_seed=0, normalize="unit", download=False, base_url="")
+MNIST = Mnist(
+    name="mnist", root="data", split_seed=0, normalize="unit", download=False, base_url=""
+)
 
 
 @pytest.fixture(scope="module")

@@ -33,8 +33,12 @@ def test_six_images_by_the_prefix_of_their_names(prepare: Prepare, folder: Path)
     assert done == Done(0, f"pets/metadata.csv: {counts}\n", "")
     assert _rows(folder / "pets") == [
         "path,label",
-        *("cat.0.png,cat", "cat.1.jpg,cat", "cat.2.bmp,cat"),
-        *("dog.0.png,dog", "dog.1.jpg,dog", "dog.2.bmp,dog"),
+        "cat.0.png,cat",
+        "cat.1.jpg,cat",
+        "cat.2.bmp,cat",
+        "dog.0.png,dog",
+        "dog.1.jpg,dog",
+        "dog.2.bmp,dog",
     ]
 
 

@@ -14,8 +14,7 @@ from threading import Event, Thread
 import pytest
 
 from lottery.data import download
-from lottery.data.download import RemoteFile
-from lottery.data.mnist import SOURCES
+from lottery.data.mnist import FILES, SOURCES
 from tests.helpers.toy_mnist import idx_bytes, toy_mnist
 
 # Whether the expected digests are of the content, or of the files as they are.
@@ -97,11 +96,8 @@ def serving_mnist(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> Iterator[
     """
     files = toy_files()
     for name, of_content in KINDS.items():
-        first, second, third, fourth = (
-            RemoteFile(file.name, _digest(files[file.name], of_content), of_content)
-            for file in SOURCES[name].files
-        )
-        source = replace(SOURCES[name], files=(first, second, third, fourth))
+        digests = tuple(_digest(files[file], of_content) for file in FILES)
+        source = replace(SOURCES[name], digests=digests)
         monkeypatch.setitem(SOURCES, name, source)
     with serving_here(monkeypatch, temporary) as server:
         server.files = dict(files)
