@@ -1,6 +1,7 @@
 """The invariants, checked at every round boundary of every run.
 
-Each check measures first and judges then. It returns what it has measured, for the round's record.
+Each check takes the round's number for its message. It measures first, then judges: it raises
+`BrokenInvariant`, or returns what it has measured, for the round's record.
 """
 
 from collections.abc import Callable, Mapping
@@ -40,9 +41,6 @@ def check_masks(
 
     Returns:
         `ones_before`, `ones_after` and the names of `empty_layers`.
-
-    Raises:
-        BrokenInvariant: the counts differ, or a weight came back.
     """
     counted, counts = count(masks), count_ones(masks)
     left: Keep = sum(counted.values()) if isinstance(expected, int) else counted
@@ -72,47 +70,29 @@ def check_source(
         number: the round.
         start: what the reinit made.
         source: the stored state that it must equal; None for a drawn start.
-        initial: the stored initial network.
+        initial: the stored initial network, which a drawn start must not be.
 
     Returns:
-        `source_differing`, how many values differ from the source, or None without a source.
-
-    Raises:
-        BrokenInvariant: values differ from the source, or a drawn start is the initial network.
+        `source_differing`: how many values differ, or None for a drawn start.
     """
     if source is None:
         if not count_differing(start, initial, masks={}):
             raise BrokenInvariant(f"round {number}: the random start is the initial network")
         return {"source_differing": None}
     differing = count_differing(start, source, masks={})
-    measured = {"source_differing": sum(differing.values())}
-    if measured["source_differing"]:
-        raise _differs(number, "the start differs from what is stored", differing)
-    return measured
+    return {"source_differing": _judge(number, "the start differs from what is stored", differing)}
 
 
 def check_start(number: int, stored: State, dense: State, masks: Masks) -> dict[str, Any]:
-    """Check a round's stored start: its source's values where kept, zero elsewhere.
-
-    Args:
-        number: the round.
-        stored: the start as stored.
-        dense: the state it is made from.
-        masks: the round's masks.
+    """Check that a stored start has the values of `dense` where kept, and zero elsewhere.
 
     Returns:
-        `start_differing`, how many kept values differ, buffers included.
-
-    Raises:
-        BrokenInvariant: values differ, or a pruned weight is not zero.
+        `start_differing`: how many kept values differ, buffers included.
     """
-    pruned = largest_pruned(stored.weights, masks)
+    _judge_pruned(number, "start", largest_pruned(stored.weights, masks))
     differing = count_differing(stored, dense, masks)
-    measured = {"start_differing": sum(differing.values())}
-    _require_zeros(number, "start", pruned)
-    if measured["start_differing"]:
-        raise _differs(number, "the stored start differs from its source", differing)
-    return measured
+    message = "the stored start differs from its source"
+    return {"start_differing": _judge(number, message, differing)}
 
 
 def check_trained(
@@ -128,24 +108,16 @@ def check_trained(
         masks: the round's masks.
 
     Returns:
-        `trained_from_differing`, how many values differ from the stored start, and `pruned_max`,
-        the largest |w| among the pruned weights.
-
-    Raises:
-        BrokenInvariant: a value differs, or a pruned weight is not zero.
+        `trained_from_differing`: how many values differ from the stored start; `pruned_max`: the
+        largest |w| among the pruned weights.
     """
     differing = count_differing(started, stored, masks)
     pruned = {name: largest_pruned(state.weights, masks) for name, state in trained.items()}
-    largest = [value for layers in pruned.values() for value in layers.values()]
-    measured = {
-        "trained_from_differing": sum(differing.values()),
-        "pruned_max": max(largest, default=0.0),
+    message = "training did not start from the stored start"
+    return {
+        "trained_from_differing": _judge(number, message, differing),
+        "pruned_max": max(_judge_pruned(number, name, pruned[name]) for name in trained),
     }
-    if measured["trained_from_differing"]:
-        raise _differs(number, "training did not start from the stored start", differing)
-    for name, layers in pruned.items():
-        _require_zeros(number, name, layers)
-    return measured
 
 
 def check_first_step(
@@ -160,9 +132,6 @@ def check_first_step(
 
     Returns:
         What was seen.
-
-    Raises:
-        BrokenInvariant: one of them differs.
     """
     for name, value in expected.items():
         if seen.get(name) != value:
@@ -174,16 +143,7 @@ def check_first_step(
 
 
 def check_ranks_agree(number: int, what: str, tensors: Mapping[str, Tensor]) -> None:
-    """Check that all processes of a run hold the same tensors, bit for bit.
-
-    Args:
-        number: the round.
-        what: the tensors' name in the message.
-        tensors: this rank's tensors.
-
-    Raises:
-        BrokenInvariant: some ranks, which are named, differ from rank 0.
-    """
+    """Check that all processes of a run hold the same tensors, bit for bit."""
     digests = gather(digest(tensors)) if num_ranks() > 1 else []
     differing = [str(rank) for rank, other in enumerate(digests) if other != digests[0]]
     if differing:
@@ -192,18 +152,10 @@ def check_ranks_agree(number: int, what: str, tensors: Mapping[str, Tensor]) -> 
 
 
 def check_unchanged(number: int, before: str, after: str) -> dict[str, Any]:
-    """Check that a round left the stored initial weights as they were.
-
-    Args:
-        number: the round.
-        before: their digest before the training.
-        after: their digest after it.
+    """Check that a round left the stored initial weights as they were, by their digests.
 
     Returns:
         `initial_digest`.
-
-    Raises:
-        BrokenInvariant: they have changed.
     """
     if before != after:
         raise BrokenInvariant(f"round {number}: the stored initial weights have changed")
@@ -226,7 +178,7 @@ def largest_pruned(weights: Mapping[str, Tensor], masks: Masks) -> dict[str, flo
 
 
 def count_differing(here: State, there: State, masks: Masks) -> dict[str, int]:
-    """Count the values that differ between two states, by name; without those that agree.
+    """Count the values that differ between two states, by name; names without any are left out.
 
     Pruned weights are not compared. A tensor that only one state has counts as one value.
     """
@@ -243,12 +195,18 @@ def count_differing(here: State, there: State, masks: Masks) -> dict[str, int]:
     return {name: count for name, count in differing.items() if count}
 
 
-def _require_zeros(number: int, what: str, largest: Mapping[str, float]) -> None:
+def _judge(number: int, message: str, differing: Mapping[str, int]) -> int:
+    """Return the sum of what was counted; raise if it is not zero."""
+    total = sum(differing.values())
+    if total:
+        layers = ", ".join(f"{name} ({count} values)" for name, count in differing.items())
+        raise BrokenInvariant(f"round {number}: {message}: {layers}")
+    return total
+
+
+def _judge_pruned(number: int, what: str, largest: Mapping[str, float]) -> float:
+    """Return the largest of what was measured; raise if it is not zero."""
     for name, value in largest.items():
         if value != 0:  # also where it is nan
             raise BrokenInvariant(f"round {number}: {name} ({what}) has {value} on a pruned place")
-
-
-def _differs(number: int, message: str, differing: Mapping[str, int]) -> BrokenInvariant:
-    layers = ", ".join(f"{name} ({count} values)" for name, count in differing.items())
-    return BrokenInvariant(f"round {number}: {message}: {layers}")
+    return max(largest.values(), default=0.0)

@@ -6,6 +6,7 @@ import pickle
 import time
 import zipfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 Checkpoint = dict[str, Any]  # plain containers and tensors: torch.load(weights_only=True) reads it
 
 
+@dataclass(kw_only=True, eq=False)
 class Checkpointer(pl.Callback):
     """Saves how far the round is, and restores it.
 
@@ -40,24 +42,15 @@ class Checkpointer(pl.Callback):
         others: users' callbacks, whose states are saved.
     """
 
-    def __init__(
-        self,
-        *,
-        path: Path,
-        every_seconds: float | None,
-        identity: str,
-        stop: StopRequest,
-        evaluator: Evaluator,
-        keeper: StateKeeper,
-        others: Sequence[pl.Callback],
-    ) -> None:
-        self.path = path
-        self.every_seconds = every_seconds
-        self.identity = identity
-        self.stop = stop
-        self.evaluator = evaluator
-        self.keeper = keeper
-        self.others = others
+    path: Path
+    every_seconds: float | None
+    identity: str
+    stop: StopRequest
+    evaluator: Evaluator
+    keeper: StateKeeper
+    others: Sequence[pl.Callback]
+
+    def __post_init__(self) -> None:
         self._seconds_before = 0.0  # of training, in processes before this one
         self._loaded: Checkpoint | None = None
         self._begun = self._last_saved = time.monotonic()

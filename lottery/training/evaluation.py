@@ -5,7 +5,7 @@ counts from the rewind point. This callback evaluates at the end of blocks.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytorch_lightning as pl
@@ -35,6 +35,7 @@ class EvaluationSchedule:
     patience: int | None
 
 
+@dataclass(kw_only=True, eq=False)
 class Evaluator(pl.Callback):
     """Evaluates at the multiples of `schedule.every` and at the last step.
 
@@ -50,26 +51,16 @@ class Evaluator(pl.Callback):
         early_bird: looks at the network at each evaluation, or None.
     """
 
-    def __init__(
-        self,
-        *,
-        splits: Splits,
-        loss: Loss,
-        schedule: EvaluationSchedule,
-        last_step: int,
-        progress: Display,
-        early_bird: EarlyBird | None,
-    ) -> None:
-        self.splits = splits
-        self.loss = loss
-        self.schedule = schedule
-        self.last_step = last_step
-        self.progress = progress
-        self.early_bird = early_bird
-        self.curves = Curves()
-        self.es = EsPoint()
-        self.sums = TrainingSums()
-        self._at_last: dict[str, float] = {}
+    splits: Splits
+    loss: Loss
+    schedule: EvaluationSchedule
+    last_step: int
+    progress: Display
+    early_bird: EarlyBird | None
+    curves: Curves = field(init=False, default_factory=Curves)
+    es: EsPoint = field(init=False, default_factory=EsPoint)
+    sums: TrainingSums = field(init=False, default_factory=TrainingSums)
+    _at_last: dict[str, float] = field(init=False, default_factory=dict)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log again what was logged before the checkpoint that the round goes on from."""
@@ -130,7 +121,7 @@ class Evaluator(pl.Callback):
         """Return what a checkpoint keeps: the curves and ES so far."""
         return {
             **self.curves.snapshot(),
-            **self.es.snapshot(),
+            **vars(self.es),
             "early_bird": self.early_bird.snapshot() if self.early_bird else {},
         }
 

@@ -150,13 +150,12 @@ class LightningFit:
         seconds, steps = checkpointer.seconds, module.step - start.first_step
         final = read_state(self.network, module.trainer.optimizers[0])
         self.network.to(self.device.torch_device)  # Lightning has moved it to the CPU
-        assert evaluator.es.state is not None
         return Outcome(
             started=started,
             es=evaluator.es.state,
             final=final,
             kept=keeper.state,
-            es_step=evaluator.es.step,
+            es_step=evaluator.es.es_step,
             steps=steps,
             measured=evaluator.measured(),
             history=evaluator.curves.entries,
