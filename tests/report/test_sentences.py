@@ -60,8 +60,8 @@ def test_sentences_about_one_seed_and_its_problems(tmp_path: Path) -> None:
     )
     assert contents.checks == (
         "Layer collapse in winning ticket: no weight is left in output.weight from round 2 on "
-        "(1 of 1 seed). Without a shortcut around the empty layer, a network gives the same answer "
-        "to every input. The mean test accuracy with an empty layer is 10.00 %.",
+        "(1 of 1 seed). Without a shortcut around the empty layer, a network gives the same "
+        "answer to every input. The mean test accuracy with an empty layer is 10.00 %.",
         "The dense network (lenet_300_100 on digits) has 95.00 % test accuracy, 3.00 points below "
         "the 98.0 % of Frankle et al. 2019, arXiv:1903.01611 (50,000 steps of 60, Adam). A ticket "
         "that matches it matches a network that could be better. Check the data, the iterations "
