@@ -1,7 +1,6 @@
 """Draw figures for a paper, as PNG and PDF, by matplotlib."""
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,9 +86,8 @@ def _draw_panel(axes: "Axes", panel: Panel) -> dict[str, Any]:
 def _draw_line(axes: "Axes", line: Line) -> Any:
     look: Any = {"color": line.style.color, "label": line.label}
     if not line.joined:
-        bars = [_minus(line.y, line.low), _minus(line.high, line.y)] if line.low else None
         look |= {"linestyle": "none", "marker": MARKER_CODES[line.style.marker or "circle"]}
-        return axes.errorbar(x=line.x, y=line.y, yerr=bars, markersize=5, capsize=2, **look)
+        return axes.errorbar(x=line.x, y=line.y, yerr=line.errors, markersize=5, capsize=2, **look)
     look |= {"linestyle": LINE_STYLES[line.style.dash]}
     look |= {"marker": MARKER_CODES[line.style.marker] if line.style.marker else None}
     (drawn,) = axes.plot(line.x, line.y, **look)
@@ -99,10 +97,6 @@ def _draw_line(axes: "Axes", line: Line) -> Any:
             x=line.x, y1=line.low, y2=line.high, color=color, alpha=0.15, linewidth=0
         )
     return drawn
-
-
-def _minus(high: Sequence[float], low: Sequence[float]) -> list[float]:
-    return [top - bottom for top, bottom in zip(high, low, strict=True)]
 
 
 def _draw_note(axes: "Axes", note: Note) -> None:

@@ -8,6 +8,8 @@ from lottery.report.figures.figure import GREY, Axis, Line, Note, Panel
 
 Json = dict[str, Any]
 
+ERROR_BARS = {"symmetric": False, "thickness": 1.5, "width": 4}
+
 
 def panel_json(panel: Panel) -> Json:
     """Return a panel as plotly's `data` and `layout`; the trace of a line has the line's name."""
@@ -37,20 +39,15 @@ def _trace(line: Line) -> Json:
     if look.marker:
         size = 7 if line.joined else 10
         trace["marker"] = {"symbol": look.marker, "size": size, "color": look.color}
-    if line.low and not line.joined:
-        trace["error_y"] = _bars(line)
+    if line.errors and not line.joined:
+        down, up = line.errors
+        trace["error_y"] = ERROR_BARS | {"array": up, "arrayminus": down}
     return trace | ({"yaxis": "y2"} if line.on_right_axis else {})
 
 
 def _plain(text: str) -> str:
     """Return a text so that plotly.js shows it as it is; it takes some HTML for markup."""
     return escape(text, quote=False)
-
-
-def _bars(line: Line) -> Json:
-    up = [high - y for high, y in zip(line.high, line.y, strict=True)]
-    down = [y - low for y, low in zip(line.y, line.low, strict=True)]
-    return {"symmetric": False, "array": up, "arrayminus": down, "thickness": 1.5, "width": 4}
 
 
 def _band(line: Line) -> list[Json]:

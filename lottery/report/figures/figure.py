@@ -49,6 +49,13 @@ class Line:
     on_right_axis: bool = False
     joined: bool = True
 
+    @property
+    def errors(self) -> list[list[float]] | None:
+        """Lengths of the error bars below and above the points, if there are any."""
+        down = [y - low for y, low in zip(self.y, self.low, strict=False)]
+        up = [high - y for high, y in zip(self.high, self.y, strict=False)]
+        return [down, up] if self.low else None
+
 
 @dataclass(frozen=True)
 class Note:

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from lottery.report.read.labels import label_settings
-from lottery.report.read.roles import is_control, is_ticket, role_of
+from lottery.report.read.roles import is_control, is_ticket
 from lottery.report.read.runs import RunRecord
 from lottery.report.read.settings import Setting
 
@@ -33,15 +33,8 @@ def group_runs(
     grouped: dict[str, list[RunRecord]] = defaultdict(list)
     for (config, _), run in kept.items():
         grouped[config].append(run)
-    settings = [
-        Setting(
-            label="",
-            role=role_of(some[0].config),
-            runs=tuple(sorted(some, key=lambda run: run.seed)),
-            band_is_interval=band_is_interval,
-        )
-        for some in grouped.values()
-    ]
+    by_seed = [tuple(sorted(some, key=lambda run: run.seed)) for some in grouped.values()]
+    settings = [Setting(runs, band_is_interval=band_is_interval) for runs in by_seed]
     return label_settings(_in_order(settings)), problems
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lottery.record.rows import best_round
-from lottery.report.read.roles import copies
+from lottery.report.read.roles import copies, role_of
 from lottery.report.read.runs import RunRecord
 from lottery.report.read.statistics import Summary, summarise
 
@@ -18,9 +18,8 @@ GROUPS = ("dataset", "model", "criterion", "rate", "scope", "reinit")
 class Setting:
     """One config and its runs."""
 
-    label: str  # what distinguishes it from the report's other settings
-    role: str
     runs: tuple[RunRecord, ...]  # by seed
+    label: str = ""  # what distinguishes it from the report's other settings
     band_is_interval: bool = False  # figures draw confidence intervals, not lowest to highest
 
     @property
@@ -32,6 +31,11 @@ class Setting:
     def config(self) -> dict[str, Any]:
         """Its canonical config."""
         return self.runs[0].config
+
+    @property
+    def role(self) -> str:
+        """What it is in an experiment: a ticket, a control, or something else."""
+        return role_of(self.config)
 
     @property
     def network(self) -> str:

@@ -61,7 +61,9 @@ def run_checks(settings: Sequence[Setting], comparisons: Sequence[Comparison]) -
 def _shortened(problems: Sequence[str]) -> list[str]:
     more = len(problems) - MAX_SENTENCES
     shown = list(problems[:MAX_SENTENCES])
-    return [*shown, f"{more} more settings have the same problem."] if more > 0 else shown
+    return (
+        [*shown, f"{plural(more, 'more setting')} with the same problem."] if more > 0 else shown
+    )
 
 
 def _meaning(pair: Comparison) -> str | None:
@@ -137,7 +139,9 @@ def _still_falling(settings: Sequence[Setting]) -> list[str]:
     if not found:
         return []
     more = len(found) - MAX_SENTENCES
-    named = "; ".join(found[:MAX_SENTENCES]) + (f"; {more} more settings" if more > 0 else "")
+    named = "; ".join(found[:MAX_SENTENCES]) + (
+        f"; {plural(more, 'more setting')}" if more > 0 else ""
+    )
     return [
         "The early-stopping step (ES) is the last step, so the validation loss was still falling: "
         f"{named}. These networks were not trained long enough. More iterations may change the "

@@ -33,7 +33,7 @@ def write_answers(settings: Sequence[Setting], comparisons: Sequence[Comparison]
     own = [setting for setting in settings if not copies(setting.config)] or list(settings)
     answers = [_answer(setting, comparisons) for setting in own[:MAX_SETTINGS]]
     if more := len(own) - len(answers):
-        answers.append(Answer(f"{more} more settings", ("See the table of settings.",)))
+        answers.append(Answer(plural(more, "more setting"), ("See the table of settings.",)))
     return answers
 
 
