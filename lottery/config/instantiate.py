@@ -83,8 +83,8 @@ def bind(node: Node, key: str, **offered: Any) -> "partial[Any]":
     except OmegaConfBaseException as error:
         raise ConfigError(f"{key}: {_first_line(error)}") from error
     except InstantiationException as error:
-        _, _, inner = str(error).partition("full_key: ")
-        key = f"{key}.{inner}" if inner else key
+        nested = str(error).partition("full_key: ")[2]
+        key = f"{key}.{nested}" if nested else key
         cause = error.__cause__
         if not isinstance(cause, Exception):  # Hydra's own refusal
             raise ConfigError(f"{key}: {_first_line(error)}") from error

@@ -46,6 +46,8 @@ def check_arguments(dataset: Fetched, names: Collection[str], normalize: str) ->
     if dataset.name not in names:
         raise ValueError(f"name={dataset.name!r}: {' or '.join(names)}")
     check_normalize(normalize)
+    if not isinstance(dataset.base_url, str):
+        raise ValueError(f"base_url={dataset.base_url}: a text")
 
 
 def fetch_missing(dataset: Fetched, missing: Sequence[str]) -> None:
