@@ -26,7 +26,7 @@ def _work(arguments: argparse.Namespace) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
 
     from lottery.config import ConfigError
-    from lottery.config.instantiate import make_cwd_importable
+    from lottery.config.targets import make_cwd_importable
     from lottery.record.files import DamagedFile
     from lottery.runs.workers import WorkerDied  # torch: seconds, which --help need not wait for
     from lottery.ticket import format_checks

@@ -115,6 +115,8 @@ class Cifar:
         if self.name not in SOURCES:
             raise ValueError(f"name={self.name!r}: {' or '.join(SOURCES)}")
         check_normalize(self.normalize)
+        if not isinstance(self.augment, bool):
+            raise ValueError(f"augment={self.augment}: true or false")
 
     @property
     def folder(self) -> Path:

@@ -55,6 +55,13 @@ class ImageFolder:
 
     def __post_init__(self) -> None:
         check_normalize(self.normalize)
+        folder: object = self.folder
+        if not isinstance(folder, str) or not folder:
+            raise ValueError(f"folder={folder}: a text")
+        size: object = self.image_size
+        sizes = size if isinstance(size, Sequence) else []
+        if [type(number) for number in sizes] != [int, int] or min(sizes) < 1:
+            raise ValueError(f"image_size={size}: two whole numbers >= 1, height and width")
 
     def load(self) -> Splits:
         """Return the splits.

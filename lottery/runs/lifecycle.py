@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lottery.config import ConfigError
-from lottery.config.run_key import canonical, key_of, located
 from lottery.record.disk_errors import DiskError, disk_errors_in
 from lottery.record.files import DamagedFile
 from lottery.record.records import read_records, read_run_json, write_run_json
@@ -144,7 +143,7 @@ def _lead(
         with experiment.stop.listening():
             if experiment.starts_workers:
                 train_in_workers(
-                    *(experiment.config, experiment.device, ownership),
+                    *(experiment.settings.config, experiment.device, ownership),
                     *(experiment.stop, log_config),
                 )
                 rows = experiment.imp.rows()
@@ -201,7 +200,7 @@ def check_same_run(experiment: "Experiment") -> None:
     if not path.exists():
         return
     entry = read_run_json(experiment.imp.run_dir)
-    here = canonical(experiment.config) | {"seed": experiment.config["seed"]}
+    here = experiment.settings.canonical | {"seed": experiment.settings.seed}
     there = entry["config"] | {"seed": entry["seed"]}
     differing = [
         f"{key} ({there.get(key, 'absent')} there, {here.get(key, 'absent')} here)"
@@ -250,7 +249,7 @@ def check_writable(path: Path) -> None:
 def _write_run_json(experiment: "Experiment") -> None:
     from lottery.config.provenance import git_commit, machine, versions
 
-    run_dir, config = experiment.imp.run_dir, experiment.config
+    run_dir, settings = experiment.imp.run_dir, experiment.settings
     here = machine(experiment.device.accelerator)
     digests = dict(experiment.digests)
     if run_dir.run_json.exists():
@@ -259,13 +258,13 @@ def _write_run_json(experiment: "Experiment") -> None:
         _warn_of_other_machine(earlier["machine"], here)
     entry: RunJson = {
         "name": run_dir.path.parent.name,
-        "key": key_of(config),
-        "seed": config["seed"],
+        "key": settings.key,
+        "seed": settings.seed,
         "status": "running",
         "message": "",
         "rounds": list(experiment.imp.rounds.numbers),
-        "config": canonical(config),
-        "settings": located(config),
+        "config": settings.canonical,
+        "settings": settings.located,
         "digests": digests,
         "input_shape": list(experiment.splits.input_shape),
         "num_classes": experiment.splits.num_classes,

@@ -28,6 +28,18 @@ class Constant:
         return 1.0
 
 
+def check_drops(at: object, factor: float) -> None:
+    """Check where and by how much a rate drops.
+
+    Raises:
+        ValueError: naming the argument.
+    """
+    if not isinstance(at, Sequence) or not all(isinstance(step, int) and step > 0 for step in at):
+        raise ValueError(f"at={at}: a list of numbers of steps, each at least 1")
+    if not factor > 0:
+        raise ValueError(f"factor={factor}: a number above 0")
+
+
 @dataclass(frozen=True)
 class StepDrops:
     """The rate is multiplied by `factor` after certain numbers of steps.
@@ -43,6 +55,10 @@ class StepDrops:
 
     at: Sequence[int]
     factor: float
+    durations: ClassVar[tuple[str, ...]] = ("at",)
+
+    def __post_init__(self) -> None:
+        check_drops(self.at, self.factor)
 
     def __call__(self, step: int) -> float:
         """Return factor ** (number of drops so far)."""
@@ -66,8 +82,10 @@ class Warmup:
     steps: int
     at: Sequence[int]
     factor: float
+    durations: ClassVar[tuple[str, ...]] = ("steps", "at")
 
     def __post_init__(self) -> None:
+        check_drops(self.at, self.factor)
         if self.steps < 1:
             raise ValueError(f"steps={self.steps}: at least 1")
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from lottery.config.groups import build_optimizer_maker
+from lottery.config.fit import build_optimizer_maker
 from tests.conftest import TINY, Lottery
 from tests.helpers.toy_images import toy_images
 
