@@ -28,15 +28,18 @@ def make(node: Node, key: str, *, steps_per_epoch: int | None = None, **offered:
         node: a `_target_` and its arguments, which may hold nodes.
         key: the config key of the node, for messages.
         steps_per_epoch: converts durations such as '5ep' to numbers of steps, in the arguments
-            that a class names in its attribute `durations`.
+            that a class names in its attribute `durations`; it is offered too.
         offered: further arguments. The target gets those that it names.
 
     Raises:
         ConfigError: a target is not there or does not take its arguments, or one of ours or
             torch's refuses a value. What a user's own code raises is left as it is.
     """
-    in_steps = node if steps_per_epoch is None else _in_steps(node, key, steps_per_epoch)
-    call = bind(in_steps, key, **offered)
+    if steps_per_epoch is None:
+        call = bind(node, key, **offered)
+    else:
+        in_steps = _in_steps(node, key, steps_per_epoch)
+        call = bind(in_steps, key, steps_per_epoch=steps_per_epoch, **offered)
     return call if node.get("_partial_") else run_call(call, key, node)
 
 
