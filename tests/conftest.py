@@ -133,7 +133,6 @@ def lottery(in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(train, "report_at_end", lambda folder: None)
 
     def call(*arguments: str) -> Done:
-        monkeypatch.setattr(train, "_command", train.Command())
         GlobalHydra.instance().clear()
         done = in_process(train.main, "lottery", *arguments)
         _close_log_files()

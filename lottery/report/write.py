@@ -1,6 +1,7 @@
 """Writing a report's files, each whole or not at all."""
 
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,6 +49,7 @@ def report_at_end(folder: Path) -> Path | None:
     """The report of a run or a sweep that has just ended, into its folder.
 
     What is wrong with a report is only warned of: hours of training do not fail for a picture.
+    With the environment variable LOTTERY_REPORT=0 no report is made.
 
     Args:
         folder: the run's or the sweep's.
@@ -55,6 +57,8 @@ def report_at_end(folder: Path) -> Path | None:
     Returns:
         The path of report.html; None where there is none.
     """
+    if os.environ.get("LOTTERY_REPORT") == "0":
+        return None
     try:
         return write_report(find_runs([folder]), folder)
     except NoRun:  # a sweep in which no job has begun
