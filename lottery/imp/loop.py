@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 
 from lottery.distributed import from_main
+from lottery.errors import LotteryError
 from lottery.imp.checks import (
     check_first_step,
     check_masks,
@@ -55,7 +56,7 @@ class Fit(Protocol):
         ...
 
 
-class NothingToRewindTo(Exception):
+class NothingToRewindTo(LotteryError):
     """Early stopping ended the dense training before the rewind point."""
 
 

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lottery.errors import LotteryError
+
 # What disks do, as opposed to what code does
 DISK_ERRORS = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 )
 
 
-class DiskError(Exception):
+class DiskError(LotteryError):
     """The disk is full, has become read-only, or is failing."""
 
 

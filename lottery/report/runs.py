@@ -5,16 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lottery.errors import NoRun
 from lottery.record.results import Record, Row, read_records, read_run_json
 from lottery.record.run_dir import DamagedFile, RunDir, read_json, runs_below
 from lottery.report.stability_files import StabilityTables, read_stability
 
 # Statuses in run.json, as a reader is told; a killed run stays "running".
 STATUSES = {"running": "still going, or killed"}
-
-
-class NoRun(Exception):
-    """A folder in which there is no run; the message names it."""
 
 
 @dataclass(frozen=True)

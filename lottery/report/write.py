@@ -5,12 +5,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from lottery.errors import NoRun
 from lottery.record.run_dir import DamagedFile, write_text
 from lottery.report.contents import FIGURES, make_contents
 from lottery.report.draw_matplotlib import KINDS, save
 from lottery.report.markdown import make_markdown
 from lottery.report.page import make_page
-from lottery.report.runs import NoRun, find_runs, read_runs
+from lottery.report.runs import find_runs, read_runs
 
 log = logging.getLogger(__name__)
 

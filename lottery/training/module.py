@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from lottery.data import Draws, Split
 from lottery.distributed import gather, max_over_ranks, num_ranks, share
+from lottery.errors import LotteryError
 from lottery.masks import Masks, apply_masks
 from lottery.measure.evaluate import Loss, predict
 from lottery.models.state import Start, State, load_optimizer, write_optimizer, write_state
@@ -31,7 +32,7 @@ def describe_step(learning_rate: float, rows: Tensor) -> FirstStep:
     return {"first_learning_rate": learning_rate, "first_batch": batch}
 
 
-class Diverged(Exception):
+class Diverged(LotteryError):
     """The training loss is no longer a finite number."""
 
 
