@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol, TextIO
 
@@ -127,27 +126,6 @@ class Progress:
                 description=f"{self.unit} {self._round}/{self._rounds[-1]}",
                 where=self._where().split(" ", 2)[2],
             )
-
-
-@dataclass(frozen=True)
-class Numbered:
-    """One training among several, whatever round it is of.
-
-    Args:
-        progress: of all of them.
-        number: which one it is.
-    """
-
-    progress: Progress
-    number: int
-
-    def begin_round(self, number: int, steps: int, made: int = 0) -> None:
-        """The training begins, or goes on."""
-        self.progress.begin_round(self.number, steps, made)
-
-    def advance(self, steps: int, accuracy: float) -> None:
-        """Some steps are made."""
-        self.progress.advance(steps, accuracy)
 
 
 class LogFile(logging.FileHandler):

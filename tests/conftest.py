@@ -183,7 +183,7 @@ def ticket(
     """`ticket(run, "--round", 1)` runs the command, measuring included, in this process."""
     threads = torch.get_num_threads()
 
-    def count_here(*arguments: Any) -> verify.Counted:
+    def count_here(*arguments: Any) -> verify.CorrectCounts:
         try:
             return verify.count_correct(*arguments)
         finally:

@@ -7,11 +7,11 @@ from lottery.report.accuracy import accuracy_figure, flops_figure, parameters_fi
 from lottery.report.comparison import comparison_figure
 from lottery.report.figure import Figure
 from lottery.report.forests import (
-    Hybrids,
-    hybrid_answer,
-    hybrid_lines,
-    hybrid_table,
-    read_all_hybrids,
+    ForestResults,
+    forests_answer,
+    forests_lines,
+    forests_table,
+    read_all_forests,
 )
 from lottery.report.layers import layers_figure
 from lottery.report.learning import learning_figure
@@ -64,7 +64,7 @@ def make_contents(
     comparisons = compare_with_controls(settings)
     started = [setting for setting in settings if setting.values("remaining")]
     drawn = started[:MAX_LINES]
-    hybrids, damaged = read_all_hybrids(runs[:MAX_NAMED])
+    by_run, damaged = read_all_forests(runs[:MAX_NAMED])
     notes = [*problems, *doubles, *_unfinished(runs), *damaged]
     if len(started) > len(drawn):
         notes.append(f"The figures show the first {len(drawn)} of {len(started)} settings.")
@@ -73,10 +73,10 @@ def make_contents(
     return Contents(
         _title(settings, runs),
         tuple(notes),
-        (*write_answers(settings, comparisons), *map(hybrid_answer, hybrids)),
+        (*write_answers(settings, comparisons), *map(forests_answer, by_run)),
         run_checks(started, comparisons),
-        tuple(_figures(drawn, comparisons, hybrids, several=len(runs) > 1, interval=interval)),
-        (*_tables(settings, comparisons, runs), *map(hybrid_table, hybrids)),
+        tuple(_figures(drawn, comparisons, by_run, several=len(runs) > 1, interval=interval)),
+        (*_tables(settings, comparisons, runs), *map(forests_table, by_run)),
     )
 
 
@@ -95,7 +95,7 @@ def _unfinished(runs: Sequence[RunRecord]) -> list[str]:
 def _figures(
     settings: Sequence[Setting],
     comparisons: Sequence[Comparison],
-    hybrids: Sequence[Hybrids],
+    by_run: Sequence[ForestResults],
     *,
     several: bool,
     interval: bool,
@@ -106,7 +106,7 @@ def _figures(
     yield parameters_figure(settings, interval=interval)
     yield layers_figure(settings)
     yield learning_figure(settings, interval=interval)
-    forests = [] if several else [line for of_run in hybrids for line in hybrid_lines(of_run)]
+    forests = [] if several else [line for of_run in by_run for line in forests_lines(of_run)]
     if flops := flops_figure(settings, interval=interval, others=forests):
         yield flops
     if several:

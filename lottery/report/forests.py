@@ -24,7 +24,7 @@ CAPTION = (
 
 
 @dataclass(frozen=True)
-class Hybrids:
+class ForestResults:
     """What a run's hybrid.json holds.
 
     Args:
@@ -43,46 +43,46 @@ class Hybrids:
         return f"{self.run.name}, seed {self.run.seed}"
 
 
-def read_hybrids(run: RunRecord) -> Hybrids:
-    """A run's hybrids; none where there is no hybrid.json.
+def read_forests(run: RunRecord) -> ForestResults:
+    """A run's forests; none where there is no hybrid.json.
 
     Raises:
         DamagedFile: it is not what was written.
     """
     path = RunDir(run.path).ticket.hybrid_json
     if not path.exists():
-        return Hybrids(run)
+        return ForestResults(run)
     try:
         content = read_json(path)
-        return Hybrids(run, tuple(content["forests"]), tuple(content["compared"]))
+        return ForestResults(run, tuple(content["forests"]), tuple(content["compared"]))
     except (ValueError, KeyError, TypeError) as error:
         raise DamagedFile(f"{path}: damaged; remove it to have its layers again") from error
 
 
-def read_all_hybrids(runs: Sequence[RunRecord]) -> tuple[list[Hybrids], list[str]]:
+def read_all_forests(runs: Sequence[RunRecord]) -> tuple[list[ForestResults], list[str]]:
     """Those of the runs that have some, and a line for each file that cannot be read."""
     found, problems = [], []
     for run in runs:
         try:
-            hybrids = read_hybrids(run)
+            results = read_forests(run)
         except DamagedFile as error:
             problems.append(f"left out: {error}")
         else:
-            found += [hybrids] if hybrids.forests else []
+            found += [results] if results.forests else []
     return found, problems
 
 
-def hybrid_table(hybrids: Hybrids) -> Table:
+def forests_table(results: ForestResults) -> Table:
     """Dense and pruned networks, forests on the layers of each, and what is from elsewhere."""
-    run = hybrids.run
+    run = results.run
     rows = [_network_row(run, 0, "dense network")]
-    for number in sorted({entry["round"] for entry in hybrids.forests}):
+    for number in sorted({entry["round"] for entry in results.forests}):
         rows.append(_network_row(run, number, f"pruned network, round {number}"))
-        entries = [entry for entry in hybrids.forests if entry["round"] == number]
+        entries = [entry for entry in results.forests if entry["round"] == number]
         rows += [row for entry in entries for row in _forest_rows(run, entry)]
     dense = run.rows[0]["flops"]
-    rows += [_row(f"{e['name']} ({e['file']})", e, dense) for e in hybrids.compared]
-    return Table(f"Forests on features of {hybrids.name}", COLUMNS, tuple(rows), CAPTION)
+    rows += [_row(f"{e['name']} ({e['file']})", e, dense) for e in results.compared]
+    return Table(f"Forests on features of {results.name}", COLUMNS, tuple(rows), CAPTION)
 
 
 def _network_row(run: RunRecord, number: int, what: str) -> tuple[str, ...]:
@@ -115,10 +115,10 @@ def _percent(share: float | None) -> str:
     return NONE if share is None else f"{100 * share:.2f}"
 
 
-def hybrid_answer(hybrids: Hybrids) -> Answer:
+def forests_answer(results: ForestResults) -> Answer:
     """Whether the features of each layer still feed a forest after pruning, and at what cost."""
-    sentences = (_sentence(hybrids.run, entry) for entry in hybrids.forests)
-    return Answer(f"Forests on features of {hybrids.name}", tuple(sentences))
+    sentences = (_sentence(results.run, entry) for entry in results.forests)
+    return Answer(f"Forests on features of {results.name}", tuple(sentences))
 
 
 def _sentence(run: RunRecord, entry: dict[str, Any]) -> str:
@@ -164,17 +164,17 @@ def _two_errors(share: float, other: float, size: int) -> float:
     return 2 * math.sqrt((share * (1 - share) + other * (1 - other)) / size)
 
 
-def hybrid_lines(hybrids: Hybrids) -> list[Line]:
+def forests_lines(results: ForestResults) -> list[Line]:
     """Test accuracy against FLOPs: for each layer from dense features to pruned ones."""
     points: dict[str, dict[float, float]] = {}
-    for entry in hybrids.forests:
+    for entry in results.forests:
         for measured in (entry["dense"], entry["pruned"]):
             if measured is not None:
                 of_layer = points.setdefault(f"forest on {entry['layer']}", {})
                 of_layer[float(measured["flops"])] = 100 * measured["test"]
     looks = [replace(style(number), dash="dot") for number in range(1, len(points) + 1)]
     lines = [_line(name, at, look) for (name, at), look in zip(points.items(), looks, strict=True)]
-    external = [entry for entry in hybrids.compared if entry["flops"] is not None]
+    external = [entry for entry in results.compared if entry["flops"] is not None]
     return lines + [
         _line(entry["name"], {float(entry["flops"]): 100 * entry["test"]}, look)
         for entry, look in zip(external, cycle(EXTERNALS), strict=False)

@@ -114,19 +114,6 @@ def _setting_row(setting: Setting) -> tuple[str, ...]:
     )
 
 
-def format_text(table: Table) -> str:
-    """A table as a terminal shows it: words on the left, numbers on the right."""
-    cells = [table.columns, *table.rows]
-    widths = [max(len(row[place]) for row in cells) for place in range(len(table.columns))]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if place else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in cells
-    )
-
-
 def below_text(comparison: Comparison) -> str:
     """From which round on a setting falls below dense, among rounds of enough seeds."""
     summaries = comparison.summaries

@@ -28,7 +28,7 @@ def test_ctrl_c_in_a_sweep_ends_it_with_its_table(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(lifecycle, "execute", interrupted)
+    monkeypatch.setattr(lifecycle, "run_with_status", interrupted)
     done = lottery("-m", *QUICK, "seed=0,1")
     assert done.code == 130
     assert "resume with: lottery -m" in done.err

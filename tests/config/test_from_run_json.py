@@ -9,7 +9,8 @@ from lottery.config import ConfigError, prepare
 from lottery.config.from_run_json import rebuild_settings
 from lottery.record.results import read_run_json
 from lottery.record.run_dir import RunDir
-from lottery.runs.lifecycle import check_same_run, is_complete
+from lottery.runs.lifecycle import is_complete
+from lottery.runs.run_json import check_same_run
 from tests.conftest import Lottery
 from tests.helpers.toy_image_folders import write_images
 
@@ -23,9 +24,10 @@ def test_the_settings_are_those_of_the_run(
     elsewhere = folder / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
-    settings = rebuild_settings(read_run_json(RunDir(run)))
+    run_json = read_run_json(RunDir(run))
+    settings = rebuild_settings(run_json)
     experiment = prepare(settings, run)
-    check_same_run(experiment)
+    check_same_run(experiment, run_json)
     assert is_complete(experiment)
     assert settings["dataset"]["folder"] == str(folder / "pets")
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lottery.data import Split, Splits
-from lottery.forests.features import Truncated, choose_layers, compute_features, layer_names
+from lottery.forests.features import Truncated, choose_layers, features_by_layer, layer_names
 from lottery.forests.forest import count_comparisons, fit_forest, measure_forest
 from lottery.forests.measure import Forests, Part, measure_layers
 from lottery.masks import ones
@@ -178,7 +178,7 @@ def test_features_come_in_batches_and_equal_those_of_all_at_once() -> None:
     network, inputs = LeNet5((1, 12, 12), 3), torch.rand(7, 1, 12, 12)
     truncated = Truncated(network, choose_layers(network, ["conv2", "fc2"]))
     split = Split(inputs, torch.zeros(7, dtype=torch.long))
-    some, whole = (compute_features(truncated, split, size) for size in (3, 7))
+    some, whole = (features_by_layer(truncated, split, size) for size in (3, 7))
     assert {name: tuple(f.shape) for name, f in some.items()} == {"conv2": (7, 16), "fc2": (7, 84)}
     for name, found in some.items():
         torch.testing.assert_close(found, whole[name])

@@ -48,7 +48,7 @@ def run(made: Path, folder: Path) -> Path:
 def features(in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> Features:
     """`features(run, "conv1")` runs the command, without its proof and its report."""
     monkeypatch.setattr(verify, "verify", lambda *_: [])
-    monkeypatch.setattr("lottery.ticket.format_checks", lambda checks: "PASS")
+    monkeypatch.setattr("lottery.ticket.checks.format_checks", lambda checks: "PASS")
     monkeypatch.setattr("lottery.report.report_at_end", lambda folder: None)
     monkeypatch.setattr(forests_run, "NUM_TREES", 10)
 

@@ -36,7 +36,7 @@ def test_one_damaged_record_hides_no_other(tmp_path: Path) -> None:
 def test_the_winning_round_is_that_of_the_rows(tmp_path: Path) -> None:
     path = write_run(tmp_path / "seed_0", tests=[0.95, 0.97, 0.96])
     assert open_run(path).winning_round == 1
-    assert open_run(write_run(tmp_path / "dense", tests=[0.95])).winning_round is None
+    assert open_run(write_run(tmp_path / "dense" / "seed_0", tests=[0.95])).winning_round is None
 
 
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from lottery.record.run_dir import DamagedFile, RunDir, write_json
 from lottery.report.contents import make_contents
 from lottery.report.draw_plotly import panel_json
 from lottery.report.figure import Figure
-from lottery.report.forests import hybrid_answer, hybrid_lines, hybrid_table, read_hybrids
+from lottery.report.forests import forests_answer, forests_lines, forests_table, read_forests
 from lottery.report.markdown import make_markdown
 from lottery.report.runs import RunRecord, read_run
 from tests.helpers.toy_records import TRUNK, toy_record, write_run
@@ -47,7 +47,7 @@ def entry(layer: str, pruned: float, dense: float | None, **changes: Any) -> dic
     return given | changes
 
 
-def with_hybrids(path: Path, *forests: dict[str, Any], compared: Any = ()) -> RunRecord:
+def with_forests(path: Path, *forests: dict[str, Any], compared: Any = ()) -> RunRecord:
     """A run of two rounds, 2,200 FLOPs dense and 1,760 pruned, with such a hybrid.json."""
     run = toy_record(path / TRUNK / "seed_0", tests=(0.95, 0.96))
     content = {"forests": list(forests), "compared": list(compared)}
@@ -57,8 +57,8 @@ def with_hybrids(path: Path, *forests: dict[str, Any], compared: Any = ()) -> Ru
 
 def test_the_table_has_the_networks_the_forests_and_others(tmp_path: Path) -> None:
     forests = (entry("conv2", 0.9, 0.93), entry("conv1", 0.7, None))
-    run = with_hybrids(tmp_path, *forests, compared=[OTHER, OTHER | {"name": "x", "flops": None}])
-    assert hybrid_table(read_hybrids(run)).rows == (
+    run = with_forests(tmp_path, *forests, compared=[OTHER, OTHER | {"name": "x", "flops": None}])
+    assert forests_table(read_forests(run)).rows == (
         ("dense network", "95.00", "95.00", "94.70", "2,200", "100.00", "-"),
         (
             "pruned network, round 1 (80.0 % of the weights)",
@@ -93,7 +93,7 @@ def test_the_table_has_the_networks_the_forests_and_others(tmp_path: Path) -> No
     ],
 )
 def test_the_verdict(tmp_path: Path, pruned: float, dense: float, said: str) -> None:
-    answer = hybrid_answer(read_hybrids(with_hybrids(tmp_path, entry("conv2", pruned, dense))))
+    answer = forests_answer(read_forests(with_forests(tmp_path, entry("conv2", pruned, dense))))
     (sentence,) = answer.sentences
     assert said in sentence
     assert "It takes 38.18 % of the dense network's FLOPs" in sentence
@@ -103,7 +103,8 @@ def test_the_verdict(tmp_path: Path, pruned: float, dense: float, said: str) -> 
 def test_without_a_pruned_layer_there_is_no_verdict(tmp_path: Path) -> None:
     frozen = entry("features.14 (block3_conv3)", 0.9, None)
     apart = entry("conv1", 0.9, 0.5, pruned_before=False, equal=False)
-    equal, differing = hybrid_answer(read_hybrids(with_hybrids(tmp_path, frozen, apart))).sentences
+    results = read_forests(with_forests(tmp_path, frozen, apart))
+    equal, differing = forests_answer(results).sentences
     assert "neither it nor a layer before it is pruned" in equal
     assert "equal the dense network's, and say nothing of pruning" in equal
     assert "differ from the dense network's by training alone, and say nothing" in differing
@@ -113,8 +114,8 @@ def test_without_a_pruned_layer_there_is_no_verdict(tmp_path: Path) -> None:
 
 def test_figure_5_has_a_line_from_dense_to_pruned_features(tmp_path: Path) -> None:
     forests = (entry("conv2", 0.9, 0.93), entry("conv1", 0.7, None))
-    run = with_hybrids(tmp_path, *forests, compared=[OTHER, OTHER | {"name": "x", "flops": None}])
-    lines = {line.label: (line.x, line.y) for line in hybrid_lines(read_hybrids(run))}
+    run = with_forests(tmp_path, *forests, compared=[OTHER, OTHER | {"name": "x", "flops": None}])
+    lines = {line.label: (line.x, line.y) for line in forests_lines(read_forests(run))}
     assert lines == {
         "forest on conv2": ((1040.0, 840.0), (93.0, 90.0)),
         "forest on conv1": ((840.0,), (70.0,)),
@@ -133,8 +134,8 @@ def test_figure_5_has_a_line_from_dense_to_pruned_features(tmp_path: Path) -> No
 
 def test_models_from_elsewhere_can_be_told_apart_in_the_figure(tmp_path: Path) -> None:
     others = [OTHER | {"name": name} for name in "abcd"]
-    run = with_hybrids(tmp_path, entry("conv1", 0.7, None), compared=others)
-    _, *lines = hybrid_lines(read_hybrids(run))
+    run = with_forests(tmp_path, entry("conv1", 0.7, None), compared=others)
+    _, *lines = forests_lines(read_forests(run))
     assert len({line.style for line in lines}) == 4
 
 
@@ -143,7 +144,7 @@ def names(figure: Figure) -> set[str]:
 
 
 def test_of_several_runs_only_the_tables_are_shown(tmp_path: Path) -> None:
-    run = with_hybrids(tmp_path, entry("conv2", 0.9, 0.93))
+    run = with_forests(tmp_path, entry("conv2", 0.9, 0.93))
     other = read_run(write_run(tmp_path / TRUNK / "seed_1", tests=(0.95, 0.96)))
     contents = make_contents([run, other])
     titles = [table.title for table in contents.tables]
@@ -153,12 +154,12 @@ def test_of_several_runs_only_the_tables_are_shown(tmp_path: Path) -> None:
 
 
 def test_a_damaged_file_is_named_and_the_report_goes_on(tmp_path: Path) -> None:
-    run = with_hybrids(tmp_path)
+    run = with_forests(tmp_path)
     path = RunDir(run.path).ticket.hybrid_json
     for text in ("{", "[]", "{}"):
         path.write_text(text)
         with pytest.raises(DamagedFile, match=r"hybrid.json: damaged; remove it"):
-            read_hybrids(run)
+            read_forests(run)
     contents = make_contents([run])
     assert any("hybrid.json: damaged" in note for note in contents.notes)
 
