@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from lottery.record.opened_run import OpenedRun, open_run
-from lottery.record.results import COLUMNS, HISTORY_COLUMNS
 from lottery.record.run_dir import RunDir, runs_below
+from lottery.record.schema import COLUMNS, HISTORY_COLUMNS, Record
 
 if TYPE_CHECKING:
     from torch import nn
@@ -113,7 +113,7 @@ class Run:
     def _opened(self) -> OpenedRun:
         return OpenedRun(RunDir(self.path))
 
-    def _by_round(self) -> Iterator[tuple[int, Any]]:
+    def _by_round(self) -> Iterator[tuple[int, Record]]:
         for record in self._opened.records:
             yield record["row"]["round"], record
 

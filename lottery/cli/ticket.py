@@ -25,7 +25,7 @@ def main() -> None:
 def _work(arguments: argparse.Namespace) -> None:
     from lottery.config.instantiate import make_cwd_importable
     from lottery.record.disk_errors import disk_errors_in
-    from lottery.record.run_dir import DamagedFile
+    from lottery.record.files import DamagedFile
     from lottery.ticket.checks import format_checks
     from lottery.ticket.extract import (
         WrongTicket,  # torch: seconds, which --help need not wait for
@@ -79,16 +79,16 @@ def _fit_forests(request: "ForestRequest", device: str, data: str | None) -> str
     from lottery.forests.run import make_forests
     from lottery.record.text_table import text_table
     from lottery.report import report_at_end
-    from lottery.report.forests import forests_answer, forests_table
+    from lottery.report.words.forests import forest_answer, forest_table
 
     logging.getLogger("lottery.forests").setLevel(logging.INFO)  # a large forest takes minutes
     results = make_forests(request, device, data)
-    table = forests_table(results)
+    table = forest_table(results)
     report = report_at_end(results.run.path)
     return "\n".join(
         [
-            text_table(table.columns, table.rows),
-            *forests_answer(results).sentences,
+            text_table(table.columns, table.cells),
+            *forest_answer(results).sentences,
             *([str(report)] if report else []),
         ]
     )
@@ -97,8 +97,8 @@ def _fit_forests(request: "ForestRequest", device: str, data: str | None) -> str
 def _find(arguments: argparse.Namespace) -> "Ticket":
     """Open the ticket, take it out of its run if it is not there yet, and print which it is."""
     from lottery.record.opened_run import open_run
-    from lottery.record.results import format_percent
     from lottery.record.run_dir import TicketDir
+    from lottery.record.text_table import format_percent
     from lottery.ticket.extract import choose_round, take_out
     from lottery.ticket.ticket import open_ticket
 

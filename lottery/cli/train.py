@@ -23,8 +23,9 @@ from lottery.config.instantiate import make_cwd_importable
 from lottery.config.run_key import plain
 from lottery.errors import MISTAKE, LotteryError
 from lottery.record.disk_errors import check_writable
-from lottery.record.results import Row, format_table
-from lottery.record.run_dir import DamagedFile
+from lottery.record.files import DamagedFile
+from lottery.record.rows import format_table
+from lottery.record.schema import Row
 from lottery.report import report_at_end
 from lottery.runs.lifecycle import (
     finished_rows,

@@ -25,7 +25,7 @@ def _data(experiment: Experiment) -> str:
 
 
 def _rounds(experiment: Experiment) -> str:
-    return ", ".join(str(number) for number in experiment.imp.rounds)
+    return ", ".join(str(number) for number in experiment.imp.rounds.numbers)
 
 
 def _machine(experiment: Experiment) -> str:
@@ -62,7 +62,7 @@ def _ladder(experiment: Experiment) -> str:
     one_shot, units = pruning["one_shot"], pruning["units"]
     lines = ["remaining" if units == "none" else "remaining filters and neurons"]
     share = 1.0
-    for number in experiment.imp.rounds:
+    for number in experiment.imp.rounds.numbers:
         prunings = number * (one_shot or 1)
         share = ladder(plan.scope, experiment.shapes, plan.rates, prunings, units)
         lines.append(f"  round {number:>2}  {100 * share:6.2f} %")

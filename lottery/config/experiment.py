@@ -40,7 +40,7 @@ from lottery.config.pruning import PruningPlan, plan_pruning
 from lottery.config.run_key import canonical, copies_masks
 from lottery.data import Splits
 from lottery.errors import ConfigError
-from lottery.imp import Imp, Storage
+from lottery.imp import Imp, Pruning, Rounds, Storage
 from lottery.masks import linear_and_conv_weights
 from lottery.measure.flops import make_counter
 from lottery.models.state import State, all_buffers, fresh_state
@@ -50,7 +50,7 @@ from lottery.record.equivalent_reinits import note_on_reinit
 from lottery.record.run_dir import RunDir
 from lottery.seeds import derive_seed
 from lottery.signals import StopRequest
-from lottery.training import Device, LightningFit
+from lottery.training import DataOrder, Device, LightningFit, Optimization
 from lottery.training.tensorboard import TensorBoardSummary
 
 
@@ -60,6 +60,7 @@ class Experiment:
 
     Args:
         imp: the round loop's parts.
+        fit: what trains its rounds.
         config: the composed config as plain containers.
         digests: of what the run rests on, by a name a user knows.
         splits: the data.
@@ -73,6 +74,7 @@ class Experiment:
     """
 
     imp: Imp
+    fit: LightningFit
     config: Mapping[str, Any]
     digests: Mapping[str, str]
     splits: Splits
@@ -141,27 +143,31 @@ def build_experiment(
     check_examples(config["criterion"], len(splits.train))
     check_loss(config, fit.loss, count_outputs(config["model"], splits.num_classes))
     imp = Imp(
-        storage=Storage(run_dir, all_buffers(network).keys()),
-        rounds=choose_rounds(config),
+        rounds=Rounds(choose_rounds(config), config["pruning"]["target_sparsity"]),
         num_steps=num_steps,
         fresh=_fresh(make_network, init_seed),
-        prunable=plan.prunable,
         fit=fit,
-        prune=plan.pruner,
+        pruning=Pruning(
+            pruner=plan.pruner,
+            prunable=plan.prunable,
+            seed=purpose_seed(config, "pruning"),
+            at=config["pruning"]["at"],
+            probe=build_probe_maker(make_network, load_splits, fit.loss, input_shape, device),
+            early_bird=_early_bird_epsilon(config),
+        ),
         reinit=reinit,
-        pruning_seed=purpose_seed(config, "pruning"),
+        storage=Storage(
+            run_dir=run_dir,
+            buffers=all_buffers(network).keys(),
+            keep=config["keep"],
+            dense_from=dense_from,
+            update_summary=_build_summary(config, run_dir),
+        ),
         count=count,
-        target_sparsity=config["pruning"]["target_sparsity"],
-        keep=config["keep"],
-        dense_from=dense_from,
-        update_views=_build_summary(config, run_dir),
-        early_bird=_early_bird_epsilon(config),
-        prune_at=config["pruning"]["at"],
-        probe=build_probe_maker(make_network, load_splits, fit.loss, input_shape, device),
     )
     shapes = {name: tuple(weights[name].shape) for name in plan.prunable}
     return Experiment(
-        *(imp, config, digests, splits, shapes, plan, device, process),
+        *(imp, fit, config, digests, splits, shapes, plan, device, process),
         *(device.num_processes > process.processes, progress, stop),
     )
 
@@ -194,13 +200,21 @@ def _build_fit(
         network=network,
         load_splits=load_splits,
         loss=build_loss(config["model"], splits.num_classes),
-        make_optimizer=build_optimizer_maker(config["optimizer"]),
-        schedule=build_schedule(config["scheduler"], steps_per_epoch),
-        clip_norm=config["optimizer"].get("clip_norm"),
-        batch_size=batch_size,
-        order_seed=purpose_seed(config, "order"),
-        augmentation_seed=purpose_seed(config, "augmentation"),
-        fixed_order=config["dataset"]["order"] == "fixed",
+        optimization=Optimization(
+            make_optimizer=build_optimizer_maker(config["optimizer"]),
+            schedule=build_schedule(
+                config["scheduler"],
+                steps_per_epoch,
+                num_steps=parse_duration(config["iterations"]).steps(steps_per_epoch),
+            ),
+            clip_norm=config["optimizer"].get("clip_norm"),
+        ),
+        data_order=DataOrder(
+            batch_size=batch_size,
+            seed=purpose_seed(config, "order"),
+            augmentation_seed=purpose_seed(config, "augmentation"),
+            fixed=config["dataset"]["order"] == "fixed",
+        ),
         evaluation=build_evaluation(config, steps_per_epoch),
         device=device,
         make_callbacks=build_callback_maker(config.get("callbacks") or {}, run_dir),

@@ -1,11 +1,12 @@
 """The objects of a run, one function per config group."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
+from torch.optim import Optimizer
 
 from lottery.config.instantiate import call, load_target, make
 from lottery.config.process_rank import ProcessRank
@@ -84,23 +85,41 @@ def build_splits(node: Mapping[str, Any], *, may_write: bool) -> Splits:
 def build_optimizer_maker(node: Mapping[str, Any]) -> MakeOptimizer:
     """`optimizer`: a function from parameters to a new optimizer.
 
+    With `decay_norms=false` weight decay leaves out all parameters of one dimension: the biases,
+    and the scales of norm layers.
+
     Raises:
         ConfigError: the optimizer refuses its arguments.
     """
-    arguments = without(node, ("_target_", "clip_norm"))
+    arguments = without(node, ("_target_", "clip_norm", "decay_norms"))
     make_optimizer = partial(load_target(node, "optimizer"), **arguments)
     call(partial(make_optimizer, [nn.Parameter(torch.zeros(1))]), "optimizer")
-    return make_optimizer
+    if node.get("decay_norms", True):
+        return make_optimizer
+
+    def make_with_groups(parameters: Iterable[nn.Parameter]) -> Optimizer:
+        parameters = list(parameters)
+        decayed = [parameter for parameter in parameters if parameter.ndim > 1]
+        others = [parameter for parameter in parameters if parameter.ndim < 2]
+        groups: list[dict[str, Any]] = [
+            {"params": decayed},
+            {"params": others, "weight_decay": 0},
+        ]
+        optimizer: Optimizer = make_optimizer([group for group in groups if group["params"]])
+        return optimizer
+
+    return make_with_groups
 
 
-def build_schedule(node: Mapping[str, Any], steps_per_epoch: int) -> Schedule:
+def build_schedule(node: Mapping[str, Any], steps_per_epoch: int, num_steps: int) -> Schedule:
     """`scheduler`: step -> factor."""
     node = dict(node)
     if "at" in node:
         node["at"] = [parse_duration(value).steps(steps_per_epoch) for value in node["at"]]
     if "steps" in node:
         node["steps"] = parse_duration(node["steps"]).steps(steps_per_epoch)
-    schedule: Schedule = make(node, "scheduler")
+    offered = {"num_steps": num_steps, "steps_per_epoch": steps_per_epoch}
+    schedule: Schedule = make(node, "scheduler", **offered)
     return schedule
 
 

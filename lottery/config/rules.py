@@ -132,6 +132,7 @@ RULES: dict[str, Rule] = {
     "optimizer.nesterov": FLAG,
     "optimizer.momentum": NOT_NEGATIVE,
     "optimizer.weight_decay": NOT_NEGATIVE,
+    "optimizer.decay_norms": FLAG,
     "optimizer.clip_norm": or_null(POSITIVE),
     "scheduler.at": list_of(duration(1)),
     "scheduler.steps": duration(1),

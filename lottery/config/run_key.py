@@ -29,6 +29,7 @@ ADDED_LATER: dict[str, Any] = {
     "dataset.random_labels": 0,
     "dataset.shuffle_pixels": False,
     "early_bird.epsilon": None,
+    "optimizer.decay_norms": True,
     "pruning.at": "trained",
     "pruning.units": "none",
 }

@@ -16,9 +16,10 @@ from lottery.measure.evaluate import EVALUATION_BATCH
 from lottery.measure.flops import count_flops, weight_uses
 from lottery.models.state import State, write_state
 from lottery.record.disk_errors import check_writable
-from lottery.record.run_dir import RunDir, write_json
-from lottery.report.forests import ForestResults, read_forests
-from lottery.report.runs import RunRecord, read_run
+from lottery.record.files import write_json
+from lottery.record.run_dir import RunDir
+from lottery.report.read.forests import RunForests, read_forests
+from lottery.report.read.runs import RunRecord, read_run
 from lottery.runs.run_lock import locked
 from lottery.seeds import derive_seed
 from lottery.tensors import load_tensors
@@ -81,7 +82,7 @@ def request_forests(
     return ForestRequest(ticket=ticket, run=record, layers=layers, compared=compared)
 
 
-def make_forests(request: ForestRequest, device: str, data: str | None) -> ForestResults:
+def make_forests(request: ForestRequest, device: str, data: str | None) -> RunForests:
     """Fit forests on layers' features, in a ticket's network and in the dense one.
 
     Args:
@@ -170,7 +171,7 @@ def _share_of_commonest(train: Tensor, test: Tensor) -> float:
     return float((test == train.mode().values).double().mean())
 
 
-def _keep(request: ForestRequest, forests: Sequence[dict[str, Any]]) -> ForestResults:
+def _keep(request: ForestRequest, forests: Sequence[dict[str, Any]]) -> RunForests:
     """Write forests beside the earlier ones; a new one replaces that of its round and layer."""
     with locked(request.run.path, wait=True):
         there = read_forests(request.run)
@@ -178,7 +179,7 @@ def _keep(request: ForestRequest, forests: Sequence[dict[str, Any]]) -> ForestRe
         others = {
             (entry["file"], entry["name"]): entry for entry in [*there.compared, *request.compared]
         }
-        results = ForestResults(request.run, tuple(kept.values()), tuple(others.values()))
+        results = RunForests(request.run, tuple(kept.values()), tuple(others.values()))
         content = {"forests": results.forests, "compared": results.compared}
         write_json(request.folder.ticket.hybrid_json, content)
     return results

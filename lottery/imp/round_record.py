@@ -1,12 +1,13 @@
-"""The record of a finished round, from what its training measured."""
+"""The record of a finished round, made from what its training measured."""
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from lottery.masks import Masks, count_ones, density
 from lottery.measure.evaluate import count_live_zeros
-from lottery.record.results import COLUMNS, Record, Row, format_percent
+from lottery.record.schema import COLUMNS, Record, Row
+from lottery.record.text_table import format_percent
 from lottery.training import Outcome
 
 log = logging.getLogger(__name__)
@@ -19,14 +20,14 @@ def make_record(
     counts: Mapping[str, Any],
     checks: Mapping[str, Any],
 ) -> Record:
-    """Everything measured in a round, as `results.write_record` stores it.
+    """Collect everything measured in a round, as `results.write_record` stores it.
 
     Args:
         number: the round.
-        outcome: of its training.
+        outcome: what came out of its training.
         masks: its masks.
-        counts: `remaining_all`, `params`, `flops` and so on, and some of them `by_layer`.
-        checks: what the boundary checks measured.
+        counts: `remaining_all`, `params`, `flops` and so on; some of them again `by_layer`.
+        checks: what the checks at its boundaries measured.
     """
     kept = count_ones(masks)
     live_zeros = count_live_zeros(outcome.final.weights, masks)
@@ -48,17 +49,18 @@ def make_record(
         }
         for name, mask in masks.items()
     }
-    return {
+    record = {
         "row": {column: values[column] for column in COLUMNS},
         "layers": layers,
         "checks": dict(checks),
         "history": [{"round": number, **entry} for entry in outcome.history],
         "timing": {"round": number, **outcome.timing},
     }
+    return cast(Record, record)
 
 
 def report_round(row: Row, outcome: Outcome) -> None:
-    """A line in the log about a finished round."""
+    """Log one line about a finished round."""
     log.info(
         "round %d: %s %% remaining, ES %d, val %s %%, test %s %%, %.1f s",
         row["round"],

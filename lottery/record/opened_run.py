@@ -3,11 +3,12 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from lottery.errors import NoRun
-from lottery.record.results import Record, Row, read_record, read_run_json, winning_round
+from lottery.record.records import read_record, read_run_json
+from lottery.record.rows import winning_round
 from lottery.record.run_dir import RunDir
+from lottery.record.schema import Record, Row, RunJson
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class OpenedRun:
         return self.folder.path
 
     @cached_property
-    def run_json(self) -> dict[str, Any]:
+    def run_json(self) -> RunJson:
         """The content of run.json.
 
         Raises:

@@ -6,7 +6,9 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from lottery.record.disk_errors import check_writable, disk_errors_in
-from lottery.record.results import Row, read_run_json, tables_are_current
+from lottery.record.records import read_records, read_run_json
+from lottery.record.schema import Row
+from lottery.record.tables import tables_are_current
 from lottery.report import report_at_end
 from lottery.runs.process_group import WorkerDied, joined
 from lottery.runs.rounds import train_rounds
@@ -67,9 +69,7 @@ def open_run_folder(experiment: "Experiment", *, wait: bool) -> Iterator[Ownersh
 
 def finished_rows(experiment: "Experiment") -> list[Row]:
     """Return the rows of the rounds that were asked for, on each of the run's processes."""
-    from lottery.distributed import from_main
-
-    return from_main(lambda: experiment.imp.rows)
+    return experiment.imp.rows()
 
 
 def run_with_status(experiment: "Experiment", ownership: Ownership) -> list[Row]:
@@ -93,12 +93,13 @@ def run_with_status(experiment: "Experiment", ownership: Ownership) -> list[Row]
             with experiment.stop.listening():
                 if experiment.starts_workers:
                     train_in_workers(experiment, ownership)
+                    rows = finished_rows(experiment)
                 else:
-                    train_rounds(experiment, ownership)
-            if experiment.imp.todo:
+                    rows = train_rounds(experiment, ownership)
+            if experiment.imp.rounds.todo(rows):
                 raise WorkerDied("a process of the run has ended before all rounds were done")
         report_at_end(run_dir.path)
-        return experiment.imp.rows
+        return rows
 
 
 @contextmanager
@@ -121,7 +122,7 @@ def is_complete(experiment: "Experiment") -> bool:
     """Return whether no round is left to do, the tables are there, and run.json says finished."""
     imp = experiment.imp
     return (
-        not imp.todo
+        not imp.rounds.todo([record["row"] for record in read_records(imp.run_dir)])
         and tables_are_current(imp.run_dir)
         and imp.run_dir.run_json.exists()
         and read_run_json(imp.run_dir)["status"] == "finished"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from lottery.config.run_key import canonical, key_of, located
 from lottery.errors import ConfigError
-from lottery.record.results import read_run_json
-from lottery.record.run_dir import write_json
+from lottery.record.records import read_run_json, write_run_json
+from lottery.record.schema import RunJson
 from lottery.runs.run_lock import Ownership
 from lottery.signals import Stopped
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def check_same_run(experiment: "Experiment", run_json: Mapping[str, Any]) -> None:
+def check_same_run(experiment: "Experiment", run_json: RunJson) -> None:
     """Check that a folder holds this run, and that the run rests on the same files as before.
 
     Args:
@@ -79,29 +79,29 @@ def _write_run_json(experiment: "Experiment") -> None:
 
     run_dir, config = experiment.imp.run_dir, experiment.config
     here = machine(experiment.device.accelerator)
-    digests: Mapping[str, str] = experiment.digests
+    digests = dict(experiment.digests)
     if run_dir.run_json.exists():
         earlier = read_run_json(run_dir)
         # rounds that were copied earlier, and are not asked for now, have digests too
         digests = earlier["digests"] | digests
         _warn_of_other_machine(earlier["machine"], here)
-    entry: dict[str, Any] = {
+    entry: RunJson = {
         "name": run_dir.path.parent.name,
         "key": key_of(config),
         "seed": config["seed"],
         "status": "running",
         "message": "",
-        "rounds": list(experiment.imp.rounds),
+        "rounds": list(experiment.imp.rounds.numbers),
         "config": canonical(config),
         "settings": located(config),
-        "digests": dict(digests),
+        "digests": digests,
         "input_shape": list(experiment.splits.input_shape),
         "num_classes": experiment.splits.num_classes,
         "versions": versions(),
         "git_commit": git_commit(),
         "machine": here,
     }
-    write_json(run_dir.run_json, entry)
+    write_run_json(run_dir, entry)
 
 
 def _warn_of_other_machine(earlier: Mapping[str, Any], here: Mapping[str, Any]) -> None:
@@ -119,4 +119,4 @@ def _warn_of_other_machine(earlier: Mapping[str, Any], here: Mapping[str, Any]) 
 def _set_status(experiment: "Experiment", *, status: str, message: str) -> None:
     run_dir = experiment.imp.run_dir
     entry = read_run_json(run_dir)
-    write_json(run_dir.run_json, {**entry, "status": status, "message": message})
+    write_run_json(run_dir, {**entry, "status": status, "message": message})

@@ -9,13 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lottery.record.results import Row, format_percent
-from lottery.record.run_dir import read_json, write_json, write_text
-from lottery.record.text_table import text_table
+from lottery.record.files import read_json, write_json, write_text
+from lottery.record.schema import Row, SweepJob
+from lottery.record.text_table import format_percent, text_table
 
-Job = dict[str, Any]  # the content of a status file
-
-UNKNOWN: Job = {"overrides": [], "run": "", "status": "unknown", "row": None}
 COLUMNS = ("job", "overrides", "status", "round", "remaining", "ES", "val", "test")
 PERCENT = ("remaining", "val", "test")  # shares, shown as percent
 
@@ -46,7 +43,7 @@ class Sweep:
             message: why it failed.
             row: of the last round that the job asked for; its folder may hold later rounds.
         """
-        job = {
+        job: SweepJob = {
             "job": number,
             "overrides": list(overrides),
             "run": str(run),
@@ -75,7 +72,7 @@ class Sweep:
                 message=reason,
             )
 
-    def jobs(self) -> list[Job]:
+    def jobs(self) -> list[SweepJob]:
         """Return the jobs' statuses, by number."""
         jobs = [_read_job(path) for path in self.path.glob("jobs/*.json")]
         return sorted(jobs, key=lambda job: int(job["job"]))
@@ -109,18 +106,25 @@ class Sweep:
         return "\n".join([*lines, *([str(report)] if report else []), str(self.path)])
 
 
-def _read_job(path: Path) -> Job:
+def _read_job(path: Path) -> SweepJob:
     """Return a job's status; a damaged file is named in the table, and hides no other job."""
     try:
-        job: Job = read_json(path)
-        if job.keys() >= UNKNOWN.keys() | {"job", "message"}:
+        job: SweepJob = read_json(path)
+        if job.keys() >= SweepJob.__required_keys__:
             return job
     except (ValueError, AttributeError):
         pass
-    return UNKNOWN | {"job": int(path.stem), "message": f"{path}: damaged"}
+    return {
+        "job": int(path.stem),
+        "overrides": [],
+        "run": "",
+        "status": "unknown",
+        "message": f"{path}: damaged",
+        "row": None,
+    }
 
 
-def _csv(jobs: Sequence[Job]) -> str:
+def _csv(jobs: Sequence[SweepJob]) -> str:
     columns = (*COLUMNS, "run", "message")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -131,11 +135,11 @@ def _csv(jobs: Sequence[Job]) -> str:
     return text.getvalue()
 
 
-def _values(job: Job) -> dict[str, Any]:
+def _values(job: SweepJob) -> dict[str, Any]:
     return {**(job["row"] or {}), **job, "overrides": " ".join(job["overrides"])}
 
 
-def _cells(job: Job) -> list[str]:
+def _cells(job: SweepJob) -> list[str]:
     values = _values(job)
     shown = {name: format_percent(values.get(name)) for name in PERCENT}
     cells = [shown.get(name, values.get(name)) for name in COLUMNS]

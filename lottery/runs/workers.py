@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lottery.config import ProcessRank
 from lottery.errors import LotteryError
-from lottery.record.run_dir import replacing
+from lottery.record.files import replacing
 from lottery.runs.process_group import WorkerDied, joined
 from lottery.runs.rounds import train_rounds
 from lottery.runs.run_lock import Ownership

@@ -10,8 +10,9 @@ from lottery.imp import Storage
 from lottery.imp.checks import check_first_step, check_trained
 from lottery.masks import Masks, masked
 from lottery.models.state import Start, State, rest_of
-from lottery.progress import Progress
-from lottery.record.run_dir import DamagedFile, StabilityDir, read_json, write_json
+from lottery.progress import Progress, TrainingProgress
+from lottery.record.files import DamagedFile, read_json, write_json
+from lottery.record.run_dir import StabilityDir
 from lottery.seeds import derive_seed
 from lottery.tensors import digest
 from lottery.training import LightningFit
@@ -43,27 +44,6 @@ class Branch:
         start = self.start
         masks = {f"mask of {name}": mask for name, mask in self.masks.items()}
         return digest(start.weights | start.buffers | start.optimizer_state | masks)
-
-
-@dataclass(frozen=True)
-class TrainingProgress:
-    """The progress of one training among several.
-
-    Args:
-        progress: of all of them.
-        number: which training it is, from 1.
-    """
-
-    progress: Progress
-    number: int
-
-    def begin_round(self, number: int, steps: int, made: int = 0) -> None:
-        """Begin the training, or go on with it."""
-        self.progress.begin_round(self.number, steps, made)
-
-    def advance(self, steps: int, accuracy: float) -> None:
-        """Count steps that are done."""
-        self.progress.advance(steps, accuracy)
 
 
 class Trainings:
@@ -165,12 +145,14 @@ def with_noise(fit: LightningFit, number: int) -> LightningFit:
         fit: the run's.
         number: of the copy.
     """
-    return replace(
-        fit,
-        order_seed=derive_seed(fit.order_seed, "copy", number),
-        augmentation_seed=derive_seed(fit.augmentation_seed, "copy", number),
-        fixed_order=True,
+    order = fit.data_order
+    noise = replace(
+        order,
+        seed=derive_seed(order.seed, "copy", number),
+        augmentation_seed=derive_seed(order.augmentation_seed, "copy", number),
+        fixed=True,
     )
+    return replace(fit, data_order=noise)
 
 
 def read_entry(path: Path) -> dict[str, Any]:

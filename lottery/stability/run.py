@@ -115,19 +115,16 @@ def _make_analysis(
 ) -> "Analysis":
     from lottery.progress import Progress
     from lottery.stability import Analysis
-    from lottery.training import LightningFit
 
-    imp = experiment.imp
-    assert isinstance(imp.fit, LightningFit)  # a config builds nothing else
     progress = Progress(unit="training")
     targets = [
         target for number in rounds for target in _targets(experiment, run, number, options.steps)
     ]
     try:
         return Analysis(
-            fit=replace(imp.fit, progress=progress),
+            fit=replace(experiment.fit, progress=progress),
             folder=run.folder.stability,
-            buffers=imp.storage.buffers,
+            buffers=experiment.imp.storage.buffers,
             targets=targets,
             pairs=options.pairs,
             points=options.points,
@@ -146,7 +143,7 @@ def _targets(
 
     imp = experiment.imp
     stored = imp.storage.masks(number)
-    masks = {name: stored[name] for name in imp.prunable}
+    masks = {name: stored[name] for name in imp.pruning.prunable}
     try:
         start = round_start(imp, number, masks)
     except FileNotFoundError as error:

@@ -10,8 +10,9 @@ from lottery.config.instantiate import load_target
 from lottery.errors import ConfigError, LotteryError
 from lottery.record.durations import parse_duration
 from lottery.record.opened_run import OpenedRun
-from lottery.record.results import Record, Row, sparsest_within
+from lottery.record.rows import sparsest_within
 from lottery.record.run_dir import RunDir
+from lottery.record.schema import Record, Row
 from lottery.seeds import derive_seed
 from lottery.tensors import Tensors, load_tensors
 from lottery.ticket.checks import TicketCheck, check_tensors
@@ -164,7 +165,7 @@ def rewind_step(run: OpenedRun) -> int | None:
     return int(run.record(0)["checks"]["rewind_step"])
 
 
-def facts_of(run: OpenedRun, record: Record) -> dict[str, Any]:
+def facts_of(run: OpenedRun, record: Mapping[str, Any]) -> dict[str, Any]:
     """Return what ticket.json says of a round besides its record, and no later start changes."""
     entry, row = run.run_json, record["row"]
     return {

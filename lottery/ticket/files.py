@@ -3,10 +3,11 @@
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from lottery.record.results import json_digest
-from lottery.record.run_dir import DamagedFile, TicketDir, creating_folder, read_json, write_json
+from lottery.record.files import DamagedFile, creating_folder, json_digest, read_json, write_json
+from lottery.record.run_dir import TicketDir
+from lottery.record.schema import TicketJson
 from lottery.tensors import Tensors, load_tensors, save_tensors
 
 FORMAT = 1
@@ -14,7 +15,6 @@ WEIGHTS = ("es", "final", "start", "initial")
 PARTS = (*WEIGHTS, "masks")  # and the base of a network that has one
 
 TicketTensors = dict[str, Tensors]
-TicketJson = dict[str, Any]
 
 
 def write_ticket(ticket: TicketDir, tensors: TicketTensors, entry: Mapping[str, Any]) -> None:
@@ -87,7 +87,7 @@ def _read_ticket_json(ticket: TicketDir) -> TicketJson:
     lacking = {f"{name}.safetensors" for name in PARTS} - entry["files"].keys()
     if lacking:
         raise DamagedFile(f"{ticket.ticket_json}: lists no {min(lacking)}; {_again(ticket)}")
-    return dict(entry)
+    return cast(TicketJson, entry)
 
 
 def _again(ticket: TicketDir) -> str:

@@ -18,9 +18,10 @@ from lottery.masks import Masks
 from lottery.models.state import State, write_state
 from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir, TicketDir
+from lottery.record.schema import TicketJson
 from lottery.tensors import Tensors, save_tensors
 from lottery.ticket.export import FORMS
-from lottery.ticket.files import WEIGHTS, TicketJson, load_part, read_ticket
+from lottery.ticket.files import WEIGHTS, load_part, read_ticket
 
 BASE, HEAD = "base", "head"  # names of the two parts of a network over a frozen base
 

@@ -7,6 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -63,6 +64,7 @@ def verify(ticket: Ticket, device: str, data: str | None) -> list[TicketCheck]:
     """
     entry, run = ticket.entry, ticket.run
     tensors = {name: ticket.part(name) for name in PARTS}
+    record: Mapping[str, Any]
     if run is None:
         record = {"row": entry["row"], "layers": entry["layers"]}
         initial = ("initial", tensors["initial"]) if entry["rewind_step"] == 0 else None
@@ -83,11 +85,12 @@ def verify(ticket: Ticket, device: str, data: str | None) -> list[TicketCheck]:
 def compare(ticket: Ticket, counts: CorrectCounts) -> list[TicketCheck]:
     """Compare counts with the run's accuracies: equal on the run's device, near elsewhere."""
     entry = ticket.entry
+    row: Mapping[str, Any] = entry["row"]
     exact = counts.device == entry["device"] and not entry["reordered"]
     checks = []
     for column, (weights, _) in MEASURED.items():
         examples, correct = counts.examples[column], counts.correct[column]
-        accuracy = entry["row"][column]
+        accuracy = row[column]
         expected = round(accuracy * examples)
         passed = correct == expected
         if not exact:

@@ -62,6 +62,27 @@ def test_the_readmes_example_by_a_config_folder(lottery: Callable[..., Done], ow
     assert load_run(done.run).model(2).hidden.weight.shape == (32, 64)
 
 
+OWN_SCHEDULE = """
+class Line:
+    def __init__(self, num_steps, steps_per_epoch, final):
+        if (num_steps, steps_per_epoch) != (60, 20):
+            raise RuntimeError(f"{num_steps} steps, {steps_per_epoch} of an epoch")
+        self.slope = (1 - final) / num_steps
+
+    def __call__(self, step):
+        return 1 - self.slope * step
+"""
+
+
+def test_a_schedule_that_names_the_steps_of_a_training_is_given_them(
+    lottery: Callable[..., Done], write_module: Callable[[str, str], Path]
+) -> None:
+    write_module("own_schedule", OWN_SCHEDULE)
+    line = ("scheduler._target_=own_schedule.Line", "+scheduler.final=0.1")
+    done = lottery(*QUICK, "rounds=0", "iterations=3ep", *line)
+    assert done.code == 0, done.err
+
+
 def test_a_changed_source_file_is_refused(lottery: Callable[..., Done], own: Path) -> None:
     arguments = ("--config-dir", "conf_mine", *QUICK, "model=two_layers")
     assert lottery(*arguments).code == 0

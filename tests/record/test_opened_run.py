@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from lottery.errors import LotteryError, NoRun
+from lottery.record.files import DamagedFile, read_json, write_json
 from lottery.record.opened_run import open_run
-from lottery.record.run_dir import DamagedFile, RunDir, read_json, write_json
+from lottery.record.run_dir import RunDir
 from tests.helpers.toy_records import write_run
 
 
