@@ -36,8 +36,10 @@ def choices_of(config: DictConfig) -> dict[str, str]:
     return choices
 
 
-def job_logging() -> dict[str, Any]:
-    """Return how this Hydra job logs, for other processes of the run."""
+def job_logging() -> dict[str, Any] | None:
+    """Return how this Hydra job logs, for other processes of its run; None outside a job."""
+    if not HydraConfig.initialized():
+        return None
     config = OmegaConf.to_container(HydraConfig.get().job_logging, resolve=True)
     assert isinstance(config, dict)
     return {str(key): value for key, value in config.items()}

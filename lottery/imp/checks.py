@@ -10,13 +10,14 @@ from typing import Any
 from torch import Tensor
 
 from lottery.distributed import gather, num_ranks
+from lottery.errors import LotteryError
 from lottery.masks import Masks, check_nested, count_ones
 from lottery.models.state import State
 from lottery.pruning import IN_ALL, Keep
 from lottery.tensors import digest
 
 
-class BrokenInvariant(Exception):
+class BrokenInvariant(LotteryError):
     """A run has found an error in itself, and stops."""
 
 

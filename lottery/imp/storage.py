@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lottery.distributed import from_main
+from lottery.errors import LotteryError
 from lottery.imp.round_folders import copy_dense_round, drop_unneeded
 from lottery.masks import Masks, masked
 from lottery.models.state import Start, State
@@ -20,7 +21,7 @@ from lottery.tensors import Tensors, digest, load_tensors, save_tensors
 from lottery.training import Outcome
 
 
-class NothingToRewindTo(Exception):
+class NothingToRewindTo(LotteryError):
     """Early stopping ended the dense training before the rewind point."""
 
 

@@ -6,6 +6,7 @@ from typing import ClassVar, Protocol
 
 import torch
 
+from lottery.errors import LotteryError
 from lottery.masks import Masks, count_ones
 from lottery.pruning.interface import Criterion, Trained
 from lottery.pruning.scopes import IN_ALL, Keep, Layer, Scope, split_like
@@ -13,7 +14,7 @@ from lottery.pruning.units import Units, unit_masks, unit_scores, whole_units
 from lottery.tensors import Tensors
 
 
-class BadScores(ValueError):
+class BadScores(LotteryError, ValueError):
     """Scores of a criterion that cannot be compared."""
 
 

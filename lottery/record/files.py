@@ -9,8 +9,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from lottery.errors import LotteryError
 
-class DamagedFile(Exception):
+
+class DamagedFile(LotteryError):
     """A file of a run is not what was written; the message names it and says what to do."""
 
 

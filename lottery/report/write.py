@@ -5,11 +5,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from lottery.errors import NoRun
 from lottery.record.files import DamagedFile, write_text
 from lottery.report.contents import make_contents
 from lottery.report.figures.draw_matplotlib import METADATA, save_figure
 from lottery.report.page import make_markdown, make_page
-from lottery.report.read.runs import NoRun, find_runs, read_runs
+from lottery.report.read.runs import find_runs, read_runs
 
 log = logging.getLogger(__name__)
 

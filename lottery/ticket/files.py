@@ -1,4 +1,4 @@
-"""The folder of a ticket: written whole, read with every file's digest checked."""
+"""The folder of a ticket: written whole, and read with the digest of every file checked."""
 
 import hashlib
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ def write_ticket(ticket: TicketDir, tensors: TicketTensors, entry: Mapping[str, 
     """Write a ticket's folder, whole or not at all.
 
     Args:
-        ticket: the folder, which must not be there.
+        ticket: the folder, which must not be there yet.
         tensors: the parts, and `base` for a network with a frozen base.
-        entry: for ticket.json, less the digests.
+        entry: the content of ticket.json, without the digests.
 
     Raises:
-        OSError: the disk is full, say.
+        OSError: the folder cannot be written, because the disk is full for example.
     """
     with creating_folder(ticket.path) as aside:
         written = TicketDir(aside)
@@ -40,13 +40,12 @@ def write_ticket(ticket: TicketDir, tensors: TicketTensors, entry: Mapping[str, 
 
 
 def read_ticket(ticket: TicketDir) -> TicketJson:
-    """The content of ticket.json, every file compared with its digest.
+    """Return the content of ticket.json; compare every file with its digest.
 
     Raises:
-        FileNotFoundError: there is no ticket.
-        DamagedFile: naming the file that is missing or not what was written.
+        DamagedFile: a file is missing or is not what was written; the message names it.
     """
-    entry = _read_entry(ticket)
+    entry = _read_ticket_json(ticket)
     for name, written in entry["files"].items():
         path = ticket.path / name
         if not path.is_file():
@@ -57,7 +56,7 @@ def read_ticket(ticket: TicketDir) -> TicketJson:
 
 
 def load_part(ticket: TicketDir, name: str) -> Tensors:
-    """One of the ticket's tensor files, by name.
+    """Return the content of one of the ticket's tensor files.
 
     Raises:
         DamagedFile: it is not what was written.
@@ -68,20 +67,20 @@ def load_part(ticket: TicketDir, name: str) -> Tensors:
         raise DamagedFile(f"{ticket.tensors(name)}: damaged; {_again(ticket)}") from error
 
 
-def _read_entry(ticket: TicketDir) -> TicketJson:
+def _read_ticket_json(ticket: TicketDir) -> TicketJson:
     if ticket.path.is_dir() and not ticket.ticket_json.is_file():
         raise DamagedFile(f"{ticket.ticket_json}: missing; {_again(ticket)}")
     try:
         entry = read_json(ticket.ticket_json)
         digest = entry.pop("digest")
-    except (ValueError, KeyError, AttributeError, TypeError) as error:  # no JSON, or another's
+    except (ValueError, KeyError, AttributeError, TypeError) as error:  # no JSON, or other JSON
         raise DamagedFile(f"{ticket.ticket_json}: damaged; {_again(ticket)}") from error
     if digest != json_digest(entry):
         raise DamagedFile(f"{ticket.ticket_json}: damaged; {_again(ticket)}")
     if entry.get("format") != FORMAT:
         raise DamagedFile(
             f"{ticket.ticket_json}: format {entry.get('format')}, {FORMAT} expected; "
-            "it is of another version of lottery"
+            "another version of lottery wrote it"
         )
     if not all(isinstance(entry.get(name), dict) for name in ("files", "row", "layers", "run")):
         raise DamagedFile(f"{ticket.ticket_json}: damaged; {_again(ticket)}")

@@ -10,7 +10,8 @@ from lottery.config.run_key import ADDED_LATER
 from lottery.config.settings import read_settings
 from lottery.record.records import read_run_json
 from lottery.record.run_dir import RunDir
-from lottery.runs.lifecycle import check_same_run, is_complete
+from lottery.runs.lifecycle import is_complete
+from lottery.runs.run_json import check_same_run
 from tests.conftest import TINY, Lottery
 from tests.helpers.experiments import composed
 from tests.helpers.toy_image_folders import write_images
@@ -25,9 +26,10 @@ def test_the_settings_are_those_of_the_run(
     elsewhere = folder / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
-    settings = settings_of_run(read_run_json(RunDir(run)))
+    run_json = read_run_json(RunDir(run))
+    settings = settings_of_run(run_json)
     experiment = prepare(settings.config, run)
-    check_same_run(experiment)
+    check_same_run(experiment, run_json)
     assert is_complete(experiment)
     assert settings.dataset.node["folder"] == str(folder / "pets")
 

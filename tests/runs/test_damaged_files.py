@@ -128,14 +128,21 @@ def test_a_damaged_job_hides_no_other_in_a_sweeps_table(tmp_path: Path) -> None:
     sweep = Sweep(tmp_path)
     for number in (0, 1, 2):
         row = {"round": 1, "remaining": 0.5, "ES": 3, "val": 0.25, "test": 0.5}
-        sweep.note(number, [f"seed={number}"], tmp_path / "run", "finished", "", row)
+        sweep.note(
+            number,
+            overrides=[f"seed={number}"],
+            run=tmp_path / "run",
+            status="finished",
+            message="",
+            row=row,
+        )
     assert sweep.all_finished()
     for text in ("", "{", "[]", "{}"):
         (tmp_path / "jobs" / "1.json").write_text(text)
         assert not sweep.all_finished()
         summary = sweep.summary()
-        assert "seed=0 finished" in summary
-        assert "seed=2 finished" in summary
+        assert re.search(r"0 +seed=0 +finished", summary)
+        assert re.search(r"2 +seed=2 +finished", summary)
         assert f"job 1 unknown: {tmp_path}/jobs/1.json: damaged" in summary
 
 

@@ -24,7 +24,7 @@ def test_a_write_that_fails_leaves_no_half_ticket(
 
     monkeypatch.setattr("lottery.ticket.files.save_tensors", full)
     before = snapshot(run).keys()
-    assert_refused(ticket(run), "No space left on device")
+    assert_refused(ticket(run), "no space left on device", code=1)
     assert snapshot(run).keys() == before
 
 
@@ -59,7 +59,9 @@ def test_ctrl_c_is_one_line(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(verify, "count_in_fresh_process", stop)
-    assert_refused(ticket(run), "stopped", code=130)
+    done = ticket(run)
+    assert done.code == 130
+    assert done.err.splitlines()[-1] == f"stopped; resume with: lottery-ticket {run}"
 
 
 def test_a_folder_with_something_in_it_is_never_overwritten(folder: Path) -> None:

@@ -215,7 +215,7 @@ def test_the_round_is_chosen_by_validation(
 ) -> None:
     _set_rows(run, vals)
     monkeypatch.setattr(verify, "verify", lambda *_: [])
-    monkeypatch.setattr("lottery.ticket.format_checks", lambda checks: "PASS")
+    monkeypatch.setattr("lottery.ticket.checks.format_checks", lambda checks: "PASS")
     assert chosen in ticket(run, *arguments).out
 
 
@@ -240,7 +240,7 @@ def test_a_dense_run_has_no_ticket(lottery: Lottery, ticket: TicketCommand) -> N
 def test_dropped_weights_make_no_ticket(lottery: Lottery, ticket: TicketCommand) -> None:
     run = lottery(*TINY, "rounds=3", "keep=winner", "logger=none").run
     dropped = [n for n in (1, 2, 3) if not RunDir(run).round(n).es.exists()]
-    assert_refused(ticket(run, "--round", dropped[0]), "no start weights any more", "keep=winner")
+    assert_refused(ticket(run, "--round", dropped[0]), "the start weights are gone", "keep=winner")
     assert_passed(ticket(run))
 
 

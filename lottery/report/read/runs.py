@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lottery.errors import NoRun
 from lottery.record.files import DamagedFile, read_json
 from lottery.record.records import read_records, read_run_json
 from lottery.record.run_dir import RunDir, runs_below
@@ -13,10 +14,6 @@ from lottery.report.read.stability_files import StabilityTables, read_stability
 
 # How the report words a status of run.json; a killed run stays "running".
 STATUSES = {"running": "still running, or killed"}
-
-
-class NoRun(Exception):
-    """A folder holds no run; the message names the folder."""
 
 
 @dataclass(frozen=True)
