@@ -43,8 +43,6 @@ def test_a_run_fetches_what_it_misses_and_trains(
 ) -> None:
     done = lottery(*_mnist_from(server), *TINY)
     assert done.code == 0, done.err
-    assert "100%" in done.err
-    assert "%|" not in done.out
     assert done.run.is_dir()
     raw = folder / "data" / "MNIST" / "raw"
     assert {path.name for path in raw.iterdir()} == set(toy_files())
@@ -57,7 +55,7 @@ def test_a_run_fetches_what_it_misses_and_trains(
 def test_a_run_whose_data_cannot_be_had_says_so_and_leaves_no_trace(
     lottery: Lottery, server: FileServer, folder: Path, fault: str
 ) -> None:
-    server.cut = fault == "cut"
+    server.cut = 9 if fault == "cut" else 0
     if fault == "no such file":
         del server.files[TRAIN_IMAGES]
     if fault == "corrupted":
@@ -84,7 +82,6 @@ def test_lottery_data_fetches_what_a_run_then_finds(
     raw = {"mnist": "data/MNIST/raw", "fashion_mnist": "data/FashionMNIST/raw"}[name]
     assert done.out == f"{raw}: {COUNTS}\n"
     assert f"downloading {server.url}/{TRAIN_IMAGES}\n" in done.err
-    assert "100%" in done.err
     plan = lottery(*_mnist_from(server), f"dataset={name}", "dry_run=true")
     assert COUNTS in plan.out
     again = lottery_data("download", name, "--root", "data", "--base-url", server.url)

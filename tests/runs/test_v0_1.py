@@ -105,7 +105,7 @@ def test_a_sweep_finds_its_jobs_runs(lottery: Lottery, old: Path) -> None:
 def test_runs_are_reported(
     in_process: Callable[..., Done], old: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(write, "save", lambda figure, folder: None)  # pictures
+    monkeypatch.setattr(write, "save_figure", lambda figure, folder: None)  # pictures
     done = in_process(report_command.main, "lottery-report", "outputs")
     assert (done.code, done.err) == (0, ""), done.err
     text = Path(done.out.strip()).with_suffix(".md").read_text()
