@@ -6,14 +6,12 @@ Hydra app starts. Therefore what is slow to import is imported where it is used.
 
 from collections.abc import Sequence
 
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.utils import JobReturn
-from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
-from omegaconf import DictConfig
 
 
-class LotteryLocalLauncher(Launcher):
+class LotteryLocalLauncher(BasicLauncher):
     """Several runs at once on this machine: `hydra/launcher=local_parallel`.
 
     Args:
@@ -21,30 +19,23 @@ class LotteryLocalLauncher(Launcher):
     """
 
     def __init__(self, n_jobs: int) -> None:
+        super().__init__()
         self.n_jobs = n_jobs
-
-    def setup(
-        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
-    ) -> None:
-        """Keep what Hydra gives to every launcher."""
-        self.hydra_context = hydra_context
-        self.task_function = task_function
-        self.config = config
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> list[JobReturn]:
         """Do the jobs of a sweep, some at once."""
-        from lottery.runs.local_launcher import launch
+        from lottery.runs.local_launcher import make_pool
 
-        return launch(
-            job_overrides,
-            first_number=initial_job_idx,
-            num_workers=self.n_jobs,
-            hydra_context=self.hydra_context,
-            task_function=self.task_function,
-            config=self.config,
-        )
+        assert self.config is not None
+        pool = make_pool(self.config, self.n_jobs)
+        return pool.run(self._do_job, job_overrides, initial_job_idx)
+
+    def _do_job(self, overrides: Sequence[str], number: int) -> JobReturn:
+        """Do one job in a worker, as Hydra's own launcher does it."""
+        (result,) = super().launch([overrides], number)
+        return result
 
 
 class LotterySlurmLauncher(SlurmLauncher):  # type: ignore[misc]  # it has no types

@@ -15,34 +15,11 @@ from lottery.measure.evaluate import evaluating
 from lottery.models.keras_names import keras_names
 
 # Operations that belong to the layer before them, as a Keras layer's activation does
-NORMS = ["batch_norm", "group_norm", "instance_norm", "layer_norm"]
-ACTIVATIONS = [
-    "celu",
-    "celu_",
-    "elu",
-    "elu_",
-    "gelu",
-    "hardsigmoid",
-    "hardswish",
-    "hardtanh",
-    "hardtanh_",
-    "leaky_relu",
-    "leaky_relu_",
-    "mish",
-    "prelu",
-    "relu",
-    "relu6",
-    "relu_",
-    "selu",
-    "selu_",
-    "sigmoid",
-    "sigmoid_",
-    "silu",
-    "softplus",
-    "tanh",
-    "tanh_",
-]
-FOLLOWED = frozenset([*NORMS, *ACTIVATIONS])
+NORMS = {"batch_norm", "group_norm", "instance_norm", "layer_norm"}
+RECTIFIERS = {"relu", "relu6", "leaky_relu", "prelu", "elu", "selu", "celu"}
+SMOOTH = {"gelu", "silu", "mish", "softplus", "hardswish"}
+SIGMOIDS = {"sigmoid", "hardsigmoid", "tanh", "hardtanh"}
+FOLLOWED = NORMS | RECTIFIERS | SMOOTH | SIGMOIDS  # and in place: relu_
 
 
 class Truncated(nn.Module):
@@ -111,7 +88,7 @@ class _Follow(TorchFunctionMode):
             for name, output in self._outputs.items():
                 if name in self._done or not any(value is output for value in used):
                     continue
-                if func.__name__ in FOLLOWED and used[0] is output:
+                if func.__name__.rstrip("_") in FOLLOWED and used[0] is output:
                     self._keep(name, result)
                 else:
                     self._done.add(name)

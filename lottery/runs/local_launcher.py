@@ -4,7 +4,6 @@ A worker that dies, of too little memory for example, costs the run that it was 
 worker takes its place.
 """
 
-import logging
 import multiprocessing
 import os
 import pickle
@@ -14,40 +13,22 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import cloudpickle  # type: ignore[import-untyped]
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
-from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import DictConfig
 
 from lottery.runs.sweep import Sweep
 from lottery.signals import handling
 
-log = logging.getLogger(__name__)
+DoJob = Callable[[Sequence[str], int], JobReturn]  # of these overrides and this number
 
 _context = multiprocessing.get_context("spawn")  # a fork would share our threads and our CUDA
-
-
-@dataclass(frozen=True)
-class Job:
-    """A job of a sweep.
-
-    Args:
-        number: in the sweep.
-        overrides: of the job.
-        do: does it, in a worker.
-    """
-
-    number: int
-    overrides: Sequence[str]
-    do: Callable[[], JobReturn]
 
 
 @dataclass(frozen=True)
@@ -58,82 +39,20 @@ class Worker:
     pipe: Connection
 
 
-def launch(
-    job_overrides: Sequence[Sequence[str]],
-    first_number: int,
-    num_workers: int,
-    hydra_context: HydraContext,
-    task_function: TaskFunction,
-    config: DictConfig,
-) -> list[JobReturn]:
-    """Do the jobs of a sweep, some at once.
+def make_pool(config: DictConfig, num_workers: int) -> "WorkerPool":
+    """Return the workers for a sweep.
 
     Args:
-        job_overrides: overrides of each job.
-        first_number: number of the first job in the sweep.
-        num_workers: jobs at once; -1 for as many as there are CPUs.
-        hydra_context: of the sweep.
-        task_function: does a job.
         config: the sweep's, composed, with Hydra's part.
+        num_workers: how many there are; -1 for as many as there are CPUs.
     """
-    setup_globals()
-    configure_log(config.hydra.hydra_logging, config.hydra.verbose)
-    sweep = Sweep(Path(str(config.hydra.sweep.dir)).absolute())
-    sweep.path.mkdir(parents=True, exist_ok=True)
-    at_once = num_workers if num_workers > 0 else len(os.sched_getaffinity(0))
-    log.info("%d jobs, %d at once; the sweep is in %s", len(job_overrides), at_once, sweep.path)
-    state = Singleton.get_state()
-    jobs = [
-        Job(
-            number=number,
-            overrides=list(overrides),
-            do=partial(
-                _do_job,
-                number=number,
-                overrides=list(overrides),
-                hydra_context=hydra_context,
-                task_function=task_function,
-                config=config,
-                singletons=state,
-            ),
-        )
-        for number, overrides in enumerate(job_overrides, first_number)
-    ]
-    for job in jobs:
-        log.info("\t#%d : %s", job.number, " ".join(job.overrides))
     devices = config.trainer.devices
     return WorkerPool(
-        sweep=sweep,
-        num_workers=at_once,
+        sweep=Sweep(Path(str(config.hydra.sweep.dir)).absolute()),
+        num_workers=num_workers if num_workers > 0 else len(os.sched_getaffinity(0)),
         num_gpus=0 if config.trainer.accelerator == "cpu" else _count_gpus(),
         # a wrong value of trainer.devices is named by the jobs themselves
         gpus_per_run=devices if isinstance(devices, int) and devices > 0 else 1,
-    ).run(jobs)
-
-
-def _do_job(
-    *,
-    number: int,
-    overrides: list[str],
-    hydra_context: HydraContext,
-    task_function: TaskFunction,
-    config: DictConfig,
-    singletons: dict[Any, Any],
-) -> JobReturn:
-    """Do a job in a worker, as Hydra's own launchers do it."""
-    setup_globals()
-    Singleton.set_state(singletons)
-    job_config = hydra_context.config_loader.load_sweep_config(config, overrides)
-    with open_dict(job_config):
-        job_config.hydra.job.id = f"{job_config.hydra.job.name}_{number}"
-        job_config.hydra.job.num = number
-    HydraConfig.instance().set_config(job_config)
-    return run_job(
-        hydra_context=hydra_context,
-        task_function=task_function,
-        config=job_config,
-        job_dir_key="hydra.sweep.dir",
-        job_subdir_key="hydra.sweep.subdir",
     )
 
 
@@ -157,12 +76,23 @@ class WorkerPool:
         self._free = list(range(num_workers))
         self._stopped = False
 
-    def run(self, jobs: Sequence[Job]) -> list[JobReturn]:
-        """Do the jobs. When this process is told to end, the workers save their runs and end."""
+    def run(
+        self, do_job: DoJob, job_overrides: Sequence[Sequence[str]], first_number: int
+    ) -> list[JobReturn]:
+        """Do the jobs. When this process is told to end, the workers save their runs and end.
+
+        Args:
+            do_job: does one of them, in a worker.
+            job_overrides: overrides of each job.
+            first_number: number of the first job in the sweep.
+        """
+        jobs = list(enumerate(map(list, job_overrides), first_number))
+        state = Singleton.get_state()  # Hydra's, such as its plugins
+        calls = [cloudpickle.dumps((state, do_job, overrides, n)) for n, overrides in jobs]
         with ThreadPoolExecutor(len(self._free)) as threads:  # each waits for one worker
             try:
                 with handling(_exit):
-                    return list(threads.map(self._do, jobs))
+                    return list(threads.map(self._do, jobs, calls))
             except BaseException:
                 self._stopped = True
                 for worker in self._workers.values():
@@ -174,7 +104,7 @@ class WorkerPool:
                         worker.pipe.close()
                     worker.process.join()
 
-    def _do(self, job: Job) -> JobReturn:
+    def _do(self, job: tuple[int, list[str]], call: bytes) -> JobReturn:
         """Do one job in a worker that is free."""
         failed = JobReturn(status=JobStatus.COMPLETED, _return_value=float("nan"))
         if self._stopped:
@@ -184,13 +114,13 @@ class WorkerPool:
         if worker is None or not worker.process.is_alive():
             worker = self._workers[slot] = _start(self.environment(slot))
         try:
-            worker.pipe.send_bytes(cloudpickle.dumps(job.do))
+            worker.pipe.send_bytes(call)
             result: JobReturn = pickle.loads(worker.pipe.recv_bytes())
         except (EOFError, OSError):  # the process has ended
             worker.process.join()
             if not self._stopped:
                 reason = _describe_end(worker.process.exitcode)
-                self.sweep.note_death(job.number, job.overrides, reason)
+                self.sweep.note_death(*job, reason)
             return failed
         else:
             return result
@@ -225,10 +155,11 @@ def _work(pipe: Connection, environment: dict[str, str]) -> None:
     threading.Thread(target=_end_with_starter, daemon=True).start()
     while True:
         try:
-            do = pickle.loads(pipe.recv_bytes())
+            state, do_job, overrides, number = pickle.loads(pipe.recv_bytes())
         except EOFError:  # no more jobs
             return
-        pipe.send_bytes(cloudpickle.dumps(do()))
+        Singleton.set_state(state)
+        pipe.send_bytes(cloudpickle.dumps(do_job(overrides, number)))
 
 
 def _end_with_starter() -> None:

@@ -26,17 +26,8 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 30  # at most, between looks at the queue; less in the first minute
 LATE_FILE_SECONDS = 3  # a shared file system may show a job's result after the job's end
-ENDED = {
-    "BOOT_FAIL",
-    "CANCELLED",
-    "COMPLETED",
-    "DEADLINE",
-    "FAILED",
-    "NODE_FAIL",
-    "OUT_OF_MEMORY",
-    "PREEMPTED",
-    "TIMEOUT",
-}
+KILLED = {"CANCELLED", "DEADLINE", "OUT_OF_MEMORY", "PREEMPTED", "TIMEOUT"}
+ENDED = {"BOOT_FAIL", "COMPLETED", "FAILED", "NODE_FAIL"} | KILLED
 
 
 class Queue(SlurmInfoWatcher):
