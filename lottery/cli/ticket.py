@@ -84,7 +84,7 @@ def _fit_forests(request: "ForestRequest", device: str, data: str | None) -> str
     logging.getLogger("lottery.forests").setLevel(logging.INFO)  # a large forest takes minutes
     results = make_forests(request, device, data)
     table = forest_table(results)
-    report = report_at_end(results.run.path)
+    report = report_at_end(results.run.path.absolute())
     return "\n".join(
         [
             text_table(table.columns, table.cells),

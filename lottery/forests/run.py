@@ -19,7 +19,7 @@ from lottery.record.disk_errors import check_writable
 from lottery.record.files import write_json
 from lottery.record.run_dir import RunDir
 from lottery.report.read.forests import RunForests, read_forests
-from lottery.report.read.runs import RunRecord, read_run
+from lottery.report.read.runs import RunRecord, record_of
 from lottery.runs.run_lock import locked
 from lottery.seeds import derive_seed
 from lottery.tensors import load_tensors
@@ -71,7 +71,7 @@ def request_forests(
         raise ConfigError(
             f"{ticket.folder.path}: --features needs the ticket in its run's folder, as ticket/"
         )
-    record = read_run(run.path)
+    record = record_of(run)
     read_forests(record)
     check_writable(run.path.absolute(), "--features")
     networks = [network for network in (ticket.base(), ticket.trained()) if network is not None]

@@ -24,11 +24,12 @@ class WrongTicket(LotteryError):
     """A round's files do not fit together: no ticket is made of them.
 
     Args:
-        checks: what was looked at.
+        message: what does not fit.
+        checks: all that was looked at.
     """
 
-    def __init__(self, checks: Sequence[TicketCheck]) -> None:
-        super().__init__("; ".join(check.what for check in checks if not check.passed))
+    def __init__(self, message: str, checks: Sequence[TicketCheck] = ()) -> None:
+        super().__init__(message)
         self.checks = checks
 
 
@@ -104,7 +105,8 @@ def take_out(run: OpenedRun, number: int) -> tuple[Ticket, bool]:
     record = run.record(number)
     checks = check_tensors(tensors, record, find_source(run, number, tensors["initial"]))
     if not all(check.passed for check in checks):
-        raise WrongTicket(checks)
+        failed = "; ".join(check.what for check in checks if not check.passed)
+        raise WrongTicket(f"{run.folder.round(number).path}: {failed}", checks)
     settings = settings_of_run(run.run_json)
     base = _base_weights(run.run_json, settings)
     try:

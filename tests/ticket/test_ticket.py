@@ -12,7 +12,9 @@ from torch import nn
 import lottery as package
 from lottery.measure.evaluate import Evaluation, evaluate
 from lottery.models import LeNet300100
+from lottery.record import opened_run
 from lottery.record.files import read_json
+from lottery.record.records import read_run_json
 from lottery.record.run_dir import RunDir
 from lottery.ticket import verify
 from tests.conftest import TINY, Lottery, snapshot
@@ -39,6 +41,22 @@ def test_the_winning_round_is_taken_out_and_verified_in_a_fresh_process(
     assert f"round {winner.iloc[-1]}, the winning round" in done.out
     files = {path.name for path in (run / "ticket").iterdir()}
     assert files == {"ticket.json", *(f"{name}.safetensors" for name in PARTS)}
+
+
+def test_run_json_is_read_once_by_a_command(
+    ticket: TicketCommand, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+
+    def count(folder: RunDir) -> Any:
+        read.append(folder.path)
+        return read_run_json(folder)
+
+    monkeypatch.setattr(opened_run, "read_run_json", count)
+    for _ in range(2):  # it takes the ticket out, and then it finds it
+        read.clear()
+        assert_passed(ticket(run))
+        assert read == [run]
 
 
 def test_the_files_are_those_of_the_round(ticket: TicketCommand, run: Path) -> None:

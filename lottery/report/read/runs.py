@@ -7,7 +7,7 @@ from typing import Any
 
 from lottery.errors import NoRun
 from lottery.record.files import DamagedFile, read_json
-from lottery.record.records import read_records, read_run_json
+from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir, runs_below
 from lottery.record.schema import Record, Row
 from lottery.report.read.stability_files import StabilityTables, read_stability
@@ -90,18 +90,26 @@ def read_run(path: Path) -> RunRecord:
     Raises:
         DamagedFile: run.json or a record is not what was written.
     """
-    run_dir = RunDir(path)
-    entry = read_run_json(run_dir)
+    return record_of(OpenedRun(RunDir(path)))
+
+
+def record_of(run: OpenedRun) -> RunRecord:
+    """Return what the report needs to know of a run.
+
+    Raises:
+        DamagedFile: run.json or a record is not what was written.
+    """
+    entry = run.run_json
     return RunRecord(
-        path=path,
-        name=str(entry.get("name", path.parent.name)),
+        path=run.path,
+        name=str(entry.get("name", run.path.parent.name)),
         seed=entry["seed"],
         config=entry["config"],
         status=entry["status"],
         message=str(entry.get("message", "")),
         asked=tuple(entry.get("rounds", ())),
-        records=tuple(read_records(run_dir)),
-        stability=read_stability(run_dir.stability),
+        records=tuple(run.records),
+        stability=read_stability(run.folder.stability),
     )
 
 

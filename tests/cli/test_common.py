@@ -1,0 +1,133 @@
+"""What the commands share: an error of ours is one line, with one exit code in every command."""
+
+import errno
+import pickle
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lottery.cli import report, stability, ticket
+from lottery.cli.common import errors_end_the_command
+from lottery.data import DataError
+from lottery.errors import ConfigError, LotteryError, NoRun
+from lottery.imp import BrokenInvariant, NothingToRewindTo
+from lottery.pruning import BadScores
+from lottery.record.disk_errors import DiskError
+from lottery.record.files import DamagedFile
+from lottery.record.run_dir import RunDir
+from lottery.runs.process_group import WorkerDied
+from lottery.runs.run_lock import NoFileLocks, RunLocked, RunTakenOver
+from lottery.signals import Stopped
+from lottery.ticket.extract import WrongTicket
+from lottery.ticket.ticket import NoTicket
+from lottery.training import Diverged
+from tests.conftest import Done
+from tests.helpers.toy_records import TRUNK, write_run
+
+EXIT_CODES = {
+    BadScores: 1,
+    BrokenInvariant: 1,
+    ConfigError: 2,
+    DamagedFile: 1,
+    DataError: 2,
+    DiskError: 1,
+    Diverged: 1,
+    NoFileLocks: 2,
+    NoRun: 2,
+    NoTicket: 2,
+    NothingToRewindTo: 1,
+    RunLocked: 2,
+    RunTakenOver: 1,
+    WorkerDied: 1,
+    WrongTicket: 1,
+}
+COMMANDS = {
+    "lottery-report": report.main,
+    "lottery-stability": stability.main,
+    "lottery-ticket": ticket.main,
+}
+
+InProcess = Callable[..., Done]
+
+
+def _subclasses(kind: type[LotteryError]) -> Iterator[type[LotteryError]]:
+    for subclass in kind.__subclasses__():
+        yield subclass
+        yield from _subclasses(subclass)
+
+
+def test_every_error_of_ours_is_in_the_table() -> None:
+    ours = {kind for kind in _subclasses(LotteryError) if kind.__module__.startswith("lottery.")}
+    assert ours == EXIT_CODES.keys()
+
+
+@pytest.mark.parametrize("kind", EXIT_CODES, ids=lambda kind: kind.__name__)
+def test_an_error_is_one_line_and_survives_the_way_between_processes(
+    kind: type[LotteryError], in_process: InProcess
+) -> None:
+    error = pickle.loads(pickle.dumps(kind("fc1.weight: wrong")))
+    assert type(error) is kind
+
+    def main() -> None:
+        with errors_end_the_command("lottery"):
+            raise error
+
+    done = in_process(main, "lottery")
+    assert done == Done(EXIT_CODES[kind], "", "error: fc1.weight: wrong\n")
+
+
+@pytest.mark.parametrize(
+    ("stop", "code", "line"),
+    [
+        (KeyboardInterrupt(), 130, "stopped; resume with: lottery rounds=3"),
+        (Stopped(15, "in round 1"), 143, "stopped by SIGTERM in round 1; resume with: lottery"),
+    ],
+)
+def test_a_stop_says_how_to_go_on(
+    in_process: InProcess, stop: BaseException, code: int, line: str
+) -> None:
+    def main() -> None:
+        with errors_end_the_command("lottery rounds=3"):
+            raise stop
+
+    done = in_process(main, "lottery")
+    assert (done.code, done.out) == (code, "")
+    assert done.err.startswith(line)
+
+
+def test_other_errors_keep_their_traceback() -> None:
+    with pytest.raises(ZeroDivisionError), errors_end_the_command("lottery"):
+        _ = 1 / 0
+
+
+@pytest.mark.parametrize("program", COMMANDS)
+def test_a_folder_without_a_run_is_a_mistake(in_process: InProcess, program: str) -> None:
+    done = in_process(COMMANDS[program], program, "nowhere")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("error: nowhere: ") or "/nowhere: " in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("program", COMMANDS)
+def test_a_damaged_run_json_is_no_mistake(
+    in_process: InProcess, folder: Path, program: str
+) -> None:
+    run = write_run(folder / TRUNK / "seed_0")
+    RunDir(run).run_json.write_text("{")
+    done = in_process(COMMANDS[program], program, run)
+    assert done.code == 1
+    assert done.err.startswith(f"error: {run}/run.json: damaged")
+
+
+def test_a_full_disk_is_no_mistake(
+    in_process: InProcess, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "report.html")
+
+    run = write_run(folder / TRUNK / "seed_0")
+    monkeypatch.setattr("lottery.report.write.write_text", full)
+    done = in_process(report.main, "lottery-report", run)
+    assert done == Done(1, "", "error: no space left on device: report.html\n")
