@@ -21,7 +21,6 @@ import lottery as package
 from lottery.cli import data as data_command
 from lottery.cli import ticket as ticket_command
 from lottery.cli import train
-from lottery.runs import lifecycle
 from lottery.ticket import verify
 
 # Small networks gain nothing from a second thread, and two threads that share a busy machine
@@ -93,6 +92,14 @@ def _real_python(*arguments: str) -> Done:
     return Done(done.returncode, done.stdout, done.stderr)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_reports() -> Iterator[None]:
+    """Make no report at the end of a run: it takes two seconds. Tests of reports undo this."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOTTERY_REPORT", "0")
+        yield
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder, the current one of the test."""
@@ -128,9 +135,6 @@ def lottery(in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) ->
     # Hydra composes the config once more to see whether hydra.mode is set in it, which no test
     # does: without that a command takes half the time.
     monkeypatch.setattr(Hydra, "get_mode", lambda *_, **__: None)
-    # tests/cli/test_report.py has real ones; they take two seconds each.
-    monkeypatch.setattr(lifecycle, "report_at_end", lambda folder: None)
-    monkeypatch.setattr(train, "report_at_end", lambda folder: None)
 
     def call(*arguments: str) -> Done:
         monkeypatch.setattr(train, "_command", train.Command())
@@ -162,11 +166,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run that `run` copies."""
     path = tmp_path_factory.mktemp("made")
     quick = ("rounds=2", "iterations=60", "evaluation.every=20", "trainer.threads=1")
-    patch = pytest.MonkeyPatch()
-    patch.setattr("lottery.runs.lifecycle.report_at_end", lambda folder: None)
-    run = package.run(*quick, "logger=none", f"output_dir={path}").path
-    patch.undo()
-    return run
+    return package.run(*quick, "logger=none", f"output_dir={path}").path
 
 
 @pytest.fixture

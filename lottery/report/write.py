@@ -1,6 +1,7 @@
 """Writing a report's files, each whole or not at all."""
 
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -55,6 +56,8 @@ def report_at_end(folder: Path) -> Path | None:
     Returns:
         The path of report.html; None where there is none.
     """
+    if os.environ.get("LOTTERY_REPORT") == "0":
+        return None
     try:
         return write_report(find_runs([folder]), folder)
     except NoRun:  # a sweep in which no job has begun
