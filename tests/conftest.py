@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 import torch
-from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
 
 import lottery as package
@@ -132,10 +131,6 @@ def in_process(
 @pytest.fixture
 def lottery(in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> Lottery:
     """`lottery("rounds=1")` runs the command in this process, in an empty folder."""
-    # Hydra composes the config once more to see whether hydra.mode is set in it, which no test
-    # does: without that a command takes half the time.
-    monkeypatch.setattr(Hydra, "get_mode", lambda *_, **__: None)
-
     def call(*arguments: str) -> Done:
         monkeypatch.setattr(train, "_command", train.Command())
         GlobalHydra.instance().clear()
