@@ -132,7 +132,6 @@ def in_process(
 def lottery(in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> Lottery:
     """`lottery("rounds=1")` runs the command in this process, in an empty folder."""
     def call(*arguments: str) -> Done:
-        monkeypatch.setattr(train, "_command", train.Command())
         GlobalHydra.instance().clear()
         done = in_process(train.main, "lottery", *arguments)
         _close_log_files()

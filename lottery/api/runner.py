@@ -14,7 +14,7 @@ from lottery.config import ConfigError, prepare
 from lottery.config.hydra_setup import conf_dir, register_resolvers
 from lottery.config.run_key import plain
 from lottery.runs.lifecycle import carry_out
-from lottery.runs.workers import find_place
+from lottery.runs.workers import find_process_rank
 from lottery.signals import Stopped
 
 
@@ -48,7 +48,7 @@ def run(*overrides: str) -> Run:
         raise ConfigError("dry_run=true: for the command `lottery`, which prints the plan")
     path = Path(str(composed.hydra.run.dir)).absolute()
     try:
-        carry_out(prepare(config, path, find_place(config)), wait=False)
+        carry_out(prepare(config, path, find_process_rank(config)), wait=False)
     except Stopped as stop:
         if stop.signum == signal.SIGINT:
             raise KeyboardInterrupt(str(stop)) from None

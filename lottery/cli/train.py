@@ -5,6 +5,7 @@ import signal
 import sys
 import traceback
 from contextlib import ExitStack
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
@@ -15,7 +16,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from lottery.config import ALONE, ConfigError, Place, prepare
+from lottery.config import ALONE, ConfigError, ProcessRank, prepare
 from lottery.config.hydra_setup import (
     conf_dir,
     job_logging,
@@ -39,7 +40,7 @@ from lottery.runs.lifecycle import (
 )
 from lottery.runs.run_lock import Ownership
 from lottery.runs.sweep import Sweep
-from lottery.runs.workers import find_place
+from lottery.runs.workers import find_process_rank
 from lottery.signals import Stopped
 
 if TYPE_CHECKING:
@@ -56,14 +57,22 @@ class Command:
     """What passes between Hydra's callback, its job and the end of the command."""
 
     def __init__(self) -> None:
-        self.place = ALONE
+        self.process = ALONE
         self.experiment: Experiment | None = None
         self.ownership: Ownership | None = None
         self.sweep: Sweep | None = None
-        self.held = ExitStack()  # a single run's lock, and its place among its processes
+        self.held = ExitStack()  # a single run's lock, and its group of processes
 
 
-_command = Command()  # Hydra makes the callback and calls the job: they share nothing else
+# Hydra makes the callback and calls the job: this is all that they share. `main` sets it; a
+# process that a launcher has started has one of its own.
+_commands: ContextVar[Command] = ContextVar("command")
+
+
+def _command() -> Command:
+    if _commands.get(None) is None:
+        _commands.set(Command())
+    return _commands.get()
 
 
 class Gate(Callback):
@@ -87,26 +96,26 @@ class Gate(Callback):
     def _prepare(self, config: DictConfig) -> None:
         path = Path(str(config.hydra.run.dir)).absolute()
         plain_config = plain(config)
-        experiment = prepare(plain_config, path, _take_place(plain_config))
+        experiment = prepare(plain_config, path, _take_process_rank(plain_config))
         if experiment.config["dry_run"]:
             from lottery.config.dry_run import describe
 
             check_writable(experiment.imp.run_dir.path)
             _print(describe(experiment))
             sys.exit(0)
-        _command.ownership = take_up(experiment, _command.held, wait=False)
-        if _command.ownership is None:
+        _command().ownership = take_up(experiment, _command().held, wait=False)
+        if _command().ownership is None:
             _print_rows(experiment, finished_rows(experiment))
-            _command.held.close()
+            _command().held.close()
             sys.exit(0)
-        _command.experiment = experiment
+        _command().experiment = experiment
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Remember the sweep; its jobs are checked one by one."""
         if config.dry_run:
             _exit("error: dry_run=true: for one run at a time, without -m", MISTAKE)
-        _command.sweep = Sweep(Path(str(config.hydra.sweep.dir)).absolute())
-        make_sturdy(_command.sweep, config)
+        _command().sweep = Sweep(Path(str(config.hydra.sweep.dir)).absolute())
+        make_sturdy(_command().sweep, config)
 
 
 def task(config: DictConfig) -> float:
@@ -114,13 +123,13 @@ def task(config: DictConfig) -> float:
     make_cwd_importable()
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         return _sweep_job(config)
-    experiment, ownership = _command.experiment, _command.ownership
+    experiment, ownership = _command().experiment, _command().ownership
     assert experiment is not None  # the gate lets nothing else past
     assert ownership is not None
     try:
         rows = _execute(experiment, ownership)
     finally:
-        _command.held.close()
+        _command().held.close()
     _print_rows(experiment, rows)
     return float(rows[-1]["val"])
 
@@ -142,7 +151,7 @@ def _sweep_job(config: DictConfig) -> float:
     hydra_config = HydraConfig.get()
     number, folder = int(hydra_config.job.num), Path(hydra_config.runtime.output_dir)
     plain_config = plain(config)
-    place = _take_place(plain_config)
+    process = _take_process_rank(plain_config)
     note = partial(
         _note_on_main,
         *(Path(str(hydra_config.sweep.dir)).absolute(), number),
@@ -150,7 +159,7 @@ def _sweep_job(config: DictConfig) -> float:
     )
     note("running", "")
     try:
-        experiment = prepare(plain_config, folder, place)
+        experiment = prepare(plain_config, folder, process)
         rows = carry_out(experiment, wait=True, log_config=job_logging())
     except Exception as error:  # whatever it is, the other jobs go on
         if is_known(error):
@@ -168,16 +177,16 @@ def _sweep_job(config: DictConfig) -> float:
     return float(rows[-1]["val"])
 
 
-def _take_place(config: dict[str, Any]) -> Place:
+def _take_process_rank(config: dict[str, Any]) -> ProcessRank:
     """Which of the run's processes this is; the main one says it all, into the same file."""
-    _command.place = find_place(config)
-    if _command.place.rank:
+    _command().process = find_process_rank(config)
+    if _command().process.rank:
         logging.disable(logging.WARNING)
-    return _command.place
+    return _command().process
 
 
 def _note_on_main(sweep: Path, *entry: Any) -> None:
-    if not _command.place.rank:
+    if not _command().process.rank:
         Sweep(sweep).note(*entry)
 
 
@@ -196,7 +205,7 @@ def _exit_stopped(stop: BaseException) -> NoReturn:
     if callable(handler) and handler is not signal.default_int_handler:
         handler(signum, None)  # submitit's queues the job again
     # Under SLURM the first process that fails ends the others; let that be the main one.
-    sys.exit(0 if _command.place.rank else 128 + signum)
+    sys.exit(0 if _command().process.rank else 128 + signum)
 
 
 def _print_rows(experiment: "Experiment", rows: list[Row]) -> None:
@@ -208,7 +217,7 @@ def _print_rows(experiment: "Experiment", rows: list[Row]) -> None:
 
 
 def _print(text: str, file: TextIO | None = None) -> None:
-    if not _command.place.rank:
+    if not _command().process.rank:
         print(text, file=file)
 
 
@@ -218,7 +227,7 @@ def _exit(line: str, code: int) -> NoReturn:
 
 
 def _end_sweep() -> None:
-    sweep = _command.sweep
+    sweep = _command().sweep
     if sweep is not None and sweep.jobs():
         print(sweep.summary(report_at_end(sweep.path)))
     elif sweep is not None:
@@ -227,6 +236,7 @@ def _end_sweep() -> None:
 
 def main() -> None:
     """The console command."""
+    _commands.set(Command())
     make_cwd_importable()
     note_command()
     run = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)
@@ -236,5 +246,5 @@ def main() -> None:
         _exit("stopped", 130)
     finally:  # Hydra skips its own on_multirun_end when a job has failed
         _end_sweep()
-    if _command.sweep is not None and not _command.sweep.all_finished():
+    if _command().sweep is not None and not _command().sweep.all_finished():
         sys.exit(1)

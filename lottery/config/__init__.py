@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lottery.config.process_rank import Place as Place
+from lottery.config.process_rank import ProcessRank as ProcessRank
 from lottery.config.rules import check_values
 from lottery.errors import ConfigError as ConfigError
 from lottery.record.run_dir import RunDir
@@ -15,16 +15,16 @@ from lottery.record.run_dir import RunDir
 if TYPE_CHECKING:
     from lottery.config.experiment import Experiment
 
-ALONE = Place()
+ALONE = ProcessRank()
 
 
-def prepare(config: Mapping[str, Any], path: Path, place: Place = ALONE) -> "Experiment":
+def prepare(config: Mapping[str, Any], path: Path, process: ProcessRank = ALONE) -> "Experiment":
     """Check a config and build its run; nothing is written.
 
     Args:
         config: the composed config as plain containers.
         path: the run's folder.
-        place: which of the run's processes this is.
+        process: which of the run's processes this is.
 
     Raises:
         ConfigError: a user's mistake.
@@ -33,4 +33,4 @@ def prepare(config: Mapping[str, Any], path: Path, place: Place = ALONE) -> "Exp
 
     from lottery.config.experiment import build_experiment  # torch and Lightning: seconds
 
-    return build_experiment(config, RunDir(path), place)
+    return build_experiment(config, RunDir(path), process)

@@ -18,8 +18,8 @@ from lottery.config.frozen_base import find_base
 from lottery.config.frozen_features import feature_file, load_features
 from lottery.config.groups import (
     build_device,
+    build_evaluation,
     build_optimizer_maker,
-    build_protocol,
     build_reinit,
     build_schedule,
     build_splits,
@@ -34,7 +34,7 @@ from lottery.config.loggers import (
 )
 from lottery.config.network import build_loss, build_network_maker, count_outputs, laid_out
 from lottery.config.probe import build_probe_maker, check_examples, check_loss
-from lottery.config.process_rank import Place
+from lottery.config.process_rank import ProcessRank
 from lottery.config.provenance import file_digests
 from lottery.config.pruning import PruningPlan, plan_pruning
 from lottery.config.run_key import canonical, copies_masks
@@ -66,7 +66,7 @@ class Experiment:
         shapes: of the prunable weights.
         plan: what is pruned, by what.
         device: where it trains.
-        place: which of the run's processes this is.
+        process: which of the run's processes this is.
         starts_workers: whether the training is done by processes that this one starts.
         progress: where it shows how far it is.
         stop: whether a signal has asked to stop.
@@ -79,7 +79,7 @@ class Experiment:
     shapes: Mapping[str, tuple[int, ...]]
     plan: PruningPlan
     device: Device
-    place: Place
+    process: ProcessRank
     starts_workers: bool
     progress: Progress
     stop: StopRequest
@@ -91,18 +91,20 @@ class Experiment:
         return [*self.plan.notes, *([note] if note else [])]
 
 
-def build_experiment(config: Mapping[str, Any], run_dir: RunDir, place: Place) -> Experiment:
+def build_experiment(
+    config: Mapping[str, Any], run_dir: RunDir, process: ProcessRank
+) -> Experiment:
     """Build everything a run needs; nothing is written.
 
     Args:
         config: the composed config as plain containers, its plain values checked.
         run_dir: the run's folder, which need not exist.
-        place: which of the run's processes this is.
+        process: which of the run's processes this is.
 
     Raises:
         ConfigError: something does not fit.
     """
-    device = build_device(config["trainer"], place)
+    device = build_device(config["trainer"], process)
     dtype = dtype_of(device.precision)
     splits = build_splits(config["dataset"], may_write=not config["dry_run"])
     init_seed = purpose_seed(config, "init")
@@ -159,8 +161,8 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir, place: Place) -
     )
     shapes = {name: tuple(weights[name].shape) for name in plan.prunable}
     return Experiment(
-        *(imp, config, digests, splits, shapes, plan, device, place),
-        *(device.num_processes > place.processes, progress, stop),
+        *(imp, config, digests, splits, shapes, plan, device, process),
+        *(device.num_processes > process.processes, progress, stop),
     )
 
 
@@ -199,7 +201,7 @@ def _build_fit(
         order_seed=purpose_seed(config, "order"),
         augmentation_seed=purpose_seed(config, "augmentation"),
         fixed_order=config["dataset"]["order"] == "fixed",
-        protocol=build_protocol(config, steps_per_epoch),
+        evaluation=build_evaluation(config, steps_per_epoch),
         device=device,
         make_callbacks=build_callback_maker(config.get("callbacks") or {}, run_dir),
         make_loggers=build_logger_maker(config.get("logger") or {}, run_dir),

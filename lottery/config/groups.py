@@ -8,14 +8,14 @@ import torch
 from torch import nn
 
 from lottery.config.instantiate import call, load_target, make
-from lottery.config.process_rank import Place
+from lottery.config.process_rank import ProcessRank
 from lottery.data import DataError, Splits
 from lottery.data.corruptions import Corruptions
 from lottery.data.subset import limited
 from lottery.errors import ConfigError
 from lottery.record.durations import parse_duration
 from lottery.reinit import Reinit
-from lottery.training.evaluation import Protocol
+from lottery.training.evaluation import EvaluationSchedule
 from lottery.training.fit import Device
 from lottery.training.module import MakeOptimizer
 from lottery.training.schedules import Schedule
@@ -126,16 +126,16 @@ def build_reinit(node: Mapping[str, Any], steps_per_epoch: int, num_steps: int) 
     return reinit
 
 
-def build_protocol(config: Mapping[str, Any], steps_per_epoch: int) -> Protocol:
+def build_evaluation(config: Mapping[str, Any], steps_per_epoch: int) -> EvaluationSchedule:
     """`evaluation` and `early_stopping`."""
-    return Protocol(
+    return EvaluationSchedule(
         every=parse_duration(config["evaluation"]["every"]).steps(steps_per_epoch),
         test_curve=config["evaluation"]["test_curve"],
         patience=config["early_stopping"]["patience"],
     )
 
 
-def build_device(node: Mapping[str, Any], place: Place) -> Device:
+def build_device(node: Mapping[str, Any], process: ProcessRank) -> Device:
     """`trainer`: the device, with "auto" decided.
 
     Raises:
@@ -149,11 +149,11 @@ def build_device(node: Mapping[str, Any], place: Place) -> Device:
         accelerator = "gpu" if num_gpus else "cpu"
     if accelerator == "gpu" and node["devices"] > num_gpus:
         raise ConfigError(f"trainer.devices={node['devices']}: at most {num_gpus}, the GPUs here")
-    _check_processes(node, place)
+    _check_processes(node, process)
     return Device(
         num_devices=node["devices"],
         num_nodes=node["num_nodes"],
-        index=place.local_rank,
+        index=process.local_rank,
         timeout=node["timeout"],
         accelerator=accelerator,
         precision=node["precision"],
@@ -163,12 +163,12 @@ def build_device(node: Mapping[str, Any], place: Place) -> Device:
     )
 
 
-def _check_processes(node: Mapping[str, Any], place: Place) -> None:
+def _check_processes(node: Mapping[str, Any], process: ProcessRank) -> None:
     asked = f"trainer.devices={node['devices']}, trainer.num_nodes={node['num_nodes']}"
     wanted = node["devices"] * node["num_nodes"]
-    if place.processes not in (1, wanted):
-        raise ConfigError(f"{asked}: {place.processes} tasks were started; one per device")
-    if place.processes == 1 and node["num_nodes"] > 1:
+    if process.processes not in (1, wanted):
+        raise ConfigError(f"{asked}: {process.processes} tasks were started; one per device")
+    if process.processes == 1 and node["num_nodes"] > 1:
         raise ConfigError(f"{asked}: needs one task per device, from SLURM or torchrun")
 
 

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Place:
-    """A process's place; by default it is alone, or starts the others itself.
+class ProcessRank:
+    """The rank of this process. The default is a process that is alone or starts the others.
 
     Args:
-        rank: among all processes of the run.
-        local_rank: among those on this machine.
-        node: the machine's number.
-        processes: that train together, ready-made; 1 where none are.
+        rank: rank among all processes of the run.
+        local_rank: rank among those on this machine.
+        node: number of the machine.
+        processes: number of processes that were started together; 1 if this one is alone.
     """
 
     rank: int = 0

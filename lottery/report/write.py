@@ -49,6 +49,7 @@ def report_at_end(folder: Path) -> Path | None:
     """The report of a run or a sweep that has just ended, into its folder.
 
     What is wrong with a report is only warned of: hours of training do not fail for a picture.
+    With the environment variable LOTTERY_REPORT=0 no report is made.
 
     Args:
         folder: the run's or the sweep's.

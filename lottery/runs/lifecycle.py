@@ -96,7 +96,7 @@ def take_up(experiment: "Experiment", held: ExitStack, *, wait: bool) -> Ownersh
     """
     from lottery.distributed import from_main
 
-    held.enter_context(joined(experiment.place, experiment.device))
+    held.enter_context(joined(experiment.process, experiment.device))
     from_main(lambda: check_same_run(experiment))  # before the lock: another run stays untouched
     if from_main(lambda: is_complete(experiment)):
         return None
@@ -126,7 +126,7 @@ def execute(
         The rows of the rounds asked for.
     """
     with disk_errors_in(experiment.imp.run_dir.path):
-        if experiment.place.rank:
+        if experiment.process.rank:
             with experiment.stop.listening():
                 return train(experiment, ownership)
         return _lead(experiment, ownership, log_config)

@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lottery.config import ConfigError, Place
+from lottery.config import ConfigError, ProcessRank
 from lottery.config.rules import find
 from lottery.record.run_dir import replacing
 from lottery.runs.run_lock import Ownership
@@ -58,22 +58,22 @@ class Job:
     parent: int
 
 
-def find_place(config: Mapping[str, Any]) -> Place:
-    """This process's place among those that SLURM's srun or torchrun has started for the run.
+def find_process_rank(config: Mapping[str, Any]) -> ProcessRank:
+    """Find this process's rank among those that srun or torchrun has started for the run.
 
     Args:
         config: the composed config, nothing of it checked yet.
     """
     asked = [find(config, ["trainer", name])[1] for name in ("devices", "num_nodes")]
     if asked == [1, 1]:
-        return Place()  # whatever else was started beside it
+        return ProcessRank()  # whatever else was started beside it
     env = os.environ
     if "TORCHELASTIC_RUN_ID" in env:
         names = ("RANK", "LOCAL_RANK", "GROUP_RANK", "WORLD_SIZE")
     elif int(env.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
         names = ("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID", "SLURM_STEP_NUM_TASKS")
     else:
-        return Place()
+        return ProcessRank()
     try:
         rank, local_rank, node, processes = (int(env[name]) for name in names)
     except (KeyError, ValueError) as error:
@@ -81,20 +81,20 @@ def find_place(config: Mapping[str, Any]) -> Place:
             f"trainer.devices: a part of what SLURM or torchrun sets is not there: {error}; unset "
             f"{names[-1]} to start processes here"
         ) from error
-    return Place(rank, local_rank, node, processes)
+    return ProcessRank(rank, local_rank, node, processes)
 
 
 @contextmanager
-def joined(place: Place, device: "Device", meeting: Path | None = None) -> Iterator[None]:
+def joined(process: ProcessRank, device: "Device", meeting: Path | None = None) -> Iterator[None]:
     """Join the run's other processes for a while; nothing to do for one that is alone.
 
     Args:
-        place: which process this is.
+        process: which process this is.
         device: what it trains on.
         meeting: a folder through which workers on one machine find one another; otherwise they
             do so as torchrun or SLURM have told them.
     """
-    if place.processes == 1:
+    if process.processes == 1:
         yield
         return
     import torch
@@ -103,7 +103,7 @@ def joined(place: Place, device: "Device", meeting: Path | None = None) -> Itera
     from lottery.distributed import max_over_ranks
 
     # Lightning looks here for ready-made processes, and would choose its own number of threads.
-    os.environ |= {"LOCAL_RANK": str(place.local_rank), "NODE_RANK": str(place.node)}
+    os.environ |= {"LOCAL_RANK": str(process.local_rank), "NODE_RANK": str(process.node)}
     os.environ.setdefault("OMP_NUM_THREADS", str(torch.get_num_threads()))
     if device.accelerator == "gpu":
         torch.cuda.set_device(device.torch_device)
@@ -113,8 +113,8 @@ def joined(place: Place, device: "Device", meeting: Path | None = None) -> Itera
         dist.init_process_group(
             "cpu:gloo,cuda:nccl" if device.accelerator == "gpu" else "gloo",
             init_method=f"file://{meeting}/ranks" if meeting else "env://",
-            rank=place.rank,
-            world_size=place.processes,
+            rank=process.rank,
+            world_size=process.processes,
             timeout=timedelta(seconds=device.timeout),
         )
         yield
@@ -219,11 +219,11 @@ def work(local_rank: int, job: Job) -> None:
     from lottery.config import prepare
     from lottery.runs.lifecycle import is_known, train
 
-    place = Place(local_rank, local_rank, node=0, processes=job.processes)
-    experiment = prepare(job.config, job.ownership.folder, place)
+    process = ProcessRank(local_rank, local_rank, node=0, processes=job.processes)
+    experiment = prepare(job.config, job.ownership.folder, process)
     with experiment.stop.listening():  # until the error is written
         try:
-            with joined(place, experiment.device, job.meeting):
+            with joined(process, experiment.device, job.meeting):
                 train(experiment, job.ownership)
         except BaseException as error:  # noqa: BLE001  # it is raised by the starter
             if not isinstance(error, Stopped) and not is_known(error):

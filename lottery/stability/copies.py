@@ -87,7 +87,7 @@ class Trainings:
             return Branch(number, step, of_copies, masks)
         way = replace(start, num_steps=step - start.first_step)
         # the round has come this far: its early stopping comes later
-        fit = replace(self.fit, protocol=replace(self.fit.protocol, patience=None))
+        fit = replace(self.fit, evaluation=replace(self.fit.evaluation, patience=None))
         state = self._end(fit, OWN, Branch(number, step, way, masks), with_optimizer=True)
         return Branch(number, step, rest_of(of_copies, state, step), masks)
 

@@ -20,7 +20,7 @@ from lottery.training.train_metrics import TrainingSums
 
 
 @dataclass(frozen=True)
-class Protocol:
+class EvaluationSchedule:
     """When to look, and when to stop.
 
     Args:
@@ -36,7 +36,7 @@ class Protocol:
 
 @dataclass
 class Evaluator(pl.Callback):
-    """Validates at the multiples of `protocol.every` and at the last step.
+    """Validates at the multiples of `evaluation.every` and at the last step.
 
     The test set is evaluated where the validation loss has a new minimum and at the end; nothing
     depends on what comes out.
@@ -44,14 +44,14 @@ class Evaluator(pl.Callback):
     Args:
         splits: on the network's device.
         loss: mean loss of (logits, targets).
-        protocol: when to look.
+        evaluation: when to look.
         last_step: the round's last step on the run's clock.
         early_bird: looks at the network whenever it is evaluated, or None.
     """
 
     splits: Splits
     loss: Loss
-    protocol: Protocol
+    evaluation: EvaluationSchedule
     last_step: int
     early_bird: EarlyBird | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -80,7 +80,7 @@ class Evaluator(pl.Callback):
         assert isinstance(pl_module, LotteryModule)
         self.sums.add(outputs["losses"], outputs["correct"], batch.shape[1])
         step = pl_module.step
-        if step % self.protocol.every == 0 or step == self.last_step:
+        if step % self.evaluation.every == 0 or step == self.last_step:
             self._evaluate(trainer, pl_module, step, ends=step == self.last_step)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -150,9 +150,9 @@ class Evaluator(pl.Callback):
         self._record(step, "val", val)
         minimum = val.loss < self._lowest
         self._without_minimum = 0 if minimum else self._without_minimum + 1
-        stop = self._without_minimum == self.protocol.patience
+        stop = self._without_minimum == self.evaluation.patience
         last = stop or ends
-        if minimum or last or self.protocol.test_curve:
+        if minimum or last or self.evaluation.test_curve:
             test = evaluate(module.network, self.splits.test, self.loss)
             self._record(step, "test", test)
             if minimum:

@@ -28,7 +28,7 @@ from lottery.training.checkpoint import Checkpointer
 from lottery.training.device import Device as Device
 from lottery.training.device import make_trainer
 from lottery.training.early_bird import EarlyBird
-from lottery.training.evaluation import Evaluator, Protocol
+from lottery.training.evaluation import EvaluationSchedule, Evaluator
 from lottery.training.module import Diverged as Diverged
 from lottery.training.module import FirstStep, LotteryModule, MakeOptimizer, describe_step
 from lottery.training.progress_callback import Reporter
@@ -86,7 +86,7 @@ class LightningFit:
         order_seed: the run's seed for data order.
         augmentation_seed: the run's seed for augmentation.
         fixed_order: every round sees round 0's batches, augmented in the same way.
-        protocol: when to evaluate and to stop.
+        evaluation: when to evaluate and to stop.
         device: how Lightning uses the machine.
         make_callbacks: further Lightning callbacks, new for each round.
         make_loggers: Lightning loggers, new for each round.
@@ -106,7 +106,7 @@ class LightningFit:
     order_seed: int
     augmentation_seed: int
     fixed_order: bool
-    protocol: Protocol
+    evaluation: EvaluationSchedule
     device: Device
     make_callbacks: Callable[[int], list[pl.Callback]]
     make_loggers: Callable[[int], list[Logger]]
@@ -144,7 +144,7 @@ class LightningFit:
         module = self._module(round_number, start, masks)
         started = read_state(self.network)
         last_step = start.first_step + start.num_steps
-        evaluator = Evaluator(self.splits, self.loss, self.protocol, last_step, early_bird)
+        evaluator = Evaluator(self.splits, self.loss, self.evaluation, last_step, early_bird)
         keeper = StateKeeper(keep_step)
         own = self.make_callbacks(round_number)
         folder = self.run_dir.round(round_number)
@@ -218,7 +218,7 @@ class LightningFit:
             first=first,
             last=last,
             size=self.device.block,
-            every=self.protocol.every,
+            every=self.evaluation.every,
             keep=keep_step,
         )
 

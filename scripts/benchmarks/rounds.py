@@ -96,7 +96,7 @@ def bare_loop(prepared: Experiment) -> BareLoop:
     fit = fit_of(prepared)
     splits = fit.splits
     examples = [(s.inputs, s.targets) for s in (splits.train, splits.val, splits.test)]
-    return BareLoop(*examples, fit.make_optimizer, fit.protocol.every, fit.schedule)
+    return BareLoop(*examples, fit.make_optimizer, fit.evaluation.every, fit.schedule)
 
 
 def start_network(prepared: Experiment, masks: Masks) -> tuple[torch.nn.Module, Named]:

@@ -289,7 +289,7 @@ def test_a_report_needs_no_torch(folder: Path) -> None:
         "import sys\n"
         "from lottery.cli import report\n"
         f"sys.argv = ['lottery-report', {str(run)!r}]\n"
-        "report_command.main()\n"
+        "report.main()\n"
         "heavy = {'torch', 'pytorch_lightning', 'hydra', 'plotly.graph_objects',\n"
         "         'matplotlib.pyplot'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"

@@ -63,3 +63,12 @@ def test_at_a_runs_end_no_report_is_a_warning(
     (run / "report.html").mkdir()
     assert report_at_end(run) is None
     assert "no report: IsADirectoryError: " in caplog.text
+
+
+def test_no_report_is_made_where_the_environment_says_so(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = write_run(folder / TRUNK / "seed_0")
+    monkeypatch.setenv("LOTTERY_REPORT", "0")
+    assert report_at_end(run) is None
+    assert not (run / "report.html").exists()

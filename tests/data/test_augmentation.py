@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from lottery.config import Place
+from lottery.config import ProcessRank
 from lottery.data import CropAndFlip, Draws, Split
 from lottery.data.augmentation import CHUNK
 from lottery.imp import run_rounds
@@ -111,7 +111,7 @@ class SeenInputs(pl.Callback):
             self.seen.append(inputs[0].clone())
 
 
-def _train(place: Place, path: Path, **changes: Any) -> list[Tensor]:
+def _train(process: ProcessRank, path: Path, **changes: Any) -> list[Tensor]:
     changes = {"augmentation": CropAndFlip(1)} | changes
     seen = SeenInputs()
     run_rounds(toy_imp(path, toy_fit(ToyDropout(), callbacks=[seen], **changes), rounds=(0, 1)))
@@ -119,8 +119,8 @@ def _train(place: Place, path: Path, **changes: Any) -> list[Tensor]:
 
 
 def test_training_sees_its_batches_augmented_and_evaluation_does_not(tmp_path: Path) -> None:
-    seen = _train(Place(), tmp_path / "augmented")
-    plain = _train(Place(), tmp_path / "plain", augmentation=None)
+    seen = _train(ProcessRank(), tmp_path / "augmented")
+    plain = _train(ProcessRank(), tmp_path / "plain", augmentation=None)
     assert len(seen) == len(plain) == 2 * NUM_STEPS
     augmentation = CropAndFlip(1)
     for number in (0, 1):
@@ -133,26 +133,26 @@ def test_training_sees_its_batches_augmented_and_evaluation_does_not(tmp_path: P
 
 
 def test_fixed_order_shows_every_round_the_same_crops(tmp_path: Path) -> None:
-    seen = _train(Place(), tmp_path, fixed_order=True)
+    seen = _train(ProcessRank(), tmp_path, fixed_order=True)
     for first, second in zip(seen[:NUM_STEPS], seen[NUM_STEPS:], strict=True):
         assert torch.equal(first, second)
 
 
 def test_blocks_change_nothing(tmp_path: Path) -> None:
     for block in (1, 3, 50):
-        _train(Place(), tmp_path / str(block), block=block)
+        _train(ProcessRank(), tmp_path / str(block), block=block)
     for block in ("1", "3"):
         assert result_tables(tmp_path / block) == result_tables(tmp_path / "50")
         assert tensor_files(tmp_path / block) == tensor_files(tmp_path / "50")
 
 
-def _train_numbers(place: Place, path: Path) -> list[list[Any]]:
-    return [batch.tolist() for batch in _train(place, path)]
+def _train_numbers(process: ProcessRank, path: Path) -> list[list[Any]]:
+    return [batch.tolist() for batch in _train(process, path)]
 
 
 @pytest.mark.parametrize("number", [2, 3])
 def test_the_ranks_share_the_augmented_batch_of_one_process(tmp_path: Path, number: int) -> None:
-    alone = _train_numbers(Place(), tmp_path / "alone")
+    alone = _train_numbers(ProcessRank(), tmp_path / "alone")
     by_rank = on_ranks(number, _train_numbers, tmp_path / "ranks")
     for step, batch in enumerate(alone):
         assert [image for seen in by_rank for image in seen[step]] == batch

@@ -13,7 +13,7 @@ import pooch
 import pytest
 import torch
 
-from lottery.config import Place
+from lottery.config import ProcessRank
 from lottery.data import DataError, image_cache
 from tests.conftest import snapshot
 from tests.helpers.ranks import on_ranks
@@ -111,7 +111,7 @@ def test_beside_read_only_images_the_users_cache_is_used(
         image_folder(pets).load()
 
 
-def _load_slowly(place: Place, path: Path) -> dict[str, str]:
+def _load_slowly(process: ProcessRank, path: Path) -> dict[str, str]:
     decode = image_cache.decode
 
     def decode_slowly(content: bytes, height: int, width: int) -> image_cache.Bytes:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from lottery.config import Place
+from lottery.config import ProcessRank
 from lottery.runs.workers import joined
 from lottery.training import Device
 
@@ -20,7 +20,7 @@ _context = multiprocessing.get_context("fork")
 
 
 def on_ranks(number: int, function: Callable[..., Any], *arguments: Any) -> list[Any]:
-    """`function(place, *arguments)` on every rank.
+    """`function(process, *arguments)` on every rank.
 
     Returns:
         What it returned, or the exception it raised, by rank.
@@ -30,7 +30,13 @@ def on_ranks(number: int, function: Callable[..., Any], *arguments: Any) -> list
         processes = [
             _context.Process(
                 target=_call,
-                args=(Path(meeting), Place(rank, rank, 0, number), queue, function, arguments),
+                args=(
+                    Path(meeting),
+                    ProcessRank(rank, rank, 0, number),
+                    queue,
+                    function,
+                    arguments,
+                ),
             )
             for rank in range(number)
         ]
@@ -44,16 +50,16 @@ def on_ranks(number: int, function: Callable[..., Any], *arguments: Any) -> list
 
 def _call(
     meeting: Path,
-    place: Place,
+    process: ProcessRank,
     queue: Any,
     function: Callable[..., Any],
     arguments: tuple[Any, ...],
 ) -> None:
     torch.set_num_threads(1)
     try:
-        with joined(place, CPUS, meeting):
-            result = function(place, *arguments)
+        with joined(process, CPUS, meeting):
+            result = function(process, *arguments)
     except BaseException as error:  # noqa: BLE001  # whatever it is, the test wants to see it
         traceback.print_exc()
         result = error
-    queue.put((place.rank, result))
+    queue.put((process.rank, result))

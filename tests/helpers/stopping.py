@@ -11,7 +11,7 @@ from torch import nn
 from lottery.imp import run_rounds
 from lottery.signals import StopRequest
 from lottery.training import LightningFit
-from lottery.training.evaluation import Protocol
+from lottery.training.evaluation import EvaluationSchedule
 from tests.helpers.toy_runs import EVERY, NUM_STEPS, toy_fit, toy_imp
 
 
@@ -43,7 +43,9 @@ def stopping(fit: LightningFit, round_number: int, step: int) -> LightningFit:
 def fit_of(network: type[nn.Module], **changes: Any) -> LightningFit:
     patience = changes.pop("patience", None)
     fit = toy_fit(network(), **changes)
-    return replace(fit, protocol=Protocol(every=EVERY, test_curve=False, patience=patience))
+    return replace(
+        fit, evaluation=EvaluationSchedule(every=EVERY, test_curve=False, patience=patience)
+    )
 
 
 def run_two_rounds(path: Path, fit: Any, **changes: Any) -> None:

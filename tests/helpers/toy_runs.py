@@ -24,7 +24,7 @@ from lottery.reinit import Reinit, Rewind
 from lottery.seeds import derive_seed
 from lottery.signals import StopRequest
 from lottery.training import Device, LightningFit
-from lottery.training.evaluation import Protocol
+from lottery.training.evaluation import EvaluationSchedule
 from lottery.training.schedules import Constant, Schedule
 
 NUM_STEPS = 12
@@ -131,7 +131,7 @@ def toy_fit(
         order_seed=7,
         augmentation_seed=8,
         fixed_order=fixed_order,
-        protocol=Protocol(every=EVERY, test_curve=False, patience=None),
+        evaluation=EvaluationSchedule(every=EVERY, test_curve=False, patience=None),
         device=Device(
             *("cpu", "32-true"),
             deterministic=True,

@@ -23,7 +23,7 @@ from lottery.record.results import read_records
 from lottery.record.run_dir import RunDir
 from lottery.reinit import Continue, Random, Rewind
 from lottery.tensors import digest, load_tensors
-from lottery.training.evaluation import Protocol
+from lottery.training.evaluation import EvaluationSchedule
 from lottery.training.schedules import StepDrops
 from tests.helpers.toy_runs import (
     EVERY,
@@ -209,8 +209,8 @@ def test_4_batchnorm_is_trained_in_every_round(tmp_path: Path) -> None:
 
 def test_4_a_rewind_point_that_was_not_reached_ends_the_run(tmp_path: Path) -> None:
     """W_0 at the clock of step k would be a silent error."""
-    protocol = Protocol(every=1, test_curve=False, patience=1)
-    fit = replace(toy_fit(optimizer=lambda p: torch.optim.SGD(p, lr=5.0)), protocol=protocol)
+    evaluation = EvaluationSchedule(every=1, test_curve=False, patience=1)
+    fit = replace(toy_fit(optimizer=lambda p: torch.optim.SGD(p, lr=5.0)), evaluation=evaluation)
     with pytest.raises(NothingToRewindTo, match="before step 11"):
         run_toy(tmp_path, fit, reinit=Rewind(11, "fresh"))
     assert RunDir(tmp_path).finished_rounds() == [0]

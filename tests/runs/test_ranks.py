@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from lottery.config import ConfigError, Place, prepare
+from lottery.config import ConfigError, ProcessRank, prepare
 from lottery.config.groups import synchronized
 from lottery.config.loggers import build_logger_maker
 from lottery.imp import run_rounds
@@ -32,7 +32,7 @@ from tests.helpers.toy_runs import (
 )
 
 
-def _record_rows(place: Place, path: Path) -> list[int]:
+def _record_rows(process: ProcessRank, path: Path) -> list[int]:
     recorder = Recorder()
     run_rounds(toy_imp(path, toy_fit(ToyDropout(), callbacks=[recorder], block=1)))
     return recorder.rows
@@ -42,7 +42,7 @@ def _record_rows(place: Place, path: Path) -> list[int]:
 def test_at_each_step_the_ranks_share_the_batch_of_one_process(
     tmp_path: Path, number: int
 ) -> None:
-    alone = _record_rows(Place(), tmp_path / "alone")
+    alone = _record_rows(ProcessRank(), tmp_path / "alone")
     by_rank = on_ranks(number, _record_rows, tmp_path / "ranks")
     assert len(alone) == 3 * NUM_STEPS
     for step, batch in enumerate(alone):
@@ -66,7 +66,7 @@ class Counting(nn.Module):
         return torch.tensor([0.0, 1.0, 0.0]).repeat(len(inputs), 1)
 
 
-def _evaluate(place: Place) -> tuple[Counter[float], float, float, list[int]]:
+def _evaluate(process: ProcessRank) -> tuple[Counter[float], float, float, list[int]]:
     network = Counting()
     done = evaluate(network, toy_splits().val, nn.functional.cross_entropy)
     return network.seen, done.loss, done.accuracy, done.predictions.tolist()
@@ -74,7 +74,7 @@ def _evaluate(place: Place) -> tuple[Counter[float], float, float, list[int]]:
 
 @pytest.mark.parametrize("number", [2, 7, 31])  # of 30 examples: 31 leave one rank without any
 def test_every_example_is_evaluated_once(number: int) -> None:
-    alone = _evaluate(Place())
+    alone = _evaluate(ProcessRank())
     by_rank = on_ranks(number, _evaluate)
     assert sum((seen for seen, *_ in by_rank), Counter()) == alone[0]
     assert set(alone[0].values()) == {1}
@@ -83,9 +83,9 @@ def test_every_example_is_evaluated_once(number: int) -> None:
         assert (accuracy, predictions) == (alone[2], alone[3])
 
 
-def _train(place: Place, config: dict[str, Any], path: Path) -> None:
-    experiment = prepare(config, path, place)
-    with locked(path / f"lock_{place.rank}", wait=False) as ownership:
+def _train(process: ProcessRank, config: dict[str, Any], path: Path) -> None:
+    experiment = prepare(config, path, process)
+    with locked(path / f"lock_{process.rank}", wait=False) as ownership:
         train(experiment, ownership)
 
 
@@ -103,7 +103,7 @@ def _digits(*overrides: str) -> dict[str, Any]:
 def test_ranks_agree_with_one_process_to_1e_9(tmp_path: Path, number: int) -> None:
     asked = ("trainer.precision=64-true", "rounds=1", "iterations=60", "evaluation.every=20")
     one, many = tmp_path / "one", tmp_path / "many"
-    _train(Place(), _digits(*asked), one)
+    _train(ProcessRank(), _digits(*asked), one)
     results = on_ranks(
         number, _train, _digits(*asked, "trainer=ddp_cpu", f"trainer.devices={number}"), many
     )
@@ -119,14 +119,14 @@ def test_ranks_score_by_gradients_what_one_process_scores(tmp_path: Path) -> Non
     """Every rank on the same examples: the masks agree, and are those of one process."""
     asked = ("criterion=grasp", "pruning.at=init", "rounds=1", "iterations=4")
     one, many = tmp_path / "one", tmp_path / "many"
-    _train(Place(), _digits(*asked), one)
+    _train(ProcessRank(), _digits(*asked), one)
     ranks = _digits(*asked, "trainer=ddp_cpu", "trainer.devices=2")
     assert on_ranks(2, _train, ranks, many) == [None] * 2
     assert RunDir(one).round(1).masks.read_bytes() == RunDir(many).round(1).masks.read_bytes()
 
 
-def _run_in_own_folder(place: Place, path: Path) -> None:
-    run_rounds(toy_imp(path / str(place.rank), toy_fit(ToyDropout())))
+def _run_in_own_folder(process: ProcessRank, path: Path) -> None:
+    run_rounds(toy_imp(path / str(process.rank), toy_fit(ToyDropout())))
 
 
 def test_rank_0_alone_writes(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ class Unused(ToyDropout):
         self.spare = nn.Linear(2, 2)
 
 
-def _run_unused(place: Place, path: Path) -> None:
+def _run_unused(process: ProcessRank, path: Path) -> None:
     run_rounds(toy_imp(path, toy_fit(Unused()), rounds=(0,)))
 
 
@@ -151,7 +151,7 @@ def test_parameters_that_are_not_used_do_not_stop_the_ranks(tmp_path: Path) -> N
     assert on_ranks(2, _run_unused, tmp_path) == [None, None]
 
 
-def _logger_names(place: Place, path: Path) -> list[str]:
+def _logger_names(process: ProcessRank, path: Path) -> list[str]:
     node = {"_target_": "pytorch_lightning.loggers.CSVLogger", "save_dir": str(path)}
     return [type(logger).__name__ for logger in build_logger_maker({"csv": node}, RunDir(path))(0)]
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 
-from lottery.config import Place
+from lottery.config import ProcessRank
 from lottery.imp import BrokenInvariant, run_rounds
 from lottery.record.run_dir import RunDir
 from lottery.signals import Stopped
@@ -46,9 +46,9 @@ class PlantedPruner:
         return self.inner.count(masks)
 
 
-def _run_planted(place: Place, path: Path) -> None:
+def _run_planted(process: ProcessRank, path: Path) -> None:
     imp = toy_imp(path, toy_fit(ToyDropout()))
-    run_rounds(dataclasses.replace(imp, prune=PlantedPruner(imp.prune, place.rank)))
+    run_rounds(dataclasses.replace(imp, prune=PlantedPruner(imp.prune, process.rank)))
 
 
 def test_masks_that_differ_on_one_rank_are_named(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ class Nan(pl.Callback):
             pl_module.train_split.inputs.fill_(float("nan"))
 
 
-def _diverge(place: Place, path: Path) -> None:
+def _diverge(process: ProcessRank, path: Path) -> None:
     run_rounds(toy_imp(path, toy_fit(ToyDropout(), callbacks=[Nan(1)])))
 
 
@@ -92,9 +92,9 @@ class StopAt(pl.Callback):
             self.request.signum = signal.SIGTERM
 
 
-def _stop_once(place: Place, path: Path, step: int) -> None:
+def _stop_once(process: ProcessRank, path: Path, step: int) -> None:
     fit = toy_fit(ToyDropout(), block=1)
-    if place.rank == 1:
+    if process.rank == 1:
         stopping = StopAt(step, fit.stop)
         fit = dataclasses.replace(fit, make_callbacks=lambda number: [stopping])
     run_rounds(toy_imp(path, fit))
@@ -114,5 +114,5 @@ def test_all_ranks_stop_at_one_step_and_carry_on_exactly(tmp_path: Path, step: i
     assert snapshot(stopped).keys() == snapshot(whole).keys()  # no checkpoint is left
 
 
-def _run_undisturbed(place: Place, path: Path) -> None:
+def _run_undisturbed(process: ProcessRank, path: Path) -> None:
     run_rounds(toy_imp(path, toy_fit(ToyDropout(), block=1)))

@@ -13,7 +13,7 @@ from lottery.record.run_dir import RunDir, read_json
 from lottery.reinit import Finetune, Reinit, Rewind
 from lottery.stability.copies import with_noise
 from lottery.tensors import digest, load_tensors
-from lottery.training.evaluation import Protocol
+from lottery.training.evaluation import EvaluationSchedule
 from tests.helpers.stability_runs import start_of, toy_run, trainings_of
 from tests.helpers.toy_runs import NUM_STEPS, Recorder, ToyDropout, adam, sgd, toy_fit
 
@@ -93,7 +93,7 @@ def test_early_stopping_does_not_cut_the_way_to_step_k(tmp_path: Path) -> None:
     """Where it could: nothing moves, so the second evaluation finds no new minimum."""
     still = partial(torch.optim.SGD, lr=0.0)
     imp, fit = toy_run(tmp_path, network=ToyDropout(), optimizer=still)
-    hasty = replace(fit, protocol=Protocol(every=1, test_curve=False, patience=1))
+    hasty = replace(fit, evaluation=EvaluationSchedule(every=1, test_curve=False, patience=1))
     trainings, step = trainings_of(imp, hasty), NUM_STEPS - 3
     branch = trainings.branch(0, *start_of(imp, 0), step)
     trainings.copy(branch, 0)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from lottery.api import load_run
-from lottery.config import Place
+from lottery.config import ProcessRank
 from lottery.imp import loop, run_rounds
 from lottery.masks import linear_and_conv_weights
 from lottery.pruning import Layerwise, Pruner, Random, ScoredPruner
@@ -18,7 +18,7 @@ from lottery.record.run_dir import RunDir
 from lottery.signals import Stopped
 from lottery.tensors import load_tensors
 from lottery.training import EarlyBird, LightningFit
-from lottery.training.evaluation import Protocol
+from lottery.training.evaluation import EvaluationSchedule
 from tests.conftest import TINY, Lottery, result_tables, tensor_files
 from tests.helpers.ranks import on_ranks
 from tests.helpers.stopping import StopAt
@@ -81,7 +81,9 @@ def test_of_what_is_alive_a_share() -> None:
 
 def _fit() -> LightningFit:
     """A training that draws random numbers, evaluated at each of its 12 steps."""
-    return replace(toy_fit(ToyDropout()), protocol=Protocol(1, test_curve=False, patience=None))
+    return replace(
+        toy_fit(ToyDropout()), evaluation=EvaluationSchedule(1, test_curve=False, patience=None)
+    )
 
 
 def _run(path: Path, fit: LightningFit | None = None, **changes: Any) -> RunDir:
@@ -142,7 +144,7 @@ def test_stopped_and_carried_on_is_never_stopped(tmp_path: Path, step: int) -> N
     assert '"early_bird"' in whole.results_json.read_text()
 
 
-def _on_rank(place: Place, path: Path) -> None:
+def _on_rank(process: ProcessRank, path: Path) -> None:
     _run(path, early_bird=0.2)
 
 
