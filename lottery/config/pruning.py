@@ -174,4 +174,4 @@ def ladder(
         name: Layer(sizes[name], rates[name], tuple(shape)) for name, shape in shapes.items()
     }
     left = scope.keep(layers, k)
-    return (left if isinstance(left, int) else sum(left.values())) / sum(sizes.values())
+    return sum(left.values()) / sum(sizes.values())

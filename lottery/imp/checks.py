@@ -8,7 +8,7 @@ from torch import Tensor
 from lottery.distributed import gather, num_ranks
 from lottery.masks import Masks, check_nested, count_ones
 from lottery.models.state import State
-from lottery.pruning import Keep
+from lottery.pruning import IN_ALL, Keep
 from lottery.tensors import digest
 
 
@@ -42,7 +42,8 @@ def check_masks(
         BrokenInvariant: counts differ, or a weight came back.
     """
     counted, counts = count(masks), count_ones(masks)
-    left: Keep = sum(counted.values()) if isinstance(expected, int) else counted
+    in_all = {IN_ALL: sum(counted.values())}
+    left = in_all if IN_ALL in expected else counted
     if left != expected:
         raise BrokenInvariant(f"round {number}: {left} weights left, {expected} expected")
     if nested:

@@ -4,9 +4,9 @@ from torch import nn
 
 
 def glorot_normal_(model: nn.Module) -> None:
-    """Gaussian Glorot weights, std = sqrt(2 / (fan_in + fan_out)), and zero biases, in place.
+    """Set Gaussian Glorot weights, std = sqrt(2 / (fan_in + fan_out)), and zero biases, in place.
 
-    Frankle & Carbin 2019. Draws from torch's global generator, as every layer of torch does.
+    Frankle & Carbin 2019. The numbers come from torch's global generator.
     """
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.modules.conv._ConvNd):

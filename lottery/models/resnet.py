@@ -9,12 +9,12 @@ BLOCKS = 3  # per stage
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions with BatchNorm, and a connection around them (He et al. 2016).
+    """Two 3x3 convolutions with BatchNorm and a shortcut around them (He et al. 2016).
 
     Args:
-        inputs: channels.
-        outputs: channels; where they differ from `inputs` the connection is a 1x1 convolution.
-        stride: of the first convolution and of the connection.
+        inputs: number of input channels.
+        outputs: number of output channels. If it differs, the shortcut is a 1x1 convolution.
+        stride: stride of the first convolution and of the shortcut.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
@@ -30,7 +30,7 @@ class Block(nn.Module):
             self.shortcut_bn = nn.BatchNorm2d(outputs)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(batch, outputs, height / stride, width / stride) of (batch, inputs, height, width)."""
+        """Map (batch, inputs, height, width) to (batch, outputs, height / stride, ...)."""
         hidden: Tensor = self.bn1(self.conv1(inputs)).relu()
         hidden = self.bn2(self.conv2(hidden))
         return hidden.add(self.shortcut_bn(self.shortcut(inputs))).relu()
@@ -39,13 +39,13 @@ class Block(nn.Module):
 class ResNet20(nn.Module):
     """16 filters, 3 blocks of 16, 3 of 32, 3 of 64, mean over the image, classes; BatchNorm.
 
-    He et al. 2016 for CIFAR-10, with 1x1 convolutions where the width changes, as Frankle &
-    Carbin 2019 count it: 270,896 weights, 2,560 of them in the two 1x1 convolutions and 640 in
-    the output layer. Gaussian Glorot weights (ibid.), BatchNorm at scale 1.
+    He et al. 2016 for CIFAR-10, with 1x1 convolutions where the width changes. Frankle & Carbin
+    2019 count its weights so: 270,896, of them 2,560 in the two 1x1 convolutions and 640 in the
+    output layer. Gaussian Glorot weights as there, BatchNorm at scale 1.
 
     Args:
         input_shape: (channels, height, width).
-        num_classes: outputs.
+        num_classes: number of outputs.
     """
 
     def __init__(self, input_shape: tuple[int, ...], num_classes: int) -> None:
@@ -64,7 +64,7 @@ class ResNet20(nn.Module):
         glorot_normal_(self)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Logits (batch, num_classes) of images (batch, channels, height, width)."""
+        """Return logits (batch, num_classes) of images (batch, channels, height, width)."""
         hidden = self.blocks(self.bn(self.conv(inputs)).relu())
         logits: Tensor = self.output(hidden.mean((2, 3)))
         return logits

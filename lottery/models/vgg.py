@@ -10,7 +10,7 @@ from lottery.models.init import glorot_normal_
 
 VGG_19 = ((64, 64), (128, 128), (256,) * 4, (512,) * 4, (512,) * 4)
 VGG_16 = ((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3)
-POOLED = 7  # height and width that VGG-16's classifier takes
+POOLED = 7  # height and width of the classifier's inputs
 
 
 class VGG19(nn.Module):
@@ -22,7 +22,7 @@ class VGG19(nn.Module):
 
     Args:
         input_shape: (channels, height, width), at least 16 x 16.
-        num_classes: outputs.
+        num_classes: number of outputs.
     """
 
     def __init__(self, input_shape: tuple[int, ...], num_classes: int) -> None:
@@ -40,7 +40,7 @@ class VGG19(nn.Module):
         glorot_normal_(self)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Logits (batch, num_classes) of images (batch, channels, height, width)."""
+        """Return logits (batch, num_classes) of images (batch, channels, height, width)."""
         hidden, number = inputs, 0
         for position, group in enumerate(VGG_19):
             if position:
@@ -54,7 +54,7 @@ class VGG19(nn.Module):
 
 
 class VGG16(nn.Module):
-    """VGG-16 without BatchNorm under torchvision's parameter names, whose state dicts fit.
+    """VGG-16 without BatchNorm, with torchvision's parameter names: its state dicts fit.
 
     `features.N` and `classifier.N`; 138,344,128 weights at 1,000 classes. torchvision's initial
     weights: He normal by fan-out for the convolutions, a standard deviation of 0.01 for the
@@ -62,7 +62,7 @@ class VGG16(nn.Module):
 
     Args:
         input_shape: (channels, height, width), at least 32 x 32; features are averaged to 7 x 7.
-        num_classes: outputs.
+        num_classes: number of outputs.
         dropout: share of the units dropped after each hidden fully connected layer.
     """
 
@@ -72,8 +72,12 @@ class VGG16(nn.Module):
             raise ValueError(f"dropout={dropout}: a number >= 0 and below 1")
         self.features = vgg_16_features(input_shape)
         self.classifier = nn.Sequential(
-            *(nn.Linear(512 * POOLED**2, 4096), nn.ReLU(), nn.Dropout(dropout)),
-            *(nn.Linear(4096, 4096), nn.ReLU(), nn.Dropout(dropout)),
+            nn.Linear(512 * POOLED**2, 4096),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(4096, 4096),
+            nn.ReLU(),
+            nn.Dropout(dropout),
             nn.Linear(4096, num_classes),
         )
         for module in self.classifier:
@@ -82,14 +86,14 @@ class VGG16(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Logits (batch, num_classes) of images (batch, channels, height, width)."""
+        """Return logits (batch, num_classes) of images (batch, channels, height, width)."""
         hidden = average_to(self.features(inputs), POOLED)
         logits: Tensor = self.classifier(hidden.flatten(1))
         return logits
 
 
 def vgg_16_features(input_shape: tuple[int, ...]) -> nn.Sequential:
-    """VGG-16's convolutions and poolings, numbered as torchvision's; He normal by fan-out.
+    """Make VGG-16's convolutions and poolings with torchvision's numbers; He normal by fan-out.
 
     Args:
         input_shape: (channels, height, width), at least 32 x 32.
@@ -120,7 +124,7 @@ def _convolutions(channels: int, group: Sequence[int]) -> list[nn.Module]:
 
 
 def average_to(images: Tensor, size: int) -> Tensor:
-    """Adaptive average pooling to size x size, whose own kernel has no deterministic gradient."""
+    """Pool adaptively to size x size. torch's own kernel has no deterministic gradient."""
     rows, columns = (
         adaptive_avg_pool1d(torch.eye(length, dtype=images.dtype, device=images.device), size)
         for length in images.shape[2:]

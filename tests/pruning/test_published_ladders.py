@@ -7,7 +7,7 @@ import torch
 
 from lottery.config.pruning import ladder, plan_pruning
 from lottery.masks import Masks, count_ones, linear_and_conv_weights, ones
-from lottery.pruning import Keep, ScoredPruner, Trained
+from lottery.pruning import IN_ALL, Keep, ScoredPruner, Trained
 from lottery.pruning.scopes import split_like
 from tests.helpers.experiments import PAPER, composed, network_of
 
@@ -84,7 +84,7 @@ def test_one_shot_leaves_exactly_what_the_rounds_leave(network: str) -> None:
         assert replace(pruner, steps=k).expected(_trained(dense)) == left
     shot = plan_pruning(composed(experiment, "pruning.one_shot=20"), layers).pruner
     counts = count_ones(shot(_trained(dense)))
-    assert (sum(counts.values()) if isinstance(left, int) else counts) == left
+    assert ({IN_ALL: sum(counts.values())} if IN_ALL in left else counts) == left
 
 
 def _trained(masks: Masks) -> Trained:
@@ -95,9 +95,9 @@ def _trained(masks: Masks) -> Trained:
 
 def _with(left: Keep, masks: Masks) -> Masks:
     """Masks with so many ones, in each layer or in all, wherever."""
-    if isinstance(left, int):
+    if IN_ALL in left:
         joined = torch.cat([mask.flatten() for mask in masks.values()])
-        return split_like(joined & (joined.cumsum(0) <= left), masks)
+        return split_like(joined & (joined.cumsum(0) <= left[IN_ALL]), masks)
     return {
         name: mask & (mask.flatten().cumsum(0).reshape(mask.shape) <= left[name])
         for name, mask in masks.items()
