@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from lottery.record.results import COLUMNS, HISTORY_COLUMNS, read_records, read_run_json
+from lottery.record.records import read_records, read_run_json
 from lottery.record.run_dir import RunDir, runs_below
+from lottery.record.schema import COLUMNS, HISTORY_COLUMNS
 
 if TYPE_CHECKING:
     from torch import nn

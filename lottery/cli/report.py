@@ -13,7 +13,7 @@ def main() -> None:
     arguments = _parse()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
 
-    from lottery.record.run_dir import DamagedFile
+    from lottery.record.files import DamagedFile
     from lottery.report import NoRun, find_runs, write_report  # --help need not wait for it
 
     try:

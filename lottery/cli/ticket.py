@@ -27,7 +27,7 @@ def _work(arguments: argparse.Namespace) -> None:
 
     from lottery.config import ConfigError
     from lottery.config.instantiate import make_cwd_importable
-    from lottery.record.run_dir import DamagedFile
+    from lottery.record.files import DamagedFile
     from lottery.runs.workers import WorkerDied  # torch: seconds, which --help need not wait for
     from lottery.ticket import format_checks
     from lottery.ticket.extract import WrongTicket
@@ -100,8 +100,8 @@ def _find(arguments: argparse.Namespace) -> "Ticket":
     """The ticket, taken out of its run where it is not there; says on stdout which it is."""
     from lottery.api.load import load_run
     from lottery.config import ConfigError
-    from lottery.record.results import format_percent
     from lottery.record.run_dir import RunDir, TicketDir
+    from lottery.record.text_table import format_percent
     from lottery.ticket.extract import choose_round, take_out
     from lottery.ticket.ticket import open_ticket
 

@@ -24,8 +24,9 @@ from lottery.config.hydra_setup import (
 )
 from lottery.config.instantiate import make_cwd_importable
 from lottery.config.run_key import plain
-from lottery.record.results import Row, format_table
-from lottery.record.run_dir import DamagedFile
+from lottery.record.files import DamagedFile
+from lottery.record.rows import format_table
+from lottery.record.schema import Row
 from lottery.report import report_at_end
 from lottery.runs.launchers import make_sturdy
 from lottery.runs.lifecycle import (

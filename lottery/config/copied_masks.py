@@ -6,7 +6,7 @@ from typing import Any
 
 from lottery.config.run_key import canonical, copies_masks, shapes_dense_round
 from lottery.errors import ConfigError
-from lottery.record.results import read_record, read_run_json
+from lottery.record.records import read_record, read_run_json
 from lottery.record.run_dir import RunDir
 from lottery.reinit import Reinit
 from lottery.tensors import Tensors, digest, load_tensors

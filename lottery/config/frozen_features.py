@@ -19,7 +19,7 @@ from lottery.config.run_key import canonical
 from lottery.data import Split, Splits
 from lottery.distributed import is_main
 from lottery.measure.evaluate import evaluating
-from lottery.record.run_dir import DamagedFile
+from lottery.record.files import DamagedFile
 from lottery.signals import Stopped, StopRequest
 from lottery.tensors import Tensors, load_tensors, save_tensors
 from lottery.training import Device

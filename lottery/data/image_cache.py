@@ -17,7 +17,7 @@ from tqdm import tqdm
 from lottery.data.decode import Bytes, Unreadable, decode
 from lottery.data.errors import DataError
 from lottery.data.image_list import ListedImage, bad_row
-from lottery.record.run_dir import replacing
+from lottery.record.files import replacing
 
 log = logging.getLogger(__name__)
 

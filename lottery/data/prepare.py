@@ -16,7 +16,7 @@ from tqdm import tqdm
 from lottery.data.decode import Unreadable, decode
 from lottery.data.errors import DataError
 from lottery.data.image_list import LIST, SPLITS, Files
-from lottery.record.run_dir import write_text
+from lottery.record.files import write_text
 
 ENDINGS = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
 SPLIT_FOLDER = re.compile(r"(train|val|test)(ing|id|idation)?\d*", re.IGNORECASE)

@@ -8,7 +8,7 @@ from shutil import copyfileobj
 
 from lottery.data.download import RemoteFile, alone_in, downloaded
 from lottery.data.errors import DataError
-from lottery.record.run_dir import replacing
+from lottery.record.files import replacing
 
 
 def fetch_members(archive: RemoteFile, names: Sequence[str], folder: Path, base_url: str) -> None:

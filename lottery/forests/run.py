@@ -14,7 +14,8 @@ from lottery.forests.measure import SPLITS, Forests, Part, measure_layers
 from lottery.measure.evaluate import EVALUATION_BATCH
 from lottery.measure.flops import count_flops, weight_uses
 from lottery.models.state import State, write_state
-from lottery.record.run_dir import RunDir, write_json
+from lottery.record.files import write_json
+from lottery.record.run_dir import RunDir
 from lottery.report.forests import Hybrids, read_hybrids
 from lottery.report.runs import read_run
 from lottery.runs.lifecycle import check_writable

@@ -25,14 +25,10 @@ from lottery.masks import Masks, count_ones, masked, ones
 from lottery.models.state import Start, State, start_at
 from lottery.pruning import MakeProbe, Pruner, Trained
 from lottery.pruning.probe import no_probe
-from lottery.record.results import (
-    Record,
-    Row,
-    read_records,
-    write_record,
-    write_tables,
-)
+from lottery.record.records import read_records, write_record
 from lottery.record.run_dir import RunDir
+from lottery.record.schema import Record, Row
+from lottery.record.tables import write_tables
 from lottery.reinit import Reinit, Stored
 from lottery.seeds import derive_seed
 from lottery.training import EarlyBird, Outcome

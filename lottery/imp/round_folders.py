@@ -3,8 +3,10 @@
 import logging
 import shutil
 
-from lottery.record.results import read_records, winning_round
-from lottery.record.run_dir import RunDir, replacing
+from lottery.record.files import replacing
+from lottery.record.records import read_records
+from lottery.record.rows import winning_round
+from lottery.record.run_dir import RunDir
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""What a full, read-only or failing disk does to a run, in one line."""
+"""Turn the errors of a full, read-only or failing disk into one line."""
 
 import errno
 import os
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# What disks do, as opposed to what code does
+# Errors of disks; other numbers are errors of code
 DISK_ERRORS = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 )
@@ -22,7 +22,7 @@ def disk_errors_in(folder: Path) -> Iterator[None]:
     """Raise the errors of a run's disk as a DiskError, in a user's words.
 
     Args:
-        folder: the run's; not every error names its file.
+        folder: the run's folder, for errors that do not name their file.
 
     Raises:
         DiskError: instead of the OSError.
@@ -30,7 +30,7 @@ def disk_errors_in(folder: Path) -> Iterator[None]:
     before = threading.excepthook
 
     def print_others(args: threading.ExceptHookArgs) -> None:
-        # TensorBoard's thread passes its error on to us, and prints it all the same.
+        # TensorBoard's thread passes its error on to us, but prints it as well.
         if _describe(args.exc_value, folder) is None:
             before(args)
 
@@ -47,7 +47,7 @@ def disk_errors_in(folder: Path) -> Iterator[None]:
 
 
 def _describe(error: BaseException | None, folder: Path) -> str | None:
-    """A line for an error of the disk; None for one of code, whose traceback is needed."""
+    """Return a line for an error of the disk; None for an error of code."""
     if not isinstance(error, OSError) or error.errno is None:
         return None
     name = str(error.filename or folder)

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lottery.record.run_dir import replacing
+from lottery.record.files import replacing
 from lottery.report.figure import GREY, Axis, Figure, Line, Note, Panel
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from itertools import cycle
 from typing import Any
 
-from lottery.record.run_dir import DamagedFile, RunDir, read_json
+from lottery.record.files import DamagedFile, read_json
+from lottery.record.run_dir import RunDir
 from lottery.report.figure import MARKERS, Line, Style, style
 from lottery.report.runs import RunRecord
 from lottery.report.summary_text import Answer

@@ -1,7 +1,8 @@
 """Figure 4: how fast the networks learn: ES, and the curves of chosen rounds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from lottery.report.figure import Axis, Figure, Line, Panel, Style, remaining_axis
 from lottery.report.lines import lines_against
@@ -90,7 +91,8 @@ def _curve(
     run: RunRecord, number: int, split: str, measure: str, scale: float, look: Style
 ) -> Line:
     (record,) = (record for record in run.records if record["row"]["round"] == number)
-    entries = [entry for entry in record["history"] if entry["split"] == split]
+    rows: Sequence[Mapping[str, Any]] = record["history"]
+    entries = [entry for entry in rows if entry["split"] == split]
     name = {"train": "training", "val": "validation"}[split]
     if len(entries) == 1:  # a line that is a point needs a mark
         look = replace(look, marker="circle")

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lottery.record.results import Record, Row, read_records, read_run_json
-from lottery.record.run_dir import DamagedFile, RunDir, read_json, runs_below
+from lottery.record.files import DamagedFile, read_json
+from lottery.record.records import read_records, read_run_json
+from lottery.record.run_dir import RunDir, runs_below
+from lottery.record.schema import Record, Row
 from lottery.report.stability_files import StabilityTables, read_stability
 
 # Statuses in run.json, as a reader is told; a killed run stays "running".
@@ -50,7 +52,7 @@ class RunRecord:
         """A column of results.csv or timing.csv by round; rounds without a value are left out."""
         found = {}
         for record in self.records:
-            value = record["row"].get(column, record["timing"].get(column))
+            value: Any = record["row"].get(column, record["timing"].get(column))
             if value is not None and value == value:  # NaN is not
                 found[int(record["row"]["round"])] = value
         return found

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lottery.record.run_dir import DamagedFile, StabilityDir
+from lottery.record.files import DamagedFile
+from lottery.record.run_dir import StabilityDir
 
 Row = dict[str, Any]
 

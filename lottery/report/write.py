@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from lottery.record.run_dir import DamagedFile, write_text
+from lottery.record.files import DamagedFile, write_text
 from lottery.report.contents import FIGURES, make_contents
 from lottery.report.draw_matplotlib import KINDS, save
 from lottery.report.markdown import make_markdown

@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 from lottery.config import ConfigError
 from lottery.config.run_key import canonical, key_of, located
 from lottery.record.disk_errors import DiskError, disk_errors_in
-from lottery.record.results import Row, read_run_json, tables_are_current
-from lottery.record.run_dir import DamagedFile, RunDir, write_json
+from lottery.record.files import DamagedFile
+from lottery.record.records import read_run_json, write_run_json
+from lottery.record.run_dir import RunDir
+from lottery.record.schema import Row, RunJson
+from lottery.record.tables import tables_are_current
 from lottery.report import report_at_end
 from lottery.runs.run_lock import NoFileLocks, Ownership, RunLocked, locked
 from lottery.runs.workers import WorkerDied, joined, train_in_workers
@@ -251,12 +254,12 @@ def _write_run_json(experiment: "Experiment") -> None:
 
     run_dir, config = experiment.imp.run_dir, experiment.config
     here = machine(experiment.device.accelerator)
-    digests: Mapping[str, str] = experiment.digests
+    digests = dict(experiment.digests)
     if run_dir.run_json.exists():
         earlier = read_run_json(run_dir)
         digests = earlier["digests"] | digests  # of copied rounds that are not asked for now
         _warn_of_other_machine(earlier["machine"], here)
-    entry: dict[str, Any] = {
+    entry: RunJson = {
         "name": run_dir.path.parent.name,
         "key": key_of(config),
         "seed": config["seed"],
@@ -265,14 +268,14 @@ def _write_run_json(experiment: "Experiment") -> None:
         "rounds": list(experiment.imp.rounds),
         "config": canonical(config),
         "settings": located(config),
-        "digests": dict(digests),
+        "digests": digests,
         "input_shape": list(experiment.splits.input_shape),
         "num_classes": experiment.splits.num_classes,
         "versions": versions(),
         "git_commit": git_commit(),
         "machine": here,
     }
-    write_json(run_dir.run_json, entry)
+    write_run_json(run_dir, entry)
 
 
 def _warn_of_other_machine(earlier: Mapping[str, Any], here: Mapping[str, Any]) -> None:
@@ -287,4 +290,4 @@ def _warn_of_other_machine(earlier: Mapping[str, Any], here: Mapping[str, Any]) 
 
 def _set_status(run_dir: RunDir, status: str, message: str) -> None:
     entry = read_run_json(run_dir)
-    write_json(run_dir.run_json, {**entry, "status": status, "message": message})
+    write_run_json(run_dir, {**entry, "status": status, "message": message})

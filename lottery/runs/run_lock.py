@@ -16,7 +16,7 @@ from threading import Event, Thread
 
 from filelock import FileLock, Timeout
 
-from lottery.record.run_dir import read_json, write_json
+from lottery.record.files import read_json, write_json
 
 log = logging.getLogger(__name__)
 

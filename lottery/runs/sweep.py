@@ -1,17 +1,15 @@
 """A sweep's own folder: a status file per job, and the table made from them."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lottery.record.results import Row, format_percent
-from lottery.record.run_dir import read_json, write_json, write_text
-
-# A job of which nothing is known
-JOB: dict[str, Any] = {"overrides": [], "run": "", "status": "unknown", "row": None}
+from lottery.record.files import read_json, write_json, write_text
+from lottery.record.schema import Row, SweepJob
+from lottery.record.text_table import format_percent
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Sweep:
             message: why it failed.
             row: of the last round the job asked for; its folder may hold more.
         """
-        entry = {
+        entry: SweepJob = {
             "job": number,
             "overrides": list(overrides),
             "run": str(run),
@@ -49,7 +47,7 @@ class Sweep:
         }
         write_json(self.path / "jobs" / f"{number}.json", entry)
 
-    def jobs(self) -> list[dict[str, Any]]:
+    def jobs(self) -> list[SweepJob]:
         """The jobs' statuses, by number."""
         entries = [_read_job(path) for path in self.path.glob("jobs/*.json")]
         return sorted(entries, key=lambda entry: int(entry["job"]))
@@ -91,19 +89,26 @@ class Sweep:
         return "\n".join([text, *failed, *shown_report, str(self.path)])
 
 
-def _read_job(path: Path) -> dict[str, Any]:
+def _read_job(path: Path) -> SweepJob:
     """A job's status; a damaged file is said so in the table, and hides no other job."""
     try:
-        entry: dict[str, Any] = read_json(path)
-        if entry.keys() >= JOB.keys() | {"job", "message"}:
+        entry: SweepJob = read_json(path)
+        if entry.keys() >= SweepJob.__required_keys__:
             return entry
     except (ValueError, AttributeError):
         pass
-    return JOB | {"job": int(path.stem), "message": f"{path}: damaged"}
+    return {
+        "job": int(path.stem),
+        "overrides": [],
+        "run": "",
+        "status": "unknown",
+        "message": f"{path}: damaged",
+        "row": None,
+    }
 
 
-def _line(job: dict[str, Any]) -> dict[str, Any]:
-    last = job["row"] or {}
+def _line(job: SweepJob) -> dict[str, Any]:
+    last: Mapping[str, Any] = job["row"] or {}
     return {
         "job": job["job"],
         "overrides": " ".join(job["overrides"]),

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from lottery.config import ConfigError, ProcessRank
 from lottery.config.rules import find
-from lottery.record.run_dir import replacing
+from lottery.record.files import replacing
 from lottery.runs.run_lock import Ownership
 from lottery.signals import Stopped, StopRequest
 

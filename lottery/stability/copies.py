@@ -11,7 +11,8 @@ from lottery.imp.checks import check_first_step, check_trained
 from lottery.masks import Masks, masked
 from lottery.models.state import Start, State, rest_of
 from lottery.progress import Numbered, Progress
-from lottery.record.run_dir import DamagedFile, StabilityDir, read_json, write_json
+from lottery.record.files import DamagedFile, read_json, write_json
+from lottery.record.run_dir import StabilityDir
 from lottery.seeds import derive_seed
 from lottery.tensors import digest
 from lottery.training import LightningFit

@@ -9,7 +9,7 @@ import torch
 
 from lottery.masks import density, masked
 from lottery.models.state import State
-from lottery.record.run_dir import write_json
+from lottery.record.files import write_json
 from lottery.signals import Stopped
 from lottery.stability.copies import Branch, read_entry
 from lottery.stability.distances import distance

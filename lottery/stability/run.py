@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from lottery.config import ConfigError, prepare
 from lottery.record.disk_errors import disk_errors_in
 from lottery.record.durations import parse_duration
-from lottery.record.results import read_record, read_records, read_run_json, winning_round
+from lottery.record.records import read_record, read_records, read_run_json
+from lottery.record.rows import winning_round
 from lottery.record.run_dir import RunDir
 from lottery.report import report_at_end
 from lottery.runs.lifecycle import check_same_run, check_writable

@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from lottery.record.run_dir import StabilityDir, write_text
+from lottery.record.files import write_text
+from lottery.record.run_dir import StabilityDir
 from lottery.report.stability import STABLE_BELOW
 from lottery.stability.barrier import error_barrier
 from lottery.stability.copies import read_entry

@@ -5,7 +5,7 @@ from typing import Any
 
 from lottery.masks import Masks, density, masked
 from lottery.models.state import Start, State
-from lottery.record.run_dir import write_json
+from lottery.record.files import write_json
 from lottery.stability.copies import read_entry
 from lottery.stability.interpolation import measure_at
 from lottery.tensors import digest

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lottery.masks import Masks, masked
 from lottery.measure.evaluate import count_live_zeros
-from lottery.record.results import Record, format_percent
+from lottery.record.text_table import format_percent
 from lottery.tensors import Tensors, digest
 from lottery.ticket.files import TicketTensors
 
@@ -34,7 +34,7 @@ class Check:
 
 
 def check_tensors(
-    tensors: TicketTensors, record: Record, source: tuple[str, Tensors] | None
+    tensors: TicketTensors, record: Mapping[str, Any], source: tuple[str, Tensors] | None
 ) -> list[Check]:
     """Check a ticket's tensors against one another and the counts of the round's record.
 
@@ -68,7 +68,7 @@ def check_run(
     tensors: TicketTensors,
     stored: Mapping[str, Tensors],
     entry: Mapping[str, Any],
-    record: Record,
+    record: Mapping[str, Any],
     facts: Mapping[str, Any],
 ) -> list[Check]:
     """Check that a ticket is what its run's files hold.

@@ -9,16 +9,10 @@ from lottery.config.frozen_base import find_base
 from lottery.config.instantiate import load_target
 from lottery.errors import ConfigError
 from lottery.record.durations import parse_duration
-from lottery.record.results import (
-    Record,
-    Row,
-    read_record,
-    read_records,
-    read_run_json,
-    sparsest_within,
-    winning_round,
-)
+from lottery.record.records import read_record, read_records, read_run_json
+from lottery.record.rows import sparsest_within, winning_round
 from lottery.record.run_dir import RunDir
+from lottery.record.schema import Record, Row
 from lottery.seeds import derive_seed
 from lottery.tensors import Tensors, load_tensors
 from lottery.ticket import Check, TicketTensors, check_tensors, write_ticket
@@ -165,7 +159,7 @@ def _config(run_dir: RunDir) -> dict[str, Any]:
     return dict(read_run_json(run_dir)["config"])
 
 
-def facts_of(run_dir: RunDir, record: Record) -> dict[str, Any]:
+def facts_of(run_dir: RunDir, record: Mapping[str, Any]) -> dict[str, Any]:
     """What ticket.json says of a round besides its record, and what no later start changes."""
     entry, row = read_run_json(run_dir), record["row"]
     return {

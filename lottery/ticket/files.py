@@ -3,10 +3,11 @@
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from lottery.record.results import json_digest
-from lottery.record.run_dir import DamagedFile, TicketDir, creating_folder, read_json, write_json
+from lottery.record.files import DamagedFile, creating_folder, json_digest, read_json, write_json
+from lottery.record.run_dir import TicketDir
+from lottery.record.schema import TicketJson
 from lottery.tensors import Tensors, load_tensors, save_tensors
 
 FORMAT = 1
@@ -14,7 +15,6 @@ WEIGHTS = ("es", "final", "start", "initial")
 PARTS = (*WEIGHTS, "masks")  # and the base of a network that has one
 
 TicketTensors = dict[str, Tensors]
-Entry = dict[str, Any]
 
 
 def write_ticket(ticket: TicketDir, tensors: TicketTensors, entry: Mapping[str, Any]) -> None:
@@ -39,7 +39,7 @@ def write_ticket(ticket: TicketDir, tensors: TicketTensors, entry: Mapping[str, 
         write_json(written.ticket_json, {**whole, "digest": json_digest(whole)})
 
 
-def read_ticket(ticket: TicketDir) -> Entry:
+def read_ticket(ticket: TicketDir) -> TicketJson:
     """The content of ticket.json, every file compared with its digest.
 
     Raises:
@@ -68,7 +68,7 @@ def load_part(ticket: TicketDir, name: str) -> Tensors:
         raise DamagedFile(f"{ticket.tensors(name)}: damaged; {_again(ticket)}") from error
 
 
-def _read_entry(ticket: TicketDir) -> Entry:
+def _read_entry(ticket: TicketDir) -> TicketJson:
     if ticket.path.is_dir() and not ticket.ticket_json.is_file():
         raise DamagedFile(f"{ticket.ticket_json}: missing; {_again(ticket)}")
     try:
@@ -88,7 +88,7 @@ def _read_entry(ticket: TicketDir) -> Entry:
     lacking = {f"{name}.safetensors" for name in PARTS} - entry["files"].keys()
     if lacking:
         raise DamagedFile(f"{ticket.ticket_json}: lists no {min(lacking)}; {_again(ticket)}")
-    return dict(entry)
+    return cast(TicketJson, entry)
 
 
 def _again(ticket: TicketDir) -> str:

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -17,8 +16,9 @@ from lottery.data import Splits
 from lottery.errors import ConfigError
 from lottery.masks import Masks
 from lottery.models.state import State, write_state
-from lottery.record.results import read_run_json
+from lottery.record.records import read_run_json
 from lottery.record.run_dir import RunDir, TicketDir
+from lottery.record.schema import TicketJson
 from lottery.tensors import Tensors, save_tensors
 from lottery.ticket import FORMS, WEIGHTS, load_part, read_ticket
 
@@ -35,7 +35,7 @@ class Ticket:
     """
 
     folder: TicketDir
-    entry: Mapping[str, Any]
+    entry: TicketJson
 
     def network(self, weights: str = "es") -> nn.Module:
         """The whole network, which takes images, in evaluation mode.

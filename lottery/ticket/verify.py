@@ -7,6 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,7 +18,7 @@ from lottery.config.provenance import machine
 from lottery.data import Split
 from lottery.errors import ConfigError
 from lottery.measure.evaluate import evaluate
-from lottery.record.results import read_record
+from lottery.record.records import read_record
 from lottery.record.run_dir import RunDir
 from lottery.runs.workers import WorkerDied
 from lottery.signals import StopRequest
@@ -64,6 +65,7 @@ def verify(ticket: Ticket, device: str, data: str | None) -> list[Check]:
     """
     entry, run_dir = ticket.entry, find_run(ticket)
     tensors = {name: ticket.part(name) for name in PARTS}
+    record: Mapping[str, Any]
     if run_dir is None:
         record = {"row": entry["row"], "layers": entry["layers"]}
         initial = ("initial", tensors["initial"]) if entry["rewind_step"] == 0 else None
@@ -88,11 +90,12 @@ def find_run(ticket: Ticket) -> RunDir | None:
 def compare(ticket: Ticket, counted: Counted) -> list[Check]:
     """Accuracies as counts of examples: equal where the run measured, near elsewhere."""
     entry = ticket.entry
+    row: Mapping[str, Any] = entry["row"]
     exact = counted.device == entry["device"] and not entry["reordered"]
     checks = []
     for column, (weights, _) in COLUMNS.items():
         examples, correct = counted.examples[column], counted.correct[column]
-        accuracy = entry["row"][column]
+        accuracy = row[column]
         wanted = round(accuracy * examples)
         passed = correct == wanted
         if not exact:

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 from lottery.cli import report as command
-from lottery.record.results import write_record
-from lottery.record.run_dir import RunDir, read_json, write_json
+from lottery.record.files import read_json, write_json
+from lottery.record.records import write_record
+from lottery.record.run_dir import RunDir
 from lottery.report import write
 from lottery.report.runs import read_run
 from lottery.report.settings import group_runs

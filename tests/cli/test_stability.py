@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from lottery.cli import stability as command
-from lottery.record.run_dir import RunDir, read_json, write_json
+from lottery.record.files import read_json, write_json
+from lottery.record.run_dir import RunDir
 from lottery.runs.run_lock import locked
 from lottery.signals import StopRequest
 from lottery.stability import run as api

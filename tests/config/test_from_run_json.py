@@ -7,7 +7,7 @@ import pytest
 
 from lottery.config import ConfigError, prepare
 from lottery.config.from_run_json import rebuild_settings
-from lottery.record.results import read_run_json
+from lottery.record.records import read_run_json
 from lottery.record.run_dir import RunDir
 from lottery.runs.lifecycle import check_same_run, is_complete
 from tests.conftest import Lottery

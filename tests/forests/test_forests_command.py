@@ -13,8 +13,9 @@ import torch
 import lottery as package
 from lottery.cli import ticket as ticket_command
 from lottery.forests import run as forests_run
-from lottery.record.results import read_record
-from lottery.record.run_dir import RunDir, read_json
+from lottery.record.files import read_json
+from lottery.record.records import read_record
+from lottery.record.run_dir import RunDir
 from lottery.ticket import verify
 from tests.conftest import Done, snapshot
 from tests.helpers.toy_images import toy_images

@@ -18,8 +18,8 @@ from lottery.measure.flops import make_counter
 from lottery.models.state import all_buffers, fresh_state
 from lottery.progress import Progress
 from lottery.pruning import Layerwise, Magnitude, Pruner, ScoredPruner
-from lottery.record.results import Row
 from lottery.record.run_dir import RunDir
+from lottery.record.schema import Row
 from lottery.reinit import Reinit, Rewind
 from lottery.seeds import derive_seed
 from lottery.signals import StopRequest

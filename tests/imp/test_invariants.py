@@ -19,7 +19,7 @@ from lottery.imp import NothingToRewindTo
 from lottery.masks import count_ones
 from lottery.pruning import CopiedPruner, Global, Layerwise, ScoredPruner, Trained
 from lottery.pruning.scopes import left_after
-from lottery.record.results import read_records
+from lottery.record.records import read_records
 from lottery.record.run_dir import RunDir
 from lottery.reinit import Continue, Random, Rewind
 from lottery.tensors import digest, load_tensors

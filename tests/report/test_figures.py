@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lottery.record.results import COLUMNS
+from lottery.record.schema import COLUMNS
 from lottery.report.contents import make_contents
 from lottery.report.draw_matplotlib import draw
 from lottery.report.draw_plotly import panel_json

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from lottery.record.run_dir import DamagedFile, RunDir, write_json
+from lottery.record.files import DamagedFile, write_json
+from lottery.record.run_dir import RunDir
 from lottery.report.contents import make_contents
 from lottery.report.draw_plotly import panel_json
 from lottery.report.figure import Figure

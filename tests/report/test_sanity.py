@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lottery.record.results import write_record
+from lottery.record.records import write_record
 from lottery.record.run_dir import RunDir
 from lottery.report.published import published_of
 from lottery.report.runs import read_run

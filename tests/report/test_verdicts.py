@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lottery.record.results import write_record
+from lottery.record.records import write_record
 from lottery.record.run_dir import RunDir
 from lottery.report.runs import read_run
 from lottery.report.settings import group_runs

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 import lottery as package
-from lottery.record.run_dir import DamagedFile, RunDir, TicketDir, read_json
+from lottery.record.files import DamagedFile, read_json
+from lottery.record.run_dir import RunDir, TicketDir
 from lottery.tensors import load_tensors, save_tensors
 from lottery.ticket import verify
 from tests.conftest import TINY, Lottery

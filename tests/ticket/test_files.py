@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from lottery.record.run_dir import RunDir, creating_folder
+from lottery.record.files import creating_folder
+from lottery.record.run_dir import RunDir
 from lottery.tensors import save_tensors
 from lottery.ticket import verify
 from lottery.ticket.files import write_ticket

@@ -12,7 +12,8 @@ from torch import nn
 import lottery as package
 from lottery.measure.evaluate import Evaluation, evaluate
 from lottery.models import LeNet300100
-from lottery.record.run_dir import RunDir, read_json
+from lottery.record.files import read_json
+from lottery.record.run_dir import RunDir
 from lottery.ticket import verify
 from tests.conftest import TINY, Lottery, snapshot
 from tests.helpers.tickets import (
@@ -186,7 +187,7 @@ def test_an_export_lies_beside_the_ticket_and_changes_nothing_else(
 
 def _set_rows(run: Path, vals: list[float]) -> None:
     """Other validation accuracies; what else a record holds stays."""
-    from lottery.record.results import read_record, write_record
+    from lottery.record.records import read_record, write_record
 
     for number, val in enumerate(vals):
         record = read_record(RunDir(run).round(number))

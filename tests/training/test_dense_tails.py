@@ -11,7 +11,7 @@ from lottery.data import CropAndFlip
 from lottery.masks import linear_and_conv_weights
 from lottery.models import LeNet300100, ResNet20
 from lottery.pruning import Layerwise, Magnitude, ScoredPruner
-from lottery.record.results import read_records
+from lottery.record.records import read_records
 from lottery.record.run_dir import RunDir
 from lottery.reinit import Rewind
 from lottery.tensors import digest, load_tensors
