@@ -46,6 +46,7 @@ class Done:
 
 
 Lottery = Callable[..., Done]
+WriteModule = Callable[[str, str], Path]
 
 
 def snapshot(path: Path) -> dict[str, int]:
@@ -131,6 +132,7 @@ def in_process(
 @pytest.fixture
 def lottery(in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> Lottery:
     """`lottery("rounds=1")` runs the command in this process, in an empty folder."""
+
     def call(*arguments: str) -> Done:
         GlobalHydra.instance().clear()
         done = in_process(train.main, "lottery", *arguments)
@@ -212,7 +214,7 @@ def no_job(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def write_module(folder: Path) -> Iterator[Callable[[str, str], Path]]:
+def write_module(folder: Path) -> Iterator[WriteModule]:
     """`write_module("name", source)` puts a user's module into the current folder."""
     names: list[str] = []
 

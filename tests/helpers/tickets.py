@@ -1,5 +1,6 @@
 """What lottery-ticket may say, and what a forger does."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +8,6 @@ from typing import Any
 from lottery.record.files import json_digest, read_json
 from lottery.record.run_dir import TicketDir
 from lottery.ticket import verify
-from lottery.ticket.files import _sha256
 from tests.conftest import Done
 
 TicketCommand = Callable[..., Done]
@@ -40,6 +40,8 @@ def failed_lines(done: Done) -> list[str]:
 def sign_again(ticket: TicketDir, **changes: Any) -> None:
     """What a forger does: other content of ticket.json, all digests made to fit."""
     entry = {**read_json(ticket.ticket_json), **changes}
-    entry["files"] = {name: _sha256(ticket.path / name) for name in entry["files"]}
+    for name in entry["files"]:
+        content = (ticket.path / name).read_bytes()
+        entry["files"][name] = hashlib.sha256(content).hexdigest()
     del entry["digest"]
     ticket.ticket_json.write_text(json.dumps({**entry, "digest": json_digest(entry)}))

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
 
-from lottery.config.hydra_setup import conf_dir, register_resolvers
+from lottery.config.hydra_setup import conf_dir
 from lottery.runs.local_launcher import Workers
 from lottery.runs.sweep import Sweep
 from tests.conftest import TINY, Lottery, environment, tensor_files
+from tests.helpers.experiments import with_hydra
 from tests.helpers.sweeps import NETWORKS, jobs_of, wait_for
 
 LAUNCHERS = sorted(path.stem for path in (conf_dir() / "hydra" / "launcher").iterdir())
@@ -27,11 +27,8 @@ FOLLOWS_TRAINER = {
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_every_launcher_composes(launcher: str) -> None:
-    register_resolvers()
-    overrides = [f"hydra/launcher={launcher}", "trainer.devices=4", "trainer.num_nodes=2"]
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        config = compose("config", overrides=overrides, return_hydra_config=True)
-    chosen = config.hydra.launcher
+    devices = ("trainer.devices=4", "trainer.num_nodes=2")
+    chosen = with_hydra(f"hydra/launcher={launcher}", *devices).hydra.launcher
     expected = FOLLOWS_TRAINER[launcher]
     assert {key: chosen[key] for key in expected} == expected
     if launcher != "local_parallel":
