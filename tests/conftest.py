@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
+from hypothesis import HealthCheck, settings
 
 import lottery as package
 from lottery.cli import data as data_command
@@ -22,9 +23,12 @@ from lottery.cli import ticket as ticket_command
 from lottery.cli import train
 from lottery.ticket import verify
 
-# Small networks gain nothing from a second thread, and two threads that share a busy machine
-# wait for each other.
-torch.set_num_threads(1)
+# Seconds that a test waits for another process: enough on a machine at ten times its load.
+PATIENCE = 600
+
+# On a busy machine examples are late without a fault of ours.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 QUICK = ("rounds=2", "iterations=40", "evaluation.every=20", "trainer.threads=1")
 # The quickest run with something pruned, for tests of what surrounds the training.
@@ -87,7 +91,7 @@ def real_program(program: str) -> Done:
 def _real_python(*arguments: str) -> Done:
     command = [sys.executable, *arguments]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=120, env=environment(), check=False
+        command, capture_output=True, text=True, timeout=PATIENCE, env=environment(), check=False
     )
     return Done(done.returncode, done.stdout, done.stderr)
 
@@ -98,6 +102,16 @@ def _no_reports() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LOTTERY_REPORT", "0")
         yield
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """Compute with one thread, whatever a run in an earlier test has chosen.
+
+    Small networks gain nothing from a second one, and two threads that share a busy machine wait
+    for each other.
+    """
+    torch.set_num_threads(1)
 
 
 @pytest.fixture

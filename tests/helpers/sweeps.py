@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from tests.conftest import PATIENCE
+
 NETWORKS = """
 import os, signal, sys, time
 from pathlib import Path
@@ -49,7 +51,7 @@ def jobs_of(out: str) -> pd.DataFrame:
     return pd.read_csv(Path(out.splitlines()[-1]) / "jobs.csv")
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Look again and again."""
     end = time.monotonic() + seconds
     while not condition():

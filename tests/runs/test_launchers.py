@@ -12,7 +12,7 @@ import pytest
 from lottery.config.hydra_setup import conf_dir
 from lottery.runs.local_launcher import Workers
 from lottery.runs.sweep import Sweep
-from tests.conftest import TINY, Lottery, environment, tensor_files
+from tests.conftest import PATIENCE, TINY, Lottery, environment, tensor_files
 from tests.helpers.experiments import with_hydra
 from tests.helpers.sweeps import NETWORKS, jobs_of, wait_for
 
@@ -87,13 +87,13 @@ def test_a_signal_stops_the_runs_and_the_command_carries_them_on(
         wait_for(lambda: len(list(Path("outputs").glob("*/seed_*/rounds/00"))) == 2)
         assert len(_living(process.pid)) > 2  # the command and its two processes
         os.kill(-process.pid if number == signal.SIGINT else process.pid, number)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
     finally:
         Path("slow").unlink()
         process.kill()
     assert process.returncode == 128 + number, err
     assert list(jobs_of(out)["status"]) == ["interrupted", "interrupted"]
-    wait_for(lambda: not _living(process.pid), seconds=5)
+    wait_for(lambda: not _living(process.pid))
 
     jobs = jobs_of(lottery(*sweep).out)
     plain = jobs_of(lottery(*sweep, "output_dir=plain").out)

@@ -13,7 +13,7 @@ import torch
 
 from lottery import load_run
 from lottery.runs import lifecycle
-from tests.conftest import Lottery, environment
+from tests.conftest import PATIENCE, Lottery, environment
 
 DDP = ("trainer=ddp_cpu", "trainer.precision=64-true", "logger=none")
 
@@ -78,7 +78,12 @@ def test_processes_of_torchrun_are_used_as_they_are(folder: Path) -> None:
     ]
     first, again = (
         subprocess.run(
-            command, env=environment(), capture_output=True, text=True, timeout=100, check=False
+            command,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
         )
         for _ in range(2)
     )
