@@ -1,4 +1,4 @@
-"""What all tests share: the command in the test's own process, and quick settings."""
+"""Fixtures for all tests: the commands in the test's own process, and quick settings."""
 
 import logging
 import os
@@ -31,7 +31,7 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 
 QUICK = ("rounds=2", "iterations=40", "evaluation.every=20", "trainer.threads=1")
-# The quickest run with something pruned, for tests of what surrounds the training.
+# The quickest run that prunes something, for tests that look at other things than training.
 TINY = ("rounds=1", "iterations=20", "evaluation.every=10", "trainer.threads=1")
 
 
@@ -54,13 +54,13 @@ WriteModule = Callable[[str, str], Path]
 
 
 def snapshot(path: Path) -> dict[str, int]:
-    """Every file and folder below a folder, Python's caches aside, and when it changed last."""
+    """Return when each file and folder below `path` was last changed; Python's caches aside."""
     found = [p for p in path.rglob("*") if "__pycache__" not in p.parts]
     return {str(p.relative_to(path)): p.stat().st_mtime_ns for p in found}
 
 
 def tensor_files(run: Path) -> dict[str, bytes]:
-    """The content of every tensor file of a run, by its path in the run's folder."""
+    """Return the content of a run's tensor files, by their paths in its folder."""
     files = sorted(run.rglob("*.safetensors"))
     return {str(file.relative_to(run)): file.read_bytes() for file in files}
 
@@ -69,22 +69,22 @@ TABLES = ("results.csv", "history.csv", "results.json")
 
 
 def result_tables(run: Path) -> dict[str, bytes]:
-    """What must not depend on interruptions."""
+    """Return the content of the tables that no interruption may change."""
     return {name: (run / name).read_bytes() for name in TABLES}
 
 
 def environment() -> dict[str, str]:
-    """The environment for a process of its own, on one core."""
+    """Return the environment for another process, with one thread."""
     return os.environ | {"OMP_NUM_THREADS": "1"}
 
 
 def real_command(*arguments: str) -> Done:
-    """The command as a process of its own, in the current folder."""
+    """Run the command in a process of its own, in the current folder."""
     return _real_python("-m", "lottery", *arguments)
 
 
 def real_program(program: str) -> Done:
-    """What Python does with a program in a process of its own."""
+    """Run a Python program in a process of its own."""
     return _real_python("-c", program)
 
 
@@ -116,7 +116,7 @@ def _one_thread() -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder, the current one of the test."""
+    """Make an empty folder the current one."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -125,7 +125,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def in_process(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Iterator[Callable[..., Done]]:
-    """`in_process(main, "lottery-data", "prepare", path)` is a command, in an empty folder."""
+    """`in_process(main, "lottery-data", "prepare", path)` runs a command in an empty folder."""
     path = list(sys.path)
 
     def call(main: Callable[[], None], *words: object) -> Done:
@@ -164,7 +164,7 @@ def lottery_data(
 
     def call(*arguments: object) -> Done:
         with monkeypatch.context() as patch:
-            # as in a fresh process: a run before has left handlers
+            # as in a new process: an earlier run has left handlers
             patch.setattr(logging.getLogger(), "handlers", [])
             return in_process(data_command.main, "lottery-data", *arguments)
 
@@ -181,7 +181,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(made: Path, folder: Path) -> Path:
-    """A copy of a finished run of three rounds on digits, for one test; with no ticket yet."""
+    """Copy a finished run of three rounds on digits for one test; it has no ticket yet."""
     copied = folder / "run"
     shutil.copytree(made, copied)
     return copied
@@ -191,7 +191,7 @@ def run(made: Path, folder: Path) -> Path:
 def ticket(
     in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Done]:
-    """`ticket(run, "--round", 1)` runs the command, measuring included, in this process."""
+    """`ticket(run, "--round", 1)` runs the command and its measurements in this process."""
     threads = torch.get_num_threads()
 
     def count_here(*arguments: Any) -> verify.Counted:
@@ -207,29 +207,31 @@ def ticket(
 
 @pytest.fixture
 def forked_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers that are forked from the test: they need not import Lightning, which takes seconds.
+    """Fork workers from the test, so that they need not import Lightning, which takes seconds.
 
-    tests/runs/test_workers.py has some that are started as the command starts them.
+    tests/runs/test_workers.py starts some as the command does.
     """
 
     def start(*arguments: Any, start_method: str, **options: Any) -> Any:
         return start_processes(*arguments, start_method="fork", **options)
 
-    spawn = import_module("torch.multiprocessing.spawn")  # a function has taken its name
+    spawn = import_module(
+        "torch.multiprocessing.spawn"
+    )  # torch.multiprocessing.spawn is also a function
     start_processes = spawn.start_processes
     monkeypatch.setattr(spawn, "start_processes", start)
 
 
 @pytest.fixture
 def no_job(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As outside of SLURM."""
+    """Act as outside of SLURM."""
     for name in ("JOB_ID", "ARRAY_JOB_ID", "ARRAY_TASK_ID", "RESTART_COUNT"):
         monkeypatch.delenv(f"SLURM_{name}", raising=False)
 
 
 @pytest.fixture
 def write_module(folder: Path) -> Iterator[WriteModule]:
-    """`write_module("name", source)` puts a user's module into the current folder."""
+    """`write_module("name", source)` writes a user's module into the current folder."""
     names: list[str] = []
 
     def write(name: str, source: str) -> Path:

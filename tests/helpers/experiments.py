@@ -1,4 +1,4 @@
-"""Experiments as Hydra composes them, for tests."""
+"""Configs as Hydra composes them, the runs' folders and keys, and the papers' networks."""
 
 from collections.abc import Mapping
 from functools import cache
