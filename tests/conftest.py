@@ -215,9 +215,7 @@ def forked_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     def start(*arguments: Any, start_method: str, **options: Any) -> Any:
         return start_processes(*arguments, start_method="fork", **options)
 
-    spawn = import_module(
-        "torch.multiprocessing.spawn"
-    )  # torch.multiprocessing.spawn is also a function
+    spawn = import_module("torch.multiprocessing.spawn")  # not the function of that name
     start_processes = spawn.start_processes
     monkeypatch.setattr(spawn, "start_processes", start)
 

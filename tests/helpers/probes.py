@@ -20,7 +20,7 @@ def trained_network(
     masks: Masks | None = None,
     seed: int = 0,
 ) -> Trained:
-    """Return what a criterion sees of a network; the probe's copy has other weights, to no effect."""
+    """Return what a criterion sees of a network. The probe's own weights differ, to no effect."""
     state = read_state(network)
     names = linear_and_conv_weights(network)
     weights = {name: state.weights[name] for name in names}
