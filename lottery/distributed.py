@@ -1,4 +1,4 @@
-"""This process's place among those that train one network; all of it is trivial for one alone."""
+"""Communication between the processes that train one network; trivial for a single process."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -11,22 +11,24 @@ T = TypeVar("T")
 
 
 def num_ranks() -> int:
-    """How many processes train together."""
+    """Return how many processes train together."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """This process's number among them, from 0."""
+    """Return the number of this process among them, from 0."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def is_main() -> bool:
-    """Whether this is rank 0, the only one that touches the run's folder."""
+    """Return whether this is rank 0, the only one that touches the run's folder."""
     return rank() == 0
 
 
 def share(tensor: Tensor, dim: int = 0) -> Tensor:
-    """This rank's part of a tensor; the parts are disjoint, in rank order, and as equal as can be.
+    """Return this rank's part of a tensor.
+
+    The parts are disjoint, in rank order, and their sizes differ by one at most.
 
     Example:
         >>> [part.tolist() for part in torch.arange(5).tensor_split(2)]  # what 2 ranks get
@@ -36,7 +38,7 @@ def share(tensor: Tensor, dim: int = 0) -> Tensor:
 
 
 def from_main(make: Callable[[], T]) -> T:
-    """What `make` returns, or raises, on rank 0, where alone it is called, on every rank."""
+    """Call `make` on rank 0 only; return its result, or raise its error, on every rank."""
     if num_ranks() == 1:
         return make()
     box: list[tuple[T | None, Exception | None]] = [(None, None)]
@@ -49,20 +51,20 @@ def from_main(make: Callable[[], T]) -> T:
     result, failure = box[0]
     if failure is not None:
         raise failure
-    return result  # type: ignore[return-value]  # rank 0's by now
+    return result  # type: ignore[return-value]  # rank 0's result
 
 
 def gather(value: T) -> list[T]:
-    """Every rank's value, by rank, on every rank."""
+    """Return the values of all ranks, by rank, on every rank."""
     if num_ranks() == 1:
         return [value]
     values: list[T | None] = [None] * num_ranks()
     dist.all_gather_object(values, value)
-    return values  # type: ignore[return-value]  # all are filled by now
+    return values  # type: ignore[return-value]  # all are filled
 
 
 def sum_over_ranks(tensor: Tensor) -> Tensor:
-    """The sum of all ranks' tensors, equal bit for bit on every rank; alone, the tensor itself."""
+    """Return the sum of all ranks' tensors, equal bit for bit on every rank."""
     if num_ranks() == 1:
         return tensor
     total = tensor.clone()
@@ -71,7 +73,7 @@ def sum_over_ranks(tensor: Tensor) -> Tensor:
 
 
 def max_over_ranks(numbers: Sequence[int]) -> list[int]:
-    """The largest of all ranks' numbers, place by place."""
+    """Return, for each position, the largest of all ranks' numbers."""
     if num_ranks() == 1:
         return list(numbers)
     most = torch.tensor(numbers)

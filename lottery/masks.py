@@ -1,6 +1,6 @@
-"""Masks: which weights can be pruned, and keeping the pruned ones at zero.
+"""Masks: choose the weights that have one, apply, count and check them.
 
-A mask is a bool tensor of its weight's shape, True = kept; masks are a dict keyed by parameter
+A mask is a bool tensor of its weight's shape, True = kept. Masks are a dict keyed by parameter
 name (`fc1.weight`).
 """
 
@@ -16,9 +16,9 @@ LAYERS = (nn.Linear, nn.modules.conv._ConvNd)
 
 
 def linear_and_conv_weights(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Every trainable weight of a Linear or Conv module: what can be pruned at all.
+    """Return every trainable weight of a Linear or Conv module: what can be pruned.
 
-    Biases, norm layers and frozen layers are left out; a weight that two layers share comes once.
+    Biases, norm layers and frozen layers are left out. A weight that two layers share comes once.
     """
     layers = {
         f"{name}.weight" if name else "weight"
@@ -33,12 +33,12 @@ def linear_and_conv_weights(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def select(names: Iterable[str], only: Sequence[str], exclude: Sequence[str]) -> list[str]:
-    """The names that match `only` and do not match `exclude`.
+    """Return the names that match `only` and do not match `exclude`.
 
     Args:
         names: parameter names.
-        only: globs, of which a name must match one.
-        exclude: globs, of which a name may match none.
+        only: globs; a name must match one of them.
+        exclude: globs; a name must match none of them.
 
     Raises:
         ValueError: a pattern matches nothing, or nothing is left.
@@ -64,7 +64,7 @@ def select(names: Iterable[str], only: Sequence[str], exclude: Sequence[str]) ->
 
 
 def ones(weights: Mapping[str, Tensor]) -> Masks:
-    """Masks that keep everything."""
+    """Return masks that keep everything."""
     return {
         name: torch.ones_like(weight, dtype=torch.bool, requires_grad=False)
         for name, weight in weights.items()
@@ -74,7 +74,7 @@ def ones(weights: Mapping[str, Tensor]) -> Masks:
 def apply_masks(tensors: Sequence[Tensor], masks: Sequence[Tensor]) -> None:
     """Set the pruned places of `tensors` to zero, in place, in one multi-tensor call.
 
-    Idempotent. Fast when the masks have the tensors' dtype and device.
+    It is fast when the masks have the tensors' dtype and device.
 
     Args:
         tensors: weights, gradients or stored tensors.
@@ -85,7 +85,7 @@ def apply_masks(tensors: Sequence[Tensor], masks: Sequence[Tensor]) -> None:
 
 
 def masked(tensors: Mapping[str, Tensor], masks: Masks) -> dict[str, Tensor]:
-    """`tensors` with the pruned places at zero, in copies; those without a mask as they are."""
+    """Return copies of `tensors` with the pruned places at zero; tensors without a mask stay."""
     return {
         name: torch.where(masks[name], tensor, torch.zeros_like(tensor))
         if name in masks
@@ -95,12 +95,12 @@ def masked(tensors: Mapping[str, Tensor], masks: Masks) -> dict[str, Tensor]:
 
 
 def count_ones(masks: Masks) -> dict[str, int]:
-    """Number of kept weights per layer."""
+    """Count the kept weights of each layer."""
     return {name: int(mask.sum()) for name, mask in masks.items()}
 
 
 def density(masks: Masks) -> float:
-    """Kept share of the prunable weights, `remaining` in the results."""
+    """Return the kept share of the prunable weights: `remaining` in the results."""
     return sum(count_ones(masks).values()) / sum(mask.numel() for mask in masks.values())
 
 

@@ -1,17 +1,17 @@
-"""One independent random stream per purpose, all drawn from one number by name."""
+"""One independent random stream per purpose, all derived from one number by name."""
 
 import hashlib
 
 
 def derive_seed(seed: int, *purpose: str | int) -> int:
-    """A seed for one purpose: the first 63 bits of sha256("seed/purpose/...").
+    """Return the seed for one purpose: the first 63 bits of sha256("seed/purpose/...").
 
-    Streams with different names are independent, and adding a new one leaves the others alone,
-    which `seed + 1, seed + 2, ...` would not: seed 0's second stream would be seed 1's first.
+    Streams with different names are independent, and a new one leaves the others as they are.
+    With `seed + 1, seed + 2, ...`, the second stream of seed 0 would be the first of seed 1.
 
     Args:
-        seed: the number the user gave.
-        purpose: names and counters that say what the stream is for, such as ("order", round).
+        seed: the number that the user gave.
+        purpose: names and counters that name the stream, such as ("order", round).
 
     Example:
         >>> derive_seed(0, "init") == derive_seed(0, "init")

@@ -1,4 +1,4 @@
-"""Stopping a run when a signal asks for it: the request is noted, and heeded after a step."""
+"""Stop a run when a signal asks for it: the request is noted, and obeyed after a step."""
 
 import signal
 import threading
@@ -11,9 +11,9 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.
 
 @contextmanager
 def handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Have `SIGNALS` call a handler; afterwards they do what they did before.
+    """Make `SIGNALS` call a handler; afterwards they do what they did before.
 
-    Signals that are ignored stay so: by nohup, or for a job of a shell script.
+    Signals that are ignored stay ignored, as under nohup or in a background job of a shell script.
     """
     before = {number: signal.getsignal(number) for number in SIGNALS}
     for number, earlier in before.items():
@@ -29,11 +29,11 @@ def handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]
 class Stopped(BaseException):
     """A run has stopped because a signal asked it to; its checkpoint is written.
 
-    Not an Exception: whoever handles errors must not take it for one.
+    It is no Exception, so that code that handles errors lets it pass.
 
     Args:
         signum: the signal.
-        where: where the run was.
+        where: the step that the run had reached.
     """
 
     def __init__(self, signum: int, where: str) -> None:
@@ -53,9 +53,9 @@ class StopRequest:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Note the signals instead of dying of them; afterwards they do what they did before.
+        """Note the signals; afterwards they do what they did before.
 
-        Only the main thread may choose what signals do: elsewhere nothing changes.
+        Only the main thread may set signal handlers. In other threads nothing changes.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -65,6 +65,6 @@ class StopRequest:
             yield
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
-        if self.signum == signum == signal.SIGINT:  # Ctrl-C again: at once, without a checkpoint
+        if self.signum == signum == signal.SIGINT:  # a second Ctrl-C stops without a checkpoint
             raise KeyboardInterrupt
         self.signum = self.signum or signum

@@ -1,4 +1,4 @@
-"""Named tensors: their files (safetensors, whole or not there) and their digest."""
+"""Named tensors: their files (safetensors, whole or absent) and their digest."""
 
 import errno
 import hashlib
@@ -21,7 +21,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write named tensors and their digest to a safetensors file, whole or not at all.
 
     Raises:
-        OSError: the disk is full, say.
+        OSError: for example, the disk is full.
     """
     dense = {name: tensor.contiguous() for name, tensor in tensors.items()}
     with replacing(path) as aside:
@@ -39,11 +39,11 @@ def load_tensors(path: Path, *, check: bool = True) -> Tensors:
 
     Args:
         path: the file.
-        check: compare the tensors with the digest that was written with them.
+        check: compare the tensors with the digest in the file.
 
     Raises:
-        DamagedFile: it is not what was written; files of the first release cannot tell.
-        FileNotFoundError: it is not there.
+        DamagedFile: it is not what was written; files of the first release have no digest.
+        FileNotFoundError: there is no such file.
     """
     if not path.exists():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
@@ -63,16 +63,16 @@ def _damaged(path: Path) -> DamagedFile:
 
 
 def copy_to_cpu(tensors: Mapping[str, Tensor]) -> Tensors:
-    """Copies in CPU memory that share nothing with the originals, even on the CPU.
+    """Return copies in CPU memory that share nothing with the originals, even on the CPU.
 
-    `tensor.to("cpu")` would return a CPU tensor itself: the stored initial weights of more than
-    one public system were trained that way.
+    `tensor.to("cpu")` returns a CPU tensor itself. Several public systems trained their stored
+    initial weights that way.
     """
     return {name: torch.clone(tensor.detach()).cpu() for name, tensor in tensors.items()}
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
-    """sha256 over names, dtypes, shapes and bytes: equal digests, equal bits.
+    """Return the sha256 of names, dtypes, shapes and bytes: equal digests mean equal bits.
 
     Example:
         >>> digest({"w": torch.zeros(2)}) == digest({"w": torch.zeros(3)})
@@ -81,7 +81,7 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
     result = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         result.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        # bytes, because numpy knows no bfloat16
+        # As bytes, because numpy has no bfloat16.
         plain = tensor.detach().cpu().contiguous().reshape(-1)
         result.update(plain.view(torch.uint8).numpy().data)
     return result.hexdigest()

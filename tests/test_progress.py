@@ -1,4 +1,4 @@
-"""What is seen while a run goes on: a bar on a terminal, lines elsewhere and in the log file."""
+"""Progress: a bar on a terminal; elsewhere, and in the log file, lines."""
 
 import logging
 import os
@@ -33,7 +33,7 @@ def test_rounds_of_different_lengths_count_what_they_have() -> None:
     with progress.running([0, 1, 2], [100, 10, 10]):
         progress.begin_round(2, 10)
         progress.advance(4, 0.9)
-        assert progress._total - progress._done == 6
+        assert progress.steps_left == 6
 
 
 def test_no_more_than_one_line_per_interval(caplog: pytest.LogCaptureFixture) -> None:
@@ -49,7 +49,7 @@ def test_a_terminal_shows_a_bar_and_ctrl_c_says_how_to_carry_on(folder: Path) ->
     try:
         leader, follower = pty.openpty()
     except OSError as error:
-        pytest.skip(f"no terminal to be had: {error}")
+        pytest.skip(f"this machine has no terminals: {error}")
     command = [sys.executable, "-m", "lottery", *LONG]
     process = subprocess.Popen(
         command, stderr=follower, stdin=follower, stdout=subprocess.DEVNULL, cwd=folder

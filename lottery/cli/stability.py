@@ -15,7 +15,7 @@ def main() -> None:
     arguments = _parse()
 
     from lottery.config import ConfigError
-    from lottery.config.instantiate import make_cwd_importable
+    from lottery.config.targets import make_cwd_importable
     from lottery.progress import StderrHandler
     from lottery.runs.lifecycle import is_known  # --help need not wait for it
     from lottery.runs.run_lock import RunLocked

@@ -26,7 +26,7 @@ def _work(arguments: argparse.Namespace) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
 
     from lottery.config import ConfigError
-    from lottery.config.instantiate import make_cwd_importable
+    from lottery.config.targets import make_cwd_importable
     from lottery.record.files import DamagedFile
     from lottery.runs.workers import WorkerDied  # torch: seconds, which --help need not wait for
     from lottery.ticket import format_checks
@@ -81,19 +81,18 @@ def _fit_forests(
 ) -> str:
     """Forests on features: the table, what it says, the report with them in it."""
     from lottery.forests.run import make_hybrids
+    from lottery.record.text_table import text_table
     from lottery.report import report_at_end
-    from lottery.report.forests import hybrid_answer, hybrid_table
-    from lottery.report.tables import format_text
+    from lottery.report.words.forests import forest_answer, forest_table
 
     logging.getLogger("lottery.ticket").setLevel(logging.INFO)  # a large forest takes minutes
     hybrids = make_hybrids(
         *(ticket, arguments.features, compared), device=arguments.device, data=arguments.data
     )
-    sentences = hybrid_answer(hybrids).sentences
+    table, sentences = forest_table(hybrids), forest_answer(hybrids).sentences
     report = report_at_end(hybrids.run.path)
-    return "\n".join(
-        [format_text(hybrid_table(hybrids)), *sentences, *([str(report)] if report else [])]
-    )
+    text = text_table(table.columns, table.cells)
+    return "\n".join([text, *sentences, *([str(report)] if report else [])])
 
 
 def _find(arguments: argparse.Namespace) -> "Ticket":

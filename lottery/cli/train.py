@@ -22,8 +22,8 @@ from lottery.config.hydra_setup import (
     job_logging,
     register_resolvers,
 )
-from lottery.config.instantiate import make_cwd_importable
 from lottery.config.run_key import plain
+from lottery.config.targets import make_cwd_importable
 from lottery.record.files import DamagedFile
 from lottery.record.rows import format_table
 from lottery.record.schema import Row
@@ -98,7 +98,7 @@ class Gate(Callback):
         path = Path(str(config.hydra.run.dir)).absolute()
         plain_config = plain(config)
         experiment = prepare(plain_config, path, _take_process_rank(plain_config))
-        if experiment.config["dry_run"]:
+        if experiment.settings.dry_run:
             from lottery.config.dry_run import describe
 
             check_writable(experiment.imp.run_dir.path)

@@ -2,4 +2,4 @@
 
 
 class DataError(Exception):
-    """One line that names the file: a user can do something about it."""
+    """A fault in a dataset's files, in one line that names the file."""

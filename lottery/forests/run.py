@@ -16,8 +16,8 @@ from lottery.measure.flops import count_flops, weight_uses
 from lottery.models.state import State, write_state
 from lottery.record.files import write_json
 from lottery.record.run_dir import RunDir
-from lottery.report.forests import Hybrids, read_hybrids
-from lottery.report.runs import read_run
+from lottery.report.read.forests import RunForests, read_forests
+from lottery.report.read.runs import read_run
 from lottery.runs.lifecycle import check_writable
 from lottery.runs.run_lock import locked
 from lottery.seeds import derive_seed
@@ -34,7 +34,7 @@ def make_hybrids(
     compared: Sequence[dict[str, Any]],
     device: str,
     data: str | None,
-) -> Hybrids:
+) -> RunForests:
     """Fit forests on the features of layers of a ticket and of the dense network it comes from.
 
     Args:
@@ -81,7 +81,7 @@ def check_asked(ticket: Ticket, asked: Sequence[str]) -> None:
         DamagedFile: the earlier forests cannot be read.
     """
     run_dir = _run_of(ticket)
-    read_hybrids(read_run(run_dir.path))
+    read_forests(read_run(run_dir.path))
     check_writable(run_dir.path)
     networks = [network for network in (ticket.base(), ticket.trained()) if network is not None]
     for name in asked:
@@ -139,14 +139,14 @@ def _share_of_commonest(train: Tensor, test: Tensor) -> float:
 
 def _keep(
     run_dir: RunDir, forests: Sequence[dict[str, Any]], compared: Sequence[dict[str, Any]]
-) -> Hybrids:
+) -> RunForests:
     """Write these beside the earlier ones; of one round and layer the new one stays."""
     run = read_run(run_dir.path)
     with locked(run_dir.path, wait=True):
-        there = read_hybrids(run)
+        there = read_forests(run)
         kept = {(entry["round"], entry["layer"]): entry for entry in (*there.forests, *forests)}
         others = {(entry["file"], entry["name"]): entry for entry in (*there.compared, *compared)}
-        whole = Hybrids(run, tuple(kept.values()), tuple(others.values()))
+        whole = RunForests(run, tuple(kept.values()), tuple(others.values()))
         content = {"forests": whole.forests, "compared": whole.compared}
         write_json(run_dir.ticket.hybrid_json, content)
     return whole

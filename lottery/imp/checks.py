@@ -1,4 +1,8 @@
-"""The invariants, checked at every round boundary of every run; what they measured is recorded."""
+"""The invariants, checked at every round boundary of every run.
+
+Each check takes the round's number for its message. It measures first, then judges: it raises
+`BrokenInvariant`, or returns what it has measured, for the round's record.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,7 +17,7 @@ from lottery.tensors import digest
 
 
 class BrokenInvariant(Exception):
-    """A run found itself wrong, and stops."""
+    """A run has found an error in itself, and stops."""
 
 
 def check_masks(
@@ -25,21 +29,18 @@ def check_masks(
     nested: bool,
     count: Callable[[Masks], dict[str, int]] = count_ones,
 ) -> dict[str, Any]:
-    """Check that a round pruned exactly what was asked, and revived nothing.
+    """Check that a round pruned exactly as many weights as asked, and revived none.
 
     Args:
         number: the round.
         masks: its masks.
-        before: the last round's.
+        before: the masks of the round before.
         expected: numbers of weights, or units, that must be left, per layer or in all.
-        nested: whether the masks must keep only what `before` kept.
-        count: what `expected` counts.
+        nested: whether the masks may keep only what `before` kept.
+        count: counts what `expected` is about.
 
     Returns:
         `ones_before`, `ones_after` and the names of `empty_layers`.
-
-    Raises:
-        BrokenInvariant: counts differ, or a weight came back.
     """
     counted, counts = count(masks), count_ones(masks)
     in_all = {IN_ALL: sum(counted.values())}
@@ -61,83 +62,69 @@ def check_masks(
 def check_source(
     number: int, start: State, source: State | None, initial: State
 ) -> dict[str, Any]:
-    """Check that a start, still dense, is the stored state it claims to be; or, if drawn, is new.
+    """Check that a start, still dense, equals its stored source; a drawn start must be new.
 
-    A random ticket that started from masked weights, statistics of BatchNorm left where they
-    were, and a rewind to the last round's start are all found here.
+    This finds a random ticket that starts from masked weights, BatchNorm statistics that were not
+    reset, and a rewind to the start of the round before.
 
     Args:
         number: the round.
-        start: what the reinit gave.
-        source: the stored state it must equal; None where it is drawn anew.
-        initial: the stored initial network.
+        start: what the reinit made.
+        source: the stored state that it must equal; None for a drawn start.
+        initial: the stored initial network, which a drawn start must not be.
 
     Returns:
-        `source_differing`, the number of values that differ from the source: 0, or None.
-
-    Raises:
-        BrokenInvariant: values differ from the source, or a drawn start is the initial network.
+        `source_differing`: how many values differ, or None for a drawn start.
     """
     if source is None:
-        if not _count_differing(start, initial, {}):
+        if not count_differing(start, initial, masks={}):
             raise BrokenInvariant(f"round {number}: the random start is the initial network")
         return {"source_differing": None}
-    differing = _count_differing(start, source, {})
-    _raise_if_differing(number, "the start differs from what is stored", differing)
-    return {"source_differing": sum(differing.values())}
+    differing = count_differing(start, source, masks={})
+    return {"source_differing": _judge(number, "the start differs from what is stored", differing)}
 
 
 def check_start(number: int, stored: State, dense: State, masks: Masks) -> dict[str, Any]:
-    """Check what is stored as a round's start: its source's values where kept, zero elsewhere.
-
-    Args:
-        number: the round.
-        stored: the start as stored.
-        dense: the state it comes from.
-        masks: the round's masks.
+    """Check that a stored start has the values of `dense` where kept, and zero elsewhere.
 
     Returns:
-        `start_differing`, the number of kept values (buffers included) that differ: 0.
-
-    Raises:
-        BrokenInvariant: values differ, or a pruned weight is not zero.
+        `start_differing`: how many kept values differ, buffers included.
     """
-    _check_zeros(number, "start", stored.weights, masks)
-    differing = _count_differing(stored, dense, masks)
-    _raise_if_differing(number, "the stored start differs from its source", differing)
-    return {"start_differing": sum(differing.values())}
+    _judge_pruned(number, "start", largest_pruned(stored.weights, masks))
+    differing = count_differing(stored, dense, masks)
+    message = "the stored start differs from its source"
+    return {"start_differing": _judge(number, message, differing)}
 
 
 def check_trained(
     number: int, started: State, stored: State, trained: Mapping[str, State], masks: Masks
 ) -> dict[str, Any]:
-    """Check that training started from the stored start and kept pruned weights at zero.
+    """Check that training began at the stored start and kept pruned weights at zero.
 
     Args:
         number: the round.
-        started: the network as it was before the first step.
+        started: the network before the first step.
         stored: the start as stored.
-        trained: states that came out, by name.
+        trained: the states that came out, by a name for the message.
         masks: the round's masks.
 
     Returns:
-        `trained_from_differing`: 0; `pruned_max`, the largest |w| on pruned places: 0.
-
-    Raises:
-        BrokenInvariant: a value differs, or a pruned weight is not zero.
+        `trained_from_differing`: how many values differ from the stored start; `pruned_max`: the
+        largest |w| among the pruned weights.
     """
-    differing = _count_differing(started, stored, masks)
-    _raise_if_differing(number, "training did not start from the stored start", differing)
-    largest = max(
-        _check_zeros(number, name, state.weights, masks) for name, state in trained.items()
-    )
-    return {"trained_from_differing": sum(differing.values()), "pruned_max": largest}
+    differing = count_differing(started, stored, masks)
+    pruned = {name: largest_pruned(state.weights, masks) for name, state in trained.items()}
+    message = "training did not start from the stored start"
+    return {
+        "trained_from_differing": _judge(number, message, differing),
+        "pruned_max": max(_judge_pruned(number, name, pruned[name]) for name in trained),
+    }
 
 
 def check_first_step(
     number: int, seen: Mapping[str, Any], expected: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Check that training began with the learning rate and the batch of its place on the clock.
+    """Check that training began with the learning rate and the batch of its first step.
 
     Args:
         number: the round.
@@ -146,9 +133,6 @@ def check_first_step(
 
     Returns:
         What was seen.
-
-    Raises:
-        BrokenInvariant: one of them is another.
     """
     for name, value in expected.items():
         if seen.get(name) != value:
@@ -160,16 +144,7 @@ def check_first_step(
 
 
 def check_ranks_agree(number: int, what: str, tensors: Mapping[str, Tensor]) -> None:
-    """Check that all processes of a run hold the same tensors, bit for bit.
-
-    Args:
-        number: the round.
-        what: the tensors' name in the message.
-        tensors: this rank's.
-
-    Raises:
-        BrokenInvariant: naming the ranks that differ from rank 0.
-    """
+    """Check that all processes of a run hold the same tensors, bit for bit."""
     digests = gather(digest(tensors)) if num_ranks() > 1 else []
     differing = [str(rank) for rank, other in enumerate(digests) if other != digests[0]]
     if differing:
@@ -178,28 +153,36 @@ def check_ranks_agree(number: int, what: str, tensors: Mapping[str, Tensor]) -> 
 
 
 def check_unchanged(number: int, before: str, after: str) -> dict[str, Any]:
-    """Check that the stored initial weights are the same bytes as before the round.
+    """Check that a round left the stored initial weights as they were, by their digests.
 
-    Raises:
-        BrokenInvariant: they have changed.
+    Returns:
+        `initial_digest`.
     """
     if before != after:
         raise BrokenInvariant(f"round {number}: the stored initial weights have changed")
     return {"initial_digest": after}
 
 
-def _check_zeros(number: int, what: str, weights: Mapping[str, Tensor], masks: Masks) -> float:
+def largest_pruned(weights: Mapping[str, Tensor], masks: Masks) -> dict[str, float]:
+    """Measure the largest |w| on the pruned places of each layer; nan where there is a nan.
+
+    Example:
+        >>> import torch
+        >>> largest_pruned({"w": torch.tensor([3.0, -2.0])}, {"w": torch.tensor([True, False])})
+        {'w': 2.0}
+    """
+    largest = {}
     for name, mask in masks.items():
         pruned = weights[name][~mask]
-        if not bool((pruned == 0).all()):  # nan included, which no maximum shows
-            largest = float(pruned.abs().max())
-            raise BrokenInvariant(
-                f"round {number}: {name} ({what}) has {largest} on a pruned place"
-            )
-    return 0.0
+        largest[name] = float(pruned.abs().max()) if len(pruned) else 0.0
+    return largest
 
 
-def _count_differing(here: State, there: State, masks: Masks) -> dict[str, int]:
+def count_differing(here: State, there: State, masks: Masks) -> dict[str, int]:
+    """Count the values that differ between two states, by name; names without any are left out.
+
+    Pruned weights are not compared. A tensor that only one state has counts as one value.
+    """
     tensors, others = here.weights | here.buffers, there.weights | there.buffers
     if tensors.keys() != others.keys():
         return dict.fromkeys(tensors.keys() ^ others.keys(), 1)
@@ -213,7 +196,18 @@ def _count_differing(here: State, there: State, masks: Masks) -> dict[str, int]:
     return {name: count for name, count in differing.items() if count}
 
 
-def _raise_if_differing(number: int, message: str, differing: Mapping[str, int]) -> None:
-    if differing:
+def _judge(number: int, message: str, differing: Mapping[str, int]) -> int:
+    """Return the sum of what was counted; raise if it is not zero."""
+    total = sum(differing.values())
+    if total:
         layers = ", ".join(f"{name} ({count} values)" for name, count in differing.items())
         raise BrokenInvariant(f"round {number}: {message}: {layers}")
+    return total
+
+
+def _judge_pruned(number: int, what: str, largest: Mapping[str, float]) -> float:
+    """Return the largest of what was measured; raise if it is not zero."""
+    for name, value in largest.items():
+        if value != 0:  # also where it is nan
+            raise BrokenInvariant(f"round {number}: {name} ({what}) has {value} on a pruned place")
+    return max(largest.values(), default=0.0)

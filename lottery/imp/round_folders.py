@@ -1,18 +1,19 @@
-"""Whole round folders: one taken from another run, and weights dropped that nothing needs."""
+"""Whole round folders: one is copied from another run, weights that nothing needs are dropped."""
 
 import logging
 import shutil
+from collections.abc import Sequence
 
 from lottery.record.files import replacing
-from lottery.record.records import read_records
 from lottery.record.rows import winning_round
 from lottery.record.run_dir import RunDir
+from lottery.record.schema import Row
 
 log = logging.getLogger(__name__)
 
 
-def adopt_dense_round(trunk: RunDir, run_dir: RunDir) -> None:
-    """Copy the trunk's round 0, files and record; the record last, as it ends the round."""
+def copy_dense_round(trunk: RunDir, run_dir: RunDir) -> None:
+    """Copy the files of the trunk's round 0; the record comes last, because it ends the round."""
     source, target = trunk.round(0), run_dir.round(0)
     for file in sorted(source.path.iterdir(), key=lambda path: path == source.record):
         if not file.name.startswith("."):
@@ -21,16 +22,19 @@ def adopt_dense_round(trunk: RunDir, run_dir: RunDir) -> None:
     log.info("round 0: taken from %s", trunk.path)
 
 
-def drop_unneeded(run_dir: RunDir) -> None:
-    """Drop the weights that neither the winner nor any later work needs.
+def drop_unneeded(run_dir: RunDir, rows: Sequence[Row]) -> None:
+    """Drop the weights that neither the winning round nor later work needs.
 
-    Round 0 is what tickets start from and what other runs copy; the weights of a round whose
-    next one is still to come are pruned then. Masks and records of all rounds stay.
+    Tickets start from round 0, and other runs copy it. The next round prunes the weights of the
+    round before it, as long as that next round is not finished. All masks and records stay.
+
+    Args:
+        run_dir: the run's folder.
+        rows: of all finished rounds.
     """
-    finished = set(run_dir.finished_rounds())
+    finished = {row["round"] for row in rows}
     last = {number for number in finished if number + 1 not in finished}
-    winner = winning_round([record["row"] for record in read_records(run_dir)])
-    for number in finished - last - {0, winner}:
+    for number in finished - last - {0, winning_round(rows)}:
         folder = run_dir.round(number)
         for file in (folder.start, folder.es, folder.final, folder.final_optimizer):
             file.unlink(missing_ok=True)

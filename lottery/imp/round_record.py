@@ -1,4 +1,4 @@
-"""The record of a finished round, from what its training measured."""
+"""The record of a finished round, made from what its training measured."""
 
 import logging
 from collections.abc import Mapping
@@ -20,14 +20,14 @@ def make_record(
     counts: Mapping[str, Any],
     checks: Mapping[str, Any],
 ) -> Record:
-    """Everything measured in a round, as `results.write_record` stores it.
+    """Collect everything measured in a round, as `results.write_record` stores it.
 
     Args:
         number: the round.
-        outcome: of its training.
+        outcome: what came out of its training.
         masks: its masks.
-        counts: `remaining_all`, `params`, `flops` and so on, and some of them `by_layer`.
-        checks: what the boundary checks measured.
+        counts: `remaining_all`, `params`, `flops` and so on; some of them again `by_layer`.
+        checks: what the checks at its boundaries measured.
     """
     kept = count_ones(masks)
     live_zeros = count_live_zeros(outcome.final.weights, masks)
@@ -60,7 +60,7 @@ def make_record(
 
 
 def report_round(row: Row, outcome: Outcome) -> None:
-    """A line in the log about a finished round."""
+    """Log one line about a finished round."""
     log.info(
         "round %d: %s %% remaining, ES %d, val %s %%, test %s %%, %.1f s",
         row["round"],

@@ -1,79 +1,134 @@
-"""What the rounds leave on disk, read and written as states of the network.
+"""The files of a run's rounds, read and written as states of the network.
 
-Rank 0 alone touches the disk; the other processes of a run get from it what it reads.
+Only this file of the room knows that a run may have several processes. Rank 0 alone touches the
+disk, and the other ranks get what it reads: all ranks must call the same methods.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lottery.distributed import from_main
+from lottery.imp.round_folders import copy_dense_round, drop_unneeded
 from lottery.masks import Masks, masked
 from lottery.models.state import Start, State
+from lottery.record.records import read_record, read_records, write_record
 from lottery.record.run_dir import RunDir
+from lottery.record.schema import Record, Row
+from lottery.record.tables import write_tables
 from lottery.tensors import Tensors, digest, load_tensors, save_tensors
 from lottery.training import Outcome
 
 
+class NothingToRewindTo(Exception):
+    """Early stopping ended the dense training before the rewind point."""
+
+
 @dataclass(frozen=True)
 class Storage:
-    """The tensors of a run's rounds.
+    """The files of a run's rounds.
 
     Args:
-        run_dir: the run.
-        buffers: names of the network's persistent buffers; a file holds weights and buffers.
+        run_dir: the run's folder.
+        buffers: names of the network's buffers; a tensor file holds weights and buffers.
+        keep: "all" keeps every round's weights; "winner" keeps the winning round's and those
+            that later work needs.
+        dense_from: the run whose round 0 is this run's too, or None.
+        update_summary: writes what is made from the records beside the tables.
     """
 
     run_dir: RunDir
     buffers: Collection[str]
+    keep: str = "all"
+    dense_from: RunDir | None = None
+    update_summary: Callable[[], None] = lambda: None
+
+    def remove_leftovers(self) -> None:
+        """Remove what killed processes have left in the middle of a write."""
+        from_main(self.run_dir.remove_leftovers)
+
+    def rows(self) -> list[Row]:
+        """Read the rows of all finished rounds, by round."""
+        return from_main(lambda: [record["row"] for record in read_records(self.run_dir)])
+
+    def adopt_dense_round(self, trunk: RunDir) -> Row:
+        """Copy round 0 of another run, and return its row."""
+
+        def copy() -> Row:
+            copy_dense_round(trunk, self.run_dir)
+            row: Row = read_record(self.run_dir.round(0))["row"]
+            return row
+
+        return from_main(copy)
+
+    def update_tables(self) -> None:
+        """Bring the tables, and what else is made from the records, up to date."""
+        from_main(lambda: write_tables(self.run_dir))
+        from_main(self.update_summary)
+
+    def drop_unneeded(self, rows: Sequence[Row]) -> None:
+        """Drop weights that nothing needs, under keep=winner.
+
+        Args:
+            rows: of all finished rounds.
+        """
+        if self.keep == "winner":
+            from_main(lambda: drop_unneeded(self.run_dir, rows))
 
     def initial(self) -> State:
-        """The dense network before its first step, W_0."""
+        """Read the dense network before its first step, W_0."""
         return self._read(self.run_dir.round(0).start)
 
     def initial_digest(self) -> str:
-        """Digest of the stored W_0 as it is now, which is compared with what it was."""
+        """Return the digest of the stored W_0, for comparison with what it was before."""
         path = self.run_dir.round(0).start
         return from_main(lambda: digest(load_tensors(path, check=False)))
 
-    def has_rewind_point(self) -> bool:
-        """Whether round 0 has reached the step to rewind to."""
-        return from_main(self.run_dir.round(0).rewind.exists)
+    def rewind_point(self, step: int) -> State:
+        """Read round 0's whole state at the rewind point.
 
-    def rewind_point(self) -> State:
-        """Round 0's whole state at the step to rewind to, where that is not 0."""
+        Args:
+            step: k, above 0.
+
+        Raises:
+            NothingToRewindTo: round 0 has stopped before step k.
+        """
         folder = self.run_dir.round(0)
+        if not from_main(folder.rewind.exists):
+            raise NothingToRewindTo(
+                f"round 0 has stopped before step {step}, which reinit.to names"
+            )
         state = self._read(folder.rewind, folder.rewind_optimizer)
         return replace(state, generators=_load_if_there(folder.rewind_generators))
 
     def start(self, number: int) -> State:
-        """What round `number` starts from, under its mask."""
+        """Read what round `number` starts from, under its masks."""
         return self._read(self.run_dir.round(number).start)
 
     def has_final(self, number: int) -> bool:
-        """Whether the end of round `number` is there: keep=winner may have dropped it."""
+        """Return whether the end of round `number` is there; keep=winner may have dropped it."""
         return from_main(self.run_dir.round(number).final.exists)
 
     def final(self, number: int) -> State:
-        """The end of round `number`."""
+        """Read the end of round `number`."""
         folder = self.run_dir.round(number)
         return self._read(folder.final, folder.final_optimizer)
 
     def masks(self, number: int) -> Masks:
-        """Round `number`'s masks."""
+        """Read the masks of round `number`."""
         return _load(self.run_dir.round(number).masks)
 
     def save_masks(self, number: int, masks: Masks) -> None:
-        """Store round `number`'s masks."""
+        """Write the masks of round `number`."""
         _save(self.run_dir.round(number).masks, masks)
 
     def save_start(self, number: int, start: Start, masks: Masks) -> None:
-        """Store a start under its mask."""
+        """Write a start under its masks."""
         folder = self.run_dir.round(number)
         _save(folder.start, masked(start.weights, masks) | start.buffers)
 
     def save_outcome(self, number: int, outcome: Outcome, *, with_optimizer: bool) -> None:
-        """Store a training's weights, and the optimizer state where a round carries it on."""
+        """Write a training's weights, and the optimizer state if the next round needs it."""
         folder = self.run_dir.round(number)
         _save(folder.es, outcome.es.weights | outcome.es.buffers)
         self.save_final(number, outcome.final, with_optimizer=with_optimizer)
@@ -83,11 +138,26 @@ class Storage:
             _save(folder.rewind_generators, outcome.kept.generators)
 
     def save_final(self, number: int, final: State, *, with_optimizer: bool) -> None:
-        """Store the end of round `number`, and the optimizer state where training goes on."""
+        """Write the end of round `number`, and the optimizer state if training goes on."""
         folder = self.run_dir.round(number)
         _save(folder.final, final.weights | final.buffers)
         if with_optimizer:
             _save(folder.final_optimizer, final.optimizer)
+
+    def finish_round(self, record: Record, check_owned: Callable[[], None]) -> None:
+        """Write a round's record, which makes the round finished.
+
+        Args:
+            record: what the round has measured.
+            check_owned: raises if another process has taken the run's folder over.
+        """
+
+        def finish() -> None:
+            check_owned()
+            write_record(self.run_dir, record)
+            self.run_dir.round(record["row"]["round"]).checkpoint.unlink(missing_ok=True)
+
+        from_main(finish)
 
     def _read(self, path: Path, optimizer: Path | None = None) -> State:
         tensors = _load(path)

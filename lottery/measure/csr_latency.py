@@ -1,4 +1,4 @@
-"""A network whose Linear weights are stored without their zeros, to see whether that is faster."""
+"""Inference with Linear weights in compressed sparse rows (CSR), which may be faster."""
 
 import copy
 import warnings
@@ -10,7 +10,7 @@ from lottery.data import Split
 from lottery.measure.evaluate import inference_ms
 
 REPEATS = 5
-LARGEST_DENSITY = 0.5  # of the Linear weights; with more of them left it cannot pay
+LARGEST_DENSITY = 0.5  # of the Linear weights; above it, CSR is never faster
 
 
 class CsrLinear(nn.Module):
@@ -27,7 +27,7 @@ class CsrLinear(nn.Module):
         self.bias: Tensor | None = layer.bias
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """inputs @ weight.T + bias, (..., out)."""
+        """Return inputs @ weight.T + bias, (..., out)."""
         rows = inputs.flatten(0, -2)
         product: Tensor = torch.sparse.mm(self.weight, rows.T).T
         outputs = product.reshape(*inputs.shape[:-1], -1)
@@ -35,7 +35,7 @@ class CsrLinear(nn.Module):
 
 
 def with_csr(network: nn.Module) -> nn.Module:
-    """A copy of a network with its Linear layers in CSR; convolutions stay as they are."""
+    """Return a copy of a network with its Linear layers in CSR; convolutions stay dense."""
     copied = copy.deepcopy(network)
     for parent in list(copied.modules()):
         for name, child in list(parent.named_children()):
@@ -45,11 +45,11 @@ def with_csr(network: nn.Module) -> nn.Module:
 
 
 def inference_csr_ms(network: nn.Module, split: Split) -> float | None:
-    """`inference_ms` with the Linear layers in CSR.
+    """Return `inference_ms` with the Linear layers in CSR.
 
     Returns:
-        None where it cannot pay (no Linear layer, or more than half of the weights left), or is
-        not supported for this device and type.
+        None without a Linear layer, with more than half of the weights left, or if the device or
+        the type does not support CSR.
     """
     weights = [layer.weight for layer in network.modules() if isinstance(layer, nn.Linear)]
     size = sum(weight.numel() for weight in weights)
@@ -57,5 +57,5 @@ def inference_csr_ms(network: nn.Module, split: Split) -> float | None:
         return None
     try:
         return inference_ms(with_csr(network), split, REPEATS)
-    except (RuntimeError, NotImplementedError):  # bfloat16, say
+    except (RuntimeError, NotImplementedError):  # for example, bfloat16
         return None

@@ -1,4 +1,4 @@
-"""What a network is worth: loss, accuracy and class averages, counts, inference time, memory."""
+"""Measure a network: loss, accuracy and class averages, counts, inference time, memory."""
 
 import resource
 import time
@@ -30,7 +30,7 @@ INFERENCE_BATCH = 100
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A network on a split: mean loss, accuracy as a fraction, and the classes it predicts."""
+    """Mean loss, accuracy as a fraction, and predicted classes of a network on a split."""
 
     loss: float
     accuracy: float
@@ -38,10 +38,10 @@ class Evaluation:
 
 
 def predict(logits: Tensor) -> Tensor:
-    """The classes that logits stand for, (batch,).
+    """Return the predicted classes, (batch,).
 
     Args:
-        logits: (batch, classes), the highest wins; or (batch, 1), above 0 is class 1 and else 0.
+        logits: (batch, classes), where the highest wins; or (batch, 1), where above 0 is class 1.
 
     Example:
         >>> predict(torch.tensor([[0.1, 0.3], [2.0, -1.0]])).tolist()
@@ -53,7 +53,7 @@ def predict(logits: Tensor) -> Tensor:
 
 
 def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean loss of two classes by one logit, that of class 1.
+    """Return the mean loss of two classes, from one logit for class 1.
 
     Args:
         logits: (batch, 1).
@@ -65,11 +65,11 @@ def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients; afterwards each layer is in the mode it was in."""
+    """Set evaluation mode, without gradients; afterwards restore the mode of each layer."""
     modes = [(layer, layer.training) for layer in network.modules()]
     network.eval()
     try:
-        with torch.no_grad():  # not inference_mode: its tensors could not be trained on later
+        with torch.no_grad():  # inference_mode makes tensors that could not be trained later
             yield
     finally:
         for layer, mode in modes:
@@ -77,26 +77,26 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 
 
 def evaluate(network: nn.Module, split: Split, loss: Loss) -> Evaluation:
-    """Loss and accuracy over every example of a split, once each, in evaluation mode.
+    """Evaluate a network on every example of a split, once each, in evaluation mode.
 
-    With several processes each looks at its share of the examples.
+    With several processes, each evaluates its share of the examples.
 
     Args:
-        network: gives logits (batch, num_classes), or (batch, 1) for two classes.
+        network: returns logits (batch, num_classes), or (batch, 1) for two classes.
         split: on the network's device.
         loss: mean loss of (logits, targets).
     """
     total = torch.zeros((), dtype=torch.float64)
-    predicted = torch.zeros_like(split.targets)  # of others' examples it stays 0, for the sum
+    predicted = torch.zeros_like(split.targets)  # 0 for other ranks' examples, which the sum adds
     ours = share(torch.arange(len(split)))
     with evaluating(network):
         for part in torch.split(ours, EVALUATION_BATCH):
             if not len(part):  # more processes than examples
                 continue
-            places = slice(int(part[0]), int(part[-1]) + 1)  # by a slice nothing is copied
+            places = slice(int(part[0]), int(part[-1]) + 1)  # a slice copies nothing
             inputs, targets = split.batch(places)
             logits = network(inputs)
-            # not in bfloat16, whose 8 bits would make ties of different losses
+            # Not in bfloat16: its 8 bits would round different losses to one value.
             wide = logits if logits.dtype == torch.float64 else logits.float()
             total += loss(wide, targets).double().cpu() * len(targets)
             predicted[places] = predict(logits)
@@ -107,17 +107,13 @@ def evaluate(network: nn.Module, split: Split, loss: Loss) -> Evaluation:
 
 
 def class_averages(predictions: Tensor, targets: Tensor, num_classes: int) -> dict[str, float]:
-    """F1, precision and recall as fractions: macro averages over the classes.
+    """Return F1, precision and recall as fractions: macro averages over the classes.
 
-    Of two classes they are those of class 1, as is the custom.
+    With two classes, they are those of class 1, as usual.
     """
     if num_classes == 2:
-        of_class_1 = {
-            "f1": binary_f1_score,
-            "precision": binary_precision,
-            "recall": binary_recall,
-        }
-        return {name: float(score(predictions, targets)) for name, score in of_class_1.items()}
+        binary = {"f1": binary_f1_score, "precision": binary_precision, "recall": binary_recall}
+        return {name: float(score(predictions, targets)) for name, score in binary.items()}
     scores = {
         "f1": multiclass_f1_score,
         "precision": multiclass_precision,
@@ -130,7 +126,7 @@ def class_averages(predictions: Tensor, targets: Tensor, num_classes: int) -> di
 
 
 def count_parameters(network: nn.Module, masks: Masks) -> dict[str, int | float]:
-    """`remaining_all`, `params` and `params_remaining` of a network under masks."""
+    """Return `remaining_all`, `params` and `params_remaining` of a network under masks."""
     weights = sum(weight.numel() for weight in linear_and_conv_weights(network).values())
     params = sum(parameter.numel() for parameter in network.parameters())
     pruned = sum(mask.numel() for mask in masks.values()) - sum(count_ones(masks).values())
@@ -142,26 +138,26 @@ def count_parameters(network: nn.Module, masks: Masks) -> dict[str, int | float]
 
 
 def count_live_zeros(weights: Mapping[str, Tensor], masks: Masks) -> dict[str, int]:
-    """Kept weights that are exactly zero, per layer: alive, though they look pruned."""
+    """Count the kept weights that are exactly zero, per layer: they only look pruned."""
     return {name: int((mask & (weights[name] == 0)).sum()) for name, mask in masks.items()}
 
 
 def inference_ms(network: nn.Module, split: Split, repeats: int = 20) -> float:
-    """Median time per example of a forward pass on 100 examples, milliseconds, after a warm-up."""
+    """Return the median time per example of a forward pass on 100 examples, in milliseconds."""
     inputs, _ = split.batch(slice(INFERENCE_BATCH))
     times = []
     with evaluating(network):
         for _ in range(repeats + 3):
             start = time.perf_counter()
             network(inputs)
-            if inputs.is_cuda:  # kernels run on after the call has returned
+            if inputs.is_cuda:  # kernels still run when the call has returned
                 torch.cuda.synchronize()
             times.append(time.perf_counter() - start)
     return 1000 * median(times[3:]) / len(inputs)
 
 
 def peak_memory_mb(device: torch.device) -> float:
-    """Most memory used so far: the device's tensors on a GPU, the whole process on a CPU."""
+    """Return the peak memory so far: the GPU's tensors, or the whole process on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10

@@ -14,14 +14,14 @@ TRANSPOSED = nn.modules.conv._ConvTransposeNd
 
 
 def weight_uses(network: nn.Module, input_shape: tuple[int, ...]) -> dict[str, int]:
-    """How often each weight of a layer multiplies in a forward pass of one example, by name.
+    """Count how often each weight multiplies in a forward pass of one example, by layer.
 
-    A Linear weight once; a Conv weight once per place of the output, Hout * Wout, whatever
-    groups, stride and padding are (of a transposed one: per place of the input). A layer that is
-    called twice counts twice.
+    A Linear weight multiplies once. A Conv weight multiplies once per place of the output,
+    Hout * Wout, for any groups, stride and padding; in a transposed convolution, once per place
+    of the input. A layer that is called twice counts twice.
 
     Args:
-        network: any; its parameters' type and device are the input's.
+        network: any; the input gets the type and device of its parameters.
         input_shape: of one example.
     """
     layers = [(n, m) for n, m in network.named_modules() if isinstance(m, LAYERS)]
@@ -30,7 +30,7 @@ def weight_uses(network: nn.Module, input_shape: tuple[int, ...]) -> dict[str, i
     def count(name: str, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         here = inputs[0] if isinstance(layer, TRANSPOSED) else output
         weight = layer.weight
-        channels = weight.shape[0]  # type: ignore[index]  # of what `here` is
+        channels = weight.shape[0]  # type: ignore[index]  # the channels of `here`
         name = f"{name}.weight" if name else "weight"
         uses[name] += prod(here.shape[1:]) // int(channels)
 
@@ -51,14 +51,14 @@ def weight_uses(network: nn.Module, input_shape: tuple[int, ...]) -> dict[str, i
 
 
 def count_flops(network: nn.Module, uses: Mapping[str, int], masks: Masks) -> dict[str, int]:
-    """FLOPs of one example by layer, two for each weight left and use of it.
+    """Count the FLOPs of one example by layer: two for each use of a weight that is left.
 
-    2 * in * out * density for Linear, 2 * kH * kW * Cin / groups * Cout * Hout * Wout * density
-    for Conv; biases, norms and activations are not counted.
+    Linear: 2 * in * out * density. Conv: 2 * kH * kW * Cin / groups * Cout * Hout * Wout *
+    density. Biases, norms and activations are not counted.
 
     Args:
-        network: whose weights without a mask count as they are.
-        uses: of each weight, by name.
+        network: its weights without a mask count as dense.
+        uses: how often each weight multiplies, by name.
         masks: by name.
 
     Example:
@@ -74,12 +74,12 @@ def count_flops(network: nn.Module, uses: Mapping[str, int], masks: Masks) -> di
 def make_counter(
     network: nn.Module, input_shape: tuple[int, ...], frozen_flops: int = 0
 ) -> Callable[[Masks], dict[str, Any]]:
-    """A function from masks to the parameters and operations that a round's record states.
+    """Return a function from masks to the parameters and operations of a round's record.
 
     Args:
         network: any.
         input_shape: of one example.
-        frozen_flops: of what comes before the network and is never pruned.
+        frozen_flops: FLOPs of a frozen base that comes before the network.
     """
     uses = weight_uses(network, input_shape)
     dense_by_layer = count_flops(network, uses, {})

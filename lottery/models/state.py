@@ -143,10 +143,12 @@ def _read_optimizer(network: nn.Module, optimizer: Optimizer) -> Tensors:
 
 
 def write_optimizer(network: nn.Module, optimizer: Optimizer, entries: Tensors) -> None:
-    """Give an optimizer over `network.named_parameters()` that require grad a stored state."""
+    """Give an optimizer over parameters of `network` a stored state, by the parameters' names."""
     if not entries:
         return
-    names = [name for name, parameter in network.named_parameters() if parameter.requires_grad]
+    by_id = {id(parameter): name for name, parameter in network.named_parameters()}
+    # torch numbers parameters group by group, and there may be several groups
+    names = [by_id[id(p)] for group in optimizer.param_groups for p in group["params"]]
     states: dict[int, Tensors] = {}
     for key, value in entries.items():
         name, entry = key.rsplit("/", 1)

@@ -1,4 +1,4 @@
-"""The VGGs (Simonyan & Zisserman 2015): VGG-19 for CIFAR-10, and torchvision's VGG-16."""
+"""The VGGs (Simonyan & Zisserman 2015): those for CIFAR, and torchvision's VGG-16."""
 
 from collections.abc import Sequence
 
@@ -6,31 +6,42 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool1d, max_pool2d
 
+from lottery.models.arguments import check_dropout, check_images
 from lottery.models.init import glorot_normal_
 
-VGG_19 = ((64, 64), (128, 128), (256,) * 4, (512,) * 4, (512,) * 4)
+FILTERS = (64, 128, 256, 512, 512)  # of the five groups of convolutions
+# convolutions in each group, by the number of layers in the paper's table 1 (A, B, D, E)
+CONVOLUTIONS = {
+    11: (1, 1, 2, 2, 2),
+    13: (2, 2, 2, 2, 2),
+    16: (2, 2, 3, 3, 3),
+    19: (2, 2, 4, 4, 4),
+}
 VGG_16 = ((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3)
 POOLED = 7  # height and width of the classifier's inputs
 
 
-class VGG19(nn.Module):
-    """VGG-19 for CIFAR-10 with BatchNorm: 2x64, 2x128, 4x256, 4x512, 4x512 filters, classes.
+class VGG(nn.Module):
+    """VGG-11, -13, -16 or -19 for CIFAR: BatchNorm, and one fully connected layer.
 
-    Max-pooling between the groups, a mean over the image at the end (Frankle & Carbin 2019, after
-    Liu et al. 2019); 20,024,000 weights, 5,120 of them in the output layer. Gaussian Glorot
-    weights, BatchNorm at scale 1.
+    Max-pooling between the groups of convolutions, a mean over the image at the end (Frankle &
+    Carbin 2019, after Liu et al. 2019). Gaussian Glorot weights, BatchNorm at scale 1.
 
     Args:
         input_shape: (channels, height, width), at least 16 x 16.
         num_classes: number of outputs.
+        depth: 11, 13, 16 or 19. The paper counts three fully connected layers; here is one.
     """
 
-    def __init__(self, input_shape: tuple[int, ...], num_classes: int) -> None:
+    def __init__(self, input_shape: tuple[int, ...], num_classes: int, depth: int) -> None:
         super().__init__()
-        _check_image(input_shape, least=2 ** (len(VGG_19) - 1))
+        if depth not in tuple(CONVOLUTIONS):
+            raise ValueError(f"depth={depth}: 11, 13, 16 or 19")
+        self.groups = CONVOLUTIONS[depth]
+        check_images(input_shape, least=2 ** (len(self.groups) - 1))
         channels, number = input_shape[0], 0
-        for group in VGG_19:
-            for filters in group:
+        for filters, convolutions in zip(FILTERS, self.groups, strict=True):
+            for _ in range(convolutions):
                 number += 1
                 convolution = nn.Conv2d(channels, filters, 3, padding=1, bias=False)
                 self.add_module(f"conv{number}", convolution)
@@ -42,15 +53,27 @@ class VGG19(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Return logits (batch, num_classes) of images (batch, channels, height, width)."""
         hidden, number = inputs, 0
-        for position, group in enumerate(VGG_19):
+        for position, convolutions in enumerate(self.groups):
             if position:
                 hidden = max_pool2d(hidden, 2)
-            for _ in group:
+            for _ in range(convolutions):
                 number += 1
                 hidden = self.get_submodule(f"conv{number}")(hidden)
                 hidden = self.get_submodule(f"bn{number}")(hidden).relu()
         logits: Tensor = self.output(hidden.mean((2, 3)))
         return logits
+
+
+class VGG19(VGG):
+    """VGG-19 for CIFAR-10: 20,024,000 weights, 5,120 of them in the output layer.
+
+    Args:
+        input_shape: (channels, height, width), at least 16 x 16.
+        num_classes: number of outputs.
+    """
+
+    def __init__(self, input_shape: tuple[int, ...], num_classes: int) -> None:
+        super().__init__(input_shape, num_classes, depth=19)
 
 
 class VGG16(nn.Module):
@@ -68,8 +91,7 @@ class VGG16(nn.Module):
 
     def __init__(self, input_shape: tuple[int, ...], num_classes: int, dropout: float) -> None:
         super().__init__()
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout={dropout}: a number >= 0 and below 1")
+        check_dropout(dropout)
         self.features = vgg_16_features(input_shape)
         self.classifier = nn.Sequential(
             nn.Linear(512 * POOLED**2, 4096),
@@ -101,7 +123,7 @@ def vgg_16_features(input_shape: tuple[int, ...]) -> nn.Sequential:
     Returns:
         A network from (batch, channels, height, width) to (batch, 512, height // 32, width // 32).
     """
-    _check_image(input_shape, least=2 ** len(VGG_16))
+    check_images(input_shape, least=2 ** len(VGG_16))
     layers: list[nn.Module] = []
     channels = input_shape[0]
     for group in VGG_16:
@@ -130,10 +152,3 @@ def average_to(images: Tensor, size: int) -> Tensor:
         for length in images.shape[2:]
     )
     return torch.einsum("nchw,hi,wj->ncij", images, rows, columns)
-
-
-def _check_image(input_shape: tuple[int, ...], least: int) -> None:
-    if len(input_shape) != 3 or min(input_shape[1:]) < least:
-        raise ValueError(
-            f"input_shape={input_shape}: (channels, {least} or more, {least} or more)"
-        )

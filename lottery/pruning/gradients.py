@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lottery.pruning.interface import Trained
 from lottery.pruning.probe import Batch, Probe, differentiable, to_scores
@@ -104,7 +105,8 @@ class Grasp:
         probe = trained.probe(_precision(trained.weights))
         batches = probe.batches(self.num_batches, self.batch_size, trained.generator)
         weights = differentiable(probe, trained.weights)
-        product = self._hessian_gradient(probe, trained, weights, batches)
+        with sdpa_kernel(SDPBackend.MATH):  # torch's faster attention has no second derivative
+            product = self._hessian_gradient(probe, trained, weights, batches)
         scores = [w.detach() * part for w, part in zip(weights.values(), product, strict=True)]
         return to_scores(weights, scores)
 

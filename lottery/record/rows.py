@@ -1,28 +1,44 @@
 """The rows of results.csv: which round wins, and the table that people read."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 from lottery.record.schema import Row
 from lottery.record.text_table import format_percent, text_table
 
 
 def winning_round(rows: Sequence[Row]) -> int | None:
-    """Return the round of the winning ticket: the highest `val` among rounds >= 1.
-
-    The sparsest of equal rounds wins. Test accuracy plays no part in it.
-
-    Returns:
-        The round's number; None when no round was pruned.
+    """Return the round of the winning ticket by `best_round`; None when no round was pruned.
 
     Example:
         >>> row = lambda r, remaining, val: {"round": r, "remaining": remaining, "val": val}
         >>> winning_round([row(0, 1.0, 0.99), row(1, 0.8, 0.98), row(2, 0.64, 0.98)])
         2
     """
-    pruned = [row for row in rows if row["round"] >= 1]
+    val = {row["round"]: row["val"] for row in rows}
+    return best_round(val, {row["round"]: row["remaining"] for row in rows})
+
+
+def best_round(val: Mapping[int, float], remaining: Mapping[int, float]) -> int | None:
+    """Return the pruned round with the highest `val`; of equal ones the sparsest.
+
+    Means over seeds can differ in their last bits although the accuracies are equal, so values
+    are equal if they agree to nine digits. Test accuracy plays no role.
+
+    Args:
+        val: validation accuracy by round, of one run or as mean over seeds.
+        remaining: share of weights left, by round.
+
+    Example:
+        >>> best_round({0: 0.99, 1: 0.97, 2: 0.98, 3: 0.98}, {0: 1, 1: 0.8, 2: 0.64, 3: 0.51})
+        3
+    """
+    pruned = [number for number in val if number >= 1]
     if not pruned:
         return None
-    return max(pruned, key=lambda row: (row["val"], -row["remaining"]))["round"]
+    best = max(val[number] for number in pruned)
+    equal = [number for number in pruned if math.isclose(val[number], best)]
+    return min(equal or pruned, key=remaining.__getitem__)
 
 
 def sparsest_within(rows: Sequence[Row], points: float) -> int | None:

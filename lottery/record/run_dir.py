@@ -6,61 +6,36 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
+class File:
+    """A file of a folder: `RoundDir(path).masks` is `path / "masks.safetensors"`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, folder: "RoundDir | TicketDir | StabilityDir | RunDir", kind: type) -> Path:
+        return folder.path / self.name
+
+
 @dataclass(frozen=True)
 class RoundDir:
     """The files of one round, `RUN/rounds/NN/`."""
 
     path: Path
 
-    @property
-    def masks(self) -> Path:
-        """Masks, 1 = kept, by parameter name."""
-        return self.path / "masks.safetensors"
+    masks = File("masks.safetensors")  # 1 = kept, by parameter name
+    # Weights and buffers ...
+    start = File("start.safetensors")  # that the round starts from, under its mask
+    es = File("es.safetensors")  # at the lowest validation loss
+    final = File("final.safetensors")  # after the last step
+    rewind = File("rewind.safetensors")  # of round 0 at the rewind point k > 0
+    # What else a later round goes on with
+    final_optimizer = File("final_optimizer.safetensors")  # the optimizer's state at the end
+    rewind_optimizer = File("rewind_optimizer.safetensors")  # the optimizer's state at k
+    rewind_generators = File("rewind_generators.safetensors")  # the random generators' states at k
 
-    @property
-    def start(self) -> Path:
-        """Weights and buffers the round starts from, under its mask."""
-        return self.path / "start.safetensors"
-
-    @property
-    def es(self) -> Path:
-        """Weights and buffers at the lowest validation loss."""
-        return self.path / "es.safetensors"
-
-    @property
-    def final(self) -> Path:
-        """Weights and buffers after the last step."""
-        return self.path / "final.safetensors"
-
-    @property
-    def final_optimizer(self) -> Path:
-        """Optimizer state after the last step; only where a later round carries it on."""
-        return self.path / "final_optimizer.safetensors"
-
-    @property
-    def rewind(self) -> Path:
-        """Round 0's weights and buffers at the rewind point k > 0."""
-        return self.path / "rewind.safetensors"
-
-    @property
-    def rewind_optimizer(self) -> Path:
-        """Round 0's optimizer state at the rewind point k > 0."""
-        return self.path / "rewind_optimizer.safetensors"
-
-    @property
-    def rewind_generators(self) -> Path:
-        """States of the random generators in round 0 at the rewind point k > 0."""
-        return self.path / "rewind_generators.safetensors"
-
-    @property
-    def checkpoint(self) -> Path:
-        """State of the running round; removed when the round is finished."""
-        return self.path / "checkpoint.pt"
-
-    @property
-    def record(self) -> Path:
-        """Everything measured in the round. Written last: the round is finished when it exists."""
-        return self.path / "round.json"
+    checkpoint = File("checkpoint.pt")  # of the running round; removed when it is finished
+    # Everything measured. It is written last: the round is finished when it exists.
+    record = File("round.json")
 
     @property
     def finished(self) -> bool:
@@ -69,78 +44,13 @@ class RoundDir:
 
 
 @dataclass(frozen=True)
-class RunDir:
-    """The files of one run, `<setting>-<key>/seed_<n>/`."""
-
-    path: Path
-
-    @property
-    def run_json(self) -> Path:
-        """Canonical config, key, digests, versions, machine and status."""
-        return self.path / "run.json"
-
-    @property
-    def results_csv(self) -> Path:
-        """One row per finished round."""
-        return self.path / "results.csv"
-
-    @property
-    def results_json(self) -> Path:
-        """The rows with counts per layer and the checks made."""
-        return self.path / "results.json"
-
-    @property
-    def timing_csv(self) -> Path:
-        """Times and memory, which depend on the machine, one row per finished round."""
-        return self.path / "timing.csv"
-
-    @property
-    def history_csv(self) -> Path:
-        """Loss and accuracy along the rounds, tidy."""
-        return self.path / "history.csv"
-
-    @property
-    def ticket(self) -> "TicketDir":
-        """The folder of the ticket that was taken out of one round."""
-        return TicketDir(self.path / "ticket")
-
-    @property
-    def stability(self) -> "StabilityDir":
-        """The folder of the stability analysis."""
-        return StabilityDir(self.path / "stability")
-
-    def round(self, number: int) -> RoundDir:
-        """The folder of one round."""
-        return RoundDir(self.path / "rounds" / f"{number:02d}")
-
-    def remove_leftovers(self) -> None:
-        """Remove half-written files of processes that were killed."""
-        for folder in (self.path, *self.path.glob("rounds/*")):
-            for left in folder.glob(".*.part"):
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
-
-    def finished_rounds(self) -> list[int]:
-        """Numbers of the finished rounds, ascending."""
-        records = self.path.glob("rounds/*/round.json")
-        names = [record.parent.name for record in records]
-        return sorted(int(name) for name in names if name.isdigit())  # not a folder's copy
-
-
-@dataclass(frozen=True)
 class TicketDir:
     """The files of a ticket, `RUN/ticket/` or a copy of it elsewhere."""
 
     path: Path
 
-    @property
-    def ticket_json(self) -> Path:
-        """Network, round, metrics, settings, and the sha256 of every tensor file."""
-        return self.path / "ticket.json"
-
-    @property
-    def hybrid_json(self) -> Path:
-        """Results of forests on the features of its layers."""
-        return self.path / "hybrid.json"
+    ticket_json = File("ticket.json")  # network, round, metrics, settings, sha256 of every file
+    hybrid_json = File("hybrid.json")  # results of forests on the features of its layers
 
     def tensors(self, name: str) -> Path:
         """One of its tensor files: initial, start, es, final, masks, or base."""
@@ -157,27 +67,12 @@ class StabilityDir:
 
     path: Path
 
-    @property
-    def points_csv(self) -> Path:
-        """Loss and error along every line, tidy."""
-        return self.path / "points.csv"
+    points_csv = File("points.csv")  # loss and error along every line, tidy
+    pairs_csv = File("pairs.csv")  # barrier and distances of every pair of copies
+    summary_csv = File("summary.csv")  # instability by round and step, over the pairs
+    untrained_csv = File("untrained.csv")  # accuracy of start weights, masked and dense
 
-    @property
-    def pairs_csv(self) -> Path:
-        """Barrier and distances of every pair of copies."""
-        return self.path / "pairs.csv"
-
-    @property
-    def summary_csv(self) -> Path:
-        """Instability by round and step, over the pairs."""
-        return self.path / "summary.csv"
-
-    @property
-    def untrained_csv(self) -> Path:
-        """Accuracy of start weights, masked and dense."""
-        return self.path / "untrained.csv"
-
-    def training(self, step: int, name: str) -> RunDir:
+    def training(self, step: int, name: str) -> "RunDir":
         """The folder of a training that belongs to step k: a copy, or the training up to k."""
         return RunDir(self.path / f"step_{step}" / name)
 
@@ -201,6 +96,46 @@ class StabilityDir:
         """Remove half-written files of processes that were killed."""
         for file in self.path.rglob(".*.part"):
             file.unlink()
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """The files of one run, `<setting>-<key>/seed_<n>/`."""
+
+    path: Path
+
+    run_json = File("run.json")  # canonical config, key, digests, versions, machine, status
+    # One row per finished round
+    results_csv = File("results.csv")
+    results_json = File("results.json")  # with counts per layer and the checks
+    timing_csv = File("timing.csv")  # what depends on the machine
+    history_csv = File("history.csv")  # loss and accuracy along the rounds, tidy
+
+    @property
+    def ticket(self) -> TicketDir:
+        """The folder of the ticket that was taken out of one round."""
+        return TicketDir(self.path / "ticket")
+
+    @property
+    def stability(self) -> StabilityDir:
+        """The folder of the stability analysis."""
+        return StabilityDir(self.path / "stability")
+
+    def round(self, number: int) -> RoundDir:
+        """The folder of one round."""
+        return RoundDir(self.path / "rounds" / f"{number:02d}")
+
+    def remove_leftovers(self) -> None:
+        """Remove half-written files of processes that were killed."""
+        for folder in (self.path, *self.path.glob("rounds/*")):
+            for left in folder.glob(".*.part"):
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+    def finished_rounds(self) -> list[int]:
+        """Numbers of the finished rounds, ascending."""
+        records = self.path.glob("rounds/*/round.json")
+        names = [record.parent.name for record in records]
+        return sorted(int(name) for name in names if name.isdigit())  # not a folder's copy
 
 
 def runs_below(folder: Path) -> list[Path]:

@@ -7,15 +7,13 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lottery.config import ConfigError
-from lottery.config.run_key import canonical, key_of, located
 from lottery.record.disk_errors import DiskError, disk_errors_in
 from lottery.record.files import DamagedFile
-from lottery.record.records import read_run_json, write_run_json
+from lottery.record.records import read_records, read_run_json, write_run_json
 from lottery.record.run_dir import RunDir
 from lottery.record.schema import Row, RunJson
 from lottery.record.tables import tables_are_current
@@ -60,7 +58,7 @@ def is_complete(experiment: "Experiment") -> bool:
     """Whether there is nothing left to do: no round, no table, and the status says so."""
     imp = experiment.imp
     return (
-        not imp.todo
+        not imp.rounds.todo([record["row"] for record in read_records(imp.run_dir)])
         and tables_are_current(imp.run_dir)
         and imp.run_dir.run_json.exists()
         and read_run_json(imp.run_dir)["status"] == "finished"
@@ -110,9 +108,7 @@ def take_up(experiment: "Experiment", held: ExitStack, *, wait: bool) -> Ownersh
 
 def finished_rows(experiment: "Experiment") -> list[Row]:
     """The rows of the rounds asked for, in each of a run's processes."""
-    from lottery.distributed import from_main
-
-    return from_main(lambda: experiment.imp.rows)
+    return experiment.imp.rows()
 
 
 def execute(
@@ -147,12 +143,13 @@ def _lead(
         with experiment.stop.listening():
             if experiment.starts_workers:
                 train_in_workers(
-                    *(experiment.config, experiment.device, ownership),
+                    *(experiment.settings.config, experiment.device, ownership),
                     *(experiment.stop, log_config),
                 )
+                rows = experiment.imp.rows()
             else:
-                train(experiment, ownership)
-        if experiment.imp.todo:
+                rows = train(experiment, ownership)
+        if experiment.imp.rounds.todo(rows):
             raise WorkerDied("a process of the run has ended before all rounds were done")
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt | SystemExit | Stopped)
@@ -163,24 +160,24 @@ def _lead(
         raise
     _set_status(run_dir, "finished", "")
     report_at_end(run_dir.path)
-    return experiment.imp.rows
+    return rows
 
 
 def train(experiment: "Experiment", ownership: Ownership) -> list[Row]:
     """Do the rounds that are left, as one of the run's processes."""
-    from lottery.distributed import from_main, is_main
+    from lottery.distributed import is_main
     from lottery.imp import run_rounds
     from lottery.reinit import steps_to_come
 
-    imp = replace(experiment.imp, check_owned=ownership.check_owned)
-    todo = from_main(lambda: imp.todo)
+    imp = experiment.imp
+    todo = imp.rounds.todo(imp.rows())
     later = steps_to_come(imp.reinit, imp.num_steps)
     steps = [later if number else imp.num_steps for number in todo]
     with (
         disk_errors_in(imp.run_dir.path),
         experiment.progress.running(todo, steps, visible=is_main()),
     ):
-        return run_rounds(imp)
+        return run_rounds(imp, ownership.check_owned)
 
 
 def is_known(error: BaseException) -> bool:
@@ -203,7 +200,7 @@ def check_same_run(experiment: "Experiment") -> None:
     if not path.exists():
         return
     entry = read_run_json(experiment.imp.run_dir)
-    here = canonical(experiment.config) | {"seed": experiment.config["seed"]}
+    here = experiment.settings.canonical | {"seed": experiment.settings.seed}
     there = entry["config"] | {"seed": entry["seed"]}
     differing = [
         f"{key} ({there.get(key, 'absent')} there, {here.get(key, 'absent')} here)"
@@ -252,7 +249,7 @@ def check_writable(path: Path) -> None:
 def _write_run_json(experiment: "Experiment") -> None:
     from lottery.config.provenance import git_commit, machine, versions
 
-    run_dir, config = experiment.imp.run_dir, experiment.config
+    run_dir, settings = experiment.imp.run_dir, experiment.settings
     here = machine(experiment.device.accelerator)
     digests = dict(experiment.digests)
     if run_dir.run_json.exists():
@@ -261,13 +258,13 @@ def _write_run_json(experiment: "Experiment") -> None:
         _warn_of_other_machine(earlier["machine"], here)
     entry: RunJson = {
         "name": run_dir.path.parent.name,
-        "key": key_of(config),
-        "seed": config["seed"],
+        "key": settings.key,
+        "seed": settings.seed,
         "status": "running",
         "message": "",
-        "rounds": list(experiment.imp.rounds),
-        "config": canonical(config),
-        "settings": located(config),
+        "rounds": list(experiment.imp.rounds.numbers),
+        "config": settings.canonical,
+        "settings": settings.located,
         "digests": digests,
         "input_shape": list(experiment.splits.input_shape),
         "num_classes": experiment.splits.num_classes,

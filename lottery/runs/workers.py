@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lottery.config import ConfigError, ProcessRank
-from lottery.config.rules import find
+from lottery.config.rules import get_nested
 from lottery.record.files import replacing
 from lottery.runs.run_lock import Ownership
 from lottery.signals import Stopped, StopRequest
@@ -64,7 +64,7 @@ def find_process_rank(config: Mapping[str, Any]) -> ProcessRank:
     Args:
         config: the composed config, nothing of it checked yet.
     """
-    asked = [find(config, ["trainer", name])[1] for name in ("devices", "num_nodes")]
+    asked = [get_nested(config, f"trainer.{name}") for name in ("devices", "num_nodes")]
     if asked == [1, 1]:
         return ProcessRank()  # whatever else was started beside it
     env = os.environ

@@ -10,7 +10,7 @@ from lottery.imp import Storage
 from lottery.imp.checks import check_first_step, check_trained
 from lottery.masks import Masks, masked
 from lottery.models.state import Start, State, rest_of
-from lottery.progress import Numbered, Progress
+from lottery.progress import Progress, TrainingProgress
 from lottery.record.files import DamagedFile, read_json, write_json
 from lottery.record.run_dir import StabilityDir
 from lottery.seeds import derive_seed
@@ -122,7 +122,7 @@ class Trainings:
                 return storage.final(branch.round)
             log.warning("%s: of another start, and made again", folder.path)
         self.done += 1
-        progress = Numbered(self.progress, self.done)
+        progress = TrainingProgress(self.progress, self.done)
         fit = replace(fit, run_dir=run_dir, progress=progress)
         outcome = fit(branch.round, branch.start, branch.masks, None)
         stored = State(branch.start.weights, branch.start.buffers)
@@ -144,12 +144,14 @@ def with_noise(fit: LightningFit, number: int) -> LightningFit:
         fit: the run's.
         number: of the copy.
     """
-    return replace(
-        fit,
-        order_seed=derive_seed(fit.order_seed, "copy", number),
-        augmentation_seed=derive_seed(fit.augmentation_seed, "copy", number),
-        fixed_order=True,
+    order = fit.data_order
+    noise = replace(
+        order,
+        seed=derive_seed(order.seed, "copy", number),
+        augmentation_seed=derive_seed(order.augmentation_seed, "copy", number),
+        fixed=True,
     )
+    return replace(fit, data_order=noise)
 
 
 def read_entry(path: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lottery.config import ConfigError, prepare
+from lottery.config import ALONE, ConfigError
 from lottery.record.disk_errors import disk_errors_in
 from lottery.record.durations import parse_duration
 from lottery.record.records import read_record, read_records, read_run_json
@@ -18,6 +18,7 @@ from lottery.runs.run_lock import NoFileLocks, locked
 
 if TYPE_CHECKING:
     from lottery.config.experiment import Experiment
+    from lottery.config.settings import Settings
     from lottery.stability import Analysis, Target
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,9 @@ def analyse_stability(path: Path, asked: Asked) -> str:
     if not run_dir.run_json.exists():
         raise ConfigError(f"{path}: not the folder of a run (no run.json in it)")
     rounds = _choose_rounds(run_dir, asked.rounds)
-    experiment = prepare(_settings(run_dir, asked), run_dir.path)
+    from lottery.config.experiment import build_experiment
+
+    experiment = build_experiment(_settings(run_dir, asked), run_dir, ALONE)
     check_same_run(experiment)
     analysis = _plan(experiment, rounds, asked)
     check_writable(run_dir.path)
@@ -101,39 +104,41 @@ def _choose_rounds(run_dir: RunDir, asked: Sequence[int] | None) -> list[int]:
     return sorted(set(asked))
 
 
-def _settings(run_dir: RunDir, asked: Asked) -> dict[str, Any]:
-    """The run's composed config, for one device and nobody watching."""
-    from lottery.config.from_run_json import data_at, rebuild_settings
+def _settings(run_dir: RunDir, asked: Asked) -> "Settings":
+    """The run's settings, for one device and without loggers and callbacks."""
+    from lottery.config.from_run_json import data_at, settings_of_run
 
     entry = read_run_json(run_dir)
     trainer: dict[str, Any] = dict(ONE_DEVICE)
     if asked.device is not None:
         trainer["accelerator"] = asked.device
-    changes: dict[str, Mapping[str, Any]] = {"trainer": trainer}
+    changes: dict[str, Mapping[str, Any] | None] = {
+        "trainer": trainer,
+        "logger": None,
+        "callbacks": None,
+    }
     if asked.data is not None:
         changes["dataset"] = data_at(entry["config"]["dataset._target_"], asked.data)
     try:
-        settings = rebuild_settings(entry, **changes)
+        settings = settings_of_run(entry, **changes)
     except ConfigError as error:
         raise ConfigError(f"{run_dir.path}: {error}") from error
     devices = entry["settings"]["trainer"]["devices"] * entry["settings"]["trainer"]["num_nodes"]
     if devices > 1:
         log.info("the run trained on %d devices; its copies are trained on one", devices)
-    return {**settings, "logger": None, "callbacks": None}
+    return settings
 
 
 def _plan(experiment: "Experiment", rounds: Sequence[int], asked: Asked) -> "Analysis":
     from lottery.progress import Progress
     from lottery.stability import Analysis
-    from lottery.training import LightningFit
 
     imp = experiment.imp
     targets = [target for number in rounds for target in _targets(experiment, number, asked.steps)]
-    assert isinstance(imp.fit, LightningFit)  # whatever a config builds is one
     progress = Progress(unit="training")
     try:
         return Analysis(
-            replace(imp.fit, progress=progress),
+            replace(experiment.fit, progress=progress),
             *(imp.run_dir.stability, imp.storage.buffers, targets),
             *(asked.pairs, asked.points, progress),
         )
@@ -148,7 +153,7 @@ def _targets(experiment: "Experiment", number: int, steps: Sequence[str] | None)
 
     imp = experiment.imp
     stored = imp.storage.masks(number)
-    masks = {name: stored[name] for name in imp.prunable}
+    masks = {name: stored[name] for name in imp.pruning.prunable}
     try:
         start = round_start(imp, number, masks)
     except FileNotFoundError as error:
@@ -159,7 +164,7 @@ def _targets(experiment: "Experiment", number: int, steps: Sequence[str] | None)
     first, made = start.first_step, read_record(imp.run_dir.round(number))["row"]["steps"]
     if steps is None:
         return [Target(number, first, start, masks)]
-    batch_size = experiment.config["dataset"]["batch_size"]
+    batch_size = experiment.settings.dataset.batch_size
     found = {text: _parse(text, len(experiment.splits.train) // batch_size) for text in steps}
     for text, step in found.items():
         if not first <= step < first + made:

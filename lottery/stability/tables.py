@@ -7,7 +7,7 @@ import pandas as pd
 
 from lottery.record.files import write_text
 from lottery.record.run_dir import StabilityDir
-from lottery.report.stability import STABLE_BELOW
+from lottery.report.read.stability import STABLE_BELOW
 from lottery.stability.barrier import error_barrier
 from lottery.stability.copies import read_entry
 

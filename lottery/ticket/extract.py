@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lottery.config.experiment import purpose_seed
-from lottery.config.from_run_json import rebuild_settings
+from lottery.config.from_run_json import settings_of_run
 from lottery.config.frozen_base import find_base
-from lottery.config.instantiate import load_target
+from lottery.config.settings import Settings
+from lottery.config.targets import load_target
 from lottery.errors import ConfigError
 from lottery.record.durations import parse_duration
 from lottery.record.records import read_record, read_records, read_run_json
@@ -17,8 +17,6 @@ from lottery.seeds import derive_seed
 from lottery.tensors import Tensors, load_tensors
 from lottery.ticket import Check, TicketTensors, check_tensors, write_ticket
 from lottery.ticket.ticket import open_ticket
-
-REWIND = "lottery.reinit.Rewind"
 
 
 class WrongTicket(Exception):
@@ -107,7 +105,7 @@ def take_out(run_dir: RunDir, number: int) -> bool:
     checks = check_tensors(tensors, record, find_source(run_dir, number, tensors["initial"]))
     if not all(check.passed for check in checks):
         raise WrongTicket(checks)
-    settings = rebuild_settings(entry)
+    settings = settings_of_run(entry)
     described = _describe(run_dir, entry, settings, record)
     base = _base_weights(entry, settings)
     try:
@@ -148,7 +146,8 @@ def find_source(run_dir: RunDir, number: int, initial: Tensors) -> tuple[str, Te
 def rewind_step(run_dir: RunDir) -> int | None:
     """The step that the rounds of a run are rewound to; None where they are not."""
     config = _config(run_dir)
-    if config["reinit._target_"] != REWIND:
+    reinit = load_target({"_target_": config["reinit._target_"]}, "reinit")
+    if getattr(reinit, "source", None) != "rewind_point":
         return None
     if not parse_duration(config["reinit.to"]).steps(1):  # 0 steps or 0 epochs
         return 0
@@ -172,33 +171,32 @@ def facts_of(run_dir: RunDir, record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _describe(
-    run_dir: RunDir, entry: Mapping[str, Any], settings: Mapping[str, Any], record: Record
+    run_dir: RunDir, entry: Mapping[str, Any], settings: Settings, record: Record
 ) -> dict[str, Any]:
     """The content of ticket.json, less the digests."""
-    trainer = settings["trainer"]
-    processes = trainer["devices"] * trainer["num_nodes"]
+    trainer = settings.trainer
     return {
-        "model": settings["model"],
+        "model": settings.config["model"],
         **facts_of(run_dir, record),
         "row": record["row"],
         "layers": record["layers"],
         "run": {name: entry[name] for name in ("name", "key", "seed", "config")},
-        "dataset": settings["dataset"],
+        "dataset": settings.config["dataset"],
         "digests": entry["digests"],
         "device": entry["machine"]["device"],
         "threads": entry["machine"]["threads"],
-        "deterministic": trainer["deterministic"],
+        "deterministic": trainer.deterministic,
         # whose sums are in another order than those of one process that runs what is written
-        "reordered": bool(trainer["compile"]) or processes > 1,
+        "reordered": trainer.compile or trainer.devices * trainer.num_nodes > 1,
         "versions": entry["versions"],
         "git_commit": entry["git_commit"],
     }
 
 
-def _base_weights(entry: Mapping[str, Any], settings: Mapping[str, Any]) -> Tensors:
+def _base_weights(entry: Mapping[str, Any], settings: Settings) -> Tensors:
     """The weights of the run's frozen base, which must be what they were; none without a base."""
-    seed = derive_seed(purpose_seed(settings, "init"), "base")
-    base = find_base(settings["model"], tuple(entry["input_shape"]), seed)
+    seed = derive_seed(settings.seed_for("init"), "base")
+    base = find_base(settings.model, tuple(entry["input_shape"]), seed)
     if base is None:
         return {}
     weights = base.load().state_dict()

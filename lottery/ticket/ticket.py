@@ -9,9 +9,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from lottery.config.from_run_json import complete_dataset, data_at, network_of
+from lottery.config.device import dtype_of
+from lottery.config.from_run_json import data_at, network_of
 from lottery.config.frozen_base import FrozenBase, find_base
-from lottery.config.groups import build_splits, dtype_of
+from lottery.config.groups import Dataset, Model, read_group
+from lottery.config.splits import build_splits
 from lottery.data import Splits
 from lottery.errors import ConfigError
 from lottery.masks import Masks
@@ -60,7 +62,10 @@ class Ticket:
             raise ValueError(f"weights={weights!r}: one of {', '.join(WEIGHTS)}")
         entry = self.entry
         network = network_of(
-            *(entry["model"], entry["input_shape"], entry["num_classes"], entry["precision"])
+            self.model,
+            input_shape=entry["input_shape"],
+            num_classes=entry["num_classes"],
+            precision=entry["precision"],
         )
         write_state(network, State(load_part(self.folder, weights), buffers={}))
         return network.eval()
@@ -113,10 +118,10 @@ class Ticket:
         Raises:
             ConfigError: they cannot be read, or are not what the run had.
         """
-        node = complete_dataset(self.entry["dataset"])
+        node = dict(self.entry["dataset"])
         if data is not None:
             node |= data_at(node["_target_"], data)
-        splits = build_splits(node, may_write=True)
+        splits = build_splits(read_group(Dataset, node, "dataset"), may_write=True)
         here, there = splits.digests(), self.entry["digests"]
         if data is not None:  # a folder of images may have another name there
             here, there = _without_folder(here), _without_folder(there)
@@ -125,6 +130,11 @@ class Ticket:
             raise ConfigError(f"dataset: other content than the run's of {', '.join(differing)}")
         return splits
 
+    @cached_property
+    def model(self) -> Model:
+        """The settings of the network."""
+        return read_group(Model, self.entry["model"], "model")
+
     @property
     def dtype(self) -> torch.dtype:
         """Of the weights."""
@@ -132,7 +142,7 @@ class Ticket:
 
     @cached_property
     def _frozen(self) -> FrozenBase | None:
-        return find_base(self.entry["model"], tuple(self.entry["input_shape"]), seed=0)
+        return find_base(self.model, tuple(self.entry["input_shape"]))
 
 
 def open_ticket(path: str | Path) -> Ticket:

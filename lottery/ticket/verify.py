@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from lottery.config.frozen_features import compute_features
-from lottery.config.network import build_loss, laid_out
+from lottery.config.network import build_loss, set_memory_format
 from lottery.config.provenance import machine
 from lottery.data import Split
 from lottery.errors import ConfigError
@@ -141,9 +141,10 @@ def count_correct(path: Path, device: str, data: str | None) -> Counted:
     base = ticket.base()
     if base is not None:
         inputs = {name: on_features(base.to(here), split) for name, split in inputs.items()}
-    loss = build_loss(ticket.entry["model"], splits.num_classes)
+    loss = build_loss(ticket.model, splits.num_classes, here, ticket.dtype)
     networks = {
-        name: laid_out(ticket.trained(name).to(here), accelerator) for name in ("es", "final")
+        name: set_memory_format(ticket.trained(name).to(here), accelerator)
+        for name in ("es", "final")
     }
     accuracies = {
         column: evaluate(networks[weights], inputs[split], loss).accuracy

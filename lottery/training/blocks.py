@@ -1,30 +1,82 @@
-"""The loader of a round: Lightning's batch is a block of consecutive optimizer steps."""
+"""The batches of a round: drawn by seeds, and handed to Lightning in blocks of steps."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from lottery.data import BatchOrder
-from lottery.distributed import share
+from lottery.data import BatchOrder, Draws, Split
+from lottery.distributed import rank, share
+from lottery.models.state import Start
+from lottery.seeds import derive_seed
+from lottery.training.rewind_state import write_generators
+
+
+@dataclass(frozen=True)
+class DataOrder:
+    """Which examples each step of a round sees, and how they are augmented.
+
+    Args:
+        batch_size: examples per step, of all processes together.
+        seed: the run's seed for data order.
+        augmentation_seed: the run's seed for augmentation.
+        fixed: every round sees round 0's batches, augmented in the same way.
+    """
+
+    batch_size: int
+    seed: int
+    augmentation_seed: int
+    fixed: bool
+
+    def batches(self, round_number: int, train: Split) -> BatchOrder:
+        """Return the order of the training examples in a round."""
+        return BatchOrder(
+            num_examples=len(train),
+            batch_size=self.batch_size,
+            seed=self.seed,
+            key=self._key(round_number),
+        )
+
+    def draws(self, round_number: int, train: Split) -> Draws | None:
+        """Return the random numbers of the training split's augmentation in a round."""
+        if train.augmentation is None:
+            return None
+        return Draws(
+            augmentation=train.augmentation,
+            batch_size=self.batch_size,
+            seed=self.augmentation_seed,
+            key=self._key(round_number),
+        )
+
+    def seed_generators(self, round_number: int, start: Start) -> None:
+        """Seed the global generators, which dropout draws from."""
+        purpose: list[str | int] = ["training", self._key(round_number)]
+        if rank() > 0:
+            purpose.append(rank())
+        torch.manual_seed(derive_seed(self.seed, *purpose))
+        if self.fixed:
+            write_generators(start.generators)
+
+    def _key(self, round_number: int) -> int:
+        return 0 if self.fixed else round_number
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """Blocks of example indices, (steps, batch): one row per optimizer step.
+    """A loader whose batch is a block of consecutive optimizer steps.
 
-    A block ends early where somebody has to look: at evaluations, at the step whose state is
-    stored, at the last step. Lightning costs some 0.5 ms per batch, a LeNet step 1 ms.
-
-    With several processes each gets its share of every batch.
+    A block holds example indices, (steps, batch): one row per step. Lightning costs some 0.5 ms
+    per batch of its loader, and a LeNet step 1 ms. A block ends early at evaluations, at the step
+    whose state is stored, and at the last step. Each process gets its share of every batch.
 
     Args:
         order: the data order.
-        first: steps already made.
-        last: step to end after.
+        first: how many steps are made already.
+        last: the last step.
         size: most steps per block.
         every: evaluation interval.
-        keep: a step to stop at, or None.
+        keep: the step whose state is stored, or None.
 
     Example:
         >>> order = BatchOrder(num_examples=4, batch_size=2, seed=0, key=0)
@@ -40,7 +92,7 @@ class Blocks:
     keep: int | None
 
     def edges(self) -> list[tuple[int, int]]:
-        """Each block's steps: from after the first number up to the second."""
+        """Return each block's steps: from after the first number up to the second."""
         edges = []
         step = self.first
         while step < self.last:

@@ -1,4 +1,4 @@
-"""The checkpoint of a running round: written every so often and when a stop is asked for."""
+"""The checkpoint of a running round: written at intervals, and when a stop is asked for."""
 
 import io
 import logging
@@ -6,6 +6,7 @@ import pickle
 import time
 import zipfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,74 +19,66 @@ from lottery.record.files import replacing
 from lottery.signals import Stopped, StopRequest
 from lottery.training.evaluation import Evaluator
 from lottery.training.module import LotteryModule
-from lottery.training.rewind_state import StateKeeper
-from lottery.training.rng_state import read_generators, write_generators
+from lottery.training.rewind_state import StateKeeper, read_generators, write_generators
 
 log = logging.getLogger(__name__)
 
 Checkpoint = dict[str, Any]  # plain containers and tensors: torch.load(weights_only=True) reads it
 
 
+@dataclass(kw_only=True, eq=False)
 class Checkpointer(pl.Callback):
-    """Saves where the round is, and puts back what a checkpoint holds.
+    """Saves how far the round is, and restores it.
 
-    Its order among the callbacks matters: after the evaluation of the step.
+    It must be the last callback: it saves what the others have done at the step.
 
     Args:
         path: the file.
         every_seconds: time between checkpoints; None writes one only when a stop is asked for.
-        identity: what the round started from; a checkpoint of something else is not used.
+        identity: digest of the round's start; a checkpoint of another start is not used.
         stop: the request to stop.
-        evaluator: whose curves and minimum so far are part of the state.
-        keeper: whose kept state is, too.
-        others: further callbacks, those of users.
+        evaluator: its curves and ES so far are saved.
+        keeper: its kept state is saved.
+        others: users' callbacks, whose states are saved.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        every_seconds: float | None,
-        identity: str,
-        stop: StopRequest,
-        evaluator: Evaluator,
-        keeper: StateKeeper,
-        others: Sequence[pl.Callback],
-    ) -> None:
-        self.path = path
-        self.every_seconds = every_seconds
-        self.identity = identity
-        self.stop = stop
-        self.evaluator = evaluator
-        self.keeper = keeper
-        self.others = others
-        self.seconds_before = 0.0  # of training, before this process took the round up
+    path: Path
+    every_seconds: float | None
+    identity: str
+    stop: StopRequest
+    evaluator: Evaluator
+    keeper: StateKeeper
+    others: Sequence[pl.Callback]
+
+    def __post_init__(self) -> None:
+        self._seconds_before = 0.0  # of training, in processes before this one
         self._loaded: Checkpoint | None = None
         self._begun = self._last_saved = time.monotonic()
 
+    @property
+    def seconds(self) -> float:
+        """Seconds of training in all."""
+        return self._seconds_before + time.monotonic() - self._begun
+
     def load(self, module: LotteryModule) -> bool:
-        """Put the module where the checkpoint is; False if there is none that fits."""
+        """Put the module where the checkpoint is; return False if no checkpoint fits."""
         checkpoint = from_main(lambda: _read(self.path, self.identity))
         if checkpoint is None:
             return False
         module.resume(
             State(checkpoint["weights"], checkpoint["buffers"]),
-            checkpoint["optimizer"],
-            checkpoint["step"],
-            checkpoint["first_seen"],
+            optimizer_state=checkpoint["optimizer"],
+            step=checkpoint["step"],
+            first_seen=checkpoint["first_seen"],
         )
-        self.seconds_before = checkpoint["seconds"]
+        self._seconds_before = checkpoint["seconds"]
         self.evaluator.restore(checkpoint["evaluator"])
         self.keeper.restore(checkpoint["keeper"])
         self._loaded = checkpoint
         return True
 
-    @property
-    def seconds(self) -> float:
-        """Seconds of training in all."""
-        return self.seconds_before + time.monotonic() - self._begun
-
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Restore, as the last thing before the first step, what this rank alone has."""
+        """Restore what each rank has of its own; this comes right before the first step."""
         self._begun = self._last_saved = time.monotonic()
         if self._loaded is None:
             return
@@ -139,7 +132,7 @@ class Checkpointer(pl.Callback):
 
 
 def _plain_states(callbacks: Sequence[pl.Callback]) -> dict[str, Any]:
-    """The states of users' callbacks, less those that could not be read again."""
+    """Return the states of users' callbacks, without those that could not be read again."""
     states = {}
     for callback in callbacks:
         content = io.BytesIO()
@@ -156,7 +149,7 @@ def _plain_states(callbacks: Sequence[pl.Callback]) -> dict[str, Any]:
 
 
 def _write(path: Path, checkpoint: Checkpoint) -> None:
-    content = io.BytesIO()  # torch's own writer does not say that a disk is full
+    content = io.BytesIO()  # torch's own writer does not report a full disk
     torch.save(checkpoint, content)
     try:
         with replacing(path) as aside:
@@ -166,19 +159,19 @@ def _write(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def _read(path: Path, identity: str) -> Checkpoint | None:
-    """A checkpoint, if it is there, whole and of this round."""
+    """Read a checkpoint; None if it is missing, damaged, or of another start."""
     if not path.exists():
         return None
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()  # torch does not look at the checksums
         checkpoint: Checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # noqa: BLE001  # there is no saying what damage does to a file
+    except Exception as error:  # noqa: BLE001  # a damaged file can raise anything
         damaged, checkpoint = f"{type(error).__name__}: {error}".splitlines()[0], {}
     if damaged is not None:
-        log.warning("%s is damaged (%s): the round begins anew", path, damaged)
+        log.warning("%s is damaged (%s): the round starts again", path, damaged)
         return None
     if checkpoint["identity"] != identity:
-        log.warning("%s is of another start of this round, which begins anew", path)
+        log.warning("%s is of another start of this round, which starts again", path)
         return None
     return checkpoint

@@ -1,4 +1,4 @@
-"""Early-bird tickets: from which step on the mask that pruning would give hardly changes."""
+"""Early-bird tickets: the step from which the mask that pruning would give hardly changes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,19 +12,18 @@ QUEUE = 5  # masks that are compared: the latest with each of the four before it
 
 
 class EarlyBird:
-    """Looks at the mask that pruning would give, at each evaluation (You et al. 2020).
+    """Looks, at each evaluation, at the mask that pruning would give (You et al. 2020).
 
     The early bird is the first step at which this mask is less than epsilon away from each of the
     last four. The distance of two masks is the share of the round's live weights in which they
-    differ (normalised Hamming distance; in round 0, as in the paper, the share of all).
+    differ: the normalised Hamming distance.
 
-    Nothing of the training changes: weights are copied, and the pruner draws from a generator of
-    its own.
+    The training stays as it is: weights are copied, and the pruner has a generator of its own.
 
     Args:
         epsilon: the bound on the distances, 0.1 in the paper.
         num_alive: weights that the round's masks keep.
-        next_masks: the masks that pruning a network in some state would give.
+        next_masks: makes the masks that pruning a network in some state would give.
     """
 
     def __init__(
@@ -42,7 +41,7 @@ class EarlyBird:
         """Compare the mask of this step with those of the steps before.
 
         Args:
-            step: on the round's clock; a second look at one changes nothing.
+            step: on the round's clock; a second look at one step changes nothing.
             network: as it is after the step.
         """
         if step == self._looked_at:
@@ -53,8 +52,8 @@ class EarlyBird:
             {"iteration": step, "back": back, "distance": distance}
             for back, distance in enumerate(distances, start=1)
         ]
-        whole = len(distances) == QUEUE - 1
-        if self.step is None and whole and max(distances) < self.epsilon:
+        enough = len(distances) == QUEUE - 1
+        if self.step is None and enough and max(distances) < self.epsilon:
             self.step = step
         self._earlier = [*self._earlier, masks][1 - QUEUE :]
         self._looked_at = step
@@ -64,11 +63,11 @@ class EarlyBird:
         return differing / max(1, self.num_alive)
 
     def record(self) -> dict[str, Any]:
-        """What the round's record says: epsilon, the early bird's step or None, the distances."""
+        """Return what the round's record states: epsilon, the step or None, the distances."""
         return {"epsilon": self.epsilon, "step": self.step, "distances": self.distances}
 
     def snapshot(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
+        """Return what a checkpoint keeps."""
         return {
             "step": self.step,
             "distances": self.distances,

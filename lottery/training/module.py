@@ -1,8 +1,9 @@
-"""The LightningModule: optimizer steps in blocks, pruned weights at zero after every one."""
+"""The LightningModule: optimizer steps in blocks, pruned weights at zero after every step."""
 
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
@@ -20,33 +21,48 @@ from lottery.training.schedules import Schedule
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 
-
-# What a round's first step was made with, for the run's checks.
-FirstStep = dict[str, str | float]
-
-
-def describe_step(learning_rate: float, rows: Tensor) -> FirstStep:
-    """The learning rate of a step and a digest of the examples of its batch."""
-    batch = hashlib.sha256(str(rows.tolist()).encode()).hexdigest()[:16]
-    return {"first_learning_rate": learning_rate, "first_batch": batch}
+FirstStep = dict[str, str | float]  # what a round's first step was made with, for the checks
 
 
 class Diverged(Exception):
     """The training loss is no longer a finite number."""
 
 
+@dataclass(frozen=True)
+class Optimization:
+    """How a step moves the weights.
+
+    Args:
+        make_optimizer: makes an optimizer over parameters, with its learning rate.
+        schedule: the factor of the learning rate at each step.
+        clip_norm: largest gradient norm over the weights that are left, or None.
+    """
+
+    make_optimizer: MakeOptimizer
+    schedule: Schedule
+    clip_norm: float | None = None
+
+    def optimizer(self, network: nn.Module) -> Optimizer:
+        """Make a new optimizer over the trainable parameters of a network."""
+        return self.make_optimizer([p for p in network.parameters() if p.requires_grad])
+
+
+def describe_step(learning_rate: float, rows: Tensor) -> FirstStep:
+    """Return the learning rate of a step and a digest of its batch's example indices."""
+    batch = hashlib.sha256(str(rows.tolist()).encode()).hexdigest()[:16]
+    return {"first_learning_rate": learning_rate, "first_batch": batch}
+
+
 class LotteryModule(pl.LightningModule):
     """Trains a network under masks.
 
     Args:
-        network: holds the start weights already.
-        train: training split on the network's device.
+        network: holds the start's weights already.
+        train: the training split, on the network's device.
         loss: mean loss of (logits, targets).
         masks: by parameter name.
         start: where the round starts; its optimizer state is restored.
-        make_optimizer: optimizer of the trainable parameters, with its learning rate.
-        schedule: factor of the learning rate by step.
-        clip_norm: largest gradient norm of the weights that are left, or None.
+        optimization: how a step moves the weights.
         batch_size: examples per step, of all ranks together.
         draws: random numbers of the training split's augmentation, or None.
         stop: whether a signal has asked to stop.
@@ -54,14 +70,13 @@ class LotteryModule(pl.LightningModule):
 
     def __init__(
         self,
+        *,
         network: nn.Module,
         train: Split,
         loss: Loss,
         masks: Masks,
         start: Start,
-        make_optimizer: MakeOptimizer,
-        schedule: Schedule,
-        clip_norm: float | None,
+        optimization: Optimization,
         batch_size: int,
         draws: Draws | None,
         stop: StopRequest,
@@ -72,9 +87,7 @@ class LotteryModule(pl.LightningModule):
         self.train_split = train
         self.loss = loss
         self.start = start
-        self.make_optimizer = make_optimizer
-        self.schedule = schedule
-        self.clip_norm = clip_norm
+        self.optimization = optimization
         self.batch_size = batch_size
         self.draws = draws
         self.stop = stop
@@ -84,8 +97,8 @@ class LotteryModule(pl.LightningModule):
         self.step = start.first_step
         parameters = dict(network.named_parameters())
         self.pruned_weights = [parameters[name] for name in masks]
-        # Plain attributes, not buffers: DDP would send them to all ranks at every step.
-        # In memory as their weights are (torch.channels_last, say): otherwise multiplying is slow.
+        # Plain attributes and not buffers, which DDP would send to all ranks at every step.
+        # Each factor has its weight's memory format: otherwise the multiplication is slow.
         self.mask_factors = [
             torch.empty_like(parameters[name], requires_grad=False).copy_(mask)
             for name, mask in masks.items()
@@ -93,13 +106,13 @@ class LotteryModule(pl.LightningModule):
         self.apply_masks()
 
     def apply_masks(self) -> None:
-        """Put the pruned weights at exactly zero."""
+        """Set the pruned weights to exactly zero."""
         apply_masks(self.pruned_weights, self.mask_factors)
 
     def resume(
         self, state: State, optimizer_state: dict[str, Any], step: int, first_seen: FirstStep
     ) -> None:
-        """Go on from the middle of the round, with everything as it was after `step`."""
+        """Continue in the middle of the round, with everything as it was after `step`."""
         write_state(self.network, state)
         self.apply_masks()
         self.optimizer_state = optimizer_state
@@ -107,16 +120,15 @@ class LotteryModule(pl.LightningModule):
         self.step = step
 
     def on_fit_start(self) -> None:
-        """Lightning has moved the weights to their device by now: send the masks after them."""
+        """Send the masks to the device to which Lightning has moved the weights."""
         self.mask_factors = [
             factor.to(weight.device, weight.dtype)
             for factor, weight in zip(self.mask_factors, self.pruned_weights, strict=True)
         ]
 
     def configure_optimizers(self) -> Optimizer:
-        """One optimizer over the trainable parameters, with the start's state."""
-        trainable = [p for p in self.network.parameters() if p.requires_grad]
-        optimizer = self.make_optimizer(trainable)
+        """Make one optimizer over the trainable parameters, with the start's state."""
+        optimizer = self.optimization.optimizer(self.network)
         write_optimizer(self.network, optimizer, self.start.optimizer_state)
         self.base_rates = [group["lr"] for group in optimizer.param_groups]
         if self.optimizer_state is not None:
@@ -124,15 +136,15 @@ class LotteryModule(pl.LightningModule):
         return optimizer
 
     def training_step(self, block: Tensor, block_idx: int) -> dict[str, Tensor]:
-        """The optimizer steps of one block.
+        """Make the optimizer steps of one block; a request to stop ends the block early.
 
         Args:
             block: example indices, (steps, batch).
             block_idx: unused.
 
         Returns:
-            Of each step made: mean loss of the batch (this rank's part), `losses`, and number of
-            `correct` examples. A stop that is asked for ends the block early.
+            Two values per step made: `losses`, the mean loss of this rank's part of the batch,
+            and `correct`, the number of its examples that were classified correctly.
 
         Raises:
             Diverged: a loss is not finite.
@@ -152,29 +164,19 @@ class LotteryModule(pl.LightningModule):
             if self.stop.signum and num_ranks() == 1:  # several ranks must agree where to stop
                 break
         self.step = first_step + len(losses)
-        self._tell_lightning(len(losses))
+        self._advance_global_step(len(losses))
         block_losses = torch.stack(losses)
         self._check_finite(block_losses, first_step)
-        # Not under the key "loss": Lightning would do arithmetic on it.
+        # Not under the key "loss", which Lightning would change.
         return {"losses": block_losses, "correct": self._correct(block, logits)}
 
-    def _correct(self, block: Tensor, logits: list[Tensor]) -> Tensor:
-        """Number of examples that each step got right: once a block, not once a step."""
-        made = block[: len(logits)]
-        right = predict(torch.cat(logits)) == self.train_split.targets[made.flatten()]
-        return right.reshape(made.shape).sum(1)
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Apply the masks again: a callback may have touched the weights."""
+        self.apply_masks()
 
-    def _tell_lightning(self, steps: int) -> None:
-        """Move Lightning's global_step, which callbacks such as ModelCheckpoint look at."""
-        loop = self.trainer.fit_loop.epoch_loop.manual_optimization
-        loop.optim_step_progress.total.completed += steps
-
-    def _drawn(self, block: Tensor) -> Sequence[Tensor | None] | Tensor:
-        """The augmentation's numbers for each step of a block, this rank's part."""
-        if self.draws is None:
-            return [None] * len(block)
-        numbers = self.draws.steps(self.step, self.step + len(block))
-        return share(numbers, dim=1).to(block.device)
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Apply the masks again: a checkpoint's tensors are the live ones."""
+        self.apply_masks()
 
     def _optimizer_step(
         self, optimizer: Optimizer, rows: Tensor, drawn: Tensor | None
@@ -187,43 +189,53 @@ class LotteryModule(pl.LightningModule):
             loss.backward()  # type: ignore[no-untyped-call]
         else:
             self.manual_backward(self._weighted(loss, len(rows)))
-        if self.clip_norm is not None:
-            self._clip_gradients(self.clip_norm)
+        if self.optimization.clip_norm is not None:
+            self._clip_gradients(self.optimization.clip_norm)
         optimizer.step()
         self.apply_masks()
         return loss.detach(), logits.detach()
 
     def _weighted(self, loss: Tensor, examples: int) -> Tensor:
-        """The loss by this rank's share of the batch: DDP takes the plain mean over the ranks."""
+        """Weight the loss by this rank's share of the batch: DDP takes the plain mean."""
         return loss * (examples * num_ranks() / self.batch_size)
 
     def _clip_gradients(self, clip_norm: float) -> None:
-        # Pruned coordinates have gradients too, and would count in the norm that is shared by all.
+        # Pruned weights have gradients too, which must not count in the norm.
         pairs = zip(self.pruned_weights, self.mask_factors, strict=True)
         used = [(weight.grad, factor) for weight, factor in pairs if weight.grad is not None]
         apply_masks([grad for grad, _ in used], [factor for _, factor in used])
         nn.utils.clip_grad_norm_(self.network.parameters(), clip_norm)
 
     def _set_learning_rate(self, optimizer: Optimizer, step: int) -> None:
-        moved = 0 if self.start.rate_stays else step - self.start.first_step
-        factor = self.schedule(self.start.schedule_step + moved)
+        made = 0 if self.start.rate_stays else step - self.start.first_step
+        factor = self.optimization.schedule(self.start.schedule_step + made)
         for group, rate in zip(optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = rate * factor
 
+    def _drawn(self, block: Tensor) -> Sequence[Tensor | None] | Tensor:
+        """Return this rank's random numbers for the augmentation, for each step of a block."""
+        if self.draws is None:
+            return [None] * len(block)
+        numbers = self.draws.steps(self.step, self.step + len(block))
+        return share(numbers, dim=1).to(block.device)
+
+    def _correct(self, block: Tensor, logits: list[Tensor]) -> Tensor:
+        """Count the correct examples of each step, once per block because that is faster."""
+        made = block[: len(logits)]
+        right = predict(torch.cat(logits)) == self.train_split.targets[made.flatten()]
+        return right.reshape(made.shape).sum(1)
+
+    def _advance_global_step(self, steps: int) -> None:
+        """Move Lightning's global_step, which callbacks such as ModelCheckpoint read."""
+        loop = self.trainer.fit_loop.epoch_loop.manual_optimization
+        loop.optim_step_progress.total.completed += steps
+
     def _check_finite(self, losses: Tensor, first_step: int) -> None:
         finite = torch.isfinite(losses)
-        # all ranks end together, whichever of them saw it first
+        # All ranks end together, whichever of them saw it first.
         (diverged,) = max_over_ranks([int(not finite.all())])
         if diverged:
             bad = [(first_step + 1 + step, loss) for step, loss in enumerate(losses.tolist())]
             seen = [(step, loss) for step, loss in bad if not math.isfinite(loss)][:1]
             step, loss = min(entry for entries in gather(seen) for entry in entries)
             raise Diverged(f"step {step}: the training loss is {loss}")
-
-    def on_train_batch_end(self, *_: Any) -> None:
-        """Masks again, should a callback have touched the weights."""
-        self.apply_masks()
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Masks again: a checkpoint's tensors are the live ones."""
-        self.apply_masks()

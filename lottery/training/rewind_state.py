@@ -1,13 +1,15 @@
-"""Keeping the state of one step, for rewinding to it. A Lightning callback."""
+"""The state of one step, kept for rewinding to it, with the global random generators."""
 
 from dataclasses import asdict, replace
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 
+from lottery.distributed import gather, rank
 from lottery.models.state import State, read_state
+from lottery.tensors import Tensors
 from lottery.training.module import LotteryModule
-from lottery.training.rng_state import read_generators
 
 
 class StateKeeper(pl.Callback):
@@ -24,16 +26,32 @@ class StateKeeper(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
     ) -> None:
-        """Copy the state when the block that ends at the step has ended."""
+        """Copy the state at the end of the block that ends at the step."""
         assert isinstance(pl_module, LotteryModule)
         if pl_module.step == self.step:
             state = read_state(pl_module.network, trainer.optimizers[0])
             self.state = replace(state, generators=read_generators())
 
     def snapshot(self) -> dict[str, Any]:
-        """What a checkpoint keeps: the state, once the step lies behind."""
+        """Return what a checkpoint keeps: the state, once the step is made."""
         return asdict(self.state) if self.state else {}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Put back what a checkpoint kept."""
         self.state = State(**state) if state else None
+
+
+def read_generators() -> Tensors:
+    """Return the states of the global generators of all ranks, by "rank/device"."""
+    states = {f"{rank()}/cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states[f"{rank()}/cuda"] = torch.cuda.get_rng_state()
+    return {name: state for ranks in gather(states) for name, state in ranks.items()}
+
+
+def write_generators(states: Tensors) -> None:
+    """Put this rank's generators back; a rank without a state keeps the generators it has."""
+    if (state := states.get(f"{rank()}/cpu")) is not None:
+        torch.set_rng_state(state)
+    if torch.cuda.is_available() and (state := states.get(f"{rank()}/cuda")) is not None:
+        torch.cuda.set_rng_state(state)

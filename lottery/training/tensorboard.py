@@ -1,4 +1,4 @@
-"""The parent run of a run in TensorBoard: one point per round, and the HParams."""
+"""A run's summary in TensorBoard: one point per round, and the HParams."""
 
 import shutil
 from collections.abc import Mapping
@@ -27,11 +27,11 @@ METRICS = ("accuracy/val", "accuracy/test", "ES", "remaining/all")
 
 @dataclass(frozen=True)
 class TensorBoardSummary:
-    """Event files of the parent run, one per finished round, so that none is ever written twice.
+    """Event files of the parent run: one per finished round, written once.
 
     Args:
         run_dir: the run.
-        settings: the HParams: the canonical config and the seed.
+        settings: what the HParams show: the canonical config and the seed.
     """
 
     run_dir: RunDir
@@ -39,18 +39,18 @@ class TensorBoardSummary:
 
     @property
     def folder(self) -> Path:
-        """Beside the rounds' own runs."""
+        """The parent run's folder, beside the rounds' own."""
         return self.run_dir.path / "tensorboard" / "rounds"
 
     def update(self) -> None:
-        """Write the files of the finished rounds that have none."""
+        """Write a file for each finished round that has none."""
         for record in read_records(self.run_dir):
-            # numbered by round: TensorBoard reads the files of a run in the order of their names
+            # Numbered by round, because TensorBoard reads a run's files in the order of names.
             path = self.folder / f"events.out.tfevents.round_{record['row']['round']:04d}"
             if not path.exists():
                 self.folder.mkdir(parents=True, exist_ok=True)
                 aside = self.folder.with_name(".part")
-                shutil.rmtree(aside, ignore_errors=True)  # of a process that was killed
+                shutil.rmtree(aside, ignore_errors=True)  # a killed process left it
                 self._write(record, str(aside))
                 (written,) = aside.iterdir()
                 written.replace(path)
@@ -79,12 +79,12 @@ class TensorBoardSummary:
             key: value if isinstance(value, bool | int | float | str) else str(value)
             for key, value in self._columns().items()
         }
-        # add_hparams would put them into a run of their own, away from the scalars
+        # SummaryWriter.add_hparams would put them into another run than the scalars.
         for summary in hparams(plain, dict.fromkeys(METRICS, 0.0)):  # type: ignore[no-untyped-call]
             writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
 
     def _columns(self) -> dict[str, Any]:
-        """The settings, classes by their short names, those that people sweep by a title."""
+        """Return the settings: classes by their short names, swept settings by a title."""
         short = {
             key.removesuffix("._target_"): str(value).rpartition(".")[2]
             for key, value in self.settings.items()
@@ -94,7 +94,7 @@ class TensorBoardSummary:
         return {TITLES.get(str(key), str(key)): value for key, value in (short | others).items()}
 
     def _write_histograms(self, writer: SummaryWriter, number: int) -> None:
-        """The weights that are left, at the end of the round."""
+        """Write histograms of the weights that are left at the end of the round."""
         folder = self.run_dir.round(number)
         if not folder.final.exists():  # keep=winner has dropped it
             return

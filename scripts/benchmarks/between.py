@@ -32,10 +32,10 @@ def _time_once(setting: Setting) -> dict[str, float]:
     seconds: dict[str, float] = defaultdict(float)
 
     def watched(part: str, work: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any) -> Any:
+        def call(*arguments: Any, **named: Any) -> Any:
             begun = time.perf_counter()
             try:
-                return work(*arguments)
+                return work(*arguments, **named)
             finally:
                 seconds[part] += time.perf_counter() - begun
 
@@ -43,10 +43,8 @@ def _time_once(setting: Setting) -> dict[str, float]:
 
     with experiment(setting, f"rounds={ROUNDS}") as prepared:
         imp = prepared.imp
-        watching = replace(
-            imp,
-            fit=watched("training", imp.fit),
-            update_views=watched("TensorBoard", imp.update_views),
-        )
+        summary = watched("TensorBoard", imp.storage.update_summary)
+        storage = replace(imp.storage, update_summary=summary)
+        watching = replace(imp, fit=watched("training", imp.fit), storage=storage)
         watched("all", run_rounds)(watching)
     return {part: seconds[part] for part in ("all", "training", "TensorBoard")}

@@ -11,7 +11,6 @@ import torch
 from lottery.config.experiment import Experiment
 from lottery.masks import Masks
 from lottery.models.state import State, start_at, write_state
-from lottery.training import LightningFit
 
 from .bare_loop import BareLoop, Named
 from .settings import Setting, experiment
@@ -61,47 +60,47 @@ def _wait() -> None:
         torch.cuda.synchronize()
 
 
-def fit_of(prepared: Experiment) -> LightningFit:
-    """What trains its rounds."""
-    assert isinstance(prepared.imp.fit, LightningFit)
-    return prepared.imp.fit
-
-
 def some_masks(prepared: Experiment) -> Masks:
     """Masks that keep 80 % of the weights."""
     initial, generator = prepared.imp.fresh("init"), torch.Generator().manual_seed(0)
     return {
         name: torch.rand(initial.weights[name].shape, generator=generator) < 0.8
-        for name in prepared.imp.prunable
+        for name in prepared.imp.pruning.prunable
     }
 
 
 def our_round(prepared: Experiment, masks: Masks) -> Named:
     """A round as every run trains it: masks, curves, TensorBoard, progress, checkpoints."""
     start = start_at(prepared.imp.fresh("init"), prepared.imp.num_steps)
-    return prepared.imp.fit(0, start, masks, None).final.weights
+    return prepared.fit(0, start, masks, keep_step=None).final.weights
 
 
 def bare_round(prepared: Experiment, masks: Masks) -> Named:
     """The same training without the framework."""
     torch.use_deterministic_algorithms(False)
-    fit = fit_of(prepared)
+    fit = prepared.fit
     network, factors = start_network(prepared, masks)
-    batches = fit._order(0).rows(0, prepared.imp.num_steps)
+    batches = fit.data_order.batches(0, fit.splits.train).rows(0, prepared.imp.num_steps)
     return bare_loop(prepared)(network, batches, factors).weights
 
 
 def bare_loop(prepared: Experiment) -> BareLoop:
     """The loop over the experiment's data."""
-    fit = fit_of(prepared)
+    fit = prepared.fit
     splits = fit.splits
     examples = [(s.inputs, s.targets) for s in (splits.train, splits.val, splits.test)]
-    return BareLoop(*examples, fit.make_optimizer, fit.evaluation.every, fit.schedule)
+    optimization = fit.optimization
+    return BareLoop(
+        *examples,
+        make_optimizer=optimization.make_optimizer,
+        every=fit.evaluation.every,
+        schedule=optimization.schedule,
+    )
 
 
 def start_network(prepared: Experiment, masks: Masks) -> tuple[torch.nn.Module, Named]:
     """The network at its start, on its device, under masks, which come as factors."""
-    fit = fit_of(prepared)
+    fit = prepared.fit
     initial = prepared.imp.fresh("init")
     network = fit.network.to(prepared.device.torch_device)
     pruned = {name: initial.weights[name] * mask for name, mask in masks.items()}

@@ -45,7 +45,8 @@ def _split(name: str, setting: Setting, repeat: int) -> dict[str, Any]:
         optimizer = loop.make_optimizer(network.parameters())
         named = dict(network.named_parameters())
         pruned, values = [named[n] for n in factors], list(factors.values())
-        batches = prepared.imp.fit._order(0).rows(0, setting.steps)
+        order = prepared.fit.data_order.batches(0, prepared.fit.splits.train)
+        batches = order.rows(0, setting.steps)
         for step, rows in enumerate(batches, start=1):
             watch.start()
             inputs, targets = loop.train[0][rows], loop.train[1][rows]

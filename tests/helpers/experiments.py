@@ -1,6 +1,5 @@
 """Configs as Hydra composes them, the runs' folders and keys, and the papers' networks."""
 
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from omegaconf import DictConfig
 from lottery.config.hydra_setup import choices_of, conf_dir, register_resolvers
 from lottery.config.network import build_network_maker
 from lottery.config.run_key import plain, run_path
+from lottery.config.settings import Settings, read_settings
 
 PAPER = {
     "Lenet": "frankle2019_lenet",
@@ -53,7 +53,11 @@ def key_of(*overrides: str) -> str:
     return name_of(*overrides).rsplit("-", 1)[1]
 
 
-def network_of(config: Mapping[str, Any]) -> torch.nn.Module:
-    shape = INPUTS[config["dataset"]["name"]]
+def settings_of(*overrides: str) -> Settings:
+    return read_settings(composed(*overrides))
+
+
+def network_of(settings: Settings) -> torch.nn.Module:
+    shape = INPUTS[settings.dataset.node["name"]]
     with torch.device("meta"):
-        return build_network_maker(config["model"], shape, 10, torch.float32)()
+        return build_network_maker(settings.model, shape, 10, torch.float32)()

@@ -13,17 +13,24 @@ from lottery.config import ProcessRank
 from lottery.runs.workers import joined
 from lottery.training import Device
 
-CPUS = Device("cpu", "32-true", deterministic=True, compile=False, block=50, timeout=60)
+CPUS = Device(
+    accelerator="cpu",
+    precision="32-true",
+    deterministic=True,
+    compile=False,
+    block=50,
+    timeout=60,
+)
 
-# Forked: they need not import Lightning again. Nothing here has used a second thread.
+# Forked processes need not import Lightning again. Nothing here has used a second thread.
 _context = multiprocessing.get_context("fork")
 
 
 def on_ranks(number: int, function: Callable[..., Any], *arguments: Any) -> list[Any]:
-    """`function(process, *arguments)` on every rank.
+    """Call `function(process, *arguments)` on every rank.
 
     Returns:
-        What it returned, or the exception it raised, by rank.
+        By rank, what it returned or the exception that it raised.
     """
     with TemporaryDirectory() as meeting:
         queue = _context.Queue()
@@ -59,7 +66,7 @@ def _call(
     try:
         with joined(process, CPUS, meeting):
             result = function(process, *arguments)
-    except BaseException as error:  # noqa: BLE001  # whatever it is, the test wants to see it
+    except BaseException as error:  # noqa: BLE001  # the test looks at it
         traceback.print_exc()
         result = error
     queue.put((process.rank, result))

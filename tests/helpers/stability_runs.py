@@ -1,5 +1,6 @@
 """A toy run and its analysis, for tests of copies."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from lottery.imp import Imp, round_start
 from lottery.masks import Masks
 from lottery.models.state import Start
 from lottery.progress import Progress
+from lottery.record.run_dir import RunDir
 from lottery.reinit import Reinit
 from lottery.stability import Analysis, Target
 from lottery.stability.copies import Trainings
@@ -22,14 +24,14 @@ DROPS = StepDrops(at=(4, 9, 14), factor=0.5)  # the last one behind the end, for
 def toy_run(
     path: Path, reinit: Reinit | None = None, network: nn.Module | None = None, **fit: Any
 ) -> tuple[Imp, LightningFit]:
-    imp, _ = run_toy(path, toy_fit(network, schedule=DROPS, **fit), reinit=reinit, rounds=(0, 1))
-    assert isinstance(imp.fit, LightningFit)
-    return imp, imp.fit
+    training = replace(toy_fit(network, schedule=DROPS, **fit), run_dir=RunDir(path))
+    imp, _ = run_toy(path, training, reinit=reinit, rounds=(0, 1))
+    return imp, training
 
 
 def start_of(imp: Imp, number: int) -> tuple[Start, Masks]:
     stored = imp.storage.masks(number)
-    masks = {name: stored[name] for name in imp.prunable}
+    masks = {name: stored[name] for name in imp.pruning.prunable}
     return round_start(imp, number, masks), masks
 
 

@@ -10,13 +10,12 @@ from torch import nn
 
 from lottery.imp import run_rounds
 from lottery.signals import StopRequest
-from lottery.training import LightningFit
-from lottery.training.evaluation import EvaluationSchedule
+from lottery.training import EvaluationSchedule, LightningFit
 from tests.helpers.toy_runs import EVERY, NUM_STEPS, toy_fit, toy_imp
 
 
 class StopAt(pl.Callback):
-    """A signal that comes during a step, be it in the middle of a block."""
+    """A signal that comes during a step, also in the middle of a block."""
 
     def __init__(self, round_number: int, step: int, stop: StopRequest) -> None:
         self.training_step = round_number * NUM_STEPS + step

@@ -9,7 +9,7 @@ from lottery.record.records import write_record
 from lottery.record.run_dir import RunDir
 from lottery.record.schema import COLUMNS, Record
 from lottery.record.tables import write_tables
-from lottery.report.runs import RunRecord, read_run
+from lottery.report.read.runs import RunRecord, read_run
 
 CONFIG: dict[str, Any] = {
     "criterion._target_": "lottery.pruning.Magnitude",

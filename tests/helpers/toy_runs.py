@@ -1,4 +1,4 @@
-"""A network with BatchNorm and skips, data it can learn, and IMP over them without Hydra."""
+"""Toy networks, data they can learn, and IMP over them without Hydra."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lottery.data import Split, Splits
 from lottery.data.splits import Augmentation
 from lottery.distributed import num_ranks
-from lottery.imp import Imp, Storage, run_rounds
+from lottery.imp import Fit, Imp, Pruning, Rounds, Storage, run_rounds
 from lottery.masks import linear_and_conv_weights
 from lottery.measure.flops import make_counter
 from lottery.models.state import all_buffers, fresh_state
@@ -23,8 +23,7 @@ from lottery.record.schema import Row
 from lottery.reinit import Reinit, Rewind
 from lottery.seeds import derive_seed
 from lottery.signals import StopRequest
-from lottery.training import Device, LightningFit
-from lottery.training.evaluation import EvaluationSchedule
+from lottery.training import DataOrder, Device, EvaluationSchedule, LightningFit, Optimization
 from lottery.training.schedules import Constant, Schedule
 
 NUM_STEPS = 12
@@ -33,7 +32,7 @@ BATCH = 8
 
 
 class ToyDropout(nn.Module):
-    """A network that draws random numbers while it trains, on the same data, without BatchNorm."""
+    """A network that draws random numbers while it trains, without BatchNorm."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,7 +65,7 @@ class ToyResNet(nn.Module):
 
 
 def toy_splits() -> Splits:
-    """Three classes of noise around three means: 44 training, 30 validation, 30 test examples."""
+    """Noise around the means of three classes: 44 training, 30 validation, 30 test examples."""
     generator = torch.Generator().manual_seed(0)
     means = torch.randn(3, 3, 1, 1, generator=generator)
 
@@ -79,7 +78,7 @@ def toy_splits() -> Splits:
 
 
 def sgd(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """SGD with the things that move weights without a gradient: momentum and weight decay."""
+    """SGD with momentum and weight decay, which move weights without a gradient."""
     return torch.optim.SGD(parameters, lr=0.05, momentum=0.9, weight_decay=0.01)
 
 
@@ -89,7 +88,7 @@ def adam(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
 
 @dataclass
 class Recorder(pl.Callback):
-    """What every block looked like: step, first learning rate, example indices, pruned weights."""
+    """Records every block: step, learning rate, example indices, largest pruned weight."""
 
     steps: list[int] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
@@ -124,16 +123,12 @@ def toy_fit(
         network=network or ToyResNet(),
         load_splits=lambda: splits,
         loss=nn.functional.cross_entropy,
-        make_optimizer=optimizer,
-        schedule=schedule or Constant(),
-        clip_norm=clip_norm,
-        batch_size=BATCH,
-        order_seed=7,
-        augmentation_seed=8,
-        fixed_order=fixed_order,
+        optimization=Optimization(optimizer, schedule or Constant(), clip_norm),
+        data_order=DataOrder(batch_size=BATCH, seed=7, augmentation_seed=8, fixed=fixed_order),
         evaluation=EvaluationSchedule(every=EVERY, test_curve=False, patience=None),
         device=Device(
-            *("cpu", "32-true"),
+            accelerator="cpu",
+            precision="32-true",
             deterministic=True,
             compile=False,
             block=block,
@@ -155,33 +150,38 @@ def toy_imp(
     reinit: Reinit | None = None,
     prune: Pruner | None = None,
     rounds: Sequence[int] = (0, 1, 2),
+    keep: str = "all",
+    wrap: Callable[[LightningFit], Fit] | None = None,
+    **pruning: Any,
 ) -> Imp:
-    """The round loop over the toy network: 20 % per layer and round."""
+    """IMP over the toy network: 20 % per layer and round.
+
+    Args:
+        path: the run's folder.
+        fit: trains the rounds.
+        reinit: rewinds to step 0 if it is not given.
+        prune: prunes by magnitude if it is not given.
+        rounds: their numbers.
+        keep: which rounds' weights stay.
+        wrap: makes another fit out of `fit`.
+        **pruning: further fields of `Pruning`.
+    """
     fit = replace(fit or toy_fit(), run_dir=RunDir(path))
     prunable = list(linear_and_conv_weights(fit.network))
-    rates = dict.fromkeys(prunable, 0.2)
+    pruner = prune or ScoredPruner(Magnitude(), Layerwise(), dict.fromkeys(prunable, 0.2))
     return Imp(
-        storage=Storage(RunDir(path), all_buffers(fit.network).keys()),
-        rounds=rounds,
+        rounds=Rounds(rounds),
         num_steps=NUM_STEPS,
         fresh=lambda *purpose: fresh_state(type(fit.network), derive_seed(0, *purpose)),
-        prunable=prunable,
-        fit=fit,
-        prune=prune or ScoredPruner(Magnitude(), Layerwise(), rates),
+        fit=wrap(fit) if wrap else fit,
+        pruning=Pruning(pruner, prunable=prunable, seed=3, **pruning),
         reinit=reinit or Rewind(0, "fresh"),
-        pruning_seed=3,
+        storage=Storage(RunDir(path), all_buffers(fit.network).keys(), keep=keep),
         count=make_counter(fit.network, fit.splits.input_shape),
-        target_sparsity=None,
-        keep="all",
-        dense_from=None,
-        update_views=lambda: None,
     )
 
 
 def run_toy(path: Path, fit: LightningFit | None = None, **changes: Any) -> tuple[Imp, list[Row]]:
-    """Run it; `changes` are fields of Imp."""
-    names = {"reinit", "prune", "rounds"}
-    given = {name: value for name, value in changes.items() if name in names}
-    rest = {name: value for name, value in changes.items() if name not in names}
-    imp = replace(toy_imp(path, fit, **given), **rest)
+    """Run it; `changes` are arguments of `toy_imp`."""
+    imp = toy_imp(path, fit, **changes)
     return imp, run_rounds(imp)

@@ -17,7 +17,7 @@ from torch import nn
 
 from lottery.imp import NothingToRewindTo
 from lottery.masks import count_ones
-from lottery.pruning import CopiedPruner, Global, Layerwise, ScoredPruner, Trained
+from lottery.pruning import CopiedPruner, Global, Layerwise, Pruner, ScoredPruner, Trained
 from lottery.pruning.scopes import left_after
 from lottery.record.records import read_records
 from lottery.record.run_dir import RunDir
@@ -41,7 +41,7 @@ SIZES = {"conv1.weight": 162, "conv2.weight": 324, "output.weight": 18}
 
 @dataclass(frozen=True)
 class AllEqual:
-    """The criterion in which every weight ties with every other."""
+    """A criterion in which all weights tie."""
 
     def __call__(self, trained: Trained) -> dict[str, torch.Tensor]:
         return {name: torch.ones_like(weight) for name, weight in trained.weights.items()}
@@ -79,12 +79,18 @@ def test_2_masks_are_binary_and_nested(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shuffle", ["none", "layerwise", "global"])
 def test_2_copied_masks_have_their_trunks_counts(tmp_path: Path, shuffle: str) -> None:
-    run_toy(tmp_path / "trunk")
-    copied = CopiedPruner(lambda number: masks_of(tmp_path / "trunk", number), shuffle)
-    run_toy(tmp_path / "copy", prune=copied)
+    assert_copies_have_their_trunks_counts(tmp_path, shuffle)
+
+
+def assert_copies_have_their_trunks_counts(
+    path: Path, shuffle: str, make_pruner: Callable[..., Pruner] = CopiedPruner
+) -> None:
+    run_toy(path / "trunk")
+    copied = make_pruner(lambda number: masks_of(path / "trunk", number), shuffle)
+    run_toy(path / "copy", prune=copied)
     for number in (1, 2):
-        there = masks_of(tmp_path / "trunk", number)
-        here = masks_of(tmp_path / "copy", number)
+        there = masks_of(path / "trunk", number)
+        here = masks_of(path / "copy", number)
         assert sum(count_ones(here).values()) == sum(count_ones(there).values())
         assert (digest(here) == digest(there)) == (shuffle == "none")
         if shuffle != "global":
@@ -140,12 +146,21 @@ def test_3_pruned_weights_are_zero_in_every_checkpoint(tmp_path: Path) -> None:
 
 def test_3_pruned_coordinates_are_not_in_a_clipped_norm(tmp_path: Path) -> None:
     """The gradient of what is left is clipped to the norm asked for, not to a share of it."""
+    assert_live_gradients_are_clipped(tmp_path, clip_norm=0.01)
+
+
+def assert_live_gradients_are_clipped(
+    path: Path,
+    clip_norm: float | None,
+    before_step: Callable[[torch.optim.Optimizer], None] = lambda optimizer: None,
+) -> None:
     norms = []
 
     def spying(parameters: Any) -> torch.optim.Optimizer:
         optimizer = torch.optim.SGD(parameters, lr=0.1)
 
         def note(opt: torch.optim.Optimizer, *_: Any) -> None:
+            before_step(opt)
             grads = [p.grad for group in opt.param_groups for p in group["params"]]
             norms.append(float(torch.cat([g.flatten() for g in grads]).norm()))
 
@@ -153,9 +168,9 @@ def test_3_pruned_coordinates_are_not_in_a_clipped_norm(tmp_path: Path) -> None:
         return optimizer
 
     prune = ScoredPruner(AllEqual(), Layerwise(), dict.fromkeys(SIZES, 0.9))
-    fit = toy_fit(optimizer=spying, clip_norm=0.01)
-    run_toy(tmp_path, fit, prune=prune, rounds=(0, 1))
-    masks = masks_of(tmp_path, 1)
+    fit = toy_fit(optimizer=spying, clip_norm=clip_norm)
+    run_toy(path, fit, prune=prune, rounds=(0, 1))
+    masks = masks_of(path, 1)
     grads = {n: p.grad for n, p in fit.network.named_parameters() if p.grad is not None}
     for name, mask in masks.items():
         assert (grads[name][~mask] == 0).all()
@@ -173,7 +188,7 @@ class OneUnused(ToyResNet):
 
 def test_3_a_layer_without_a_gradient_is_left_out_of_the_norm(tmp_path: Path) -> None:
     with_it = run_toy(tmp_path / "one", toy_fit(OneUnused(), clip_norm=0.01), rounds=(0, 1))[0]
-    assert with_it.prunable[0] == "unused.weight"
+    assert with_it.pruning.prunable[0] == "unused.weight"
     final = load_tensors(with_it.run_dir.round(1).final)
     for name, mask in masks_of(tmp_path / "one", 1).items():
         assert (final[name][~mask] == 0).all()
@@ -286,7 +301,11 @@ def test_10_the_ladder_of_lenet_300_100(tmp_path: Path) -> None:
 
 
 def test_es_is_the_first_minimum_of_validation_loss(tmp_path: Path) -> None:
-    imp, rows = run_toy(tmp_path)
+    assert_es_is_the_first_minimum(tmp_path)
+
+
+def assert_es_is_the_first_minimum(path: Path, **changes: Any) -> None:
+    imp, rows = run_toy(path, **changes)
     for row in rows:
         history = read_records(imp.run_dir)[row["round"]]["history"]
         val = [entry for entry in history if entry["split"] == "val"]

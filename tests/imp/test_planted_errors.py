@@ -1,28 +1,71 @@
-"""The errors of other systems, planted: a check of the run, or a named invariant test, sees it."""
+"""The errors of other systems, planted: a check of the run, or a named invariant test, finds them.
+
+Each error is a wrong piece (a fit, a reinit, a pruner, a scope) that is given to a run.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from lottery.imp import BrokenInvariant
-from lottery.masks import masked
-from lottery.models import state
-from lottery.models.state import Start
-from lottery.pruning import pruners, scopes
+from lottery.masks import Masks, masked, ones
+from lottery.models.state import Start, State
+from lottery.pruning import CopiedPruner, Layerwise, Magnitude, ScoredPruner
+from lottery.pruning.scopes import Keep, Layer
+from lottery.pruning.top_k import keep_highest
 from lottery.reinit import Rewind, Stored
-from lottery.training import evaluation, fit
-from lottery.training.blocks import Blocks
-from lottery.training.module import LotteryModule
+from lottery.tensors import Tensors
+from lottery.training import EarlyBird, LightningFit, Outcome
 from lottery.training.schedules import StepDrops
 from tests.helpers.toy_runs import NUM_STEPS, run_toy, toy_fit
 from tests.imp import test_invariants
+from tests.imp.test_invariants import SIZES, AllEqual
 
-Patch = pytest.MonkeyPatch
+RATES = dict.fromkeys(SIZES, 0.2)
+
+
+@dataclass(frozen=True)
+class Training:
+    """A round as it is given to a fit."""
+
+    number: int
+    start: Start
+    masks: Masks
+    keep_step: int | None
+
+    def by(self, fit: LightningFit) -> Outcome:
+        return fit(self.number, self.start, self.masks, self.keep_step)
+
+
+@dataclass(frozen=True)
+class WrongFit:
+    """A fit that trains in a wrong way."""
+
+    wrong: Callable[[LightningFit, Training], Outcome]
+    right: LightningFit
+
+    def __call__(
+        self,
+        round_number: int,
+        start: Start,
+        masks: Masks,
+        keep_step: int | None,
+        early_bird: EarlyBird | None = None,
+    ) -> Outcome:
+        return self.wrong(self.right, Training(round_number, start, masks, keep_step))
+
+
+def wrongly(
+    wrong: Callable[[LightningFit, Training], Outcome],
+) -> Callable[[LightningFit], WrongFit]:
+    """Return what `toy_imp` wraps its fit by."""
+    return partial(WrongFit, wrong)
 
 
 @dataclass(frozen=True)
@@ -58,152 +101,168 @@ def test_a_wrong_rewind_is_stopped(
         run_toy(tmp_path, reinit=WrongRewind(0, "fresh", wrong))
 
 
-def test_aliased_initial_weights_are_stopped(tmp_path: Path, monkeypatch: Patch) -> None:
-    """`param.data = stored` trains the stored weights in place."""
+def in_aliased_weights(fit: LightningFit, training: Training) -> Outcome:
+    """As by `param.data = stored`, which trains the stored weights in place."""
+    outcome, weights = training.by(fit), training.start.weights
+    for name, weight in weights.items():
+        weight.copy_(outcome.final.weights[name])
+    return replace(outcome, started=State(weights, training.start.buffers))
 
-    def write_aliased(network: torch.nn.Module, stored: Any) -> None:
-        for name, parameter in network.named_parameters():
-            parameter.data = stored.weights[name]
 
-    monkeypatch.setattr(state, "copy_to_cpu", dict)
-    monkeypatch.setattr(fit, "write_state", write_aliased)
+def test_aliased_initial_weights_are_stopped(tmp_path: Path) -> None:
     with pytest.raises(BrokenInvariant, match="did not start from the stored start"):
-        run_toy(tmp_path)
+        run_toy(tmp_path, wrap=wrongly(in_aliased_weights))
 
 
-def test_a_stored_start_that_changes_is_stopped(tmp_path: Path, monkeypatch: Patch) -> None:
-    training_step = LotteryModule.training_step
-
-    def overwriting(self: LotteryModule, *args: Any) -> Any:
-        path = tmp_path / "rounds/00/start.safetensors"
+def over_the_stored_weights(fit: LightningFit, training: Training) -> Outcome:
+    outcome = training.by(fit)
+    if training.number == 1:
+        path = fit.run_dir.round(0).start
         content = bytearray(path.read_bytes())
         content[-1] ^= 1
-        if (tmp_path / "rounds/01").exists():
-            path.write_bytes(content)
-        return training_step(self, *args)
+        path.write_bytes(content)
+    return outcome
 
-    monkeypatch.setattr(LotteryModule, "training_step", overwriting)
+
+def test_a_stored_start_that_changes_is_stopped(tmp_path: Path) -> None:
     with pytest.raises(BrokenInvariant, match="round 1: the stored initial weights have changed"):
-        run_toy(tmp_path)
+        run_toy(tmp_path, wrap=wrongly(over_the_stored_weights))
 
 
-def test_a_schedule_that_does_not_begin_again_is_stopped(
-    tmp_path: Path, monkeypatch: Patch
-) -> None:
-    set_rate = LotteryModule._set_learning_rate
-    first_round = [True]
+def late_in_the_schedule(fit: LightningFit, training: Training) -> Outcome:
+    right = training.by(fit)
+    schedule_step = NUM_STEPS * training.number
+    later = replace(training, start=replace(training.start, schedule_step=schedule_step))
+    return replace(later.by(fit), first_expected=right.first_expected)
 
-    def later(self: LotteryModule, optimizer: torch.optim.Optimizer, step: int) -> None:
-        first_round[0] &= not (tmp_path / "rounds/01").exists()
-        set_rate(self, optimizer, step if first_round[0] else step + NUM_STEPS)
 
-    monkeypatch.setattr(LotteryModule, "_set_learning_rate", later)
-    training = toy_fit(schedule=StepDrops((NUM_STEPS,), 0.5))
+def test_a_schedule_that_does_not_begin_again_is_stopped(tmp_path: Path) -> None:
+    fit = toy_fit(schedule=StepDrops((NUM_STEPS,), 0.5))
     message = "round 1: the first learning rate was 0.025, 0.05 expected"
     with pytest.raises(BrokenInvariant, match=message):
-        run_toy(tmp_path, training)
+        run_toy(tmp_path, fit, wrap=wrongly(late_in_the_schedule))
 
 
-def test_batches_that_are_shifted_are_stopped(tmp_path: Path, monkeypatch: Patch) -> None:
+def by_another_schedule(fit: LightningFit, training: Training) -> Outcome:
+    right, schedule = training.by(fit), StepDrops((0,), 0.9)
+    other = replace(fit, optimization=replace(fit.optimization, schedule=schedule))
+    return replace(training.by(other), first_expected=right.first_expected)
+
+
+def test_a_schedule_that_is_not_followed_is_stopped(tmp_path: Path) -> None:
+    with pytest.raises(BrokenInvariant, match="round 0: the first learning rate was"):
+        run_toy(tmp_path, wrap=wrongly(by_another_schedule))
+
+
+def from_the_first_batch(fit: LightningFit, training: Training) -> Outcome:
     """As by a loader that a late rewinding starts from its beginning."""
-    edges = Blocks.edges
+    right = training.by(fit)
+    shifted = replace(training, start=replace(training.start, first_step=0))
+    return replace(shifted.by(fit), first_expected=right.first_expected)
 
-    def from_the_beginning(self: Blocks) -> list[tuple[int, int]]:
-        return [(first - self.first, stop - self.first) for first, stop in edges(self)]
 
-    monkeypatch.setattr(Blocks, "edges", from_the_beginning)
+def test_batches_that_are_shifted_are_stopped(tmp_path: Path) -> None:
     with pytest.raises(BrokenInvariant, match=r"round 1: the first batch was \w+, \w+ expected"):
-        run_toy(tmp_path, reinit=Rewind(5, "fresh"))
+        run_toy(tmp_path, reinit=Rewind(5, "fresh"), wrap=wrongly(from_the_first_batch))
 
 
-def test_momentum_that_revives_pruned_weights_is_stopped(
-    tmp_path: Path, monkeypatch: Patch
-) -> None:
-    monkeypatch.setattr(LotteryModule, "apply_masks", lambda self: None)
+def with_masks_at_the_start_only(fit: LightningFit, training: Training) -> Outcome:
+    """Momentum and gradients revive the pruned weights."""
+    weights = masked(training.start.weights, training.masks)
+    start = replace(training.start, weights=weights)
+    return replace(training, start=start, masks=ones(training.masks)).by(fit)
+
+
+def test_momentum_that_revives_pruned_weights_is_stopped(tmp_path: Path) -> None:
     with pytest.raises(BrokenInvariant, match=r"round 1: conv1.weight .* on a pruned place"):
-        run_toy(tmp_path)
+        run_toy(tmp_path, wrap=wrongly(with_masks_at_the_start_only))
+
+
+@dataclass(frozen=True)
+class WrongScope:
+    """Layerwise, with a wrong choice among the scores of a layer."""
+
+    choose: Callable[[Tensor, Tensor, int], Tensor]
+
+    def keep(self, layers: dict[str, Layer], rounds: int) -> dict[str, int]:
+        return Layerwise().keep(layers, rounds)
+
+    def __call__(self, scores: Tensors, masks: Masks, keep: Keep) -> Masks:
+        assert isinstance(keep, dict)
+        return {name: self.choose(scores[name], mask, keep[name]) for name, mask in masks.items()}
 
 
 @pytest.mark.parametrize("error", [-1, 1])
-def test_a_count_wrong_by_one_is_stopped(tmp_path: Path, monkeypatch: Patch, error: int) -> None:
-    right = scopes.keep_highest
-
+def test_a_count_wrong_by_one_is_stopped(tmp_path: Path, error: int) -> None:
     def wrong(scores: Tensor, mask: Tensor, keep: int) -> Tensor:
-        return right(scores, mask, keep + error)
+        return keep_highest(scores, mask, keep + error)
 
-    monkeypatch.setattr(scopes, "keep_highest", wrong)
     with pytest.raises(BrokenInvariant, match=r"round 1: .* weights left, .* expected"):
-        run_toy(tmp_path)
+        run_toy(tmp_path, prune=ScoredPruner(Magnitude(), WrongScope(wrong), RATES))
 
 
 @pytest.mark.parametrize("keeps_ties", [False, True])
-def test_a_threshold_that_ignores_ties_fails_test_1(
-    tmp_path: Path, monkeypatch: Patch, keeps_ties: bool
-) -> None:
+def test_a_threshold_that_ignores_ties_is_stopped(tmp_path: Path, keeps_ties: bool) -> None:
     def by_threshold(scores: Tensor, mask: Tensor, keep: int) -> Tensor:
         threshold = scores[mask].sort(descending=True).values[keep - 1]
         return mask & (scores >= threshold if keeps_ties else scores > threshold)
 
-    monkeypatch.setattr(scopes, "keep_highest", by_threshold)
     with pytest.raises(BrokenInvariant, match="weights left"):
-        test_invariants.test_1_each_round_removes_exactly_the_asked_number_even_if_all_scores_tie(
-            tmp_path, 0.2
-        )
+        run_toy(tmp_path, prune=ScoredPruner(AllEqual(), WrongScope(by_threshold), RATES))
 
 
-def test_a_mask_that_comes_back_is_stopped(tmp_path: Path, monkeypatch: Patch) -> None:
+def test_a_mask_that_comes_back_is_stopped(tmp_path: Path) -> None:
     """SynFlow's public code left pruned weights in the ranking."""
-    right = scopes.keep_highest
 
     def unranked(scores: Tensor, mask: Tensor, keep: int) -> Tensor:
-        return right(torch.arange(scores.numel()).reshape(scores.shape) * 1.0, mask | True, keep)
+        places = torch.arange(scores.numel()).reshape(scores.shape)
+        return keep_highest(places * 1.0, mask | True, keep)
 
-    monkeypatch.setattr(scopes, "keep_highest", right)
     run_toy(tmp_path, rounds=(0, 1))
-    monkeypatch.setattr(scopes, "keep_highest", unranked)
+    wrong = ScoredPruner(Magnitude(), WrongScope(unranked), RATES)
     with pytest.raises(BrokenInvariant, match=r"round 2: .* pruned weights came back"):
-        run_toy(tmp_path, rounds=(0, 1, 2))
+        run_toy(tmp_path, prune=wrong, rounds=(0, 1, 2))
 
 
 @pytest.mark.parametrize("shuffle", ["layerwise", "global"])
-def test_a_shuffle_that_does_nothing_fails_test_2(
-    tmp_path: Path, monkeypatch: Patch, shuffle: str
-) -> None:
-    monkeypatch.setattr(pruners, "_permute", lambda mask, generator: mask)
+def test_a_shuffle_that_does_nothing_fails_test_2(tmp_path: Path, shuffle: str) -> None:
+    def unshuffled(load: Callable[[int], Masks], shuffle: str) -> CopiedPruner:
+        return CopiedPruner(load, "none")
+
     with pytest.raises(AssertionError):
-        test_invariants.test_2_copied_masks_have_their_trunks_counts(tmp_path, shuffle)
+        test_invariants.assert_copies_have_their_trunks_counts(tmp_path, shuffle, unshuffled)
 
 
-def test_a_schedule_that_is_not_followed_is_stopped(tmp_path: Path, monkeypatch: Patch) -> None:
-    def goes_on(self: LotteryModule, optimizer: torch.optim.Optimizer, step: int) -> None:
-        optimizer.param_groups[0]["lr"] = 0.1 * 0.9**self.start.num_steps
+def test_clipping_over_pruned_gradients_fails_test_3(tmp_path: Path) -> None:
+    def clip_all(optimizer: Optimizer) -> None:
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        torch.nn.utils.clip_grad_norm_(parameters, 0.01)
 
-    monkeypatch.setattr(LotteryModule, "_set_learning_rate", goes_on)
-    with pytest.raises(BrokenInvariant, match="round 0: the first learning rate was"):
-        test_invariants.test_4_after_a_rewind_everything_is_as_stored(tmp_path)
-
-
-def test_clipping_over_pruned_gradients_fails_test_3(tmp_path: Path, monkeypatch: Patch) -> None:
-    def unmasked(self: LotteryModule, clip_norm: float) -> None:
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), clip_norm)
-
-    monkeypatch.setattr(LotteryModule, "_clip_gradients", unmasked)
     with pytest.raises(AssertionError):
-        test_invariants.test_3_pruned_coordinates_are_not_in_a_clipped_norm(tmp_path)
+        test_invariants.assert_live_gradients_are_clipped(tmp_path, None, clip_all)
 
 
-def test_choosing_by_the_test_set_fails_the_es_test(tmp_path: Path, monkeypatch: Patch) -> None:
-    right = evaluation.Evaluator.__post_init__
+def by_the_test_set(fit: LightningFit, training: Training) -> Outcome:
+    """ES is where the test loss is lowest."""
+    swapped = replace(fit.splits, val=fit.splits.test, test=fit.splits.val)
+    evaluation = replace(fit.evaluation, test_curve=True)
+    wrong = replace(fit, load_splits=lambda: swapped, evaluation=evaluation)
+    outcome, names = training.by(wrong), {"train": "train", "val": "test", "test": "val"}
+    history = [{**entry, "split": names[entry["split"]]} for entry in outcome.history]
+    return replace(outcome, history=history)
 
-    def swapped(self: evaluation.Evaluator) -> None:
-        right(self)
-        self.splits = replace(self.splits, val=self.splits.test, test=self.splits.val)
-        record = self._record
-        names = {"val": "test", "test": "val"}
-        self._record = lambda step, split, result: record(  # type: ignore[method-assign]
-            step, names[split], result
-        )
 
-    monkeypatch.setattr(evaluation.Evaluator, "__post_init__", swapped)
+def test_choosing_by_the_test_set_fails_the_es_test(tmp_path: Path) -> None:
     with pytest.raises(AssertionError):
-        test_invariants.test_es_is_the_first_minimum_of_validation_loss(tmp_path)
+        test_invariants.assert_es_is_the_first_minimum(tmp_path, wrap=wrongly(by_the_test_set))
+
+
+def test_wrapped_pieces_with_nothing_wrong_pass(tmp_path: Path) -> None:
+    """The wrong pieces above fail by their errors, and not because they are wrapped."""
+
+    def rightly(fit: LightningFit, training: Training) -> Outcome:
+        return training.by(fit)
+
+    prune = ScoredPruner(Magnitude(), WrongScope(keep_highest), RATES)
+    run_toy(tmp_path / "run", prune=prune, wrap=wrongly(rightly))
+    test_invariants.assert_es_is_the_first_minimum(tmp_path / "es", wrap=wrongly(rightly))

@@ -32,7 +32,7 @@ def test_each_round_judges_the_weights_asked_for_under_the_last_mask(
     criterion = Noting()
     rates = dict.fromkeys(("conv1.weight", "conv2.weight", "output.weight"), 0.3)
     pruner = ScoredPruner(criterion, Global(), rates)
-    imp, _ = run_toy(tmp_path, prune=pruner, prune_at=prune_at)
+    imp, _ = run_toy(tmp_path, prune=pruner, at=prune_at)
     storage = imp.storage
     for number, trained in zip((1, 2), criterion.given, strict=True):
         initial = prune_at == "init"
@@ -58,7 +58,7 @@ def test_snip_of_a_run_is_snip_of_its_initial_network(tmp_path: Path) -> None:
     def probe(dtype: torch.dtype) -> Probe:
         return Probe(own.to(dtype), fit.splits.train, fit.loss, (3, 6, 6))
 
-    imp, rows = run_toy(tmp_path / "a", fit, prune=pruner, prune_at="init", probe=probe)
+    imp, rows = run_toy(tmp_path / "a", fit, prune=pruner, at="init", probe=probe)
     storage = imp.storage
     initial = storage.initial()
     weights = {name: initial.weights[name] for name in rates}
@@ -71,7 +71,7 @@ def test_snip_of_a_run_is_snip_of_its_initial_network(tmp_path: Path) -> None:
         fit.loss(network(inputs), targets).backward()
         return {n: p.grad for n, p in network.named_parameters() if p.grad is not None}
 
-    generator = torch.Generator().manual_seed(derive_seed(imp.pruning_seed, 1))
+    generator = torch.Generator().manual_seed(derive_seed(imp.pruning.seed, 1))
     rows_drawn = torch.randperm(44, generator=generator)[:16]
     first, second = gradient(slice(8)), gradient(slice(8, 16))
     scores = {n: (w * (first[n] + second[n]) / 2).abs() for n, w in weights.items()}
@@ -89,7 +89,7 @@ def test_random_pruning_is_the_same_before_and_after_training(tmp_path: Path) ->
     masks = []
     for prune_at in ("init", "trained"):
         pruner = ScoredPruner(Random(), Erk(), rates)
-        imp, _ = run_toy(tmp_path / prune_at, prune=pruner, prune_at=prune_at)
+        imp, _ = run_toy(tmp_path / prune_at, prune=pruner, at=prune_at)
         masks.append(digest(imp.storage.masks(2)))
     assert masks[0] == masks[1]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lottery.record.rows import format_table, sparsest_within, winning_round
+from lottery.record.rows import best_round, format_table, sparsest_within, winning_round
 from lottery.record.schema import Row
 from tests.helpers.toy_rows import toy_row as row
 
@@ -36,3 +36,16 @@ def test_the_table_shows_percent_and_marks_the_winner() -> None:
     assert lines[1] == ["0", "100.00", "0", "50.00", "50.00", "25.00"]
     assert lines[2] == ["1", "51.28", "10", "98.12", "97.00", "25.00", "winning", "round"]
     assert lines[3] == ["2", "41.00", "20", "50.00", "50.00", "25.00"]
+
+
+@pytest.mark.parametrize(
+    ("val", "best"),
+    [
+        ({1: (0.1 + 0.2) / 3, 2: 0.3 / 3}, 2),  # equal but for the last bit
+        ({0: 0.99, 1: 0.95 + 2e-16, 2: 0.8, 3: 0.95}, 3),
+        ({1: 0.9990234375, 2: 0.9990234375 - 2e-16, 3: 0.9}, 2),  # a 5 at the tenth decimal
+        ({1: 0.95000001, 2: 0.95}, 1),  # one example in a hundred million is no tie
+    ],
+)
+def test_means_that_differ_in_their_last_bits_are_ties(val: dict[int, float], best: int) -> None:
+    assert best_round(val, {0: 1.0, 1: 0.8, 2: 0.64, 3: 0.51}) == best

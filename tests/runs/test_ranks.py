@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from lottery.config import ConfigError, ProcessRank, prepare
-from lottery.config.groups import synchronized
+from lottery.config.device import synchronized
 from lottery.config.loggers import build_logger_maker
 from lottery.imp import run_rounds
 from lottery.measure.evaluate import evaluate

@@ -47,8 +47,9 @@ class PlantedPruner:
 
 
 def _run_planted(process: ProcessRank, path: Path) -> None:
-    imp = toy_imp(path, toy_fit(ToyDropout()))
-    run_rounds(dataclasses.replace(imp, prune=PlantedPruner(imp.prune, process.rank)))
+    pruner = toy_imp(path, toy_fit(ToyDropout())).pruning.pruner
+    planted = PlantedPruner(pruner, process.rank)
+    run_rounds(toy_imp(path, toy_fit(ToyDropout()), prune=planted))
 
 
 def test_masks_that_differ_on_one_rank_are_named(tmp_path: Path) -> None:

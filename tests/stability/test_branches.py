@@ -80,9 +80,9 @@ def test_copies_differ_in_nothing_but_their_noise(tmp_path: Path) -> None:
 def test_each_kind_of_noise_is_the_copys_own(tmp_path: Path) -> None:
     fit = toy_fit(fixed_order=False)
     first, second = with_noise(fit, 0), with_noise(fit, 1)
-    for name in ("order_seed", "augmentation_seed"):
-        assert len({getattr(one, name) for one in (fit, first, second)}) == 3
-    assert first.fixed_order  # one data order in all rounds, for comparing tickets with dense
+    for name in ("seed", "augmentation_seed"):
+        assert len({getattr(one.data_order, name) for one in (fit, first, second)}) == 3
+    assert first.data_order.fixed  # one data order in all rounds, for comparing tickets with dense
     # a run with a fixed order restores its generators; copies draw their own
     imp, own = toy_run(tmp_path, Rewind(3, "restored"), ToyDropout(), fixed_order=True)
     start, masks = start_of(imp, 1)

@@ -114,7 +114,7 @@ DAMAGES: dict[str, Callable[[Path], Any]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damaged_checkpoint_is_named_and_the_round_begins_anew(
+def test_damaged_checkpoint_is_named_and_the_round_starts_again(
     tmp_path: Path,
     never_stopped: Callable[[str], Path],
     damage: str,
@@ -126,7 +126,7 @@ def test_damaged_checkpoint_is_named_and_the_round_begins_anew(
     run_two_rounds(tmp_path / "run", fit_of(ToyResNet))
     (warning,) = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
     assert str(checkpoint) in warning
-    assert warning.endswith("the round begins anew")
+    assert warning.endswith("the round starts again")
     assert result_tables(tmp_path / "run") == result_tables(whole)
     assert tensor_files(tmp_path / "run") == tensor_files(whole)
 

@@ -1,4 +1,4 @@
-"""Early birds: when the mask that pruning would give stops changing; nothing else changes."""
+"""Early birds: the step from which the mask hardly changes; looking changes nothing."""
 
 import json
 from dataclasses import replace
@@ -11,14 +11,13 @@ from torch import nn
 
 from lottery.api import load_run
 from lottery.config import ProcessRank
-from lottery.imp import loop, run_rounds
+from lottery.imp import Fit, run_rounds
 from lottery.masks import linear_and_conv_weights
 from lottery.pruning import Layerwise, Pruner, Random, ScoredPruner
 from lottery.record.run_dir import RunDir
 from lottery.signals import Stopped
 from lottery.tensors import load_tensors
-from lottery.training import EarlyBird, LightningFit
-from lottery.training.evaluation import EvaluationSchedule
+from lottery.training import EarlyBird, EvaluationSchedule, LightningFit, Outcome
 from tests.conftest import TINY, Lottery, result_tables, tensor_files
 from tests.helpers.ranks import on_ranks
 from tests.helpers.stopping import StopAt
@@ -70,8 +69,7 @@ def test_a_second_look_at_a_step_changes_nothing() -> None:
     assert bird.distances == [{"iteration": 20, "back": 1, "distance": 0.0}]
 
 
-def test_of_what_is_alive_a_share() -> None:
-    """Among few live weights the same number of changes is a greater distance."""
+def test_a_distance_is_a_share_of_the_live_weights() -> None:
     masks = iter(MASKS)
     bird = EarlyBird(0.1, num_alive=4, next_masks=lambda state: _mask(next(masks)))
     bird.look(10, nn.Linear(1, 1))
@@ -87,7 +85,7 @@ def _fit() -> LightningFit:
 
 
 def _run(path: Path, fit: LightningFit | None = None, **changes: Any) -> RunDir:
-    run_rounds(replace(toy_imp(path, fit or _fit()), **changes))
+    run_rounds(toy_imp(path, fit or _fit(), **changes))
     return RunDir(path)
 
 
@@ -111,18 +109,18 @@ def test_looking_changes_no_bit(tmp_path: Path, prune: Pruner | None) -> None:
             assert {distance["distance"] for distance in bird["distances"]} == {0.0}
 
 
-def test_the_mask_at_the_end_is_the_next_rounds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_mask_at_the_end_is_the_next_rounds(tmp_path: Path) -> None:
     last: list[dict[str, torch.Tensor]] = []
 
-    class Spy(EarlyBird):
-        def record(self) -> dict[str, Any]:
-            last.append(self._earlier[-1])
-            return super().record()
+    def noting_its_last_mask(fit: LightningFit) -> Fit:
+        def train(*training: Any, early_bird: EarlyBird, **named: Any) -> Outcome:
+            outcome = fit(*training, early_bird=early_bird, **named)
+            last.append(early_bird.snapshot()["earlier"][-1])
+            return outcome
 
-    monkeypatch.setattr(loop, "EarlyBird", Spy)
-    run_dir = _run(tmp_path, early_bird=0.1)
+        return train
+
+    run_dir = _run(tmp_path, early_bird=0.1, wrap=noting_its_last_mask)
     for number in (1, 2):
         masks = load_tensors(run_dir.round(number).masks)
         assert all(torch.equal(mask, masks[name]) for name, mask in last[number - 1].items())

@@ -1,0 +1,64 @@
+"""What a run of iterative magnitude pruning is made of."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from lottery.imp.pruning import Pruning
+from lottery.imp.rounds import Rounds
+from lottery.imp.storage import Storage
+from lottery.masks import Masks
+from lottery.models.state import Start, State
+from lottery.record.run_dir import RunDir
+from lottery.record.schema import Row
+from lottery.reinit import Reinit
+from lottery.training import EarlyBird, Outcome
+
+
+class Fit(Protocol):
+    """Trains one round."""
+
+    def __call__(
+        self,
+        round_number: int,
+        start: Start,
+        masks: Masks,
+        keep_step: int | None,
+        early_bird: EarlyBird | None = None,
+    ) -> Outcome:
+        """Train from `start` under `masks` and keep the state at `keep_step`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Imp:
+    """A run, ready to start.
+
+    Args:
+        rounds: which rounds to do.
+        num_steps: steps of a whole training, T.
+        fresh: draws a random network for the purpose that its arguments name.
+        fit: trains a round.
+        pruning: makes a round's masks.
+        reinit: makes a pruned round's start.
+        storage: the run's files.
+        count: counts parameters and operations under masks.
+    """
+
+    rounds: Rounds
+    num_steps: int
+    fresh: Callable[..., State]
+    fit: Fit
+    pruning: Pruning
+    reinit: Reinit
+    storage: Storage
+    count: Callable[[Masks], dict[str, Any]]
+
+    @property
+    def run_dir(self) -> RunDir:
+        """The run's folder."""
+        return self.storage.run_dir
+
+    def rows(self) -> list[Row]:
+        """Read the rows of the rounds asked for that are finished."""
+        return self.rounds.rows(self.storage.rows())

@@ -1,0 +1,145 @@
+"""The stages of a round, each with its checks."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from lottery.imp.checks import (
+    check_first_step,
+    check_masks,
+    check_ranks_agree,
+    check_source,
+    check_start,
+    check_trained,
+    check_unchanged,
+)
+from lottery.imp.imp import Imp
+from lottery.imp.round_record import make_record, report_round
+from lottery.masks import Masks
+from lottery.models.state import Start, State
+from lottery.record.schema import Row
+from lottery.reinit import Stored
+
+log = logging.getLogger(__name__)
+
+Checks = dict[str, Any]  # what the checks have measured, as results.json states it
+
+
+@dataclass(frozen=True)
+class Round:
+    """A round that is ready to be trained.
+
+    Args:
+        number: 0 is the dense round.
+        start: where it starts, dense.
+        masks: its masks.
+        initial: the dense network before its first step, W_0.
+        checks: what the checks have measured so far.
+    """
+
+    number: int
+    start: Start
+    masks: Masks
+    initial: State
+    checks: Checks
+
+
+def read_stored(imp: Imp, number: int, previous: int) -> Stored:
+    """Read what round `number` may start from, after round `previous`."""
+    storage, step = imp.storage, imp.reinit.rewind_step
+    initial = storage.initial()
+    # keep=winner may have dropped the end of the round before, which copied masks do not need.
+    needs_last = imp.pruning.pruner.nested or storage.has_final(previous)
+    return Stored(
+        round=number,
+        initial=initial,
+        rewind_point=storage.rewind_point(step) if step else initial,
+        last=storage.final(previous) if needs_last else State({}, {}),
+        num_steps=imp.num_steps,
+        fresh=imp.fresh,
+        prunable=imp.pruning.prunable,
+    )
+
+
+def prune(imp: Imp, stored: Stored, before: Masks) -> tuple[Masks, Checks]:
+    """Make a round's masks, in every process of the run, and compare them.
+
+    Args:
+        imp: the run.
+        stored: what was read for the round.
+        before: the masks of the round before.
+    """
+    number, pruner = stored.round, imp.pruning.pruner
+    trained = imp.pruning.trained(number, last=stored.last, initial=stored.initial, before=before)
+    masks = pruner(trained)
+    check_ranks_agree(number, "masks", masks)
+    checks = check_masks(
+        number,
+        masks=masks,
+        before=trained.masks,
+        expected=pruner.expected(trained),
+        nested=pruner.nested,
+        count=pruner.count,
+    )
+    for name in checks["empty_layers"]:
+        log.warning("round %d: no weight of %s is left", number, name)
+    return masks, checks
+
+
+def rewind(imp: Imp, stored: Stored) -> tuple[Start, Checks]:
+    """Make a round's start, dense, by the run's reinit."""
+    start = imp.reinit(stored)
+    sources = {"rewind_point": stored.rewind_point, "last": stored.last}
+    checks = check_source(
+        stored.round,
+        start=State(start.weights, start.buffers),
+        source=sources[imp.reinit.source] if imp.reinit.source else None,
+        initial=stored.initial,
+    )
+    return start, checks
+
+
+def train(imp: Imp, ready: Round, check_owned: Callable[[], None]) -> Row:
+    """Store a round's start, train, check and store what came out.
+
+    The record comes last and ends the round.
+
+    Args:
+        imp: the run.
+        ready: the round.
+        check_owned: raises if another process has taken the run's folder over.
+
+    Returns:
+        The round's row of results.csv.
+    """
+    storage, number, start, masks = imp.storage, ready.number, ready.start, ready.masks
+    storage.save_masks(number, masks)
+    storage.save_start(number, start, masks)
+    stored = storage.start(number)
+    dense = State(start.weights, start.buffers)
+    checks = ready.checks | check_start(number, stored=stored, dense=dense, masks=masks)
+    initial_digest = storage.initial_digest()
+
+    keep_step = imp.reinit.rewind_step if number == 0 and imp.reinit.rewind_step else None
+    early_bird = imp.pruning.detector(number, ready.initial, masks)
+    outcome = imp.fit(number, start, masks, keep_step=keep_step, early_bird=early_bird)
+
+    final, trained = outcome.final, {"at ES": outcome.es, "at the end": outcome.final}
+    checks |= check_first_step(number, seen=outcome.first_seen, expected=outcome.first_expected)
+    check_ranks_agree(number, "trained weights", final.weights | final.buffers)
+    checks |= check_trained(
+        number, started=outcome.started, stored=stored, trained=trained, masks=masks
+    )
+    checks |= check_unchanged(number, before=initial_digest, after=storage.initial_digest())
+
+    storage.save_outcome(number, outcome, with_optimizer=imp.reinit.carries_optimizer)
+    counts = imp.count(masks)
+    record = make_record(number, outcome=outcome, masks=masks, counts=counts, checks=checks)
+    if early_bird:
+        record["early_bird"] = early_bird.record()
+        log.info("round %d: early bird at step %s", number, early_bird.step)
+    storage.finish_round(record, check_owned)
+    row: Row = record["row"]
+    report_round(row, outcome)
+    return row

@@ -1,0 +1,160 @@
+"""How far a run is, in optimizer steps of all its rounds."""
+
+import logging
+import math
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+
+from lottery.progress.handlers import INSTEAD_OF_BAR
+
+log = logging.getLogger(INSTEAD_OF_BAR)
+
+LINE_EVERY_S = 30.0
+
+
+class Display(Protocol):
+    """What a training reports to."""
+
+    def begin_round(self, number: int, steps: int, made: int = 0) -> None:
+        """Note that a round's training begins or is continued."""
+        ...
+
+    def advance(self, steps: int, accuracy: float) -> None:
+        """Note that some steps are made."""
+        ...
+
+
+class Progress:
+    """Counts the steps of all rounds to come.
+
+    Args:
+        line_every_s: seconds between lines in the log.
+        unit: the word for what is counted.
+    """
+
+    def __init__(self, line_every_s: float = LINE_EVERY_S, unit: str = "round") -> None:
+        self.line_every_s = line_every_s
+        self.unit = unit
+        self._bar: RichProgress | None = None
+        self._rounds: Sequence[int] = ()
+        self._steps: Sequence[int] = ()
+        self._round = self._round_steps = 0
+        self._done = self._before_round = self._made_earlier = 0
+        self._accuracy = math.nan
+        self._begun = self._last_line = 0.0
+
+    @property
+    def steps_left(self) -> int:
+        """Steps still to be made in all rounds."""
+        return sum(self._steps) - self._done
+
+    @contextmanager
+    def running(
+        self, rounds: Sequence[int], steps: Sequence[int], *, visible: bool = True
+    ) -> Iterator[None]:
+        """Show progress while the rounds are done.
+
+        Args:
+            rounds: numbers of the rounds to come.
+            steps: optimizer steps of each.
+            visible: false for all processes of a run but one.
+        """
+        self._rounds, self._steps, self._done = rounds, steps, 0
+        self._begun = self._last_line = time.monotonic()
+        if not visible or not sys.stderr.isatty():
+            yield
+            return
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[where]}"),
+            TimeRemainingColumn(),
+        )
+        # Rich replaces sys.stderr while the bar is live, so that log lines go above the bar.
+        with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
+            bar.add_task("", total=sum(steps), where="")
+            self._bar = bar
+            try:
+                yield
+            finally:
+                self._bar = None
+
+    def begin_round(self, number: int, steps: int, made: int = 0) -> None:
+        """Note that a round's training begins or is continued.
+
+        Args:
+            number: the round.
+            steps: its optimizer steps.
+            made: how many of them were made earlier.
+        """
+        if number in self._rounds:  # early stopping may have left out steps of earlier rounds
+            self._done = sum(self._steps[: self._rounds.index(number)])
+        self._round, self._round_steps, self._before_round = number, steps, self._done
+        self._done += made
+        self._made_earlier += made
+        self._show()
+
+    def advance(self, steps: int, accuracy: float) -> None:
+        """Note that some steps are made.
+
+        Args:
+            steps: how many.
+            accuracy: the latest on the validation split; nan before the first.
+        """
+        self._done += steps
+        self._accuracy = accuracy
+        self._show()
+        now = time.monotonic()
+        if now - self._last_line >= self.line_every_s:
+            self._last_line = now
+            made_here = max(1, self._done - self._made_earlier)
+            seconds_left = (now - self._begun) / made_here * self.steps_left
+            left = timedelta(seconds=round(seconds_left))
+            log.info("%s %s, %s left", self._round_text(), self._step_text(), left)
+
+    def _round_text(self) -> str:
+        last = self._rounds[-1] if self._rounds else self._round
+        return f"{self.unit} {self._round}/{last}"
+
+    def _step_text(self) -> str:
+        text = f"step {self._done - self._before_round}/{self._round_steps}"
+        return text if math.isnan(self._accuracy) else f"{text} val {100 * self._accuracy:.2f} %"
+
+    def _show(self) -> None:
+        if self._bar is not None:
+            self._bar.update(
+                self._bar.task_ids[0],
+                completed=self._done,
+                description=self._round_text(),
+                where=self._step_text(),
+            )
+
+
+@dataclass(frozen=True)
+class TrainingProgress:
+    """The display of one training among several, which counts trainings instead of rounds.
+
+    Args:
+        progress: counts all of them.
+        number: the training.
+    """
+
+    progress: Progress
+    number: int
+
+    def begin_round(self, number: int, steps: int, made: int = 0) -> None:
+        """Note that the training begins or is continued."""
+        self.progress.begin_round(self.number, steps, made)
+
+    def advance(self, steps: int, accuracy: float) -> None:
+        """Note that some steps are made."""
+        self.progress.advance(steps, accuracy)

@@ -1,0 +1,63 @@
+"""ES, the step at which early stopping would have ended a round."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from lottery.data import Splits
+from lottery.measure.evaluate import Evaluation, class_averages
+from lottery.models.state import State, read_state
+from lottery.tensors import Tensors
+
+
+@dataclass
+class EsPoint:
+    """The evaluation with the lowest validation loss, the first one at ties.
+
+    The fields are what a checkpoint keeps, under these names.
+    """
+
+    es_step: int = -1
+    es_weights: Tensors = field(default_factory=dict)
+    es_buffers: Tensors = field(default_factory=dict)
+    at_es: dict[str, float] = field(default_factory=dict)
+    predicted_at_es: dict[str, Tensor] = field(default_factory=dict)
+    lowest: float = math.inf
+    without_minimum: int = 0  # evaluations since the lowest loss
+
+    @property
+    def state(self) -> State:
+        """The network at ES."""
+        return State(self.es_weights, self.es_buffers)
+
+    def is_new_minimum(self, val_loss: float) -> bool:
+        """Return whether a validation loss is the lowest so far; count those that are not."""
+        minimum = val_loss < self.lowest
+        self.without_minimum = 0 if minimum else self.without_minimum + 1
+        return minimum
+
+    def keep(self, step: int, network: nn.Module, val: Evaluation, test: Evaluation) -> None:
+        """Keep the network and its evaluations at a new minimum."""
+        state = read_state(network)
+        self.es_step, self.es_weights, self.es_buffers = step, state.weights, state.buffers
+        self.lowest = val.loss
+        self.at_es = {"val": val.accuracy, "test": test.accuracy, "val_loss": val.loss}
+        self.predicted_at_es = {"val": val.predictions, "test": test.predictions}
+
+    def measured(self, splits: Splits) -> dict[str, float]:
+        """Return `val`, `val_loss`, `test`, and the class averages of both splits."""
+        # The averages cost more than the evaluation, so they are made for the last minimum only.
+        averages: dict[str, float] = {}
+        for prefix, name in (("val_", "val"), ("", "test")):
+            targets = getattr(splits, name).targets
+            predicted = self.predicted_at_es[name].to(targets.device)
+            found = class_averages(predicted, targets, splits.num_classes)
+            averages |= {f"{prefix}{score}": value for score, value in found.items()}
+        return self.at_es | averages
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Put back what a checkpoint kept."""
+        for name in vars(self):
+            setattr(self, name, state[name])
