@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Time the framework against a bare PyTorch loop, and its parts.
+"""Compare the framework's speed with a bare PyTorch loop, and time its parts.
 
     .venv/bin/python scripts/benchmark.py                    everything, some minutes
     .venv/bin/python scripts/benchmark.py rounds --repeat 15 one part
-    .venv/bin/python scripts/benchmark.py --quick            only whether it works
+    .venv/bin/python scripts/benchmark.py --quick            only check that it works
 
-Prints tables; --json writes the figures. Nothing else should be running. Threads are PyTorch's
-choice; OMP_NUM_THREADS=1 before the command is another.
+Prints tables; --json writes the numbers. The machine should do nothing else. PyTorch chooses the
+number of threads; OMP_NUM_THREADS=1 before the command changes it.
 """
 
 import argparse
@@ -35,8 +35,8 @@ def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("parts", nargs="*", help="rounds, steps, pruning, between, startup")
-    parser.add_argument("--repeat", type=int, default=7, help="times that everything is done")
-    parser.add_argument("--json", type=Path, help="a file for the figures")
+    parser.add_argument("--repeat", type=int, default=7, help="number of repetitions")
+    parser.add_argument("--json", type=Path, help="a file for the numbers")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, once")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def parts_of(*, quick: bool, repeat: int) -> dict[str, Callable[[], Rows]]:
-    """What can be measured."""
+    """Return the measurements by name."""
     full = GPU_SETTINGS if torch.cuda.is_available() else SETTINGS
     settings = QUICK_SETTINGS if quick else full
     return {
@@ -70,7 +70,7 @@ def parts_of(*, quick: bool, repeat: int) -> dict[str, Callable[[], Rows]]:
 
 
 def table(rows: Rows) -> str:
-    """Rows with equal keys as aligned columns."""
+    """Return rows with equal keys as a table of aligned columns."""
     lines = [list(rows[0]), *([_text(value) for value in row.values()] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join(

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Make .venv and install the pinned versions into it, unless that is done already.
+"""Make .venv and install the pinned versions into it, unless this is done already.
 
     scripts/setup_venv.py [EXTRA ...]
 
-Needs Python 3.11 and its standard library only: no pip, no ensurepip (Debian's Python has
-neither), no root. Everything it says goes to stderr. Any number of them may start at once; one
-that was interrupted is done again.
+Needs only Python 3.11 and its standard library: no pip, no ensurepip (Debian's Python has
+neither), no root. All messages go to stderr. Several of these may run at once. If one is
+interrupted, the next one starts again.
 """
 
-from __future__ import annotations  # so that an old Python gets as far as the message about it
+from __future__ import annotations  # an old Python gets as far as the message about its version
 
 import configparser
 import fcntl
@@ -33,13 +33,13 @@ ROOT = Path(__file__).resolve().parents[1]
 PINS = [ROOT / "pyproject.toml", ROOT / "constraints.txt"]
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
-STAMP = VENV / "lottery.json"  # what .venv holds; empty while it is being made
+STAMP = VENV / "lottery.json"  # the content of .venv; empty while it is being made
 PIP = "pip-26.3-py3-none-any.whl"
 PIP_SHA256 = "f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13"
 
 
 def main() -> None:
-    """Set .venv up, once."""
+    """Set .venv up if it is not ready."""
     if sys.version_info < (3, 11):
         start_newer_python()
     extras = set(sys.argv[1:])
@@ -51,29 +51,29 @@ def main() -> None:
         except BlockingIOError:
             say("another process is setting .venv up; waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
-        os.set_inheritable(lock.fileno(), True)  # a pip that outlives us keeps the lock
+        os.set_inheritable(lock.fileno(), True)  # a pip that outlives this process keeps the lock
         if not is_ready(extras):
             set_up(extras)
 
 
 def is_ready(extras: set[str]) -> bool:
-    """Whether .venv holds these pins and extras."""
+    """Say whether .venv holds the pinned versions and these extras."""
     stamp = read_stamp()
     return is_usable(stamp) and stamp["pins"] == digest(*PINS) and extras <= set(stamp["extras"])
 
 
 def is_usable(stamp: dict) -> bool:
-    """Whether .venv is whole, stands where it was made, and has the same Python behind it."""
-    return bool(stamp) and stamp["place"] == place()
+    """Say whether .venv is complete, was not moved, and still has its Python."""
+    return bool(stamp) and stamp["place"] == location()
 
 
-def place() -> list[str]:
-    """What a virtual environment does not survive a change of."""
+def location() -> list[str]:
+    """Return the paths that must not change: of .venv and of its Python."""
     return [str(VENV), os.path.realpath(PYTHON)]
 
 
 def set_up(extras: set[str]) -> None:
-    """Make .venv anew, or bring a whole one to the present pins."""
+    """Make .venv, or update a complete one to the pinned versions."""
     say(f"setting up {VENV}; the first time this takes minutes")
     stamp = read_stamp()
     if is_usable(stamp):
@@ -86,7 +86,7 @@ def set_up(extras: set[str]) -> None:
         make_venv()
     wanted = f"{ROOT}[{','.join(sorted(extras))}]" if extras else str(ROOT)
     run(PYTHON, "-Im", "pip", "install", "--constraint", PINS[1], "--editable", wanted)
-    stamp = {"place": place(), "pins": digest(*PINS), "extras": sorted(extras)}
+    stamp = {"place": location(), "pins": digest(*PINS), "extras": sorted(extras)}
     finished = STAMP.with_suffix(".new")
     finished.write_text(json.dumps(stamp))
     finished.replace(STAMP)
@@ -94,13 +94,13 @@ def set_up(extras: set[str]) -> None:
 
 
 def make_room() -> None:
-    """Remove a .venv that is not usable, if it is ours."""
+    """Remove a .venv that cannot be used, if this script made it."""
     trash = ROOT / ".venv.old"
     shutil.rmtree(trash, ignore_errors=True)
     if VENV.exists() and not STAMP.exists() and any(VENV.iterdir()):
         sys.exit(f"{VENV} was not made by this script: move it away, then start again")
     if VENV.exists():
-        VENV.rename(trash)  # in one step, so that no half of it is ever taken for someone else's
+        VENV.rename(trash)  # in one step: half a .venv would look like someone else's
         shutil.rmtree(trash)
 
 
@@ -115,7 +115,7 @@ def make_venv() -> None:
 
 
 def fetch_pip(folder: Path) -> Path:
-    """Download pip from the package index that pip is configured to use."""
+    """Download pip from the package index in pip's configuration."""
     index = urllib.parse.urlsplit(pip_option("index-url") or "https://pypi.org/simple")
     passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
     if index.username:
@@ -142,7 +142,7 @@ def fetch_pip(folder: Path) -> Path:
     except urllib.error.URLError as error:
         if index.username or not isinstance(error.reason, ssl.SSLCertVerificationError):
             sys.exit(f"cannot fetch pip: {error}")
-        # A machine without certificates: the digest below is enough, and pip brings its own.
+        # This machine has no certificates: the digest below is enough, and pip has its own.
         data = download_wheel(ssl._create_unverified_context())
     if hashlib.sha256(data).hexdigest() != PIP_SHA256:
         sys.exit(f"{PIP} from {index.geturl()} is not the file it should be")
@@ -152,7 +152,7 @@ def fetch_pip(folder: Path) -> Path:
 
 
 def pip_option(name: str) -> str | None:
-    """One of pip's settings, from the environment or else from its configuration files."""
+    """Return one of pip's settings from the environment, else from its configuration files."""
     home = Path.home()
     config = configparser.RawConfigParser(strict=False)
     config.read(
@@ -174,7 +174,7 @@ def pip_option(name: str) -> str | None:
 
 
 def start_newer_python() -> None:
-    """Replace this process by the newest Python on the path, if that is new enough."""
+    """Replace this process by the newest Python on the path that is new enough."""
     for minor in range(20, 10, -1):
         python = shutil.which(f"python3.{minor}")
         if python:
@@ -183,7 +183,7 @@ def start_newer_python() -> None:
 
 
 def read_stamp() -> dict:
-    """What .venv holds; empty if there is none or it is not whole."""
+    """Return the content of .venv; empty if there is none or it is not complete."""
     try:
         return json.loads(STAMP.read_text() or "{}")
     except FileNotFoundError:
@@ -191,19 +191,19 @@ def read_stamp() -> dict:
 
 
 def digest(*files: Path) -> str:
-    """SHA-256 of the files' contents."""
+    """Return the SHA-256 of the files' contents."""
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def run(*command: object) -> None:
-    """Run a command, its output on stderr; leave if it fails."""
+    """Run a command with its output on stderr; exit if it fails."""
     words = [str(word) for word in command]
     if subprocess.call(words, stdout=sys.stderr, close_fds=False):
         sys.exit(f"set-up failed at: {' '.join(words)}")
 
 
 def say(message: str) -> None:
-    """Tell the user, on stderr."""
+    """Print a message on stderr."""
     print(f"setup: {message}", file=sys.stderr, flush=True)
 
 
@@ -211,4 +211,4 @@ if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        sys.exit("setup: interrupted; the next start does it again")
+        sys.exit("setup: interrupted; start again to continue")

@@ -1,4 +1,4 @@
-"""What all tests share: the command in the test's own process, and quick settings."""
+"""Fixtures for all tests: the commands in the test's own process, and quick settings."""
 
 import logging
 import os
@@ -14,22 +14,24 @@ from typing import Any
 
 import pytest
 import torch
-from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
+from hypothesis import HealthCheck, settings
 
 import lottery as package
 from lottery.cli import data as data_command
 from lottery.cli import ticket as ticket_command
 from lottery.cli import train
-from lottery.runs import lifecycle
 from lottery.ticket import verify
 
-# Small networks gain nothing from a second thread, and two threads that share a busy machine
-# wait for each other.
-torch.set_num_threads(1)
+# Seconds that a test waits for another process: enough on a machine at ten times its load.
+PATIENCE = 600
+
+# On a busy machine examples are late without a fault of ours.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 QUICK = ("rounds=2", "iterations=40", "evaluation.every=20", "trainer.threads=1")
-# The quickest run with something pruned, for tests of what surrounds the training.
+# The quickest run that prunes something, for tests that look at other things than training.
 TINY = ("rounds=1", "iterations=20", "evaluation.every=10", "trainer.threads=1")
 
 
@@ -48,16 +50,17 @@ class Done:
 
 
 Lottery = Callable[..., Done]
+WriteModule = Callable[[str, str], Path]
 
 
 def snapshot(path: Path) -> dict[str, int]:
-    """Every file and folder below a folder, Python's caches aside, and when it changed last."""
+    """Return when each file and folder below `path` was last changed; Python's caches aside."""
     found = [p for p in path.rglob("*") if "__pycache__" not in p.parts]
     return {str(p.relative_to(path)): p.stat().st_mtime_ns for p in found}
 
 
 def tensor_files(run: Path) -> dict[str, bytes]:
-    """The content of every tensor file of a run, by its path in the run's folder."""
+    """Return the content of a run's tensor files, by their paths in its folder."""
     files = sorted(run.rglob("*.safetensors"))
     return {str(file.relative_to(run)): file.read_bytes() for file in files}
 
@@ -66,36 +69,54 @@ TABLES = ("results.csv", "history.csv", "results.json")
 
 
 def result_tables(run: Path) -> dict[str, bytes]:
-    """What must not depend on interruptions."""
+    """Return the content of the tables that no interruption may change."""
     return {name: (run / name).read_bytes() for name in TABLES}
 
 
 def environment() -> dict[str, str]:
-    """The environment for a process of its own, on one core."""
+    """Return the environment for another process, with one thread."""
     return os.environ | {"OMP_NUM_THREADS": "1"}
 
 
 def real_command(*arguments: str) -> Done:
-    """The command as a process of its own, in the current folder."""
+    """Run the command in a process of its own, in the current folder."""
     return _real_python("-m", "lottery", *arguments)
 
 
 def real_program(program: str) -> Done:
-    """What Python does with a program in a process of its own."""
+    """Run a Python program in a process of its own."""
     return _real_python("-c", program)
 
 
 def _real_python(*arguments: str) -> Done:
     command = [sys.executable, *arguments]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=120, env=environment(), check=False
+        command, capture_output=True, text=True, timeout=PATIENCE, env=environment(), check=False
     )
     return Done(done.returncode, done.stdout, done.stderr)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_reports() -> Iterator[None]:
+    """Make no report at the end of a run: it takes two seconds. Tests of reports undo this."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOTTERY_REPORT", "0")
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """Compute with one thread, whatever a run in an earlier test has chosen.
+
+    Small networks gain nothing from a second one, and two threads that share a busy machine wait
+    for each other.
+    """
+    torch.set_num_threads(1)
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder, the current one of the test."""
+    """Make an empty folder the current one."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -104,7 +125,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def in_process(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Iterator[Callable[..., Done]]:
-    """`in_process(main, "lottery-data", "prepare", path)` is a command, in an empty folder."""
+    """`in_process(main, "lottery-data", "prepare", path)` runs a command in an empty folder."""
     path = list(sys.path)
 
     def call(main: Callable[[], None], *words: object) -> Done:
@@ -125,12 +146,6 @@ def in_process(
 @pytest.fixture
 def lottery(in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> Lottery:
     """`lottery("rounds=1")` runs the command in this process, in an empty folder."""
-    # Hydra composes the config once more to see whether hydra.mode is set in it, which no test
-    # does: without that a command takes half the time.
-    monkeypatch.setattr(Hydra, "get_mode", lambda *_, **__: None)
-    # tests/cli/test_report.py has real ones; they take two seconds each.
-    monkeypatch.setattr(lifecycle, "report_at_end", lambda folder: None)
-    monkeypatch.setattr(train, "report_at_end", lambda folder: None)
 
     def call(*arguments: str) -> Done:
         GlobalHydra.instance().clear()
@@ -149,7 +164,7 @@ def lottery_data(
 
     def call(*arguments: object) -> Done:
         with monkeypatch.context() as patch:
-            # as in a fresh process: a run before has left handlers
+            # as in a new process: an earlier run has left handlers
             patch.setattr(logging.getLogger(), "handlers", [])
             return in_process(data_command.main, "lottery-data", *arguments)
 
@@ -161,16 +176,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run that `run` copies."""
     path = tmp_path_factory.mktemp("made")
     quick = ("rounds=2", "iterations=60", "evaluation.every=20", "trainer.threads=1")
-    patch = pytest.MonkeyPatch()
-    patch.setattr("lottery.runs.lifecycle.report_at_end", lambda folder: None)
-    run = package.run(*quick, "logger=none", f"output_dir={path}").path
-    patch.undo()
-    return run
+    return package.run(*quick, "logger=none", f"output_dir={path}").path
 
 
 @pytest.fixture
 def run(made: Path, folder: Path) -> Path:
-    """A copy of a finished run of three rounds on digits, for one test; with no ticket yet."""
+    """Copy a finished run of three rounds on digits for one test; it has no ticket yet."""
     copied = folder / "run"
     shutil.copytree(made, copied)
     return copied
@@ -180,7 +191,7 @@ def run(made: Path, folder: Path) -> Path:
 def ticket(
     in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Done]:
-    """`ticket(run, "--round", 1)` runs the command, measuring included, in this process."""
+    """`ticket(run, "--round", 1)` runs the command and its measurements in this process."""
     threads = torch.get_num_threads()
 
     def count_here(*arguments: Any) -> verify.CorrectCounts:
@@ -196,29 +207,29 @@ def ticket(
 
 @pytest.fixture
 def forked_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers that are forked from the test: they need not import Lightning, which takes seconds.
+    """Fork workers from the test, so that they need not import Lightning, which takes seconds.
 
-    tests/runs/test_workers.py has some that are started as the command starts them.
+    tests/runs/test_workers.py starts some as the command does.
     """
 
     def start(*arguments: Any, start_method: str, **options: Any) -> Any:
         return start_processes(*arguments, start_method="fork", **options)
 
-    spawn = import_module("torch.multiprocessing.spawn")  # a function has taken its name
+    spawn = import_module("torch.multiprocessing.spawn")  # not the function of that name
     start_processes = spawn.start_processes
     monkeypatch.setattr(spawn, "start_processes", start)
 
 
 @pytest.fixture
 def no_job(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As outside of SLURM."""
+    """Act as outside of SLURM."""
     for name in ("JOB_ID", "ARRAY_JOB_ID", "ARRAY_TASK_ID", "RESTART_COUNT"):
         monkeypatch.delenv(f"SLURM_{name}", raising=False)
 
 
 @pytest.fixture
-def write_module(folder: Path) -> Iterator[Callable[[str, str], Path]]:
-    """`write_module("name", source)` puts a user's module into the current folder."""
+def write_module(folder: Path) -> Iterator[WriteModule]:
+    """`write_module("name", source)` writes a user's module into the current folder."""
     names: list[str] = []
 
     def write(name: str, source: str) -> Path:

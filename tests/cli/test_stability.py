@@ -25,9 +25,8 @@ FEW = ("--pairs", "1", "--points", "3")
 
 
 @pytest.fixture
-def stability(in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> Stability:
+def stability(in_process: Callable[..., Done]) -> Stability:
     """`stability(run, "--pairs", "1")` runs the command in this process."""
-    monkeypatch.setattr(api, "report_at_end", lambda folder: None)  # two seconds
     return partial(in_process, command.main, "lottery-stability")
 
 

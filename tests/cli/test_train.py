@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from lottery.cli import train
 from lottery.report import report_at_end
 from lottery.runs import lifecycle
 from tests.conftest import QUICK, TINY, Done
@@ -39,8 +38,7 @@ def test_ctrl_c_in_a_sweep_ends_it_with_its_table(
 def test_a_run_and_a_sweep_end_with_their_reports(
     lottery: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (train, lifecycle):  # the fixture does without
-        monkeypatch.setattr(module, "report_at_end", report_at_end)
+    monkeypatch.delenv("LOTTERY_REPORT")
     first = lottery(*TINY)
     assert "pruned" not in first.err  # as of every table of every font that goes into a PDF
     for done in (first, lottery(*TINY), lottery("-m", *TINY, "seed=0,1")):
@@ -51,13 +49,12 @@ def test_a_run_and_a_sweep_end_with_their_reports(
 
 
 def test_at_a_runs_end_no_report_is_a_warning(
-    folder: Path, caplog: pytest.LogCaptureFixture
+    folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("LOTTERY_REPORT")
     run = write_run(folder / TRUNK / "seed_0")
-    assert report_at_end(run) == run / "report.html"
     assert report_at_end(folder / "a sweep without runs") is None
     assert caplog.text == ""
-    (run / "report.html").unlink()
     (run / "report.html").mkdir()
     assert report_at_end(run) is None
     assert "no report: IsADirectoryError: " in caplog.text

@@ -5,7 +5,7 @@ import torch
 
 from lottery.api import load_run
 from lottery.measure.evaluate import binary_cross_entropy, evaluate, predict
-from tests.conftest import TINY, Lottery
+from tests.conftest import TINY, Lottery, WriteModule
 from tests.helpers.toy_images import ToyImages, toy_images
 
 TWO = toy_images(channels=1, size=8, classes=2)
@@ -66,7 +66,7 @@ def test_a_run_trains_one_output(lottery: Lottery) -> None:
     ids=["ten classes", "two outputs"],
 )
 def test_what_does_not_fit_is_one_line(
-    lottery: Lottery, write_module: object, overrides: list[str], line: str
+    lottery: Lottery, write_module: WriteModule, overrides: list[str], line: str
 ) -> None:
     source = """
     from torch import nn
@@ -74,7 +74,7 @@ def test_what_does_not_fit_is_one_line(
     def Outputs():
         return nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
     """
-    write_module("two", "\n".join(row[4:] for row in source.splitlines()))  # type: ignore[operator]
+    write_module("two", "\n".join(row[4:] for row in source.splitlines()))
     done = lottery(*TINY, *overrides)
     assert done.code == 2
     assert line in done.err

@@ -11,8 +11,8 @@ from pytorch_lightning.loggers import CSVLogger
 import lottery as package
 from lottery.config.loggers import build_logger_maker
 from lottery.record.run_dir import RunDir
-from tests.config.test_run_key import _key
-from tests.conftest import TINY, Lottery
+from tests.conftest import TINY, Lottery, WriteModule
+from tests.helpers.experiments import key_of
 
 SPLITS = """
 import torch
@@ -32,8 +32,8 @@ class Data:
 def test_the_order_of_patterns_is_part_of_the_key() -> None:
     """The first match wins, so the other order is another setting."""
     first = "pruning.rates=[{fc*: 0.1, fc1*: 0.5}]"
-    assert _key(first) != _key("pruning.rates=[{fc1*: 0.5, fc*: 0.1}]")
-    assert _key("pruning.rates=[{fc*: 0.1}]") != _key("pruning.rates=[{fc*: 0.5}]")
+    assert key_of(first) != key_of("pruning.rates=[{fc1*: 0.5, fc*: 0.1}]")
+    assert key_of("pruning.rates=[{fc*: 0.1}]") != key_of("pruning.rates=[{fc*: 0.5}]")
 
 
 def test_a_target_sparsity_does_not_hide_rounds_that_were_left_out(lottery: Lottery) -> None:
@@ -72,9 +72,8 @@ class RewindAt:
 
 
 def test_a_trunks_rewind_point_is_taken_only_for_the_same_step(
-    lottery: Lottery, write_module: object
+    lottery: Lottery, write_module: WriteModule
 ) -> None:
-    assert callable(write_module)
     write_module("own_reinit", OWN_REINIT)
     own = ("reinit._target_=own_reinit.RewindAt", "~reinit.to", "~reinit.optimizer_state")
     trunk = lottery(*TINY, *own, "+reinit.step=5").run
@@ -100,9 +99,8 @@ def test_a_class_of_a_notebook_is_refused(lottery: Lottery) -> None:
 
 
 def test_a_changed_helper_of_a_users_file_is_refused(
-    lottery: Lottery, folder: Path, write_module: object
+    lottery: Lottery, folder: Path, write_module: WriteModule
 ) -> None:
-    assert callable(write_module)
     write_module("sizes", "WIDTH = 8\ndef width():\n    return WIDTH\n")
     network = "\n".join(
         [
@@ -156,9 +154,8 @@ class Stop(Callback):
 
 @pytest.mark.parametrize("after", [3, 10, 13])
 def test_a_callback_may_stop_a_round_anywhere(
-    lottery: Lottery, write_module: object, after: int
+    lottery: Lottery, write_module: WriteModule, after: int
 ) -> None:
-    assert callable(write_module)
     write_module("stopper", STOPPER)
     own = f"+callbacks.stop={{_target_: stopper.Stop, after: {after}}}"
     done = lottery(*TINY, own, "trainer.block=1")
@@ -198,9 +195,8 @@ class Net(nn.Module):
 
 
 def test_tied_weights_in_a_network_that_looks_at_values(
-    lottery: Lottery, write_module: object
+    lottery: Lottery, write_module: WriteModule
 ) -> None:
-    assert callable(write_module)
     write_module("tied", TIED)
     done = lottery(*TINY, "model._target_=tied.Net", "model.rates=[]")
     assert done.code == 0, done.err
@@ -237,9 +233,8 @@ def test_what_can_be_left_out(lottery: Lottery, override: str) -> None:
     [("[0, 5]", "outside 0 to 1"), ("[0.0, 1.0]", "torch.long"), ("[-1, 1]", "outside 0 to 1")],
 )
 def test_a_dataset_with_wrong_targets_is_one_line(
-    lottery: Lottery, write_module: object, targets: str, words: str
+    lottery: Lottery, write_module: WriteModule, targets: str, words: str
 ) -> None:
-    assert callable(write_module)
     write_module("own_data", SPLITS)
     done = lottery(*TINY, "dataset._target_=own_data.Data", f"+dataset.targets={targets}")
     assert done.code == 2

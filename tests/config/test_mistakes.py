@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import TINY, Done, Lottery, environment, real_command, snapshot
+from tests.conftest import PATIENCE, TINY, Done, Lottery, environment, real_command, snapshot
 
 SGD = "optimizer=sgd"
 
@@ -253,7 +253,7 @@ def test_real_command_refuses_a_plain_value_without_torch(folder: Path) -> None:
     )
     command = [sys.executable, "-c", program, "pruning.rate=7"]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=120, env=environment(), check=False
+        command, capture_output=True, text=True, timeout=PATIENCE, env=environment(), check=False
     )
     _assert_one_line(Done(done.returncode, "", done.stderr), "pruning.rate", "7")
     assert done.stdout == "[]\n"

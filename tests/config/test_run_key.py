@@ -1,39 +1,16 @@
 """The key: equal for what gives equal results, wherever it came from, and different otherwise."""
 
 import re
-from functools import cache
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
 
 from lottery.config import run_key
-from lottery.config.hydra_setup import choices_of, conf_dir, register_resolvers
-from lottery.config.run_key import canonical, plain, run_path
+from lottery.config.run_key import canonical
+from tests.helpers.experiments import composed, key_of, name_of, path_of
 
 SHUFFLED = ("criterion=copy", "criterion.run=outputs/trunk-1234abcd/seed_0")
-
-
-@cache
-def _composed(*overrides: str) -> tuple[dict[str, Any], dict[str, str]]:
-    register_resolvers()
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        composed = compose("config", overrides=list(overrides), return_hydra_config=True)
-    return plain(composed), choices_of(composed)
-
-
-def _path(*overrides: str) -> Path:
-    return run_path(*_composed(*overrides))
-
-
-def _name(*overrides: str) -> str:
-    return _path(*overrides).parent.name
-
-
-def _key(*overrides: str) -> str:
-    return _name(*overrides).rsplit("-", 1)[1]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +48,7 @@ def _key(*overrides: str) -> str:
     ],
 )
 def test_one_value_in_two_spellings_is_one_run(some: list[str], others: list[str]) -> None:
-    assert _path(*some) == _path(*others)
+    assert path_of(*some) == path_of(*others)
 
 
 @pytest.mark.parametrize(
@@ -92,11 +69,11 @@ def test_one_value_in_two_spellings_is_one_run(some: list[str], others: list[str
     ],
 )
 def test_what_changes_no_result_is_not_in_the_key(override: str) -> None:
-    assert _key(override) == _key()
+    assert key_of(override) == key_of()
 
 
 def test_seed_names_the_folder_below() -> None:
-    assert _path("seed=7") == Path.cwd() / "outputs" / _name() / "seed_7"
+    assert path_of("seed=7") == Path.cwd() / "outputs" / name_of() / "seed_7"
 
 
 def test_whatever_changes_a_result_has_a_key_of_its_own() -> None:
@@ -156,31 +133,31 @@ def test_whatever_changes_a_result_has_a_key_of_its_own() -> None:
         [*SHUFFLED, "criterion.shuffle=layerwise"],
         [*SHUFFLED, "criterion.run=outputs/trunk-ffffffff/seed_0"],
     ]
-    keys = {" ".join(change): _key(*change) for change in changes}
+    keys = {" ".join(change): key_of(*change) for change in changes}
     for (one, key), (other, other_key) in combinations(keys.items(), 2):
         assert key != other_key, f"{one!r} and {other!r}"
 
 
 def test_keys_of_old_runs_last() -> None:
     """These may never change: results in people's folders are found again by them."""
-    assert _name() == "digits-lenet_300_100-magnitude-0.2-layerwise-rewind-7ddbfee8"
+    assert name_of() == "digits-lenet_300_100-magnitude-0.2-layerwise-rewind-7ddbfee8"
     assert (
-        _name("scope=global", "reinit=random", "pruning.rate=0.5", "seeds.order=3")
+        name_of("scope=global", "reinit=random", "pruning.rate=0.5", "seeds.order=3")
         == "digits-lenet_300_100-magnitude-0.5-global-random-4065cbd2"
     )
     assert (
-        _name(*SHUFFLED, "optimizer=sgd", "scheduler=warmup")
+        name_of(*SHUFFLED, "optimizer=sgd", "scheduler=warmup")
         == "digits-lenet_300_100-copy-none-none-rewind-f367c798"
     )
 
 
 def test_an_option_added_later_leaves_old_keys_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    old = _key()
-    assert _key("+model.dropout=0") != old
+    old = key_of()
+    assert key_of("+model.dropout=0") != old
     monkeypatch.setattr(run_key, "ADDED_LATER", run_key.ADDED_LATER | {"model.dropout": 0})
-    assert _key("+model.dropout=0") == old
-    assert _key("+model.dropout=0.0") == old
-    assert _key("+model.dropout=0.5") != old
+    assert key_of("+model.dropout=0") == old
+    assert key_of("+model.dropout=0.0") == old
+    assert key_of("+model.dropout=0.5") != old
 
 
 @pytest.mark.parametrize(
@@ -196,7 +173,7 @@ def test_an_option_added_later_leaves_old_keys_alone(monkeypatch: pytest.MonkeyP
 )
 def test_a_trunk_enters_by_its_folders_name(run: str) -> None:
     copy = ("criterion=copy", f"criterion.run={run}")
-    assert _key(*copy) == _key(*SHUFFLED)
+    assert key_of(*copy) == key_of(*SHUFFLED)
 
 
 def test_a_trunk_named_from_inside_its_folder(
@@ -206,7 +183,7 @@ def test_a_trunk_named_from_inside_its_folder(
     trunk.mkdir(parents=True)
     for folder, run in ((trunk.parent, "seed_0"), (trunk.parent, "."), (trunk, "../seed_0")):
         monkeypatch.chdir(folder)
-        assert _key("criterion=copy", f"criterion.run={run}") == _key(*SHUFFLED), run
+        assert key_of("criterion=copy", f"criterion.run={run}") == key_of(*SHUFFLED), run
 
 
 @pytest.mark.parametrize(
@@ -214,12 +191,12 @@ def test_a_trunk_named_from_inside_its_folder(
     ["pruning.rate=0.5", "pruning.exclude=[fc1*]", "scope=global", "criterion.rounds=[7]"],
 )
 def test_copied_masks_owe_nothing_to_this_runs_pruning(override: str) -> None:
-    assert _path(*SHUFFLED, override) == _path(*SHUFFLED)
+    assert path_of(*SHUFFLED, override) == path_of(*SHUFFLED)
 
 
 def test_what_has_no_effect_on_a_copy_is_none_in_its_name() -> None:
     expected = "digits-lenet_300_100-copy-none-none-random-"
-    assert _name(*SHUFFLED, "reinit=random", "scope=global").startswith(expected)
+    assert name_of(*SHUFFLED, "reinit=random", "scope=global").startswith(expected)
 
 
 @pytest.mark.parametrize(
@@ -234,13 +211,13 @@ def test_what_has_no_effect_on_a_copy_is_none_in_its_name() -> None:
     ],
 )
 def test_names_are_safe(overrides: list[str]) -> None:
-    path = _path(*overrides)
+    path = path_of(*overrides)
     assert re.fullmatch(r"[\w.+-]+", path.parent.name)
     assert path.parent.parent == Path.cwd() / "outputs"
 
 
 def test_canonical_config_is_flat_and_plain() -> None:
-    config = canonical(_composed()[0])
+    config = canonical(composed())
     assert config["pruning.rate"] == 0.2
     assert config["iterations"] == 1000
     assert list(config) == sorted(config)

@@ -3,20 +3,23 @@
 import gzip
 import logging
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from errno import ENOSPC
 from io import StringIO
+from multiprocessing import get_context
 from pathlib import Path
-from time import monotonic, sleep
+from time import sleep
 
 import pytest
 
 from lottery.data import DataError, Mnist
+from lottery.data.download import RemoteFile
 from lottery.data.mnist import SOURCES
-from tests.conftest import environment, snapshot
+from lottery.data.origin import Origin
+from tests.conftest import PATIENCE, snapshot
 from tests.helpers.file_server import KINDS, FileServer, serving_mnist, toy_files
+from tests.helpers.sweeps import wait_for
 from tests.helpers.toy_mnist import TRAIN_IMAGES, TRAIN_LABELS
 
 
@@ -215,34 +218,26 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_file(
     assert list(dataset.folder.iterdir()) == []
 
 
-FETCH = """
-import sys
-from pathlib import Path
-from lottery.data.download import RemoteFile
-from lottery.data.origin import Origin
-folder, url, name, digest, ready = sys.argv[1:]
-Path(ready).touch()
-origin = Origin("mnist", root=".", folder=Path(folder), base_url=url, download=True)
-origin.fetch([RemoteFile(name, digest)])
-"""
+def _fetch(ready: Path, folder: Path, url: str, file: RemoteFile) -> None:
+    ready.touch()
+    Origin("mnist", root=".", folder=folder, base_url=url, download=True).fetch([file])
 
 
 def test_of_two_processes_one_downloads(server: FileServer, tmp_path: Path) -> None:
     server.may_answer.clear()
     file = SOURCES["mnist"].files[0]
     ready = [tmp_path / "ready_0", tmp_path / "ready_1"]
-    arguments = (str(tmp_path / "raw"), server.url, file.name, file.sha256)
-    command = [sys.executable, "-c", FETCH, *arguments]
     processes = [
-        subprocess.Popen([*command, str(path)], stderr=subprocess.PIPE, env=environment())
+        get_context("fork").Process(target=_fetch, args=(path, tmp_path / "raw", server.url, file))
         for path in ready
     ]
-    deadline = monotonic() + 60
-    while not all(path.exists() for path in ready) and monotonic() < deadline:
-        sleep(0.02)
+    for process in processes:
+        process.start()
+    wait_for(lambda: all(path.exists() for path in ready) and bool(server.requests))
     sleep(0.5)  # without a lock the second would ask the server now
     server.may_answer.set()
-    errors = [process.communicate(timeout=60)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], errors
+    for process in processes:
+        process.join(PATIENCE)
+    assert [process.exitcode for process in processes] == [0, 0]
     assert server.requests == [file.name]
     assert (tmp_path / "raw" / file.name).read_bytes() == toy_files()[file.name]

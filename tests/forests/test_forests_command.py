@@ -28,9 +28,7 @@ HEAD = (*toy_images(classes=2), "model=vgg_16_head", "model.fc2=16", "model.weig
 
 def train(path: Path, *overrides: str) -> Path:
     """A finished run of a dense and a pruned round."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lottery.runs.lifecycle.report_at_end", lambda folder: None)
-        return package.run(*SHORT, f"output_dir={path}", *overrides).path
+    return package.run(*SHORT, f"output_dir={path}", *overrides).path
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +45,9 @@ def run(made: Path, folder: Path) -> Path:
 
 @pytest.fixture
 def features(in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> Features:
-    """`features(run, "conv1")` runs the command, without its proof and its report."""
+    """`features(run, "conv1")` runs the command, without its proof."""
     monkeypatch.setattr(verify, "verify", lambda *_: [])
     monkeypatch.setattr("lottery.ticket.checks.format_checks", lambda checks: "PASS")
-    monkeypatch.setattr("lottery.report.report_at_end", lambda folder: None)
     monkeypatch.setattr(forests_run, "NUM_TREES", 10)
 
     def call(run: Path, *layers: object) -> Done:

@@ -1,4 +1,4 @@
-"""Ways to damage a run's files, and what a command may say then."""
+"""Damage a run's files, and check what a command says about it."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ def empty(file: Path) -> None:
 
 
 def change(file: Path) -> None:
-    """Another last digit, which in a text can be read as well as the right one."""
+    """Change the last digit, so that a text can still be read; else the last byte."""
     content = bytearray(file.read_bytes())
     digits = [place for place, byte in enumerate(content) if byte in b"0123456789"]
     text = file.suffix != ".safetensors" and digits

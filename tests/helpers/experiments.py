@@ -1,14 +1,16 @@
-"""Experiments as Hydra composes them, for tests."""
+"""Configs as Hydra composes them, the runs' folders and keys, and the papers' networks."""
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
 from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
 
-from lottery.config.hydra_setup import conf_dir, register_resolvers
+from lottery.config.hydra_setup import choices_of, conf_dir, register_resolvers
 from lottery.config.network import build_network_maker
-from lottery.config.run_key import plain
+from lottery.config.run_key import plain, run_path
 from lottery.config.settings import Settings, read_settings
 
 PAPER = {
@@ -23,10 +25,32 @@ INPUTS = {"mnist": (1, 28, 28), "fashion_mnist": (1, 28, 28), "cifar10": (3, 32,
 
 
 @cache
-def composed(*overrides: str) -> dict[str, Any]:
+def with_hydra(*overrides: str) -> DictConfig:
+    """Return the composed config, Hydra's own settings in it."""
     register_resolvers()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return plain(compose("config", overrides=list(overrides)))
+        return compose("config", overrides=list(overrides), return_hydra_config=True)
+
+
+@cache
+def composed(*overrides: str) -> dict[str, Any]:
+    """Return the composed config as the command checks it."""
+    return plain(with_hydra(*overrides))
+
+
+def path_of(*overrides: str) -> Path:
+    """Return the folder of the run."""
+    return run_path(composed(*overrides), choices_of(with_hydra(*overrides)))
+
+
+def name_of(*overrides: str) -> str:
+    """Return the name of the setting's folder."""
+    return path_of(*overrides).parent.name
+
+
+def key_of(*overrides: str) -> str:
+    """Return the hash at the end of that name."""
+    return name_of(*overrides).rsplit("-", 1)[1]
 
 
 def settings_of(*overrides: str) -> Settings:

@@ -1,4 +1,4 @@
-"""The owner of a folder as its file names it, or as another host would have left it."""
+"""Read the owner of a run's folder, or write one that another host would have left."""
 
 import json
 import os
@@ -14,7 +14,7 @@ def owner_of(folder: Path) -> dict[str, object]:
 
 
 def left_by(folder: Path, age: float, **owner: object) -> Path:
-    """The file of an owner on another host, whose last sign of life is so old."""
+    """Write the file of an owner on another host with a last sign of life `age` seconds ago."""
     file = folder / ".owner.json"
     file.write_text(json.dumps({"host": "elsewhere", "process": 17, "job": None} | owner))
     then = time.time() - age

@@ -1,4 +1,4 @@
-"""Small networks on a few examples, as criteria see them when they run a network."""
+"""Small networks on a few examples, for criteria that run the network."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -20,7 +20,7 @@ def trained_network(
     masks: Masks | None = None,
     seed: int = 0,
 ) -> Trained:
-    """A network as a criterion gets it; the probe's own has other weights, which play no part."""
+    """Return what a criterion sees of a network. The probe's own weights differ, to no effect."""
     state = read_state(network)
     names = linear_and_conv_weights(network)
     weights = {name: state.weights[name] for name in names}
@@ -39,19 +39,19 @@ def trained_network(
 
 
 def make(builder: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
-    """A network in double precision, its weights drawn from `seed`."""
+    """Return a network in double precision with weights drawn from `seed`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return builder().double()
 
 
 def examples(shape: tuple[int, ...], number: int, classes: int) -> Split:
-    """Noise in double precision, and its classes in turn."""
+    """Return noise in double precision, the classes in turn."""
     generator = torch.Generator().manual_seed(0)
     inputs = torch.randn(number, *shape, generator=generator, dtype=torch.float64)
     return Split(inputs, torch.arange(number) % classes)
 
 
 def half_square(outputs: Tensor, _: Tensor) -> Tensor:
-    """A loss whose Hessian by the weights of y = w x is the mean of x x'."""
+    """Return a loss whose Hessian in the weights of y = w x is the mean of x x'."""
     return outputs.square().mean() / 2

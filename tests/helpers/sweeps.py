@@ -1,10 +1,12 @@
-"""What tests of sweeps share: a user's networks, well-behaved or not, the job table, waiting."""
+"""For tests of sweeps: a user's networks, good and bad ones, the job table, waiting."""
 
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+
+from tests.conftest import PATIENCE
 
 NETWORKS = """
 import os, signal, sys, time
@@ -32,7 +34,7 @@ class Dies(Good):
     def train_step(self):
         os.kill(os.getpid(), signal.SIGKILL)
 
-class Slow(Good):  # as long as there is a file of that name
+class Slow(Good):  # while a file of that name exists
     def train_step(self):
         if Path("slow").exists():
             time.sleep(0.1)
@@ -45,12 +47,12 @@ class Asserts(LeNet300100):
 
 
 def jobs_of(out: str) -> pd.DataFrame:
-    """The job table of the sweep whose folder is on the last line of its stdout."""
+    """Return the job table of a sweep; its folder is the last line of its stdout."""
     return pd.read_csv(Path(out.splitlines()[-1]) / "jobs.csv")
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
-    """Look again and again."""
+def wait_for(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
+    """Check again and again until the condition holds."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "timed out"

@@ -1,5 +1,6 @@
-"""What lottery-ticket may say, and what a forger does."""
+"""Check what lottery-ticket prints, and forge tickets."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +8,6 @@ from typing import Any
 from lottery.record.files import json_digest, read_json
 from lottery.record.run_dir import TicketDir
 from lottery.ticket import verify
-from lottery.ticket.files import _sha256
 from tests.conftest import Done
 
 TicketCommand = Callable[..., Done]
@@ -21,7 +21,7 @@ def assert_passed(done: Done) -> None:
 
 
 def assert_refused(done: Done, *words: str, code: int = 2) -> None:
-    """The error is one line on stderr, with these words."""
+    """Check that the error is one line on stderr with these words."""
     assert done.code == code, done.out + done.err
     assert "Traceback" not in done.err
     line = done.err.splitlines()[-1]
@@ -31,15 +31,17 @@ def assert_refused(done: Done, *words: str, code: int = 2) -> None:
 
 
 def failed_lines(done: Done) -> list[str]:
-    """What did not hold, of a table that ends with FAIL."""
+    """Return the failed checks of a table that ends with FAIL."""
     assert done.code == 1, done.out + done.err
     assert done.out.splitlines()[-1] == "FAIL"
     return [line for line in done.out.splitlines() if line.endswith("<-")]
 
 
 def sign_again(ticket: TicketDir, **changes: Any) -> None:
-    """What a forger does: other content of ticket.json, all digests made to fit."""
+    """Change ticket.json and make all digests fit, as a forger would."""
     entry = {**read_json(ticket.ticket_json), **changes}
-    entry["files"] = {name: _sha256(ticket.path / name) for name in entry["files"]}
+    for name in entry["files"]:
+        content = (ticket.path / name).read_bytes()
+        entry["files"][name] = hashlib.sha256(content).hexdigest()
     del entry["digest"]
     ticket.ticket_json.write_text(json.dumps({**entry, "digest": json_digest(entry)}))

@@ -1,4 +1,4 @@
-"""Images of any size, made up: small datasets for large networks."""
+"""Toy images of any size: small datasets for large networks."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from lottery.data import Split, Splits
 
 @dataclass(frozen=True)
 class ToyImages:
-    """Noise that is brighter the higher the class; 24 training, 8 validation, 8 test images."""
+    """Noise, brighter for higher classes: 24 training, 8 validation and 8 test images."""
 
     channels: int
     size: int
@@ -28,9 +28,11 @@ class ToyImages:
 
 
 def toy_images(channels: int = 3, size: int = 32, classes: int = 4) -> list[str]:
-    """The overrides that choose them."""
-    numbers = {"channels": channels, "size": size, "classes": classes}
+    """Return the overrides that choose them."""
     return [
-        *("dataset._target_=tests.helpers.toy_images.ToyImages", "dataset.batch_size=8"),
-        *(f"+dataset.{name}={number}" for name, number in numbers.items()),
+        "dataset._target_=tests.helpers.toy_images.ToyImages",
+        "dataset.batch_size=8",
+        f"+dataset.channels={channels}",
+        f"+dataset.size={size}",
+        f"+dataset.classes={classes}",
     ]

@@ -1,4 +1,4 @@
-"""Runs of vgg_16_head on small images, and files with weights for its base."""
+"""Runs of vgg_16_head on small images, and weight files for its base."""
 
 import json
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ def base_weights(seed: int = 0) -> dict[str, Tensor]:
 
 
 def write_weights(path: Path) -> Path:
-    """A torchvision state dict, its classifier shortened."""
+    """Write a torchvision state dict with a shortened classifier."""
     torch.save(base_weights() | {"classifier.0.weight": torch.zeros(2, 2)}, path)
     return path
 

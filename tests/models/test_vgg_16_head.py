@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor
 from lottery.config import frozen_base as bases
 from lottery.models import VGG16, VGG16Base, VGG16Head
 from lottery.tensors import load_tensors
-from tests.conftest import TINY, Lottery, result_tables, snapshot
+from tests.conftest import TINY, Lottery, WriteModule, result_tables, snapshot
 from tests.helpers.toy_images import ToyImages, toy_images
 from tests.helpers.vgg_heads import (
     HEAD,
@@ -83,7 +82,7 @@ def Through(input_shape, num_classes, seed):
 
 
 def test_training_through_the_base_at_every_step_gives_the_same_numbers(
-    lottery: Lottery, write_module: Any
+    lottery: Lottery, write_module: WriteModule
 ) -> None:
     """A user's network that has the base inside and knows of no cache."""
     few = ("iterations=6", "evaluation.every=3")

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from lottery.masks import check_nested, count_ones, linear_and_conv_weights, ones
 from lottery.models import LeNet300100
-from lottery.pruning import Balanced, Erk, Layer, Random, Scope, ScoredPruner, Trained
+from lottery.pruning import Balanced, Erk, Layer, Random, Scope, ScoredPruner
 from lottery.pruning.layer_budgets import apportion
+from tests.helpers.toy_weights import toy_trained
 
 SCOPES: list[Scope] = [Erk(), Balanced()]
 LENET = {
@@ -124,8 +125,7 @@ def test_rounds_of_random_pruning_are_nested(scope: Scope) -> None:
     pruner = ScoredPruner(Random(), scope, dict.fromkeys(LENET, 0.5))
     masks = ones(weights)
     for seed in range(8):
-        generator = torch.Generator().manual_seed(seed)
-        before, trained = masks, Trained(1, weights, weights, masks, generator)
+        before, trained = masks, toy_trained(weights, masks, seed=seed)
         masks = pruner(trained)
         check_nested(masks, before)
         assert count_ones(masks) == pruner.expected(trained)

@@ -25,27 +25,18 @@ from lottery.pruning import (
     Trained,
 )
 from lottery.tensors import Tensors, digest
+from tests.helpers.toy_weights import toy_trained, toy_weights
 
 SHAPES = {"fc1.weight": (10, 8), "fc2.weight": (5, 10), "output.weight": (4, 5)}
 RATES = {"fc1.weight": 0.2, "fc2.weight": 0.2, "output.weight": 0.1}
 SAME_RATES = dict.fromkeys(SHAPES, 0.2)
-
-
-def _weights() -> Tensors:
-    generator = torch.Generator().manual_seed(0)
-    return {name: torch.randn(shape, generator=generator) for name, shape in SHAPES.items()}
-
-
-def _trained(masks: Masks, seed: int = 0, round_number: int = 1) -> Trained:
-    weights = _weights()
-    generator = torch.Generator().manual_seed(seed)
-    return Trained(round_number, weights, weights, masks, generator)
+WEIGHTS = toy_weights(SHAPES)
 
 
 def _rounds(pruner: Pruner, number: int) -> list[Masks]:
-    rounds = [ones(_weights())]
+    rounds = [ones(WEIGHTS)]
     for seed in range(number):
-        rounds.append(pruner(_trained(rounds[-1], seed)))
+        rounds.append(pruner(toy_trained(WEIGHTS, rounds[-1], seed=seed)))
     return rounds
 
 
@@ -84,11 +75,11 @@ def test_one_shot_equals_as_many_rounds_over_the_same_weights(
 @pytest.mark.parametrize("scope", [Layerwise(), Global()])
 def test_edges_of_the_rate(scope: Scope, rate: float, left: int) -> None:
     pruner = ScoredPruner(Magnitude(), scope, dict.fromkeys(SHAPES, rate))
-    assert sum(count_ones(pruner(_trained(ones(_weights())))).values()) == left
+    assert sum(count_ones(pruner(toy_trained(WEIGHTS))).values()) == left
 
 
 def test_expected_is_what_a_round_leaves() -> None:
-    trained = _trained(ones(_weights()))
+    trained = toy_trained(WEIGHTS)
     layerwise = ScoredPruner(Magnitude(), Layerwise(), RATES)
     assert layerwise.expected(trained) == count_ones(layerwise(trained))
     over_all = ScoredPruner(Magnitude(), Global(), SAME_RATES)
@@ -114,11 +105,11 @@ def _set(place: tuple[int, int], value: float) -> Callable[[Tensors], object]:
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_scores_that_are_not_finite_are_refused_where_alive(value: float) -> None:
     pruner = ScoredPruner(Broken(_set((1, 2), value)), Layerwise(), RATES)
-    masks = ones(_weights())
+    masks = ones(WEIGHTS)
     with pytest.raises(ValueError, match=r"fc2\.weight are not finite"):
-        pruner(_trained(masks))
+        pruner(toy_trained(WEIGHTS, masks))
     masks["fc2.weight"][1, 2] = False
-    assert not pruner(_trained(masks))["fc2.weight"][1, 2]
+    assert not pruner(toy_trained(WEIGHTS, masks))["fc2.weight"][1, 2]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +124,7 @@ def test_scores_that_are_not_finite_are_refused_where_alive(value: float) -> Non
 def test_scores_of_another_shape_are_refused(change: Callable[[Tensors], object]) -> None:
     pruner = ScoredPruner(Broken(change), Layerwise(), RATES)
     with pytest.raises(ValueError, match=r"no score for each weight of fc2\.weight"):
-        pruner(_trained(ones(_weights())))
+        pruner(toy_trained(WEIGHTS))
 
 
 # Several scorings in one pruning
@@ -155,7 +146,7 @@ class Seen:
 def test_every_scoring_sees_what_the_last_one_left() -> None:
     criterion = Seen([])
     pruner = ScoredPruner(criterion, Global(), dict.fromkeys(SHAPES, 0.99), iterations=4)
-    masks = pruner(_trained(ones(_weights())))
+    masks = pruner(toy_trained(WEIGHTS))
     left = [sum(count_ones(seen).values()) for seen in [*criterion.masks, masks]]
     assert left == [150, 51, 17, 6, 2]  # 150 (2 / 150)^(i / 4)
     for after, before in zip([*criterion.masks[1:], masks], criterion.masks, strict=True):
@@ -164,7 +155,7 @@ def test_every_scoring_sees_what_the_last_one_left() -> None:
 
 def test_each_layer_goes_its_own_way_under_a_layerwise_scope() -> None:
     criterion, rates = Seen([]), {"fc1.weight": 0.9, "fc2.weight": 0.0, "output.weight": 1.0}
-    masks = ScoredPruner(criterion, Layerwise(), rates, iterations=3)(_trained(ones(_weights())))
+    masks = ScoredPruner(criterion, Layerwise(), rates, iterations=3)(toy_trained(WEIGHTS))
     assert [list(count_ones(seen).values()) for seen in [*criterion.masks, masks]] == [
         [80, 50, 20],
         [37, 50, 7],  # 80 (8 / 80)^(1 / 3), and down to one where none is to be left
@@ -185,7 +176,7 @@ def test_scorings_on_the_way_change_no_count_and_are_nested(
     sizes: dict[str, int], rate: float, iterations: int, steps: int, scope: Scope
 ) -> None:
     weights = {name: torch.ones(size) for name, size in sizes.items()}  # ties everywhere
-    trained = Trained(1, weights, weights, ones(weights), torch.Generator())
+    trained = toy_trained(weights)
     criterion = Seen([])
     pruner = ScoredPruner(criterion, scope, dict.fromkeys(sizes, rate), steps, iterations)
     masks = pruner(trained)
@@ -215,7 +206,8 @@ def _trunk(round_number: int) -> Masks:
 
 
 def _copy(shuffle: str, seed: int = 0, round_number: int = 1) -> Masks:
-    return CopiedPruner(_trunk, shuffle)(_trained(ones(_weights()), seed, round_number))
+    trained = toy_trained(WEIGHTS, seed=seed, round_number=round_number)
+    return CopiedPruner(_trunk, shuffle)(trained)
 
 
 @pytest.mark.parametrize("round_number", [1, 3])
@@ -253,7 +245,7 @@ def test_shuffles_are_drawn_from_the_generator_alone(shuffle: str) -> None:
 def test_layers_of_one_shape_are_shuffled_differently() -> None:
     half = (torch.arange(100) < 50).reshape(10, 10)
     pruner = CopiedPruner(lambda _: {"a": half, "b": half.clone()}, "layerwise")
-    masks = pruner(_trained({}))
+    masks = pruner(toy_trained({}))
     assert not torch.equal(masks["a"], masks["b"])
 
 
@@ -262,7 +254,7 @@ def test_every_place_is_kept_equally_often(shuffle: str) -> None:
     half = torch.tensor([[True, True], [False, False]])
     kept = torch.zeros(2, 2)
     for seed in range(400):
-        kept += CopiedPruner(lambda _: {"w": half}, shuffle)(_trained({}, seed))["w"]
+        kept += CopiedPruner(lambda _: {"w": half}, shuffle)(toy_trained({}, seed=seed))["w"]
     assert ((kept - 200).abs() < 50).all()  # 5 standard deviations
 
 
@@ -270,13 +262,13 @@ def test_every_place_is_kept_equally_often(shuffle: str) -> None:
 def test_the_loaded_masks_are_left_as_they_were(shuffle: str) -> None:
     loaded = _trunk(1)
     before = digest(loaded)
-    CopiedPruner(lambda _: loaded, shuffle)(_trained({}))
+    CopiedPruner(lambda _: loaded, shuffle)(toy_trained({}))
     assert digest(loaded) == before
 
 
 @pytest.mark.parametrize("shuffle", ["none", "layerwise", "global"])
 def test_copied_masks_are_expected_to_have_the_trunks_counts(shuffle: str) -> None:
-    trained = _trained(ones(_weights()))
+    trained = toy_trained(WEIGHTS)
     expected = CopiedPruner(_trunk, shuffle).expected(trained)
     counts = {"fc1.weight": 79, "fc2.weight": 10, "output.weight": 0}
     assert expected == ({IN_ALL: 89} if shuffle == "global" else counts)

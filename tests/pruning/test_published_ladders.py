@@ -7,9 +7,10 @@ import torch
 
 from lottery.config.pruning import ladder, set_up_pruning
 from lottery.masks import Masks, count_ones, linear_and_conv_weights, ones
-from lottery.pruning import IN_ALL, Keep, ScoredPruner, Trained
+from lottery.pruning import IN_ALL, Keep, ScoredPruner
 from lottery.pruning.scopes import split_like
 from tests.helpers.experiments import PAPER, network_of, settings_of
+from tests.helpers.toy_weights import toy_trained, toy_weights
 
 # Percent of the weights left after rounds 0, 1, 2, ... 20.
 LADDER = {
@@ -75,23 +76,18 @@ def test_one_shot_leaves_exactly_what_the_rounds_leave(network: str) -> None:
     settings = settings_of(experiment)
     layers = linear_and_conv_weights(network_of(settings))
     setup = set_up_pruning(settings, layers)
-    shapes = {name: layers[name].shape for name in setup.prunable}
+    shapes = {name: tuple(layers[name].shape) for name in setup.prunable}
     pruner = setup.pruner
     assert isinstance(pruner, ScoredPruner)
-    dense = masks = ones({name: torch.empty(shape) for name, shape in shapes.items()})
+    weights = toy_weights(shapes)
+    masks = ones(weights)
     for k in range(1, 21):
-        left = pruner.expected(_trained(masks))
+        left = pruner.expected(toy_trained(weights, masks))
         masks = _with(left, masks)
-        assert replace(pruner, steps=k).expected(_trained(dense)) == left
+        assert replace(pruner, steps=k).expected(toy_trained(weights)) == left
     shot = set_up_pruning(settings_of(experiment, "pruning.one_shot=20"), layers).pruner
-    counts = count_ones(shot(_trained(dense)))
+    counts = count_ones(shot(toy_trained(weights)))
     assert ({IN_ALL: sum(counts.values())} if IN_ALL in left else counts) == left
-
-
-def _trained(masks: Masks) -> Trained:
-    generator = torch.Generator().manual_seed(0)
-    weights = {name: torch.randn(mask.shape, generator=generator) for name, mask in masks.items()}
-    return Trained(0, weights, weights, masks, generator)
 
 
 def _with(left: Keep, masks: Masks) -> Masks:

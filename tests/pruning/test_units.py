@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lottery.imp.checks import BrokenInvariant, check_masks
-from lottery.masks import Masks, check_nested, count_ones, ones
+from lottery.masks import check_nested, count_ones, ones
 from lottery.pruning import (
     IN_ALL,
     Global,
@@ -14,10 +14,9 @@ from lottery.pruning import (
     Random,
     Scope,
     ScoredPruner,
-    Trained,
     Units,
 )
-from lottery.tensors import Tensors
+from tests.helpers.toy_weights import toy_trained
 
 WEIGHTS = {
     "conv.weight": torch.tensor([[3.0, -4.0], [5.5, 0.0], [-3.0, 3.0]]).reshape(3, 2, 1, 1),
@@ -25,16 +24,10 @@ WEIGHTS = {
 }
 
 
-def _trained(weights: Tensors, masks: Masks | None = None) -> Trained:
-    generator = torch.Generator().manual_seed(0)
-    zeros = {name: torch.zeros_like(weight) for name, weight in weights.items()}
-    return Trained(1, weights, zeros, masks or ones(weights), generator)
-
-
 def _kept(scope: Scope, rate: float, units: Units) -> tuple[str, str]:
     """One character per filter: 0 none of it, 1 the whole."""
     pruner = ScoredPruner(Magnitude(), scope, dict.fromkeys(WEIGHTS, rate), units=units)
-    masks = pruner(_trained(WEIGHTS))
+    masks = pruner(toy_trained(WEIGHTS))
     for name, mask in masks.items():
         assert mask.shape == WEIGHTS[name].shape
         assert (mask.flatten(1).all(1) == mask.flatten(1).any(1)).all()
@@ -65,7 +58,7 @@ def test_the_units_of_the_largest_norm_stay_whole(
 def test_of_equal_units_the_first_stay() -> None:
     weights = {"w": torch.ones(4, 3)}
     pruner = ScoredPruner(Magnitude(), Layerwise(), {"w": 0.5}, units="l2")
-    assert pruner(_trained(weights))["w"].all(1).tolist() == [True, True, False, False]
+    assert pruner(toy_trained(weights))["w"].all(1).tolist() == [True, True, False, False]
 
 
 @pytest.mark.parametrize("scope", [Layerwise(), Global()])
@@ -76,7 +69,7 @@ def test_rounds_are_exact_in_units_and_nested(scope: Scope, iterations: int) -> 
     pruner = ScoredPruner(Random(), scope, rates, iterations=iterations, units="l1")
     masks, totals = ones(weights), []
     for _ in range(3):
-        before, trained = masks, _trained(weights, masks)
+        before, trained = masks, toy_trained(weights, masks)
         masks = pruner(trained)
         expected = pruner.expected(trained)
         measured = check_masks(1, masks, before, expected, nested=True, count=pruner.count)
@@ -89,7 +82,7 @@ def test_rounds_are_exact_in_units_and_nested(scope: Scope, iterations: int) -> 
 
 def test_a_unit_that_is_kept_in_part_is_refused() -> None:
     pruner = ScoredPruner(Magnitude(), Global(), dict.fromkeys(WEIGHTS, 0.2), units="l1")
-    trained = _trained(WEIGHTS)
+    trained = toy_trained(WEIGHTS)
     masks = pruner(trained)
     masks["fc.weight"][0, 1] = False
     with pytest.raises(BrokenInvariant, match=r"3\} weights left, .* 4\} expected"):
@@ -98,7 +91,7 @@ def test_a_unit_that_is_kept_in_part_is_refused() -> None:
 
 def test_scores_below_zero_have_no_norm() -> None:
     weights = {"w": torch.tensor([[1.0, 1.0], [0.0, 3.0]])}
-    trained = _trained(weights)
+    trained = toy_trained(weights)
     trained.initial["w"].fill_(2)
     pruner = ScoredPruner(MagnitudeIncrease(), Layerwise(), {"w": 0.5}, units="l1")
     with pytest.raises(ValueError, match=r"scores of w are below 0, with pruning.units=l1"):

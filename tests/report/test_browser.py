@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lottery.report import write_report
+from tests.conftest import PATIENCE
 from tests.helpers.toy_records import TRUNK, write_controls, write_run
 
 CHROMIUM = shutil.which("chromium")
@@ -38,7 +39,7 @@ def open_page(page: Path, width: int, profile: Path) -> tuple[str, list[str]]:
         [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", narrow.as_uri()],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=PATIENCE,
         env=os.environ | {"HOME": str(profile)},
         check=True,
     )

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
 
-from lottery.config.hydra_setup import conf_dir, register_resolvers
+from lottery.config.hydra_setup import conf_dir
 from lottery.runs.local_launcher import WorkerPool
 from lottery.runs.sweep import Sweep
-from tests.conftest import TINY, Lottery, environment, tensor_files
+from tests.conftest import PATIENCE, TINY, Lottery, environment, tensor_files
+from tests.helpers.experiments import with_hydra
 from tests.helpers.sweeps import NETWORKS, jobs_of, wait_for
 
 LAUNCHERS = sorted(path.stem for path in (conf_dir() / "hydra" / "launcher").iterdir())
@@ -27,11 +27,8 @@ FOLLOWS_TRAINER = {
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_every_launcher_composes(launcher: str) -> None:
-    register_resolvers()
-    overrides = [f"hydra/launcher={launcher}", "trainer.devices=4", "trainer.num_nodes=2"]
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        config = compose("config", overrides=overrides, return_hydra_config=True)
-    chosen = config.hydra.launcher
+    devices = ("trainer.devices=4", "trainer.num_nodes=2")
+    chosen = with_hydra(f"hydra/launcher={launcher}", *devices).hydra.launcher
     expected = FOLLOWS_TRAINER[launcher]
     assert {key: chosen[key] for key in expected} == expected
     if launcher != "local_parallel":
@@ -90,13 +87,13 @@ def test_a_signal_stops_the_runs_and_the_command_carries_them_on(
         wait_for(lambda: len(list(Path("outputs").glob("*/seed_*/rounds/00"))) == 2)
         assert len(_living(process.pid)) > 2  # the command and its two processes
         os.kill(-process.pid if number == signal.SIGINT else process.pid, number)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
     finally:
         Path("slow").unlink()
         process.kill()
     assert process.returncode == 128 + number, err
     assert list(jobs_of(out)["status"]) == ["interrupted", "interrupted"]
-    wait_for(lambda: not _living(process.pid), seconds=5)
+    wait_for(lambda: not _living(process.pid))
 
     jobs = jobs_of(lottery(*sweep).out)
     plain = jobs_of(lottery(*sweep, "output_dir=plain").out)

@@ -15,6 +15,7 @@ from filelock import FileLock
 from lottery.runs.run_lock import NoFileLocks, RunLocked, RunTakenOver, locked
 from tests.conftest import TINY, Lottery
 from tests.helpers.locks import assert_free, left_by, owner_of
+from tests.helpers.sweeps import wait_for
 
 pytestmark = pytest.mark.usefixtures("no_job")
 
@@ -24,12 +25,11 @@ pytestmark = pytest.mark.usefixtures("no_job")
 
 def test_the_owner_shows_life_until_it_ends(tmp_path: Path) -> None:
     file = tmp_path / ".owner.json"
+    begun = time.time()
     with locked(tmp_path, wait=False, heartbeat_seconds=0.01):
         os.utime(file, (0, 0))
-        deadline = time.monotonic() + 5
-        while file.stat().st_mtime == 0 and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert abs(file.stat().st_mtime - time.time()) < 5
+        wait_for(lambda: file.stat().st_mtime != 0)
+        assert file.stat().st_mtime > begun - 5
     assert not file.exists()
 
 
@@ -37,7 +37,7 @@ def test_the_thread_ends_at_once(tmp_path: Path) -> None:
     begun = time.monotonic()
     with locked(tmp_path, wait=False):  # beats every half minute
         assert "heartbeat" in {thread.name for thread in threading.enumerate()}
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20
     assert "heartbeat" not in {thread.name for thread in threading.enumerate()}
 
 

@@ -19,6 +19,7 @@ from lottery.runs.run_lock import locked
 from lottery.tensors import load_tensors
 from lottery.training import Device
 from tests.conftest import Lottery
+from tests.helpers.experiments import composed
 from tests.helpers.ranks import on_ranks
 from tests.helpers.toy_runs import (
     BATCH,
@@ -90,13 +91,7 @@ def _train(process: ProcessRank, config: dict[str, Any], path: Path) -> None:
 
 
 def _digits(*overrides: str) -> dict[str, Any]:
-    from hydra import compose, initialize_config_dir
-
-    from lottery.config.hydra_setup import conf_dir
-    from lottery.config.run_key import plain
-
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return plain(compose("config", overrides=[*overrides, "logger=none"]))
+    return composed(*overrides, "logger=none")
 
 
 @pytest.mark.parametrize("number", [2, 7])

@@ -1,12 +1,11 @@
 """The folder of a run: found again by the same config, refused to any other."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import TINY, Done, Lottery, snapshot
+from tests.conftest import TINY, Done, Lottery, WriteModule, snapshot
 
 DATASET = """
 from dataclasses import dataclass
@@ -35,8 +34,6 @@ class Net(nn.Module):
     def forward(self, inputs):
         return self.output(inputs.flatten(1))
 """
-
-WriteModule = Callable[[str, str], Path]
 
 
 def _assert_refused(done: Done, *says: str) -> None:

@@ -178,7 +178,7 @@ def test_who_waits_takes_over_as_soon_as_it_may(
     left_by(tmp_path, 299.5)
     begun = time.monotonic()
     with locked(tmp_path, wait=True):
-        assert 0.4 < time.monotonic() - begun < 3
+        assert 0.4 < time.monotonic() - begun < 60
     assert caplog.text.count("; waiting") == 1
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from lottery.api import load_run
-from tests.conftest import TINY, Lottery, environment, real_command, tensor_files
+from tests.conftest import PATIENCE, TINY, Lottery, environment, real_command, tensor_files
 from tests.helpers.sweeps import NETWORKS, jobs_of, wait_for
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "slurm-local"
@@ -24,7 +24,7 @@ def _slurm_local(home: Path, *arguments: str) -> subprocess.CompletedProcess[str
         env=os.environ | {"SLURM_LOCAL": str(home)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -129,7 +129,7 @@ def test_a_requeued_job_carries_on_with_equal_results(
         Path("slow").unlink()
         start_now = ["scontrol", "update", f"JobId={job}", "StartTime=now"]
         subprocess.run(start_now, check=True)  # instead of in two minutes
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
     assert process.returncode == 0, err
@@ -170,7 +170,7 @@ def test_stop_ends_the_jobs_and_leaves_nothing(slurm_home: Path) -> None:
     stopped = _slurm_local(home, "stop")
     assert (stopped.returncode, stopped.stderr) == (0, "")
     assert not home.exists()
-    wait_for(lambda: _processes_of(home) == [], seconds=5)
+    wait_for(lambda: _processes_of(home) == [])
     assert _slurm_local(slurm_home, "status").returncode == 0
 
 

@@ -29,9 +29,7 @@ WITH_LOTTERY, LOAD, PRUNE, CSR, DIGITS_28 = BLOCKS
 @pytest.fixture(scope="module")
 def taken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run on digits with its ticket and both exports of both weights."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lottery.runs.lifecycle.report_at_end", lambda folder: None)
-        path = run(*TINY, "logger=none", f"output_dir={tmp_path_factory.mktemp('taken')}").path
+    path = run(*TINY, "logger=none", f"output_dir={tmp_path_factory.mktemp('taken')}").path
     take_out(open_run(path), 1)
     for weights in ("es", "final"):
         for form in ("prune", "csr"):

@@ -16,7 +16,7 @@ import pytest
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
 
 from lottery import load_run
-from tests.conftest import QUICK, Done
+from tests.conftest import PATIENCE, QUICK, Done
 
 
 def read_events(folder: Path) -> EventMultiplexer:
@@ -187,7 +187,7 @@ def fetch(url: str, body: dict[str, Any] | None = None) -> Any:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request, timeout=60) as answer:
+    with opener.open(request, timeout=PATIENCE) as answer:
         return json.loads(answer.read())
 
 
