@@ -77,7 +77,7 @@ def test_a_mistake_from_python_is_an_exception(folder: Path) -> None:
 
 
 def test_dry_run_from_python_trains_nothing(folder: Path) -> None:
-    with suppress(ConfigError):  # refusing it would be as good as a plan
+    with suppress(ConfigError):  # it may refuse
         package.run(*TINY, "dry_run=true")
     assert snapshot(folder) == {}
 

@@ -18,7 +18,7 @@ FIGURES = 7
 
 
 def execute(runs: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What each code cell shows: the value of its last expression, as in Jupyter."""
+    """Return what each code cell shows: the value of its last expression, as in Jupyter."""
     monkeypatch.setenv("LOTTERY_RUNS", str(runs))
     names: dict[str, Any] = {}
     shown = []

@@ -1,4 +1,4 @@
-"""Downloads as a user sees them: by `lottery-data`, and by a run that misses its data."""
+"""Downloads by `lottery-data`, and by a run whose data are missing."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,7 +28,7 @@ def _mnist_from(server: FileServer) -> tuple[str, ...]:
 
 
 def _assert_failed(done: Done, named: str) -> None:
-    """The error is the whole last line; before it only what was tried."""
+    """The last line is the error; the lines before it say what was tried."""
     assert (done.code, done.out) == (2, "")
     assert "Traceback" not in done.err
     last = done.err.splitlines()[-1]

@@ -32,12 +32,12 @@ def report(in_process: Callable[..., Done]) -> Report:
 
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half of a report's time, in tests that look at something else."""
+    """Leave out the pictures, which take half of a report's time."""
     monkeypatch.setattr(write, "save_figure", lambda figure, folder: None)
 
 
 def drawn(folder: Path) -> set[str]:
-    """Names of the figures, each of which must be there as PNG and as PDF, less figure 5."""
+    """Return the names of the figures but figure 5; each must be there as PNG and as PDF."""
     png, pdf = ({p.stem for p in folder.glob(f"figures/*.{kind}")} for kind in ("png", "pdf"))
     assert png == pdf
     return png - {"5_flops"}
@@ -95,7 +95,7 @@ def test_under_three_seeds_there_is_no_verdict(report: Report, folder: Path) -> 
 
 
 def test_a_report_made_again_replaces_the_earlier_one(report: Report, folder: Path) -> None:
-    """Also where the earlier one showed more figures."""
+    """Even if the earlier one showed more figures."""
     runs = write_controls(folder / "outputs", seeds=[0])
     report("outputs")
     names = set(snapshot(folder / "report"))
@@ -152,7 +152,7 @@ def test_a_dense_network_alone(report: Report, folder: Path) -> None:
 
 @pytest.mark.usefixtures("no_pictures")
 def test_a_run_without_the_dense_round(report: Report, folder: Path) -> None:
-    """Where somebody has lost its record."""
+    """Somebody may have lost its record."""
     run = write_run(folder / TRUNK / "seed_0")
     RunDir(run).round(0).record.unlink()
     assert report(run).code == 0

@@ -1,4 +1,4 @@
-"""Features of layers and forests on them, by hand; nothing here knows a run."""
+"""Features of layers and forests on them, computed by hand, without a run."""
 
 import math
 from collections.abc import Callable
@@ -36,7 +36,7 @@ class Toy(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         hidden = self.conv1(inputs).relu()
-        hidden += 0  # in place: what has been looked at must not change
+        hidden += 0  # in place: features that were taken must not change
         hidden = self.conv2(hidden).tanh()
         hidden *= 0
         hidden = nn.functional.relu(self.fc1(inputs.flatten(1)), inplace=True)
@@ -56,7 +56,7 @@ def features(network: nn.Module, *names: str) -> dict[str, list[float]]:
 
 
 def test_a_convolution_is_averaged_behind_its_activation() -> None:
-    # 2x: 2 4 6 12; 3 - x: 2 1 0 -3, of which the activation makes 0
+    # 2x: 2 4 6 12; 3 - x: 2 1 0 -3, and the activation turns -3 into 0
     assert features(Toy(), "conv1") == {"conv1": [6.0, 0.75]}
 
 
@@ -90,7 +90,7 @@ def test_the_network_is_not_run_further_than_the_layer() -> None:
     ],
 )
 def test_a_layer_ends_where_its_output_is_used_in_any_place(join: Callable[..., Tensor]) -> None:
-    """As the second term of a sum, say, which a shortcut of ResNet-20 is."""
+    """A shortcut of ResNet-20 is the second term of a sum, for example."""
 
     class Joined(nn.Module):
         def __init__(self) -> None:

@@ -145,7 +145,14 @@ def test_others_metrics_stand_beside_them(features: Features, run: Path, folder:
     assert done.code == 0, done.err
     row, other = (line for line in done.out.splitlines() if "(test_metrics.json)" in line)
     assert row.split() == [
-        *("hybrid_rf_block3_conv3", "(test_metrics.json)", "-", "91.23", "90.50", "-", "-", "-")
+        "hybrid_rf_block3_conv3",
+        "(test_metrics.json)",
+        "-",
+        "91.23",
+        "90.50",
+        "-",
+        "-",
+        "-",
     ]
     assert other.split()[2:5] == ["-", "100.00", "-"]
     (folder / "other.json").write_text('{"accuracy": 0.5}')
@@ -156,7 +163,11 @@ def test_others_metrics_stand_beside_them(features: Features, run: Path, folder:
         features(run, "conv1", "--compare", f"{name}/test_metrics.json")
     compared = read_json(run / "ticket/hybrid.json")["compared"]
     assert [entry["name"] for entry in compared] == [
-        *("hybrid_rf_block3_conv3", "vgg16_baseline", "other", "rf", "rf")
+        "hybrid_rf_block3_conv3",
+        "vgg16_baseline",
+        "other",
+        "rf",
+        "rf",
     ]
 
 

@@ -1,4 +1,4 @@
-"""Files that lie: a clear line or the same numbers, and no finished round is lost."""
+"""Damaged files: a clear line or the same numbers, and no finished round is lost."""
 
 import json
 import re
@@ -26,7 +26,7 @@ DAMAGES = (truncate, empty, change)
 
 
 def _flip(file: Path, content: bytes, place: int) -> None:
-    """One bit of one byte; which, differs from byte to byte."""
+    """Flip one bit of one byte; another bit for each byte."""
     changed = bytearray(content)
     changed[place] ^= 1 << place % 8
     file.write_bytes(changed)
@@ -55,7 +55,7 @@ def test_a_tensor_file_with_any_byte_changed_gives_the_same_tensors_or_none(
         read = _unless_damaged(partial(load_tensors, path))
         assert read is None or digest(read) == digest(tensors), place
         noticed += read is None
-    assert noticed > 0.8 * len(content)  # the rest is the digest's own name, and blanks
+    assert noticed > 0.8 * len(content)  # the rest are the name of the digest, and blanks
     for length in range(len(content)):
         path.write_bytes(content[:length])
         with pytest.raises(DamagedFile):
@@ -193,7 +193,7 @@ def test_damaged_files_of_a_finished_run(lottery: Lottery, spare: Callable[[], P
                 assert_one_line(done, 1, str(run / kind))
             else:
                 assert (done.out, result_tables(run)) == (shown, tables), (kind, damage)
-            assert round_files(run) == damaged  # whatever there is to say, nothing is lost
+            assert round_files(run) == damaged  # whatever the message is, nothing is lost
             if kind.startswith("rounds") or kind == "run.json":
                 done = lottery(*more)
                 if done.code:
@@ -204,12 +204,14 @@ def test_damaged_files_of_a_finished_run(lottery: Lottery, spare: Callable[[], P
                     done = lottery(*more)
                 assert done.code == 0, done.err
                 assert result_tables(run) == longer, (kind, damage)
-                redone = run / kind, (run / kind).with_name("round.json")  # which has times
+                redone = run / kind, (run / kind).with_name("round.json")  # it has times
                 others = {file: content for file, content in whole.items() if file not in redone}
                 assert round_files(run).items() >= others.items()
     assert refused == {
-        *("run.json", "rounds/00/round.json"),
-        *("rounds/00/start.safetensors", "rounds/01/masks.safetensors"),
+        "run.json",
+        "rounds/00/round.json",
+        "rounds/00/start.safetensors",
+        "rounds/01/masks.safetensors",
         "rounds/01/final.safetensors",
     }
 

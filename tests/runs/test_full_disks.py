@@ -1,4 +1,4 @@
-"""Disks that end or can only be read: a clear line, and no finished round is lost."""
+"""Disks that are full or read-only: a clear line, and no finished round is lost."""
 
 import errno
 import json
@@ -86,7 +86,7 @@ def disk(folder: Path) -> Iterator[Path]:
     path.mkdir()
     _mount("-t", "tmpfs", "tmpfs", path)
     yield path
-    # lazily: tensors read from a file hold it open for as long as they live
+    # lazily: tensors that were read from a file hold it open
     subprocess.run(["umount", "--lazy", path], check=True)
 
 

@@ -17,7 +17,7 @@ from tests.helpers.experiments import with_hydra
 from tests.helpers.sweeps import NETWORKS, jobs_of, wait_for
 
 LAUNCHERS = sorted(path.stem for path in (conf_dir() / "hydra" / "launcher").iterdir())
-# one process per device: a device that no process has, or two processes on one, would be no error
+# One process per device. SLURM would not complain of a device without one, or with two.
 FOLLOWS_TRAINER = {
     "slurm": {"tasks_per_node": 4, "nodes": 2},
     "slurm_gpu": {"tasks_per_node": 4, "nodes": 2, "gpus_per_node": 4},
@@ -70,7 +70,7 @@ def test_a_job_that_fails_or_dies_leaves_the_others_alone(
 def test_a_signal_stops_the_runs_and_the_command_carries_them_on(
     lottery: Lottery, write_module: Callable[[str, str], Path], number: signal.Signals
 ) -> None:
-    """SIGINT as a terminal sends it, to every process; SIGTERM to the command alone."""
+    """A terminal sends SIGINT to every process; SIGTERM goes to the command alone."""
     write_module("networks", NETWORKS)
     sweep = ("-m", *TINY, "model._target_=networks.Slow", "seed=0,1")
     command = (*sweep, "hydra/launcher=local_parallel")
@@ -103,7 +103,7 @@ def test_a_signal_stops_the_runs_and_the_command_carries_them_on(
 
 
 def _living(session: int) -> list[str]:
-    """The processes of a session; not the dead that nobody has asked after."""
+    """Return the living processes of a session."""
     stats = [text.rpartition(")") for text in map(_stat, Path("/proc").glob("[0-9]*/stat"))]
     fields = [(name, *rest.split()) for name, _, rest in stats]
     return [name for name, state, _, _, sid, *_ in fields if int(sid) == session and state != "Z"]

@@ -1,4 +1,4 @@
-"""The owner of a run's folder: its signs of life, later ones, SLURM jobs, disks without locks."""
+"""The owner of a run's folder: signs of life, later owners, SLURM jobs, disks without locks."""
 
 import errno
 import json
@@ -41,7 +41,7 @@ def test_the_thread_ends_at_once(tmp_path: Path) -> None:
     assert "heartbeat" not in {thread.name for thread in threading.enumerate()}
 
 
-# Who slept too long
+# A process that slept too long
 
 
 def test_who_was_replaced_while_it_slept_is_told_by_whom(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_worker_processes_can_ask_too(tmp_path: Path) -> None:
     [
         ({}, None),
         ({"SLURM_JOB_ID": "77"}, "77"),
-        # a task of an array also has a number of its own, which nobody asks by
+        # a task of an array also has a number of its own, which nobody uses
         ({"JOB_ID": "79", "ARRAY_JOB_ID": "77", "ARRAY_TASK_ID": "0"}, "77_0"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Several processes train one network: together they are the one process, and rank 0 writes."""
+"""Several processes train one network as one process would; only rank 0 writes."""
 
 from collections import Counter
 from pathlib import Path
@@ -50,7 +50,7 @@ def test_at_each_step_the_ranks_share_the_batch_of_one_process(
         shares = [rows[step] for rows in by_rank]
         assert [
             row for share in shares for row in share
-        ] == batch  # in order, so disjoint and whole
+        ] == batch  # in order: no example twice, and none missing
         assert max(map(len, shares)) - min(map(len, shares)) <= 1
         assert len(set(batch)) == BATCH
 
@@ -73,7 +73,7 @@ def _evaluate(process: ProcessRank) -> tuple[Counter[float], float, float, list[
     return network.seen, done.loss, done.accuracy, done.predictions.tolist()
 
 
-@pytest.mark.parametrize("number", [2, 7, 31])  # of 30 examples: 31 leave one rank without any
+@pytest.mark.parametrize("number", [2, 7, 31])  # of 30 examples: with 31 ranks, one has none
 def test_every_example_is_evaluated_once(number: int) -> None:
     alone = _evaluate(ProcessRank())
     by_rank = on_ranks(number, _evaluate)
@@ -131,7 +131,7 @@ def test_rank_0_alone_writes(tmp_path: Path) -> None:
 
 
 class Unused(ToyDropout):
-    """A network with a layer that has no part in its output."""
+    """A network with a layer that its output does not depend on."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -203,7 +203,7 @@ def test_tasks_of_slurm_that_do_not_fit_the_devices(
     assert done.err == (
         "error: trainer.devices=2, trainer.num_nodes=1: 4 tasks were started; one per device\n"
     )
-    assert lottery("rounds=0", "iterations=10").code == 0  # four runs beside one another
+    assert lottery("rounds=0", "iterations=10").code == 0  # four runs at once
     monkeypatch.delenv("SLURM_PROCID")
     done = lottery("trainer=ddp_cpu")
     assert (done.code, done.out) == (2, "")

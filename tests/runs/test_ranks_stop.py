@@ -1,4 +1,4 @@
-"""Several processes: one that fails or is stopped ends all, at one step, and they carry on."""
+"""Several processes: if one fails or is stopped, all end at the same step; then they carry on."""
 
 import dataclasses
 import signal
@@ -101,7 +101,7 @@ def _stop_once(process: ProcessRank, path: Path, step: int) -> None:
     run_rounds(toy_imp(path, fit))
 
 
-@pytest.mark.parametrize("step", [4, 6, NUM_STEPS])  # an evaluation step, another one, the last
+@pytest.mark.parametrize("step", [4, 6, NUM_STEPS])  # with an evaluation, without, the last
 def test_all_ranks_stop_at_one_step_and_carry_on_exactly(tmp_path: Path, step: int) -> None:
     stopped, whole = tmp_path / "stopped", tmp_path / "whole"
     assert on_ranks(2, _run_undisturbed, whole) == [None, None]

@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import TABLES, TINY, Done, Lottery, result_tables, snapshot
 
-# Long enough for a kill to come in between
+# Long enough for a kill during the training
 SLOW = ("rounds=2", "iterations=800", "evaluation.every=40", "trainer.threads=1")
 
 
@@ -54,7 +54,7 @@ def test_finished_run_prints_its_table_and_trains_nothing(lottery: Lottery) -> N
 
 
 def _changed(before: dict[str, int], after: dict[str, int]) -> set[str]:
-    """What differs, less the lock, which even a look takes."""
+    """Return the names of what differs, without the lock, which every command takes."""
     return {name for name, _ in before.items() ^ after.items()} - {".lock"}
 
 
@@ -77,7 +77,7 @@ HALF_STATES = {
 
 
 def test_half_a_state_is_carried_on(lottery: Lottery, folder: Path) -> None:
-    arguments = (*TINY, "rounds=2", "reinit=none")  # which needs the most of what is stored
+    arguments = (*TINY, "rounds=2", "reinit=none")  # it needs the most of what is stored
     whole = lottery(*arguments)
     for number, (state, removed) in enumerate(HALF_STATES.items()):
         run = _spare(folder / f"spare_{number}", whole.run)
@@ -136,7 +136,7 @@ def test_killed_runs_give_the_tables_of_an_uninterrupted_one(
 
 
 def _kill_once_there(file: Path, lottery: Lottery, *arguments: str) -> None:
-    """A forked process, which need not import Lightning."""
+    """Start the command in a fork, which has imported Lightning; kill it once a file is there."""
     process = get_context("fork").Process(target=lottery, args=arguments)
     process.start()
     while not file.exists():
@@ -200,7 +200,7 @@ def test_a_second_process_alone_refuses_and_touches_nothing(
     run = lottery(*TINY).run
     owner = own(run)
     before = snapshot(run)
-    assert lottery(*TINY, "rounds=1").code == 0  # to look at what is finished needs no lock
+    assert lottery(*TINY, "rounds=1").code == 0  # a finished run needs no lock
     _assert_refused(lottery(*TINY, "rounds=2"), run, owner.pid)
     assert snapshot(run) == before
     os.kill(owner.pid, signal.SIGKILL)  # leaves its file, not its lock

@@ -121,7 +121,7 @@ def test_who_waits_goes_on_when_the_owner_has_done_its_work(
         owner.communicate()
         waiting.join()
     assert done == [True]
-    assert caplog.text.count("waiting") == 1  # said once
+    assert caplog.text.count("waiting") == 1  # it says so once
     assert f"process {owner.pid} on " in caplog.text
 
 
@@ -152,7 +152,7 @@ def test_of_two_processes_one_gets_a_stale_lock(tmp_path: Path) -> None:
             process.communicate()
 
 
-# On several hosts, whose file system shows none the other's locks
+# On several hosts that do not see each other's locks
 
 
 def test_another_hosts_owner_is_left_alone_until_it_shows_no_life_for_five_minutes(

@@ -1,4 +1,4 @@
-"""Signals and kills: a command ends as told, and the same command carries its run on."""
+"""Signals and kills end a command; the same command carries its run on."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from tests.helpers.toy_runs import NUM_STEPS, ToyResNet
 
 
 class Signals(StopAt):
-    """A real signal in place of the note of one."""
+    """Sends a real signal instead of noting one."""
 
     def _count(self, network: nn.Module, *_: Any) -> None:
         self.made += network.training
@@ -33,7 +33,7 @@ class Signals(StopAt):
 
 @pytest.mark.parametrize("step", [5, NUM_STEPS])
 def test_a_real_signal_loses_no_step(tmp_path: Path, step: int) -> None:
-    """Lightning would end the fit by itself after the last block, and the round with it."""
+    """After the last block Lightning would end the fit, and so the round, by itself."""
     fit = fit_of(ToyResNet)
     callback = Signals(0, step, fit.stop)
     with pytest.raises(Stopped) as stopped, fit.stop.listening():

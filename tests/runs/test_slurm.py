@@ -31,7 +31,7 @@ def _slurm_local(home: Path, *arguments: str) -> subprocess.CompletedProcess[str
 
 @pytest.fixture(scope="module")
 def slurm_home() -> Iterator[Path]:
-    """The folder of a SLURM that runs; for a socket's sake its name is short."""
+    """The folder of a SLURM that runs. Its name is short, because a socket's must be."""
     with tempfile.TemporaryDirectory(prefix="slurm-") as folder:
         home = Path(folder) / "home"
         started = _slurm_local(home, "start")
@@ -51,7 +51,7 @@ def slurm(slurm_home: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def _processes_of(home: Path) -> list[str]:
-    """Every process that was started for a SLURM, the ones of its jobs included."""
+    """Return every process that was started for a SLURM, including those of its jobs."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -160,7 +160,7 @@ def test_a_job_that_fails_or_dies_leaves_the_others_alone(
 
 
 def test_stop_ends_the_jobs_and_leaves_nothing(slurm_home: Path) -> None:
-    """A second SLURM beside the first, which does not notice."""
+    """Two SLURMs at once: the first one does not notice the second."""
     home = slurm_home.parent / "second"
     assert _slurm_local(home, "start").returncode == 0
     submit = ["sbatch", "--output=/dev/null", "--wrap=sleep 1000"]

@@ -12,8 +12,13 @@ from tests.conftest import TINY, Done, Lottery, tensor_files
 from tests.helpers.sweeps import NETWORKS, jobs_of
 
 GRID = (
-    *("criterion=magnitude,random", "scope=layerwise,global", "reinit=rewind,random,none"),
-    *("rounds=2", "iterations=20", "evaluation.every=10", "trainer.threads=1"),
+    "criterion=magnitude,random",
+    "scope=layerwise,global",
+    "reinit=rewind,random,none",
+    "rounds=2",
+    "iterations=20",
+    "evaluation.every=10",
+    "trainer.threads=1",
 )
 
 
@@ -27,7 +32,7 @@ def _first_row(run: Run) -> str:
 
 
 def _round_files(run: Run, number: int) -> dict[str, bytes]:
-    """The tensor files of a round, less the optimizer state that only reinit=none stores."""
+    """Return a round's tensor files, without the optimizer state that only reinit=none stores."""
     files = tensor_files(run.path / "rounds" / f"{number:02d}")
     files.pop("final_optimizer.safetensors", None)
     return files
@@ -107,7 +112,7 @@ def test_users_code_that_fails_in_a_job_leaves_the_others_alone(
     assert done.code == 1
     jobs = jobs_of(done.out)
     assert list(jobs["status"]) == ["failed", "finished"]
-    # one line that says something, even where the error has no text
+    # one line that says something, even if the error has no text
     (failure,) = (line for line in done.out.splitlines() if line.startswith("job 0"))
     assert error in failure
 
@@ -124,7 +129,7 @@ def test_a_run_that_raises_is_failed_with_its_message(
 def test_a_job_that_ends_the_process_is_no_success(
     lottery: Lottery, write_module: Callable[[str, str], Path]
 ) -> None:
-    """As SIGTERM does, of which Lightning makes an exit with code 0."""
+    """Lightning turns SIGTERM into an exit with code 0, for example."""
     write_module("networks", NETWORKS)
     done = lottery("-m", *TINY, "model._target_=networks.Exits,networks.Good")
     assert done.code != 0
@@ -158,7 +163,7 @@ def test_dry_run_of_a_sweep_is_refused(lottery: Lottery, folder: Path) -> None:
 
 
 def test_a_job_shows_the_last_round_it_asked_for(lottery: Lottery) -> None:
-    """Its folder may hold more: settings at different sparsities would be compared."""
+    """Its folder may hold later rounds; their sparsities must not be compared."""
     assert lottery(*TINY, "rounds=2").code == 0
     done = lottery("-m", *TINY, "rounds=1", "seed=0,1")
     jobs = jobs_of(done.out)

@@ -1,4 +1,4 @@
-"""Worker processes that are killed or stopped: all end, nothing is left, and nothing is lost."""
+"""Workers that are killed or stopped: all end, no file is left over, nothing is lost."""
 
 import os
 import re
@@ -13,8 +13,12 @@ import pytest
 from tests.conftest import PATIENCE, Lottery, environment, result_tables
 
 LONG = (
-    *("trainer=ddp_cpu", "trainer.precision=64-true", "logger=none"),
-    *("rounds=2", "iterations=600", "checkpoint.every_seconds=0.1"),
+    "trainer=ddp_cpu",
+    "trainer.precision=64-true",
+    "logger=none",
+    "rounds=2",
+    "iterations=600",
+    "checkpoint.every_seconds=0.1",
 )
 
 

@@ -16,13 +16,18 @@ from lottery.runs import lifecycle
 from tests.conftest import PATIENCE, Lottery, environment
 
 DDP = ("trainer=ddp_cpu", "trainer.precision=64-true", "logger=none")
+ON_CPU = ("trainer.accelerator=cpu", "trainer.precision=64-true", "logger=none")
+SHORT = ("iterations=20", "evaluation.every=10")
 
 
 @pytest.mark.usefixtures("forked_workers")
 def test_a_sweep_with_a_failed_job_and_changing_devices(lottery: Lottery) -> None:
     done = lottery(
-        *("-m", "trainer.accelerator=cpu", "logger=none", "iterations=20", "evaluation.every=10"),
-        *("trainer.precision=64-true", "optimizer.lr=1e300,0.0012", "rounds=1,2"),
+        "-m",
+        *ON_CPU,
+        *SHORT,
+        "optimizer.lr=1e300,0.0012",
+        "rounds=1,2",
         "trainer.devices=${rounds}",
     )
     assert done.code == 1
@@ -32,10 +37,7 @@ def test_a_sweep_with_a_failed_job_and_changing_devices(lottery: Lottery) -> Non
     for message in jobs["message"][:2]:
         assert re.match(r"round 0, step \d+: the (training|validation) loss is", message), message
     assert "Traceback" not in done.err
-    alone = lottery(
-        *("trainer.accelerator=cpu", "logger=none", "iterations=20", "evaluation.every=10"),
-        *("trainer.precision=64-true", "rounds=2", "output_dir=alone"),
-    )
+    alone = lottery(*ON_CPU, *SHORT, "rounds=2", "output_dir=alone")
     mixed = load_run(jobs["run"][3])
     for name, mask in load_run(alone.run).masks(2).items():
         assert torch.equal(mixed.masks(2)[name], mask)
@@ -72,10 +74,8 @@ def test_a_run_whose_workers_leave_early_is_not_finished(
 
 
 def test_processes_of_torchrun_are_used_as_they_are(folder: Path) -> None:
-    command = [
-        *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "-m", "lottery"),
-        *(*DDP, "rounds=1", "iterations=20", "evaluation.every=10"),
-    ]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
+    command = [*torchrun, "-m", "lottery", *DDP, *SHORT, "rounds=1"]
     first, again = (
         subprocess.run(
             command,
@@ -94,7 +94,7 @@ def test_processes_of_torchrun_are_used_as_they_are(folder: Path) -> None:
 
 
 def test_several_devices_from_python(lottery: Lottery, folder: Path) -> None:
-    """In a process that has imported torch and trained: the workers are new ones."""
+    """This process has imported torch and trained already: its workers are new processes."""
     from lottery import run
 
     first = run(*DDP, "rounds=0", "iterations=20", "trainer.devices=2")

@@ -40,7 +40,7 @@ def test_copies_with_one_noise_are_equal_and_have_no_barrier(
 
 
 def test_the_ends_of_a_line_are_the_copies(tmp_path: Path) -> None:
-    """Without BatchNorm to the last bit; where there is some, with the recomputed statistics."""
+    """Without BatchNorm to the last bit; with BatchNorm, with the recomputed statistics."""
     imp, fit = toy_run(tmp_path, network=ToyDropout())
     analyse(analysis_of(imp, fit))
     points = pd.read_csv(imp.run_dir.stability.points_csv)
@@ -140,7 +140,7 @@ def test_finished_pairs_are_never_trained_again(tmp_path: Path) -> None:
 
 
 class StopAfter:
-    """A request to stop that comes when it has been asked a number of times."""
+    """A request to stop that comes after a number of looks at it."""
 
     def __init__(self, asked: int) -> None:
         self.left = asked

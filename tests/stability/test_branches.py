@@ -91,7 +91,7 @@ def test_each_kind_of_noise_is_the_copys_own(tmp_path: Path) -> None:
 
 
 def test_early_stopping_does_not_cut_the_way_to_step_k(tmp_path: Path) -> None:
-    """Where it could: nothing moves, so the second evaluation finds no new minimum."""
+    """It could: nothing moves, so the second evaluation finds no new minimum."""
     still = partial(torch.optim.SGD, lr=0.0)
     imp, fit = toy_run(tmp_path, network=ToyDropout(), optimizer=still)
     hasty = replace(fit, evaluation=EvaluationSchedule(every=1, test_curve=False, patience=1))

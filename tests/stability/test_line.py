@@ -22,7 +22,7 @@ from tests.helpers.toy_runs import ToyResNet, toy_fit
     [
         ([0.1, 0.1, 0.1], 0.0),
         ([0.1, 0.5, 0.1], 0.4),
-        ([0.1, 0.2, 0.3], 0.1),  # a slope: the higher end less the mean of both
+        ([0.1, 0.2, 0.3], 0.1),  # a slope: the higher end minus the mean of both
         ([0.2, 0.1, 0.2], 0.0),  # a valley: the ends are points of the line too
         ([0.0, 0.25, 1.0, 0.5, 0.5], 0.75),
     ],
@@ -56,7 +56,7 @@ def test_the_barrier_of_a_known_function() -> None:
     from lottery.data import Split, Splits
 
     inputs = torch.tensor([[0.1], [0.3], [0.5], [0.7], [0.9]])
-    split = Split(inputs, torch.zeros(5, dtype=torch.long))  # right where x >= 4 w (1 - w)
+    split = Split(inputs, torch.zeros(5, dtype=torch.long))  # correct where x >= 4 w (1 - w)
     splits = Splits(split, split, split, num_classes=2)
     network = Parabola()
     ends = State({"w": torch.tensor(0.0)}, {}), State({"w": torch.tensor(1.0)}, {})

@@ -1,4 +1,4 @@
-"""`lottery-ticket` proves what it takes out: whatever is wrong with a ticket is found."""
+"""`lottery-ticket` verifies what it takes out: each error in a ticket is found."""
 
 import json
 import os
@@ -97,7 +97,9 @@ def test_masks_of_another_round_are_found_with_all_digests_made_to_fit(
     shutil.copytree(run / "ticket", folder / "alone")
     lines = failed_lines(ticket("alone"))
     assert {re.split(r" {2}| \d", line)[0] for line in lines} == {
-        *("masks: weights kept", "final: zero where kept", "start: values unlike initial x mask")
+        "masks: weights kept",
+        "final: zero where kept",
+        "start: values unlike initial x mask",
     }
 
 
@@ -161,12 +163,13 @@ def test_weights_of_another_moment_are_found(ticket: TicketCommand, run: Path) -
     Path(run / "ticket").rename("alone")
     lines = failed_lines(ticket("alone"))
     assert {re.split(r" {2}| \d", line)[0] for line in lines} == {
-        *("start: not zero where pruned", "start: values unlike initial x mask")
+        "start: not zero where pruned",
+        "start: values unlike initial x mask",
     }
 
 
 def test_elsewhere_half_a_point_is_allowed(ticket: TicketCommand, run: Path) -> None:
-    """Of 300 images one is 0.33 points and two are 0.67."""
+    """One of 300 images is 0.33 points, two are 0.67."""
     assert_passed(ticket(run))
     Path(run / "ticket").rename("alone")
     row = read_json(Path("alone/ticket.json"))["row"]

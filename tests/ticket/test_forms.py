@@ -64,7 +64,7 @@ def test_the_documented_prune_form_loads(taken: Path, weights: str) -> None:
     expected = load_ticket(taken, weights)
     assert torch.equal(network(inputs), expected(inputs))
     assert prune.is_pruned(network)
-    for name in ("fc1", "fc2", "output"):  # and goes on as PyTorch's own
+    for name in ("fc1", "fc2", "output"):  # PyTorch can go on with it
         prune.remove(network.get_submodule(name), "weight")
     assert torch.equal(network.state_dict()["fc1.weight"], expected.state_dict()["fc1.weight"])
 
@@ -108,7 +108,9 @@ def test_a_convolution_in_csr_is_a_matrix_with_a_row_for_each_filter() -> None:
     name = "conv2.weight"
     with warnings.catch_warnings(action="ignore"):  # torch calls CSR a beta
         rows = torch.sparse_csr_tensor(
-            *(state[f"{name}.{part}"] for part in ("crow_indices", "col_indices", "values"))
+            state[f"{name}.crow_indices"],
+            state[f"{name}.col_indices"],
+            state[f"{name}.values"],
         )
     assert state[f"{name}.shape"].tolist() == [64, 64, 3, 3]
     assert torch.equal(rows.to_dense(), weights[name].flatten(1))

@@ -153,7 +153,7 @@ def test_every_kind_of_run_has_a_ticket_that_passes(
 def test_the_proof_has_convolutions_in_memory_as_the_run_had_them(
     lottery: Lottery, ticket: TicketCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Or else the last bits of its logits would be others."""
+    """Otherwise the last bits of its logits would be others."""
     seen = []
 
     def measured(network: nn.Module, *arguments: Any) -> Evaluation:
@@ -204,7 +204,7 @@ def test_an_export_lies_beside_the_ticket_and_changes_nothing_else(
 
 
 def _set_rows(run: Path, vals: list[float]) -> None:
-    """Other validation accuracies; what else a record holds stays."""
+    """Write other validation accuracies into the records."""
     from lottery.record.records import read_record, write_record
 
     for number, val in enumerate(vals):
