@@ -65,7 +65,7 @@ def analyse_stability(path: Path, options: StabilityOptions) -> str:
     experiment = build_experiment(_settings(run, options), run.folder, ALONE)
     check_same_run(experiment, run.run_json)
     analysis = _make_analysis(experiment, run, rounds, options)
-    check_writable(run.path, "the folder")
+    check_writable(run.path, "RUN_DIR")
 
     from lottery.stability import analyse, format_summary
 
