@@ -63,12 +63,13 @@ def make_contents(
         notes.append(f"The figures show the first {len(drawn)} of {len(started)} settings.")
     if drawn and not any(setting.values("flops_remaining") for setting in drawn):
         notes.append("Figure 5 is missing: no run has recorded FLOPs.")
+    figures = _figures(drawn, comparisons, forests, several=len(runs) > 1)
     return Contents(
         title=_title(settings, runs),
         notes=tuple(notes),
         answers=(*write_answers(settings, comparisons), *map(forest_answer, forests)),
         checks=run_checks(started, comparisons),
-        figures=tuple(_figures(drawn, comparisons, forests, runs)) if drawn else (),
+        figures=tuple(figures) if drawn else (),
         tables=(*_tables(settings, comparisons, runs), *map(forest_table, forests)),
     )
 
@@ -89,9 +90,9 @@ def _figures(
     settings: Sequence[Setting],
     comparisons: Sequence[Comparison],
     forests: Sequence[RunForests],
-    runs: Sequence[RunRecord],
+    *,
+    several: bool,
 ) -> Iterator[Figure]:
-    several = len(runs) > 1
     yield accuracy_figure(settings)
     yield parameters_figure(settings)
     yield layers_figure(settings)

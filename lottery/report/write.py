@@ -19,15 +19,12 @@ FIGURES = (*FIRST_FIGURES, "5_flops", "6_settings", "7_lines", "8_instability")
 
 
 def write_report(runs: Sequence[Path], folder: Path, *, interval: bool = False) -> Path:
-    """Write report.html, report.md and figures/ of some runs, over an earlier report.
+    """Write a report of some runs, over an earlier one, and return the path of report.html.
 
     Args:
         runs: their folders, as `find_runs` returns them.
         folder: where to write.
         interval: bands are 95 % confidence intervals instead of lowest to highest.
-
-    Returns:
-        The path of report.html.
 
     Raises:
         DamagedFile: none of the runs can be read.
@@ -53,9 +50,6 @@ def report_at_end(folder: Path) -> Path | None:
 
     An error in a report is only logged: hours of training must not fail because of a picture.
     With the environment variable LOTTERY_REPORT=0 no report is made.
-
-    Args:
-        folder: the run's or the sweep's.
 
     Returns:
         The path of report.html; None if no report was made.

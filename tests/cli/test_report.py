@@ -1,4 +1,4 @@
-"""`lottery-report`: what it takes, what it writes, what it says of runs that are not whole."""
+"""`lottery-report`: its arguments, its files, and its words about runs that are not whole."""
 
 import json
 import shutil
@@ -152,7 +152,7 @@ def test_a_dense_network_alone(report: Report, folder: Path) -> None:
 
 @pytest.mark.usefixtures("no_pictures")
 def test_a_run_without_the_dense_round(report: Report, folder: Path) -> None:
-    """Somebody may have lost its record."""
+    """Its record was lost."""
     run = write_run(folder / TRUNK / "seed_0")
     RunDir(run).round(0).record.unlink()
     assert report(run).code == 0
@@ -238,7 +238,7 @@ def test_a_record_that_is_written_while_the_report_is_made(report: Report, folde
     """Records are whole or not there; the next report has the new round."""
     run = write_run(folder / TRUNK / "seed_0", tests=[0.95, 0.96], status="running", asked=3)
     report(run)
-    write_record(RunDir(run), record(2, 0.94, 0.94, 0.64))
+    write_record(RunDir(run), record(2, test=0.94, val=0.94, remaining=0.64))
     report(run)
     assert "3 of 3 rounds are finished" in (run / "report.md").read_text()
 

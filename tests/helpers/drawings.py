@@ -1,4 +1,4 @@
-"""The lines of a report's figures as they are drawn, on the page and on paper."""
+"""Read the lines of a report's figures back from what plotly and matplotlib draw."""
 
 import json
 from collections.abc import Sequence
@@ -17,17 +17,17 @@ Points = tuple[list[float], list[float]]
 
 
 def on_page(figure: Figure) -> list[dict[str, Points]]:
-    """The lines of each panel by name, as the page's JSON has them; plotly finds it valid."""
+    """Return the lines of each panel by name, from the page's JSON, which plotly must accept."""
     panels = []
     for panel in figure.panels:
         spec = json.loads(json.dumps(panel_json(panel)))
-        drawn = go.Figure(spec)  # raises at a property that plotly does not have
+        drawn = go.Figure(spec)  # raises an error for a property that plotly does not have
         panels.append({t.name: (list(t.x), list(t.y)) for t in drawn.data if t.name})
     return panels
 
 
 def on_paper(figure: Figure) -> list[dict[str, Points]]:
-    """The lines of each panel by name, as matplotlib's axes have them."""
+    """Return the lines of each panel by name, from matplotlib's axes."""
     axes: list[list[Axes]] = []
     for one in draw(figure).axes:
         if axes and one.bbox.bounds == axes[-1][0].bbox.bounds:
@@ -45,7 +45,7 @@ def on_paper(figure: Figure) -> list[dict[str, Points]]:
 
 
 def both(figure: Figure) -> list[dict[str, Points]]:
-    """What is drawn, which must be the same twice; helpers like marks left out."""
+    """Check that both draw the same lines, and return them without marks and levels."""
     page, paper = on_page(figure), on_paper(figure)
     assert len(page) == len(paper) == len(figure.panels)
     found = []

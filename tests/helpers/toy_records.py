@@ -1,4 +1,4 @@
-"""Runs on disk as the command leaves them, with numbers that a test chooses."""
+"""Toy runs on disk, as the command leaves them, with numbers that a test chooses."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,8 +48,8 @@ RANDOM_PRUNING = CONFIG | {"criterion._target_": "lottery.pruning.Random"}
 CHAINED = _without(CONFIG, "reinit.") | REINIT
 
 
-def record(number: int, test: float, val: float, remaining: float) -> Record:
-    """The record of a round; whatever is not given follows from what is."""
+def record(number: int, *, test: float, val: float, remaining: float) -> Record:
+    """Return the record of a round; its other values follow from the arguments."""
     known = {
         "round": number,
         "remaining": remaining,
@@ -96,14 +96,14 @@ def write_run(
     """Write a run into `.../<setting>/seed_<n>`.
 
     Args:
-        path: its folder, whose name says its seed.
+        path: its folder, `seed_<n>`.
         tests: test accuracy by round.
-        vals: validation accuracy by round; as `tests` where None.
+        vals: validation accuracy by round; as `tests` if None.
         rate: share of the weights pruned in a round.
         canonical: its config.
         status: in run.json.
         message: in run.json.
-        asked: how many rounds the command asked for; those of `tests` where None.
+        asked: how many rounds the command asked for; as many as `tests` if None.
     """
     run_dir = RunDir(path)
     entry = {
@@ -118,18 +118,18 @@ def write_run(
     }
     write_json(run_dir.run_json, entry)
     for number, (test, val) in enumerate(zip(tests, vals or tests, strict=True)):
-        write_record(run_dir, record(number, test, val, (1 - rate) ** number))
+        write_record(run_dir, record(number, test=test, val=val, remaining=(1 - rate) ** number))
     write_tables(run_dir)
     return path
 
 
 def toy_record(path: Path, **arguments: Any) -> RunRecord:
-    """A run as the report reads it."""
+    """Write a run and return it as the report reads it."""
     return read_run(write_run(path, **arguments))
 
 
 def write_controls(outputs: Path, seeds: Sequence[int] = (0, 1, 2)) -> list[Path]:
-    """A trunk and its three controls: the ticket gains, every control loses, less or more."""
+    """Write a trunk and its three controls: the ticket gains accuracy, the controls lose some."""
     settings = {
         TRUNK: (CONFIG, 0.004),
         TRUNK.replace("magnitude", "random"): (RANDOM_PRUNING, -0.03),

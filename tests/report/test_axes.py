@@ -19,7 +19,7 @@ def run(tmp_path: Path) -> RunRecord:
 
 
 def line(*x: float) -> Line:
-    return Line("", x, x, style(0))
+    return Line("", x=x, y=x, style=style(0))
 
 
 def shown(ticks: Sequence[tuple[float, str]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The page in a real browser: every figure drawn, nothing wider than a telephone, no errors."""
+"""The page in a real browser: every figure is drawn, fits a telephone, and logs no error."""
 
 import os
 import re
@@ -31,7 +31,7 @@ FLAGS = (
 
 
 def open_page(page: Path, width: int, profile: Path) -> tuple[str, list[str]]:
-    """The page's DOM once its scripts have run, and what they said on the console."""
+    """Return the page's DOM after its scripts have run, and the lines that they logged."""
     assert CHROMIUM is not None
     narrow = profile.with_name("page.html")  # Chromium's windows are some 500 pixels wide at least
     narrow.write_text(page.read_text().replace("<body>", f'<body style="width: {width}px">'))

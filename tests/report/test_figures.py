@@ -1,4 +1,4 @@
-"""Every figure shows what results.csv and its sisters hold, on the page and on paper."""
+"""Every figure shows the numbers of results.csv and the other tables, on page and paper."""
 
 import json
 from dataclasses import replace
@@ -32,7 +32,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def with_flops(run: RunRecord) -> RunRecord:
-    """The run as if its records held FLOPs, whatever its tables hold."""
+    """Return the run with other FLOPs in its records than in its tables."""
     records = tuple(
         {**entry, "row": {**entry["row"], "flops": 2200, "flops_remaining": 2200 - 100 * number}}
         for number, entry in enumerate(run.records)
@@ -115,7 +115,7 @@ def test_without_flops_the_report_says_so(tmp_path: Path) -> None:
 
 
 def mean_of(sweep: list[Path], column: str, scale: float = 100) -> dict[str, list[float]]:
-    """A column's means over the seeds by setting, from the tables."""
+    """Return a column's means over the seeds by setting, from the tables."""
     found = {}
     labels = ("winning ticket", "random pruning", "random reinit", "random ticket")
     for number, label in enumerate(labels):
@@ -136,8 +136,8 @@ def test_figure_6_settings_and_differences(sweep: list[Path]) -> None:
     assert differences.keys() == means.keys() - {"winning ticket"}
     for label, (x, y) in differences.items():
         assert x == pytest.approx(remaining[label][1:])
-        less = np.subtract(means["winning ticket"], means[label])
-        assert y == pytest.approx(less[1:])
+        difference = np.subtract(means["winning ticket"], means[label])
+        assert y == pytest.approx(difference[1:])
 
 
 def test_bands_reach_from_the_lowest_to_the_highest_seed(sweep: list[Path]) -> None:
@@ -146,7 +146,7 @@ def test_bands_reach_from_the_lowest_to_the_highest_seed(sweep: list[Path]) -> N
     tables = [100 * pd.read_csv(path / "results.csv").test for path in sweep[:3]]
     assert list(line.low) == list(np.min(tables, axis=0))
     assert list(line.high) == list(np.max(tables, axis=0))
-    # As both draw it
+    # Both renderers draw it.
     low, high, _ = panel_json(figure.panels[0])["data"][:3]
     assert (low["y"], high["y"], high["fill"]) == (list(line.low), list(line.high), "tonexty")
     band = draw(figure).axes[0].collections[0].get_paths()[0].vertices
@@ -199,7 +199,7 @@ def test_a_single_round_is_drawn(tmp_path: Path) -> None:
 
 
 def test_one_shots_to_several_densities_are_one_line(tmp_path: Path) -> None:
-    """From the densest to the sparsest, without the dense networks they begin with."""
+    """It goes from the densest to the sparsest, without their dense networks."""
     runs = [toy_record(tmp_path / TRUNK / "seed_0")] + [
         toy_record(
             tmp_path / TRUNK.replace("1" * 8, str(k) * 8) / f"seed_{seed}",
@@ -222,7 +222,7 @@ def test_one_shots_to_several_densities_are_one_line(tmp_path: Path) -> None:
 
 
 def test_one_shots_are_points_not_joined_to_the_dense_network(tmp_path: Path) -> None:
-    """At another density than any round of the others, and seen without a line."""
+    """Its density is that of no other round, and no line joins it."""
     runs = [toy_record(tmp_path / TRUNK / "seed_0")] + [
         toy_record(
             tmp_path / TRUNK.replace("1" * 8, "2" * 8) / f"seed_{seed}",

@@ -1,4 +1,4 @@
-"""What a report says of forests on features: table, sentences, figure 5; no torch."""
+"""Forests on features in a report: table, sentences, figure 5; without torch."""
 
 import re
 from pathlib import Path
@@ -52,7 +52,7 @@ def entry(layer: str, pruned: float, dense: float | None, **changes: Any) -> dic
 
 
 def with_forests(path: Path, *forests: dict[str, Any], compared: Any = ()) -> RunRecord:
-    """A run of two rounds, 2,200 FLOPs dense and 1,760 pruned, with such a hybrid.json."""
+    """Write a run of two rounds (2,200 FLOPs dense, 1,760 pruned) with these forests."""
     run = toy_record(path / TRUNK / "seed_0", tests=(0.95, 0.96))
     content = {"forests": list(forests), "compared": list(compared)}
     write_json(RunDir(run.path).ticket.hybrid_json, content)

@@ -26,7 +26,7 @@ def contents(tmp_path: Path) -> Contents:
 
 
 def evil(contents: Contents, text: str) -> Contents:
-    """The contents with a text in every place that a template fills."""
+    """Return contents that have a text wherever a template shows one."""
     panel = contents.figures[1].panels[0]
     lines = tuple(replace(line, label=text) for line in panel.lines)
     notes = tuple(replace(note, text=text) for note in panel.notes)

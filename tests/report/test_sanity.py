@@ -1,4 +1,4 @@
-"""The report's checks, each on runs in which something is wrong and on runs where it is not."""
+"""The report's checks, each on runs with a problem and on runs without it."""
 
 import re
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ def checks(paths: Sequence[Path]) -> tuple[str, ...]:
 
 
 def three_seeds(folder: Path, tests: Sequence[float], canonical: dict[str, Any]) -> list[Path]:
-    """Runs of three seeds, 0.1 points apart in every round."""
+    """Write runs of three seeds that are 0.1 points apart in every round."""
     return [
         write_run(
             folder / f"seed_{seed}",
@@ -56,7 +56,7 @@ def three_seeds(folder: Path, tests: Sequence[float], canonical: dict[str, Any])
 
 
 def passed(line: str) -> set[str]:
-    """The checks that a report's last line names."""
+    """Return the checks that a report's last line names."""
     return {name for name in ("controls", "layer", "paper", "early-stopping step") if name in line}
 
 
@@ -110,7 +110,7 @@ def test_an_empty_layer_is_named_with_its_round(tmp_path: Path) -> None:
     runs = three_seeds(tmp_path / TRUNK, (0.95, 0.96, 0.2, 0.1), CONFIG)
     for path, rounds in zip(runs, ({}, {3: 0.1}, {2: 0.2, 3: 0.15}), strict=True):
         for number, test in rounds.items():
-            entry = record(number, test, test, 0.8**number)
+            entry = record(number, test=test, val=test, remaining=0.8**number)
             entry["layers"]["output.weight"]["remaining"] = 0
             write_record(RunDir(path), entry)
     found, last = checks(runs)
@@ -149,10 +149,10 @@ def test_a_dense_network_far_below_its_papers(tmp_path: Path, dense: float, flag
 
 
 def test_rounds_that_were_not_trained_long_enough(tmp_path: Path) -> None:
-    """Made-up rounds are evaluated at 100, 200 and 300."""
+    """Toy rounds are evaluated at 100, 200 and 300."""
     runs = [write_run(tmp_path / TRUNK / f"seed_{n}", tests=[0.9] * 7) for n in (0, 1)]
     for path, number in ((runs[0], 0), (runs[0], 3), (runs[1], 3), (runs[0], 4), (runs[1], 5)):
-        entry = record(number, 0.9, 0.9, 0.8**number)
+        entry = record(number, test=0.9, val=0.9, remaining=0.8**number)
         write_record(RunDir(path), entry | {"row": entry["row"] | {"ES": 300}})
     found, last = checks(runs)
     assert "winning ticket in 5 of 14 trainings (rounds 0, 3 to 5)" in found
@@ -182,7 +182,7 @@ def test_many_settings_are_not_all_told(tmp_path: Path) -> None:
         name = f"digits-lenet-magnitude-0.2-layerwise-rewind-{number:08d}"
         canonical = CONFIG | {"optimizer.lr": 0.001 * (1 + number)}
         paths.append(write_run(tmp_path / name / "seed_0", tests=[0.9], canonical=canonical))
-        entry = record(0, 0.9, 0.9, 1)
+        entry = record(0, test=0.9, val=0.9, remaining=1)
         write_record(RunDir(paths[-1]), entry | {"row": entry["row"] | {"ES": 300}})
         (line,) = checks(paths)
         assert line.count("trainings (round 0)") == min(number + 1, 8)

@@ -1,4 +1,4 @@
-"""The whole sentences of a report, in one place; other tests look at numbers and verdicts."""
+"""The whole sentences of a report; all other tests look at numbers and verdict words."""
 
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def test_sentences_about_a_ticket_and_its_controls(tmp_path: Path) -> None:
 def test_sentences_about_one_seed_and_its_problems(tmp_path: Path) -> None:
     mnist = {"dataset._target_": "lottery.data.Mnist", "dataset.name": "mnist"}
     path = write_run(tmp_path / TRUNK / "seed_0", tests=(0.95, 0.99), canonical=CONFIG | mnist)
-    entry = record(2, 0.1, 0.1, 0.64)
+    entry = record(2, test=0.1, val=0.1, remaining=0.64)
     entry["layers"]["output.weight"]["remaining"] = 0
     write_record(RunDir(path), entry | {"row": entry["row"] | {"ES": 300}})
     contents = make_contents([read_run(path)])

@@ -1,4 +1,4 @@
-"""Runs grouped into settings: what they are, what they are called, what is a control of what."""
+"""Runs grouped into settings: their roles, their labels, their controls."""
 
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ def test_roles(canonical: dict[str, Any], role: str) -> None:
 
 
 def settings_of(folder: Path, *configs: dict[str, Any]) -> list[Setting]:
-    """Settings from one run each."""
+    """Write one run for each config and return their settings."""
     runs = [
         toy_record(
             folder / f"digits-lenet_300_100-x-0.2-y-z-{number:08d}" / "seed_0", canonical=entry
@@ -81,7 +81,7 @@ def settings_of(folder: Path, *configs: dict[str, Any]) -> list[Setting]:
         ),
         (
             [CONFIG, CONFIG | {"optimizer._target_": "torch.optim.SGD", "optimizer.lr": 0.1}],
-            ["adam", "sgd"],  # each its own lr, which tells nothing apart
+            ["adam", "sgd"],  # each has its own lr, so lr is no difference
         ),
         (
             [CONFIG | {"optimizer.lr": 0.1}, CONFIG, CONFIG | {"pruning.rate": 0.1}],
@@ -92,7 +92,7 @@ def settings_of(folder: Path, *configs: dict[str, Any]) -> list[Setting]:
             ],
         ),
         ([CONFIG, RANDOM_PRUNING], ["winning ticket", "random pruning"]),
-        # Nobody takes chained reinit for the control
+        # Chained reinit is not called a control
         (
             [CHAINED, CHAINED | {"pruning.rate": 0.1}],
             ["chained reinit, pruning.rate=0.2", "chained reinit, pruning.rate=0.1"],
@@ -260,7 +260,7 @@ def test_other_sparsities_are_not_compared(tmp_path: Path) -> None:
 
 
 def test_controls_of_one_trunk_count_as_one(tmp_path: Path) -> None:
-    """Three reinits of one ticket say nothing about other tickets."""
+    """Three reinits of one ticket tell nothing about other tickets."""
     runs = [toy_record(tmp_path / TRUNK / "seed_0")] + [
         toy_record(
             tmp_path / COPY / f"seed_{seed}",
@@ -270,7 +270,7 @@ def test_controls_of_one_trunk_count_as_one(tmp_path: Path) -> None:
         for seed in range(3)
     ]
     (pair,) = compare_with_controls(group_runs(runs)[0])
-    assert pair.differences[1] == pytest.approx({0: 5.0})  # 96 less the mean of 90, 91, 92
+    assert pair.differences[1] == pytest.approx({0: 5.0})  # 96 minus the mean of 90, 91, 92
     assert pair.summaries[1].count == 1
 
 

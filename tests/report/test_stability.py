@@ -18,7 +18,7 @@ ERRORS = {0: (0.02, 0.05, 0.04), 1: (0.02, 0.03, 0.02), 2: (0.05, 0.02, 0.03)}  
 def write_stability(
     run: Path, steps: dict[tuple[int, int], float], norms: str = "none"
 ) -> RunRecord:
-    """An analysis of a toy run, three pairs of each step.
+    """Write an analysis of a toy run, three pairs for each step.
 
     Args:
         run: its folder.

@@ -31,7 +31,7 @@ FEW = "not enough seeds to say"
         ([-0.21, -0.21, -0.21], "is behind"),
         ([97.8 - 98.0] * 3, "matches"),  # -0.20000000000000284 in floats
         ([-0.4, 0.1, 0.0], "matches"),  # the mean counts: -0.1
-        ([5.0, -0.1, -5.6], "is behind"),  # -0.233, whatever the interval
+        ([5.0, -0.1, -5.6], "is behind"),  # the mean counts, not the interval: -0.233
     ],
 )
 def test_judge(differences: list[float], verdict: str) -> None:
@@ -42,11 +42,11 @@ def test_judge(differences: list[float], verdict: str) -> None:
     ("means", "first"),
     [
         ({}, None),
-        ({1: 0.2, 2: -0.5}, None),  # 0.5 points under is not more than 0.5
+        ({1: 0.2, 2: -0.5}, None),  # 0.5 points below is not more than 0.5
         ({1: 0.2, 2: -0.51}, 2),
         ({1: -0.6, 2: -0.7, 3: -0.8}, 1),
-        ({1: -0.6, 2: -0.4, 3: -0.8}, 3),  # every mean from there on
-        ({1: -0.6, 2: -0.7, 3: -0.1}, None),  # its own included
+        ({1: -0.6, 2: -0.4, 3: -0.8}, 3),  # every later mean
+        ({1: -0.6, 2: -0.7, 3: -0.1}, None),  # the last round is not below
         ({15: -2.0, 7: -0.6, 3: 0.1}, 7),  # only some rounds, in any order
         ({1: 97.5 - 98.0}, None),
     ],
@@ -77,7 +77,7 @@ def test_the_answer_says_which_inference_is_faster(
     tmp_path: Path, csr: float | None, faster: str | None
 ) -> None:
     path = write_run(tmp_path / "run" / "seed_0", tests=(0.9, 0.91, 0.92))
-    entry = record(2, 0.92, 0.92, 0.64)
+    entry = record(2, test=0.92, val=0.92, remaining=0.64)
     write_record(RunDir(path), entry | {"timing": entry["timing"] | {"inference_csr_ms": csr}})
     (answer,) = write_answers(group_runs([read_run(path)])[0], [])
     (cost,) = (sentence for sentence in answer.sentences if "FLOPs" in sentence)

@@ -49,7 +49,7 @@ def accuracy_figure(settings: Sequence[Setting]) -> Figure:
 
 def _panels_of_one(setting: Setting) -> tuple[Panel, ...]:
     accuracy, f1, time = (
-        replace(line_of_column(setting, "remaining", column, look), label=label)
+        replace(line_of_column(setting, x="remaining", y=column, look=look), label=label)
         for column, look, label in (
             ("test", ACCURACY, "test accuracy"),
             ("f1", F1, "test macro F1"),
@@ -58,7 +58,6 @@ def _panels_of_one(setting: Setting) -> tuple[Panel, ...]:
     )
     timed = (replace(time, on_right_axis=True),) if time.x else ()
     panel = Panel(
-        title="",
         x=remaining_axis([accuracy]),
         y=Axis("test accuracy, macro F1 (%)"),
         lines=(accuracy, f1, *timed),
@@ -70,9 +69,9 @@ def _panels_of_one(setting: Setting) -> tuple[Panel, ...]:
 def _panels_of_several(settings: Sequence[Setting]) -> tuple[Panel, ...]:
     panels = []
     for column in ("test", "f1", "inference_ms"):
-        lines = lines_of_settings(settings, "remaining", column)
+        lines = lines_of_settings(settings, x="remaining", y=column)
         axis = Axis(AXIS_LABELS[column], from_zero=column == "inference_ms")
-        panel = Panel("", remaining_axis(lines), axis, lines)
+        panel = Panel(remaining_axis(lines), axis, lines)
         panels.append(panel if column == "inference_ms" else _with_dense(panel, settings, column))
     return tuple(panels)
 
@@ -108,12 +107,12 @@ def _panel_of_counts(
     settings: Sequence[Setting], column: str, others: Sequence[Line] = ()
 ) -> Panel:
     one = len(settings) == 1
-    lines = lines_of_settings(settings, column, "test")
+    lines = lines_of_settings(settings, x=column, y="test")
     if one:
         lines = (replace(lines[0], label="test accuracy", style=ACCURACY),)
     lines = (*lines, *others)
     x_axis = count_axis(AXIS_LABELS[column], lines)
-    panel = _with_dense(Panel("", x_axis, Axis(AXIS_LABELS["test"]), lines), settings, "test")
+    panel = _with_dense(Panel(x_axis, Axis(AXIS_LABELS["test"]), lines), settings, "test")
     return _with_ticket(panel, settings[0], column) if one else panel
 
 

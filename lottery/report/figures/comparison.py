@@ -11,16 +11,11 @@ from lottery.report.read.settings import Setting
 
 
 def comparison_figure(settings: Sequence[Setting], comparisons: Sequence[Comparison]) -> Figure:
-    """Make figure 6: one line per setting, and one per control of a ticket.
-
-    Args:
-        settings: at most as many as a reader can tell apart.
-        comparisons: tickets with their controls.
-    """
+    """Make figure 6: one line per setting, and one per control of a ticket."""
     interval = settings[0].band_is_interval
     band = "95 % confidence interval" if interval else "lowest to highest"
-    lines = lines_of_settings(settings, "remaining", "test")
-    panels = [Panel("", remaining_axis(lines), Axis("test accuracy at ES (%)"), lines)]
+    lines = lines_of_settings(settings, x="remaining", y="test")
+    panels = [Panel(remaining_axis(lines), Axis("test accuracy at ES (%)"), lines)]
     caption = f"Mean test accuracy over the seeds; the band is {band}."
     if comparisons:
         panels.append(_differences(settings, comparisons))
@@ -41,11 +36,10 @@ def _differences(settings: Sequence[Setting], comparisons: Sequence[Comparison])
     for number, pair in enumerate(comparisons):
         control = pair.control.label
         look = style(numbers.get(control, number))
-        line = line_of_values(pair.ticket, "remaining", pair.summaries, look)
+        line = line_of_values(pair.ticket, x="remaining", values=pair.summaries, look=look)
         label = f"{pair.ticket.label} minus {control}" if times[control] > 1 else control
         lines.append(replace(line, label=label))
     return Panel(
-        title="",
         x=remaining_axis(lines),
         y=Axis("ticket minus control (points)"),
         lines=tuple(lines),

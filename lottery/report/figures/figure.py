@@ -72,10 +72,10 @@ class Note:
 class Panel:
     """One pair of axes with its lines."""
 
-    title: str
     x: Axis
     y: Axis
     lines: tuple[Line, ...]
+    title: str = ""
     right: Axis | None = None
     level: tuple[float, str] | None = None  # height and label of a dashed horizontal line
     notes: tuple[Note, ...] = ()
@@ -99,10 +99,10 @@ def style(number: int) -> Style:
 
 def line_of_means(
     label: str,
+    *,
     x: Mapping[int, float],
     y: Mapping[int, Summary],
     look: Style,
-    *,
     factor: float = 1,
 ) -> Line:
     """Return the line of means over seeds, with a band if any point has several values.

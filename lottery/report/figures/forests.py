@@ -31,4 +31,5 @@ def forest_lines(forests: RunForests) -> list[Line]:
 
 def _line(label: str, points: Mapping[float, float], look: Style) -> Line:
     most_first = sorted(points.items(), reverse=True)
-    return Line(label, tuple(x for x, _ in most_first), tuple(y for _, y in most_first), look)
+    x, y = (tuple(point[axis] for point in most_first) for axis in (0, 1))
+    return Line(label, x=x, y=y, style=look)

@@ -36,9 +36,10 @@ def _panel(setting: Setting, title: str) -> Panel:
     numbers = sorted(total)
     every = max(1, -(-len(numbers) // MAX_TICKS))
     ticks = tuple((float(number), str(number)) for number in numbers[::every])
-    return Panel(title, Axis("round", ticks=ticks), Axis("sparsity (%)"), tuple(lines))
+    x_axis, y_axis = Axis("round", ticks=ticks), Axis("sparsity (%)")
+    return Panel(x=x_axis, y=y_axis, lines=tuple(lines), title=title)
 
 
 def _line(label: str, shares: Mapping[int, float], look: Style) -> Line:
     sparsity = tuple(100 * (1 - share) for share in shares.values())
-    return Line(label, tuple(float(number) for number in shares), sparsity, look)
+    return Line(label, x=tuple(float(number) for number in shares), y=sparsity, style=look)

@@ -40,10 +40,10 @@ def learning_figure(settings: Sequence[Setting]) -> Figure:
 
 
 def _es_panel(settings: Sequence[Setting]) -> Panel:
-    lines = lines_of_settings(settings, "remaining", "ES")
+    lines = lines_of_settings(settings, x="remaining", y="ES")
     if len(settings) == 1:
         lines = (replace(lines[0], label="ES"),)
-    return Panel("", remaining_axis(lines), Axis("ES (step)", from_zero=True), lines)
+    return Panel(remaining_axis(lines), Axis("ES (step)", from_zero=True), lines)
 
 
 def chosen_rounds(run: RunRecord) -> dict[str, int]:
@@ -81,4 +81,4 @@ def _curves(run: RunRecord, measure: str, splits: Collection[str]) -> Panel:
             lines += [line] if entries else []
     label = {"loss": "loss", "accuracy": "accuracy (%)"}[measure]
     y_axis = Axis(label if len(splits) > 1 else f"validation {label}")
-    return Panel("", Axis("step"), y_axis, tuple(lines))
+    return Panel(Axis("step"), y_axis, tuple(lines))

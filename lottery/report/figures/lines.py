@@ -19,21 +19,22 @@ def factor_of(column: str) -> int:
 
 
 def line_of_values(
-    setting: Setting, x: str, values: Mapping[int, Summary], look: Style, *, factor: float = 1
+    setting: Setting, *, x: str, values: Mapping[int, Summary], look: Style, factor: float = 1
 ) -> Line:
     """Return the line of some values by round over column `x`, with the setting's label."""
     at = {number: factor_of(x) * value for number, value in setting.means(x).items()}
-    line = line_of_means(setting.label, at, values, look, factor=factor)
+    line = line_of_means(setting.label, x=at, y=values, look=look, factor=factor)
     # One-shot pruning has no rounds between the dense network and its end.
     return replace(line, joined=not is_one_shot(setting.config))
 
 
-def line_of_column(setting: Setting, x: str, y: str, look: Style) -> Line:
+def line_of_column(setting: Setting, *, x: str, y: str, look: Style) -> Line:
     """Return the line of column `y` over column `x`, by round."""
-    return line_of_values(setting, x, setting.summaries(y), look, factor=factor_of(y))
+    values = setting.summaries(y)
+    return line_of_values(setting, x=x, values=values, look=look, factor=factor_of(y))
 
 
-def lines_of_settings(settings: Sequence[Setting], x: str, y: str) -> tuple[Line, ...]:
+def lines_of_settings(settings: Sequence[Setting], *, x: str, y: str) -> tuple[Line, ...]:
     """Return one line per setting; one-shot settings that differ only in density share a line."""
     groups: dict[str, list[Setting]] = {}
     looks: dict[str, Style] = {}
@@ -43,14 +44,14 @@ def lines_of_settings(settings: Sequence[Setting], x: str, y: str) -> tuple[Line
         groups.setdefault(key, []).append(setting)
         looks.setdefault(key, style(number))
     return tuple(
-        _line_of_group(group, x, y, looks[key])
+        _line_of_group(group, x=x, y=y, look=looks[key])
         if len(group) > 1
-        else line_of_column(group[0], x, y, looks[key])
+        else line_of_column(group[0], x=x, y=y, look=looks[key])
         for key, group in groups.items()
     )
 
 
-def _line_of_group(group: Sequence[Setting], x: str, y: str, look: Style) -> Line:
+def _line_of_group(group: Sequence[Setting], *, x: str, y: str, look: Style) -> Line:
     """Return the line through the pruned networks of one-shot settings, from the densest on."""
     points = [
         (factor_of(x) * setting.means(x)[number], summary)

@@ -57,9 +57,13 @@ def _line_panel(steps: Sequence[AnalysedStep], split: str) -> Panel:
         label = f"{step.label}, {label}" if step.label else label
         x, y = dict(enumerate(error)), dict(enumerate(error.values()))
         look = replace(style(number), marker=None)  # thirty markers would hide the line
-        lines.append(line_of_means(label, x, y, look, factor=100))
-    x_axis = Axis("position between the copies", span=(0, 1))
-    return Panel(SPLIT_TITLES[split], x_axis, Axis("error (%)"), tuple(lines))
+        lines.append(line_of_means(label, x=x, y=y, look=look, factor=100))
+    return Panel(
+        x=Axis("position between the copies", span=(0, 1)),
+        y=Axis("error (%)"),
+        lines=tuple(lines),
+        title=SPLIT_TITLES[split],
+    )
 
 
 def _instability_panels(steps: Sequence[AnalysedStep]) -> Iterator[Panel]:
@@ -98,5 +102,5 @@ def _instability_lines(
     for number, (label, group) in enumerate(groups.items()):
         x = {n: float(s.step) if over_steps else 100 * s.remaining for n, s in enumerate(group)}
         y = {n: step.barrier(split) for n, step in enumerate(group)}
-        lines.append(line_of_means(label, x, y, style(number), factor=100))
+        lines.append(line_of_means(label, x=x, y=y, look=style(number), factor=100))
     return lines

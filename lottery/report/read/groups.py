@@ -15,11 +15,8 @@ def group_runs(
 ) -> tuple[list[Setting], list[str]]:
     """Return the settings of some runs, and one line for each run that is there twice.
 
-    Of two runs with equal config and seed the one with more rounds is kept.
-
-    Args:
-        runs: the runs.
-        band_is_interval: figures draw 95 % confidence intervals instead of lowest to highest.
+    Of two runs with equal config and seed the one with more rounds is kept. For
+    `band_is_interval` see `Summary`.
     """
     kept: dict[tuple[str, int], RunRecord] = {}
     problems = []

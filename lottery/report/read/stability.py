@@ -16,25 +16,15 @@ SPLIT_TITLES = {"train": "training split", "test": "test split"}
 
 @dataclass(frozen=True)
 class AnalysedStep:
-    """Pairs of copies that were trained from one step of one round of a setting.
-
-    Args:
-        setting: the setting.
-        label: the setting's label; "" if there is only one setting.
-        round: the round.
-        step: the step k at which the copies part, on the run's clock.
-        pairs: rows of pairs.csv, of all seeds.
-        points: rows of points.csv, of all seeds.
-        untrained: rows of untrained.csv of this round, of all seeds.
-    """
+    """Pairs of copies that were trained from one step of one round of a setting."""
 
     setting: Setting
-    label: str
+    label: str  # of the setting; "" if there is only one setting
     round: int
-    step: int
-    pairs: "pd.DataFrame"
-    points: "pd.DataFrame"
-    untrained: "pd.DataFrame"
+    step: int  # the step k at which the copies part, on the run's clock
+    pairs: "pd.DataFrame"  # rows of pairs.csv, of all seeds
+    points: "pd.DataFrame"  # rows of points.csv, of all seeds
+    untrained: "pd.DataFrame"  # rows of untrained.csv of this round, of all seeds
 
     @property
     def remaining(self) -> float:

@@ -37,9 +37,7 @@ class SanityCheck:
 def run_checks(settings: Sequence[Setting], comparisons: Sequence[Comparison]) -> tuple[str, ...]:
     """Return a sentence for each problem, and a last one that names the checks that passed.
 
-    Args:
-        settings: those that have a finished round.
-        comparisons: tickets with their controls.
+    Every setting must have a finished round.
     """
     judged = [pair for pair in comparisons if _meaning(pair) and _verdicts(pair)]
     published = [setting for setting in settings if published_dense(setting.config)]

@@ -37,11 +37,7 @@ RULES = (
 
 
 def judge(difference: Summary) -> str:
-    """Return whether a network beats another, matches it, or is behind.
-
-    Args:
-        difference: the differences in points, one per seed.
-    """
+    """Return whether a network beats another, matches it, or is behind, by their difference."""
     if difference.count < ENOUGH_SEEDS:
         return TOO_FEW
     if round(difference.interval[0], DECIMALS) > 0:
@@ -50,13 +46,7 @@ def judge(difference: Summary) -> str:
 
 
 def falls_below_from(means: Mapping[int, float]) -> int | None:
-    """Return the first round from which on every mean is too far below dense.
-
-    Args:
-        means: by round, the mean difference to the dense network, in points.
-
-    Returns:
-        The round; None if the last round is not too far below.
+    """Return the first round from which on every mean difference to dense is too low, if any.
 
     Example:
         >>> falls_below_from({1: -0.6, 2: 0.1, 3: -0.5, 4: -0.7, 5: -2.0})
