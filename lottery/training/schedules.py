@@ -143,7 +143,7 @@ class LinearWarmupCosine:
 
     def __post_init__(self) -> None:
         _check_steps(self.num_steps)
-        if not 1 <= self.steps < self.num_steps:
+        if not _is_whole(self.steps) or not self.steps < self.num_steps:
             raise ValueError(
                 f"steps={self.steps}: at least 1, and before the end of training, "
                 f"{self.num_steps} steps"
@@ -211,12 +211,16 @@ def _line(first: float, last: float, share: float) -> float:
     return first + (last - first) * min(share, 1.0)
 
 
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _check_steps(num_steps: object) -> None:
-    if not isinstance(num_steps, int) or num_steps < 1:
+    if not _is_whole(num_steps):
         raise ValueError(f"num_steps={num_steps}: a whole number >= 1")
 
 

@@ -115,9 +115,9 @@ def _torchs_layer(block: Block, heads: int) -> nn.TransformerEncoderLayer:
 
 
 def test_it_is_patches_and_a_token_through_torchs_encoder_layers() -> None:
-    network = _vit()
+    network = _vit().double()
     _random(network)
-    images = _inputs(2, *CIFAR)
+    images = _inputs(2, *CIFAR).double()
     patches = images.unfold(2, 4, 4).unfold(3, 4, 4)  # batch, channel, row, column, 4, 4
     patches = patches.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(1, 2)
     weight, bias = (network.get_parameter(f"patch_embed.proj.{n}") for n in ("weight", "bias"))
@@ -125,7 +125,7 @@ def test_it_is_patches_and_a_token_through_torchs_encoder_layers() -> None:
     hidden = torch.cat([network.cls_token.expand(2, -1, -1), tokens], 1) + network.pos_embed
     for block in network.blocks:
         assert isinstance(block, Block)
-        hidden = _torchs_layer(block, heads=3)(hidden)
+        hidden = _torchs_layer(block, heads=3).double()(hidden)
     hidden = nn.functional.layer_norm(hidden, (12,), network.norm.weight, network.norm.bias, 1e-6)
     torch.testing.assert_close(network(images), network.head(hidden[:, 0]))
 

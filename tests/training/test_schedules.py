@@ -135,8 +135,8 @@ def test_one_cycle_refuses_other_values(changed: dict[str, Any], message: str) -
         OneCycle(**(usual | changed))
 
 
-@pytest.mark.parametrize("steps", [0, 10, 11])
-def test_a_rise_that_fills_the_training_is_refused(steps: int) -> None:
+@pytest.mark.parametrize("steps", [0, 10, 11, 2.5, None])
+def test_a_rise_of_no_steps_or_of_all_is_refused(steps: Any) -> None:
     with pytest.raises(ValueError, match=f"^steps={steps}: .* 10 steps"):
         LinearWarmupCosine(steps, 0, num_steps=10)
 
