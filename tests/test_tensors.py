@@ -1,4 +1,4 @@
-"""Named tensors: files that give back the same bits, digests that see them, real copies."""
+"""Named tensors: files return the same bits, digests depend on them, copies share nothing."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -100,7 +100,7 @@ def test_a_digest_does_not_depend_on_order_of_names_nor_memory_layout() -> None:
 
 
 def test_a_pinned_digest() -> None:
-    """Digests of finished runs are compared with ours at every start."""
+    """Every start compares digests of finished runs with ours."""
     assert digest(_plain()) == "215b1f85a55c024d8880f26d5d95ab570526f4f9e644e1b83a50224f631fec26"
 
 
