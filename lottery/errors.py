@@ -1,5 +1,31 @@
-"""The error for a user's mistake."""
+"""The error that a user can do something about: one line and an exit code, no traceback.
+
+Its other subclasses stand where they are raised.
+"""
+
+FAILED = 1  # something happened to a run: a full disk, a killed process, a damaged file
+MISTAKE = 2  # the user made a mistake: a wrong value, a missing file, a folder that is in use
 
 
-class ConfigError(Exception):
-    """A mistake in the config or in what it points to: one line, exit code 2, nothing written."""
+class LotteryError(Exception):
+    """An error whose message is the one line that a user needs.
+
+    The message is its only argument, so that it survives the way between two processes.
+
+    Attributes:
+        exit_code: the exit code of a command that it ends.
+    """
+
+    exit_code = FAILED
+
+
+class ConfigError(LotteryError):
+    """A mistake in the config or in what it points to; nothing was written."""
+
+    exit_code = MISTAKE
+
+
+class NoRun(LotteryError, FileNotFoundError):
+    """There is no run in a folder; the message names the folder."""
+
+    exit_code = MISTAKE

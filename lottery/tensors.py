@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from lottery.record.run_dir import DamagedFile, replacing
+from lottery.record.files import DamagedFile, replacing
 
 Tensors = dict[str, Tensor]
 

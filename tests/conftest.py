@@ -133,7 +133,6 @@ def lottery(in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(train, "report_at_end", lambda folder: None)
 
     def call(*arguments: str) -> Done:
-        monkeypatch.setattr(train, "_command", train.Command())
         GlobalHydra.instance().clear()
         done = in_process(train.main, "lottery", *arguments)
         _close_log_files()
@@ -184,7 +183,7 @@ def ticket(
     """`ticket(run, "--round", 1)` runs the command, measuring included, in this process."""
     threads = torch.get_num_threads()
 
-    def count_here(*arguments: Any) -> verify.Counted:
+    def count_here(*arguments: Any) -> verify.CorrectCounts:
         try:
             return verify.count_correct(*arguments)
         finally:

@@ -1,4 +1,4 @@
-"""Learning curves of many runs as arrays, one axis each for networks, stages and steps."""
+"""Learning curves of many runs as arrays with the axes network, stage and step."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,11 +13,11 @@ MEASURES = ("loss", "accuracy")
 
 
 def histories(runs: Sequence[Run]) -> dict[str, np.ndarray[Any, Any]]:
-    """The histories of some runs as arrays (network, stage, step), for `numpy.savez` or a plot.
+    """Return the histories of runs as arrays (network, stage, step), for `numpy.savez` or a plot.
 
-    A network is a run, a stage a round, a step one at which something was evaluated. What one run
-    has and another has not is NaN, and so is what was not evaluated: of the test set, most steps
-    unless `evaluation.test_curve=true`.
+    A network is a run, a stage is a round, a step is one at which something was evaluated. NaN
+    stands where a run lacks a value that another run has, and where nothing was evaluated. The
+    test set is evaluated at few steps, unless `evaluation.test_curve=true`.
 
     Args:
         runs: one or more, in the order of the first axis.
@@ -25,7 +25,7 @@ def histories(runs: Sequence[Run]) -> dict[str, np.ndarray[Any, Any]]:
     Returns:
         `train_loss`, `train_accuracy`, `val_loss`, `val_accuracy`, `test_loss` and `test_accuracy`
         of shape (network, stage, step); `remaining`, the share of weights left, of shape (network,
-        stage); and what the axes are: `seed` (network), `round` (stage), `iteration` (step).
+        stage); and the axes themselves: `seed` (network), `round` (stage), `iteration` (step).
 
     Raises:
         ValueError: there are no runs.
@@ -40,19 +40,19 @@ def histories(runs: Sequence[Run]) -> dict[str, np.ndarray[Any, Any]]:
     rounds, steps = _all_of(rows, "round"), _all_of(tables, "iteration")
     shape = len(runs), len(rounds), len(steps)
     names = [f"{split}_{measure}" for split in SPLITS for measure in MEASURES]
-    found = {name: np.full(shape, np.nan) for name in names}
-    found["remaining"] = np.full(shape[:2], np.nan)
+    arrays = {name: np.full(shape, np.nan) for name in names}
+    arrays["remaining"] = np.full(shape[:2], np.nan)
     for network, (table, row) in enumerate(zip(tables, rows, strict=True)):
-        found["remaining"][network, np.searchsorted(rounds, row["round"])] = row["remaining"]
+        arrays["remaining"][network, np.searchsorted(rounds, row["round"])] = row["remaining"]
         for split, part in table.groupby("split"):
             stage = np.searchsorted(rounds, part["round"])
             step = np.searchsorted(steps, part["iteration"])
             for measure in MEASURES:
-                found[f"{split}_{measure}"][network, stage, step] = part[measure]
+                arrays[f"{split}_{measure}"][network, stage, step] = part[measure]
     seeds = np.array([run.config["seed"] for run in runs])
-    return {**found, "seed": seeds, "round": rounds, "iteration": steps}
+    return {**arrays, "seed": seeds, "round": rounds, "iteration": steps}
 
 
 def _all_of(tables: Sequence[pd.DataFrame], column: str) -> np.ndarray[Any, Any]:
-    """The values of a column in any of the tables, ascending, each once."""
+    """Return the values of a column in any of the tables, ascending, each once."""
     return np.unique(np.concatenate([table[column].to_numpy(int) for table in tables]))

@@ -1,5 +1,6 @@
 """Reading runs: tables as DataFrames, masks and networks as PyTorch's own."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -7,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from lottery.record.results import COLUMNS, HISTORY_COLUMNS, read_records, read_run_json
+from lottery.record.opened_run import OpenedRun, open_run
 from lottery.record.run_dir import RunDir, runs_below
+from lottery.record.schema import COLUMNS, HISTORY_COLUMNS, Record
 
 if TYPE_CHECKING:
     from torch import nn
@@ -16,71 +18,68 @@ if TYPE_CHECKING:
     from lottery.masks import Masks
 
 LAYER_COLUMNS = ("weights", "remaining", "live_zeros", "flops", "flops_remaining")
-WEIGHTS = ("start", "es", "final")
+STORED_WEIGHTS = ("start", "es", "final")
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run on disk, finished or not. Tables need no torch; masks and models do."""
+    """A run on disk, finished or not. Tables need no torch; masks and models do.
+
+    Its tables are read once; call `load_run` again to see rounds that were finished later.
+    """
 
     path: Path
 
-    @cached_property
+    @property
     def config(self) -> dict[str, Any]:
         """The canonical config, flat: {"pruning.rate": 0.2, ...}, and the seed."""
-        entry = read_run_json(RunDir(self.path))
-        return {**entry["config"], "seed": entry["seed"]}
+        run_json = self._opened.run_json
+        return {**run_json["config"], "seed": run_json["seed"]}
 
     @property
     def status(self) -> str:
         """running, finished, failed or interrupted; a killed run stays "running"."""
-        return str(read_run_json(RunDir(self.path))["status"])
+        return str(self._opened.run_json["status"])
 
     @property
     def results(self) -> pd.DataFrame:
-        """One row per finished round, the columns of results.csv."""
-        rows = [record["row"] for record in read_records(RunDir(self.path))]
-        return pd.DataFrame(rows, columns=list(COLUMNS))
+        """One row per finished round, with the columns of results.csv."""
+        return pd.DataFrame(self._opened.rows, columns=list(COLUMNS))
 
     @property
     def history(self) -> pd.DataFrame:
         """round, iteration, split, loss, accuracy."""
-        records = read_records(RunDir(self.path))
-        entries = [entry for record in records for entry in record["history"]]
+        entries = [entry for record in self._opened.records for entry in record["history"]]
         return pd.DataFrame(entries, columns=list(HISTORY_COLUMNS))
 
     @property
     def layers(self) -> pd.DataFrame:
         """round, layer, weights, remaining, live_zeros, flops, flops_remaining."""
-        return pd.DataFrame(
-            [
-                {"round": record["row"]["round"], "layer": name, **counts}
-                for record in read_records(RunDir(self.path))
-                for name, counts in record["layers"].items()
-            ],
-            columns=["round", "layer", *LAYER_COLUMNS],
-        )
+        rows = [
+            {"round": number, "layer": name, **counts}
+            for number, record in self._by_round()
+            for name, counts in record["layers"].items()
+        ]
+        return pd.DataFrame(rows, columns=["round", "layer", *LAYER_COLUMNS])
 
     @property
     def early_bird(self) -> pd.DataFrame:
         """round, iteration, back (1 to 4 evaluations), distance; with `early_bird.epsilon`."""
-        return pd.DataFrame(
-            [
-                {"round": record["row"]["round"], **entry}
-                for record in read_records(RunDir(self.path))
-                for entry in record.get("early_bird", {}).get("distances", [])
-            ],
-            columns=["round", "iteration", "back", "distance"],
-        )
+        rows = [
+            {"round": number, **entry}
+            for number, record in self._by_round()
+            for entry in record.get("early_bird", {}).get("distances", [])
+        ]
+        return pd.DataFrame(rows, columns=["round", "iteration", "back", "distance"])
 
     def masks(self, round_number: int) -> "Masks":
-        """A round's masks by parameter name, True = kept."""
+        """Return a round's masks by parameter name, True = kept."""
         from lottery.tensors import load_tensors
 
         return load_tensors(RunDir(self.path).round(round_number).masks)
 
     def weights(self, round_number: int, weights: str = "es") -> "dict[str, Any]":
-        """A round's weights and buffers by name.
+        """Return a round's weights and buffers by name.
 
         Args:
             round_number: the round.
@@ -88,16 +87,16 @@ class Run:
 
         Raises:
             ValueError: there are no such weights.
-            FileNotFoundError: the round is not there, or `keep=winner` has dropped it.
+            FileNotFoundError: the round is missing, or `keep=winner` has dropped it.
         """
-        if weights not in WEIGHTS:
-            raise ValueError(f"weights={weights!r}: one of {', '.join(WEIGHTS)}")
+        if weights not in STORED_WEIGHTS:
+            raise ValueError(f"weights={weights!r}: one of {', '.join(STORED_WEIGHTS)}")
         from lottery.tensors import load_tensors
 
         return load_tensors(getattr(RunDir(self.path).round(round_number), weights))
 
     def model(self, round_number: int, weights: str = "es") -> "nn.Module":
-        """A round's network, in evaluation mode; over a frozen base, the part that is trained.
+        """Return a round's network in evaluation mode; over a frozen base, its trained part.
 
         Args:
             round_number: the round.
@@ -106,13 +105,21 @@ class Run:
         from lottery.config.from_run_json import rebuild_network
         from lottery.models.state import State, write_state
 
-        network = rebuild_network(read_run_json(RunDir(self.path)))
+        network = rebuild_network(self._opened.run_json)
         write_state(network, State(self.weights(round_number, weights), buffers={}))
         return network.eval()
 
+    @cached_property
+    def _opened(self) -> OpenedRun:
+        return OpenedRun(RunDir(self.path))
+
+    def _by_round(self) -> Iterator[tuple[int, Record]]:
+        for record in self._opened.records:
+            yield record["row"]["round"], record
+
 
 def load_run(path: str | Path) -> Run:
-    """The run in a folder `.../seed_<n>`.
+    """Return the run in a folder `.../seed_<n>`.
 
     Raises:
         FileNotFoundError: there is no run.
@@ -120,19 +127,18 @@ def load_run(path: str | Path) -> Run:
     Example:
         load_run("outputs/digits-lenet_300_100-.../seed_0").results
     """
-    folder = Path(path)
-    if not RunDir(folder).run_json.exists():
-        raise FileNotFoundError(f"{folder}: not the folder of a run (no run.json in it)")
-    return Run(folder)
+    return Run(open_run(path).path)
 
 
 def load_runs(path: str | Path) -> list[Run]:
-    """Every run below a folder, by path."""
+    """Return every run below a folder, by path."""
     return [Run(folder) for folder in runs_below(Path(path))]
 
 
 def load_ticket(path: str | Path, weights: str = "es") -> "nn.Module":
-    """The network of a ticket that `lottery-ticket` has taken out: takes images, gives logits.
+    """Return the network of a ticket that `lottery-ticket` has taken out.
+
+    It takes images and gives logits.
 
     Args:
         path: the folder of the run, or of the ticket.

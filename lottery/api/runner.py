@@ -1,4 +1,4 @@
-"""`lottery.run`: the command from Python."""
+"""`lottery.run`: the command `lottery` from Python."""
 
 import multiprocessing
 import signal
@@ -13,19 +13,19 @@ from lottery.api.load import Run, load_run
 from lottery.config import ConfigError, prepare
 from lottery.config.hydra_setup import conf_dir, register_resolvers
 from lottery.config.run_key import plain
-from lottery.runs.lifecycle import carry_out
-from lottery.runs.workers import find_process_rank
+from lottery.runs.lifecycle import run_experiment
+from lottery.runs.process_group import find_process_rank
 from lottery.signals import Stopped
 
 
 def run(*overrides: str) -> Run:
-    """Do one run, or carry it on, or find it finished: what `lottery OVERRIDES...` does.
+    """Do one run, or carry it on, or find it finished, as `lottery OVERRIDES...` does.
 
     Args:
         overrides: as on the command line, such as "dataset=mnist", "rounds=3".
 
     Returns:
-        The run, as `load_run` gives it.
+        The run, as `load_run` returns it.
 
     Raises:
         ConfigError: a mistake in the config.
@@ -45,10 +45,10 @@ def run(*overrides: str) -> Run:
         Singleton.set_state(outer)
     config = plain(composed)
     if config["dry_run"]:
-        raise ConfigError("dry_run=true: for the command `lottery`, which prints the plan")
+        raise ConfigError("dry_run=true: for the command `lottery`, which prints what it checked")
     path = Path(str(composed.hydra.run.dir)).absolute()
     try:
-        carry_out(prepare(config, path, find_process_rank(config)), wait=False)
+        run_experiment(prepare(config, path, find_process_rank(config)), wait=False)
     except Stopped as stop:
         if stop.signum == signal.SIGINT:
             raise KeyboardInterrupt(str(stop)) from None

@@ -1,4 +1,4 @@
-"""The command `lottery-data`: fetch a dataset, or list a folder of images, beforehand."""
+"""The command `lottery-data`: fetch a dataset, or list a folder of images, before a run does."""
 
 import argparse
 import logging
@@ -7,24 +7,17 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from lottery.cli.common import command_line, errors_end_the_command
 from lottery.config.hydra_setup import conf_dir
 from lottery.config.instantiate import make
 
-MISTAKE = 2
-
 
 def main() -> None:
-    """The console command."""
+    """Run the command."""
     arguments = _parse()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-
-    from lottery.data import DataError  # torch: a second, which --help need not wait for
-
-    try:
+    with errors_end_the_command(command_line("lottery-data")):
         print(_download(arguments) if arguments.command == "download" else _prepare(arguments))
-    except DataError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(MISTAKE)
 
 
 def _download(arguments: argparse.Namespace) -> str:
@@ -37,22 +30,20 @@ def _download(arguments: argparse.Namespace) -> str:
 
 
 def _prepare(arguments: argparse.Namespace) -> str:
-    from lottery.data.image_list import LIST
+    from lottery.data.image_list import LIST  # torch: a second, which --help need not wait for
     from lottery.data.prepare import make_list
 
-    found = make_list(arguments.folder, overwrite=arguments.force)
-    for line in found.complaints:
+    listed = make_list(arguments.folder, overwrite=arguments.force)
+    for line in listed.complaints:
         print(line, file=sys.stderr)
-    return f"{arguments.folder / LIST}: {found}"
+    return f"{arguments.folder / LIST}: {listed}"
 
 
 def _parse() -> argparse.Namespace:
     config = _config("config.yaml")
     parser = argparse.ArgumentParser(prog="lottery-data", description=__doc__)
     commands = parser.add_subparsers(required=True, dest="command")
-    download = commands.add_parser(
-        "download", help="fetch the files that are missing, and check them"
-    )
+    download = commands.add_parser("download", help="fetch the files that are missing, and check")
     download.add_argument("name", choices=_downloadable())
     download.add_argument(
         "--root", default=config["dataset"]["root"], help="as dataset.root (default: %(default)s)"
@@ -61,8 +52,9 @@ def _parse() -> argparse.Namespace:
     prepare = commands.add_parser(
         "prepare",
         help="write the metadata.csv of a folder of images",
-        description="The class of an image is the folder it is in, or else what stands before the "
-        "number in its name: cat/1.jpg, cat.1.jpg. Folders train, val and test are the splits.",
+        description="The class of an image is the folder that it is in, or else the word before "
+        "the number in its name: cat/1.jpg, cat.1.jpg. Folders train, val and test are the "
+        "splits.",
     )
     prepare.add_argument("folder", type=Path)
     prepare.add_argument("--force", action="store_true", help="replace a metadata.csv")
@@ -70,7 +62,7 @@ def _parse() -> argparse.Namespace:
 
 
 def _downloadable() -> list[str]:
-    """The datasets whose config names a place to fetch them from."""
+    """Return the datasets whose config has a URL to fetch them from."""
     names = sorted(path.name for path in (conf_dir() / "dataset").glob("*.yaml"))
     return [Path(name).stem for name in names if "base_url" in _config(f"dataset/{name}")]
 

@@ -2,27 +2,28 @@
 
 import argparse
 import logging
-import sys
 from pathlib import Path
 
-MISTAKE = 2
+from lottery.cli.common import command_line, errors_end_the_command
 
 
 def main() -> None:
-    """The console command."""
+    """Run the command."""
     arguments = _parse()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    with errors_end_the_command(command_line("lottery-report")):
+        print(_report(arguments))
 
-    from lottery.record.run_dir import DamagedFile
-    from lottery.report import NoRun, find_runs, write_report  # --help need not wait for it
 
-    try:
-        runs = find_runs(arguments.folders)
-        out = arguments.out or (runs[0] if len(runs) == 1 else Path("report"))
-        print(write_report(runs, out.absolute(), interval=arguments.interval))
-    except (NoRun, DamagedFile, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(MISTAKE)
+def _report(arguments: argparse.Namespace) -> Path:
+    from lottery.record.disk_errors import check_writable, disk_errors_in
+    from lottery.report import find_runs, write_report  # --help need not wait for it
+
+    runs = find_runs(arguments.folders)
+    out: Path = arguments.out or (runs[0] if len(runs) == 1 else Path("report"))
+    check_writable(out.absolute(), "--out")
+    with disk_errors_in(out):
+        return write_report(runs, out.absolute(), interval=arguments.interval)
 
 
 def _parse() -> argparse.Namespace:
@@ -36,7 +37,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--out",
         type=Path,
-        help="folder for the report (default: of one run its own folder, of several ./report)",
+        help="folder for the report (default: the run's own folder; for several runs ./report)",
     )
     parser.add_argument(
         "--interval",

@@ -1,120 +1,118 @@
-"""The command `lottery-ticket`: take a run's winning ticket out, prove it, and use it."""
+"""The command `lottery-ticket`: take a run's winning ticket out, verify it, and use it."""
 
 import argparse
 import logging
-import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
+
+from lottery.cli.common import command_line, end, errors_end_the_command
+from lottery.errors import FAILED, ConfigError
 
 if TYPE_CHECKING:
+    from lottery.forests.run import ForestRequest
     from lottery.ticket.ticket import Ticket
-
-MISTAKE = 2
 
 
 def main() -> None:
-    """The console command."""
+    """Run the command."""
     arguments = _parse()
-    try:
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    with errors_end_the_command(command_line("lottery-ticket")):
         _work(arguments)
-    except KeyboardInterrupt:
-        _exit("stopped; what has been written is whole", 128 + signal.SIGINT)
 
 
 def _work(arguments: argparse.Namespace) -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-
-    from lottery.config import ConfigError
-    from lottery.config.instantiate import make_cwd_importable
-    from lottery.record.run_dir import DamagedFile
-    from lottery.runs.workers import WorkerDied  # torch: seconds, which --help need not wait for
-    from lottery.ticket import format_checks
-    from lottery.ticket.extract import WrongTicket
+    from lottery.config.targets import make_cwd_importable
+    from lottery.record.disk_errors import disk_errors_in
+    from lottery.record.files import DamagedFile
+    from lottery.ticket.checks import format_checks
+    from lottery.ticket.extract import (
+        WrongTicket,  # torch: seconds, which --help need not wait for
+    )
 
     make_cwd_importable()
     try:
-        _answer(arguments)
+        with disk_errors_in(arguments.path):
+            _answer(arguments)
     except DamagedFile as error:
         print("FAIL")
-        _exit(str(error), 1)
+        end(f"error: {error}", error.exit_code)
     except WrongTicket as wrong:
         print(format_checks(wrong.checks))
-        sys.exit(1)
-    except (ConfigError, WorkerDied, OSError) as error:
-        _exit(str(error), MISTAKE)
+        sys.exit(wrong.exit_code)
 
 
 def _answer(arguments: argparse.Namespace) -> None:
-    from lottery.ticket import format_checks
+    from lottery.ticket.checks import format_checks
     from lottery.ticket.verify import verify
 
-    compared = _read_compared(arguments)  # before the work that they would come after
+    compared = _read_compared(arguments)  # before any work
     ticket = _find(arguments)
+    request = None
     if arguments.features:
-        from lottery.forests.run import check_asked
+        from lottery.forests.run import request_forests
 
-        check_asked(ticket, arguments.features)
+        request = request_forests(ticket, arguments.features, compared)
     checks = verify(ticket, arguments.device, arguments.data)
     print(format_checks(checks))
     if not all(check.passed for check in checks):
-        sys.exit(1)
+        sys.exit(FAILED)
     if arguments.export:
         print(ticket.export(arguments.export, arguments.weights))
-    if arguments.features:
-        print(_fit_forests(ticket, arguments, compared))
+    if request:
+        print(_fit_forests(request, arguments.device, arguments.data))
 
 
 def _read_compared(arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    from lottery.config import ConfigError
-    from lottery.forests.other_programs import read_external
+    from lottery.forests.other_programs import read_metrics
 
     if arguments.compare is None:
         return []
     if not arguments.features:
         raise ConfigError(f"--compare {arguments.compare}: needs --features")
-    return read_external(arguments.compare)
+    return read_metrics(arguments.compare)
 
 
-def _fit_forests(
-    ticket: "Ticket", arguments: argparse.Namespace, compared: list[dict[str, Any]]
-) -> str:
-    """Forests on features: the table, what it says, the report with them in it."""
-    from lottery.forests.run import make_hybrids
+def _fit_forests(request: "ForestRequest", device: str, data: str | None) -> str:
+    """Fit forests on features; return their table, what it says, and the path of the report."""
+    from lottery.forests.run import make_forests
+    from lottery.record.text_table import text_table
     from lottery.report import report_at_end
-    from lottery.report.forests import hybrid_answer, hybrid_table
-    from lottery.report.tables import format_text
+    from lottery.report.words.forests import forest_answer, forest_table
 
-    logging.getLogger("lottery.ticket").setLevel(logging.INFO)  # a large forest takes minutes
-    hybrids = make_hybrids(
-        *(ticket, arguments.features, compared), device=arguments.device, data=arguments.data
-    )
-    sentences = hybrid_answer(hybrids).sentences
-    report = report_at_end(hybrids.run.path)
+    logging.getLogger("lottery.forests").setLevel(logging.INFO)  # a large forest takes minutes
+    results = make_forests(request, device, data)
+    table = forest_table(results)
+    report = report_at_end(results.run.path)
     return "\n".join(
-        [format_text(hybrid_table(hybrids)), *sentences, *([str(report)] if report else [])]
+        [
+            text_table(table.columns, table.cells),
+            *forest_answer(results).sentences,
+            *([str(report)] if report else []),
+        ]
     )
 
 
 def _find(arguments: argparse.Namespace) -> "Ticket":
-    """The ticket, taken out of its run where it is not there; says on stdout which it is."""
-    from lottery.api.load import load_run
-    from lottery.config import ConfigError
-    from lottery.record.results import format_percent
-    from lottery.record.run_dir import RunDir, TicketDir
+    """Open the ticket, take it out of its run if it is not there yet, and print which it is."""
+    from lottery.record.opened_run import open_run
+    from lottery.record.run_dir import TicketDir
+    from lottery.record.text_table import format_percent
     from lottery.ticket.extract import choose_round, take_out
     from lottery.ticket.ticket import open_ticket
 
-    path, why, written = arguments.path, "as it stands", False
+    path, why, done = arguments.path, "as it stands", ", there already"
     if not TicketDir(path).ticket_json.exists():
-        run_dir = RunDir(load_run(path).path)
-        number, why = choose_round(run_dir, arguments.round, arguments.within)
-        written = take_out(run_dir, number)
+        run = open_run(path)
+        number, why = choose_round(run, arguments.round, arguments.within)
+        ticket, is_new = take_out(run, number)
+        done = "" if is_new else done
     elif arguments.round is not None or arguments.within is not None:
         raise ConfigError(f"{path}: a ticket; --round and --within are for the folder of a run")
-    ticket = open_ticket(path)
+    else:
+        ticket = open_ticket(path)
     left = format_percent(ticket.entry["remaining"])
-    done = "" if written else ", there already"
     print(f"{ticket.folder.path}: round {ticket.entry['round']}, {why}, {left} % left{done}")
     return ticket
 
@@ -129,8 +127,8 @@ def _parse() -> argparse.Namespace:
         "--round",
         type=int,
         metavar="N",
-        help="the round to take (default: the winning round, of the highest validation accuracy, "
-        "the sparsest of equals)",
+        help="the round to take (default: the winning round, which has the highest validation "
+        "accuracy; among equals, the sparsest)",
     )
     which.add_argument(
         "--within",
@@ -143,7 +141,7 @@ def _parse() -> argparse.Namespace:
         "--device",
         choices=("auto", "cpu", "gpu"),
         default="auto",
-        help="where to verify (default: where the run was, a GPU if one is here)",
+        help="where to verify (default: where the run was; a GPU if one is here)",
     )
     parser.add_argument(
         "--data",
@@ -153,7 +151,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--export",
         choices=("prune", "csr"),
-        help="write the weights as torch.nn.utils.prune has them, or in compressed sparse rows",
+        help="write the weights in the form of torch.nn.utils.prune, or in compressed sparse rows",
     )
     parser.add_argument(
         "--weights",
@@ -165,21 +163,16 @@ def _parse() -> argparse.Namespace:
         "--features",
         metavar="LAYER",
         nargs="+",
-        help="fit a random forest on the features of each of these layers, of the ticket's "
-        "network and of the dense one; VGG-16's layers by Keras' names too",
+        help="fit a random forest on the features of each of these layers, in the ticket's "
+        "network and in the dense one; VGG-16's layers have Keras' names too",
     )
     parser.add_argument(
         "--compare",
         metavar="FILE",
         type=Path,
-        help="a JSON file of other models' metrics, to stand beside the forests",
+        help="a JSON file with other models' metrics, to compare with the forests",
     )
     return parser.parse_args()
-
-
-def _exit(message: str, code: int) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
-    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""From a composed config to the objects of a run; `app` and `api` beside it know Hydra too.
+"""From a composed config to a run that is ready to start. With `cli` and `api`, it knows Hydra.
 
 Importing this package does not import torch: plain values are checked first.
 """
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lottery.config.process_rank import ProcessRank as ProcessRank
-from lottery.config.rules import check_values
+from lottery.config.settings import read_settings
 from lottery.errors import ConfigError as ConfigError
 from lottery.record.run_dir import RunDir
 
@@ -19,18 +19,18 @@ ALONE = ProcessRank()
 
 
 def prepare(config: Mapping[str, Any], path: Path, process: ProcessRank = ALONE) -> "Experiment":
-    """Check a config and build its run; nothing is written.
+    """Check a config and build its run. Nothing is written.
 
     Args:
         config: the composed config as plain containers.
         path: the run's folder.
-        process: which of the run's processes this is.
+        process: the rank of this process.
 
     Raises:
         ConfigError: a user's mistake.
     """
-    check_values(config)
+    settings = read_settings(config)
 
     from lottery.config.experiment import build_experiment  # torch and Lightning: seconds
 
-    return build_experiment(config, RunDir(path), process)
+    return build_experiment(settings, RunDir(path), process)

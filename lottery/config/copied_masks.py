@@ -1,120 +1,86 @@
-"""The run that masks are copied from (`criterion=copy`): found, checked, its round 0 shared."""
+"""`criterion=copy`: the run that masks are copied from, its trunk, checked."""
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
-from lottery.config.run_key import canonical, copies_masks, shapes_dense_round
+from lottery.config.run_key import shapes_dense_round
+from lottery.config.settings import Settings
 from lottery.errors import ConfigError
-from lottery.record.results import read_record, read_run_json
+from lottery.record.records import read_record, read_run_json
 from lottery.record.run_dir import RunDir
 from lottery.reinit import Reinit
 from lottery.tensors import Tensors, digest, load_tensors
 
 
-def choose_rounds(config: Mapping[str, Any]) -> list[int]:
-    """The rounds to do: 0 ... rounds; 0 and 1 in one shot; or those of `criterion.rounds`."""
-    if copies_masks(config):
-        some = config["criterion"]["rounds"]
-        if some is not None:
-            return [0, *sorted(set(some))]
-        return list(range(config["rounds"] + 1))
-    last = config["rounds"]
-    return list(range(1 + (min(last, 1) if config["pruning"]["one_shot"] else last)))
-
-
-def check_goes_on(config: Mapping[str, Any], reinit: Reinit) -> None:
-    """Check that a copying run whose rounds go on from one another can do so.
+@dataclass(frozen=True)
+class TrunkMasks:
+    """What is known of the masks to copy, after a look at each of them.
 
     Args:
-        config: the composed config.
-        reinit: may start from the end of the last round.
+        prunable: names of the weights that have masks, in the network's order.
+        digests: digests of the masks by round, with names that a user understands.
+    """
+
+    prunable: list[str]
+    digests: dict[str, str]
+
+
+def inspect_trunk(settings: Settings, weights: Tensors) -> TrunkMasks:
+    """Load every mask to copy once, and check that it is there and fits the network.
+
+    Args:
+        settings: settings of a run that copies masks.
+        weights: the network's Linear and Conv weights.
 
     Raises:
-        ConfigError: rounds are left out, or masks are shuffled over weights that are masked.
+        ConfigError: the trunk is no run, lacks a round, or fits another network.
     """
-    if reinit.source != "last":
-        return
-    rounds, shuffle = config["criterion"]["rounds"], config["criterion"]["shuffle"]
-    if rounds is not None:
-        raise ConfigError(
-            f"criterion.rounds={rounds}: null with this reinit, "
-            "where each round goes on from the one before"
-        )
-    if shuffle != "none":
-        raise ConfigError(
-            f"criterion.shuffle={shuffle}: none with this reinit, which goes on from weights that "
-            "are pruned in other places; a random ticket starts from dense weights"
-        )
-
-
-def find_trunk(config: Mapping[str, Any]) -> RunDir:
-    """The run named by `criterion.run`, itself or, by the folder above, the one of this seed.
-
-    Raises:
-        ConfigError: it is no run.
-    """
-    named = config["criterion"]["run"]
-    if named is None:
-        raise ConfigError("criterion.run=null: the folder of a finished run to copy masks from")
-    for path in (Path(named), Path(named) / f"seed_{config['seed']}"):
-        if (path / "run.json").exists():
-            return RunDir(path.absolute())
-    raise ConfigError(f"criterion.run={named}: not the folder of a run (no run.json in it)")
-
-
-def check_trunk(config: Mapping[str, Any], weights: Tensors) -> None:
-    """Check that the run to copy from has the rounds, and that its masks fit the network.
-
-    Raises:
-        ConfigError: it is no run, lacks a round, or fits another network.
-    """
-    trunk = find_trunk(config)
-    for number in choose_rounds(config):
+    trunk, names, digests = settings.trunk, set[str](), {}
+    for number in settings.rounds_to_do:
         if not trunk.round(number).finished:
             raise ConfigError(f"criterion.run={trunk.path}: it has no finished round {number}")
-        for name, mask in load_tensors(trunk.round(number).masks).items():
+        masks = load_tensors(trunk.round(number).masks)
+        for name, mask in masks.items():
             if name not in weights or weights[name].shape != mask.shape:
                 here = tuple(weights[name].shape) if name in weights else "no such weight"
                 raise ConfigError(
                     f"criterion.run={trunk.path}: its masks fit another network: "
                     f"{name} {tuple(mask.shape)}, here {here}"
                 )
-
-
-def trunk_digests(config: Mapping[str, Any]) -> dict[str, str]:
-    """Digests of the masks that are copied."""
-    trunk = find_trunk(config)
-    return {
-        f"criterion.run round {number} masks": digest(load_tensors(trunk.round(number).masks))
-        for number in choose_rounds(config)
-    }
+        names |= masks.keys()
+        digests[f"criterion.run round {number} masks"] = digest(masks)
+    return TrunkMasks([name for name in weights if name in names], digests)
 
 
 def shared_dense_round(
-    config: Mapping[str, Any], reinit: Reinit, digests: Mapping[str, str]
+    settings: Settings, reinit: Reinit, digests: Mapping[str, str]
 ) -> RunDir | None:
-    """The trunk, where its round 0 is this run's and has the states this run's reinit needs.
+    """Return the trunk if its round 0 is also this run's, else None.
+
+    It is if all that shapes it is equal, and if it has stored the states that the reinit needs.
 
     Args:
-        config: the composed config.
+        settings: the run's settings.
         reinit: may need the state of a step, or the optimizer's.
-        digests: of what this run rests on.
+        digests: digests of the files that this run depends on.
     """
-    trunk = find_trunk(config)
-    entry = read_run_json(trunk)
-    folder = trunk.round(0)
+    if settings.copying is None:
+        return None
+    trunk = settings.trunk
+    entry, folder = read_run_json(trunk), trunk.round(0)
     theirs = shapes_dense_round(entry["config"], entry["seed"])
-    ours = shapes_dense_round(canonical(config), config["seed"])
-    same = theirs == ours and _foundations(entry["digests"]) == _foundations(digests)
-    if same and reinit.rewind_step:
+    ours = shapes_dense_round(settings.canonical, settings.seed)
+    if theirs != ours or _without_masks(entry["digests"]) != _without_masks(digests):
+        return None
+    if reinit.rewind_step:
         stored_step = read_record(folder)["checks"]["rewind_step"]
-        same = folder.rewind.exists() and stored_step == reinit.rewind_step
-    if reinit.carries_optimizer:
-        same &= folder.final_optimizer.exists()
-    return trunk if same else None
+        if not folder.rewind.exists() or stored_step != reinit.rewind_step:
+            return None
+    if reinit.carries_optimizer and not folder.final_optimizer.exists():
+        return None
+    return trunk
 
 
-def _foundations(digests: Mapping[str, str]) -> dict[str, str]:
-    """The digests round 0 rests on: all but those of copied masks."""
+def _without_masks(digests: Mapping[str, str]) -> dict[str, str]:
+    """Return the digests that round 0 depends on: all but those of copied masks."""
     return {name: d for name, d in digests.items() if not name.startswith("criterion.run ")}

@@ -1,4 +1,4 @@
-"""The plan of a run as text: what `dry_run=true` prints."""
+"""The text of `dry_run=true`: what a run would do."""
 
 import shutil
 from math import prod
@@ -9,23 +9,20 @@ from lottery.config.pruning import ladder
 
 
 def describe(experiment: Experiment) -> str:
-    """Data, device, disk, versions, weights per layer and the ladder of remaining weights."""
-    parts = [_data(experiment), _machine(experiment), _layers(experiment), _ladder(experiment)]
-    return "\n\n".join(parts)
+    """Return data, device, disk, versions, weights per layer and the ladder of weights left."""
+    blocks = [_data(experiment), _machine(experiment), _layers(experiment), _ladder(experiment)]
+    return "\n\n".join(blocks)
 
 
 def _data(experiment: Experiment) -> str:
-    splits = experiment.splits
+    splits, imp = experiment.splits, experiment.imp
     counts = f"{len(splits.train)} train, {len(splits.val)} validation, {len(splits.test)} test"
+    rounds = ", ".join(str(number) for number in imp.rounds.numbers)
     return (
-        f"folder      {experiment.imp.run_dir.path}\n"
+        f"folder      {imp.run_dir.path}\n"
         f"data        {counts}; {splits.num_classes} classes; input shape {splits.input_shape}\n"
-        f"training    {experiment.imp.num_steps} steps a round, rounds {_rounds(experiment)}"
+        f"training    {imp.num_steps} steps a round, rounds {rounds}"
     )
-
-
-def _rounds(experiment: Experiment) -> str:
-    return ", ".join(str(number) for number in experiment.imp.rounds.numbers)
 
 
 def _machine(experiment: Experiment) -> str:
@@ -41,32 +38,29 @@ def _machine(experiment: Experiment) -> str:
 
 
 def _layers(experiment: Experiment) -> str:
-    width = max(len(name) for name in experiment.shapes)
+    shapes, rates = experiment.shapes, experiment.pruning.rates
+    width = max(len(name) for name in shapes)
     lines = ["prunable weights"]
-    for name, shape in experiment.shapes.items():
-        rate = (
-            f"{100 * experiment.plan.rates[name]:g} % a round"
-            if experiment.plan.rates
-            else "copied mask"
-        )
+    for name, shape in shapes.items():
+        rate = f"{100 * rates[name]:g} % a round" if rates else "copied mask"
         lines.append(f"  {name:{width}}  {prod(shape):>11,}  {rate}")
-    total = sum(prod(shape) for shape in experiment.shapes.values())
+    total = sum(prod(shape) for shape in shapes.values())
     lines.append(f"  {'total':{width}}  {total:>11,}")
     return "\n".join(lines)
 
 
 def _ladder(experiment: Experiment) -> str:
-    if not experiment.plan.rates:
+    setup, pruning = experiment.pruning, experiment.settings.pruning
+    if not setup.rates:
         return "remaining   as in the run whose masks are copied"
-    pruning, plan = experiment.config["pruning"], experiment.plan
-    one_shot, units = pruning["one_shot"], pruning["units"]
-    lines = ["remaining" if units == "none" else "remaining filters and neurons"]
+    whole_units = pruning.units != "none"
+    lines = ["remaining filters and neurons" if whole_units else "remaining"]
     share = 1.0
     for number in experiment.imp.rounds.numbers:
-        prunings = number * (one_shot or 1)
-        share = ladder(plan.scope, experiment.shapes, plan.rates, prunings, units)
+        prunings = number * (pruning.one_shot or 1)
+        share = ladder(setup.scope, experiment.shapes, setup.rates, prunings, units=whole_units)
         lines.append(f"  round {number:>2}  {100 * share:6.2f} %")
-    target = pruning["target_sparsity"]
-    if target is not None and units == "none" and share > 1 - target:
+    target = pruning.target_sparsity
+    if target is not None and not whole_units and share > 1 - target:
         lines.append(f"  pruning.target_sparsity={target} is not reached; more rounds would")
     return "\n".join(lines)

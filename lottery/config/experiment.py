@@ -1,56 +1,41 @@
-"""A whole run, built and checked: from the composed config to the round loop's parts."""
+"""A whole run, built and checked: from its settings to the parts of the round loop."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
 
 import torch
 from torch import nn
 
-from lottery.config.copied_masks import (
-    check_goes_on,
-    choose_rounds,
-    shared_dense_round,
-    trunk_digests,
-)
-from lottery.config.frozen_base import find_base
-from lottery.config.frozen_features import feature_file, load_features
-from lottery.config.groups import (
+from lottery.config.copied_masks import shared_dense_round
+from lottery.config.device import (
     build_device,
-    build_evaluation,
-    build_optimizer_maker,
-    build_reinit,
-    build_schedule,
-    build_splits,
+    check_batch,
+    choose_threads,
     dtype_of,
-    set_threads,
-    synchronized,
 )
-from lottery.config.loggers import (
-    build_callback_maker,
-    build_logger_maker,
-    uses_tensorboard,
-)
-from lottery.config.network import build_loss, build_network_maker, count_outputs, laid_out
-from lottery.config.probe import build_probe_maker, check_examples, check_loss
+from lottery.config.fit import build_fit
+from lottery.config.frozen_base import FrozenBase
+from lottery.config.frozen_features import feature_file, load_features
+from lottery.config.loggers import uses_tensorboard
+from lottery.config.network import set_up_networks
+from lottery.config.probe import build_probe_maker, check_criterion
 from lottery.config.process_rank import ProcessRank
 from lottery.config.provenance import file_digests
-from lottery.config.pruning import PruningPlan, plan_pruning
-from lottery.config.run_key import canonical, copies_masks
+from lottery.config.pruning import PruningSetup, set_up_pruning
+from lottery.config.reinit import build_reinit
+from lottery.config.settings import Settings
+from lottery.config.splits import build_splits
 from lottery.data import Splits
-from lottery.errors import ConfigError
 from lottery.imp import Imp, Pruning, Rounds, Storage
 from lottery.masks import linear_and_conv_weights
-from lottery.measure.flops import make_counter
 from lottery.models.state import State, all_buffers, fresh_state
 from lottery.progress import Progress
-from lottery.record.durations import parse_duration
 from lottery.record.equivalent_reinits import note_on_reinit
 from lottery.record.run_dir import RunDir
 from lottery.seeds import derive_seed
 from lottery.signals import StopRequest
-from lottery.training import DataOrder, Device, LightningFit, Optimization
+from lottery.training import Device, LightningFit
 from lottery.training.tensorboard import TensorBoardSummary
 
 
@@ -59,207 +44,148 @@ class Experiment:
     """A run that is ready to start.
 
     Args:
-        imp: the round loop's parts.
-        fit: what trains its rounds.
-        config: the composed config as plain containers.
-        digests: of what the run rests on, by a name a user knows.
+        imp: the parts of the round loop.
+        fit: trains its rounds.
+        settings: the run's settings.
+        digests: digests of the files that the run depends on, by names that a user understands.
         splits: the data.
-        shapes: of the prunable weights.
-        plan: what is pruned, by what.
+        shapes: shapes of the prunable weights.
+        pruning: what is pruned, and by what.
         device: where it trains.
-        process: which of the run's processes this is.
-        starts_workers: whether the training is done by processes that this one starts.
-        progress: where it shows how far it is.
-        stop: whether a signal has asked to stop.
+        process: the rank of this process.
+        progress: shows how far the run is.
+        stop: tells whether a signal has asked to stop.
     """
 
     imp: Imp
     fit: LightningFit
-    config: Mapping[str, Any]
+    settings: Settings
     digests: Mapping[str, str]
     splits: Splits
     shapes: Mapping[str, tuple[int, ...]]
-    plan: PruningPlan
+    pruning: PruningSetup
     device: Device
     process: ProcessRank
-    starts_workers: bool
     progress: Progress
     stop: StopRequest
 
     @property
+    def starts_workers(self) -> bool:
+        """Whether this process starts others that do the training."""
+        return self.device.num_processes > self.process.processes
+
+    @property
     def notes(self) -> list[str]:
-        """What a user should know of settings that have no effect."""
-        note = note_on_reinit(canonical(self.config))
-        return [*self.plan.notes, *([note] if note else [])]
+        """Lines for the user about settings that have no effect."""
+        note = note_on_reinit(self.settings.canonical)
+        return [*self.pruning.notes, *([note] if note else [])]
 
 
-def build_experiment(
-    config: Mapping[str, Any], run_dir: RunDir, process: ProcessRank
-) -> Experiment:
-    """Build everything a run needs; nothing is written.
+def build_experiment(settings: Settings, run_dir: RunDir, process: ProcessRank) -> Experiment:
+    """Build everything a run needs. Nothing is written.
 
     Args:
-        config: the composed config as plain containers, its plain values checked.
+        settings: the run's settings.
         run_dir: the run's folder, which need not exist.
-        process: which of the run's processes this is.
+        process: the rank of this process.
 
     Raises:
         ConfigError: something does not fit.
     """
-    device = build_device(config["trainer"], process)
-    dtype = dtype_of(device.precision)
-    splits = build_splits(config["dataset"], may_write=not config["dry_run"])
-    init_seed = purpose_seed(config, "init")
-    base = find_base(config["model"], splits.input_shape, derive_seed(init_seed, "base"))
-    input_shape = base.feature_shape if base else splits.input_shape
-    make_network = build_network_maker(config["model"], input_shape, splits.num_classes, dtype)
-    network = synchronized(_make_quietly(make_network), device)
-    set_threads(config["trainer"]["threads"], network, device)
-    steps_per_epoch = len(splits.train) // config["dataset"]["batch_size"]
-    num_steps = parse_duration(config["iterations"]).steps(steps_per_epoch)
-    weights = {name: w.detach() for name, w in linear_and_conv_weights(network).items()}
-    plan = plan_pruning(config, weights)
-    reinit = build_reinit(config["reinit"], steps_per_epoch, num_steps)
+    device = build_device(settings.trainer, process)
+    check_batch(settings.dataset.batch_size, device)
+    splits = build_splits(settings.dataset, may_write=not settings.dry_run)
+    networks = set_up_networks(settings, splits, device)
+    threads = choose_threads(settings.trainer.threads, networks.network, device)
+    torch.set_num_threads(threads)
+    weights = linear_and_conv_weights(networks.network)
+    pruning = set_up_pruning(settings, {name: w.detach() for name, w in weights.items()})
     data = splits.digests()
-    digests = {**data, **file_digests(config)}
-    if base:
-        base.check(splits, fetch=not config["dry_run"])
-        digests[base.name] = base.digest()
-    dense_from = None
-    if copies_masks(config):
-        check_goes_on(config, reinit)
-        digests |= trunk_digests(config)
-        dense_from = shared_dense_round(config, reinit, digests)
-    _check_batch(config, device)
+    digests = data | file_digests(settings.config) | _base_digest(networks.base)
+    digests |= pruning.digests
     progress, stop = Progress(), StopRequest()
-    if base:
-        file = feature_file(config, data, base, device)
-        load_splits = cache(partial(load_features, file, splits, base, device, dtype, stop))
-    else:
-        load_splits = cache(partial(splits.to, device.torch_device, dtype))
-    # before the fit has the network compiled, for other ways of calling it
-    count = make_counter(network, input_shape, base.flops() if base else 0)
-    fit = _build_fit(config, run_dir, device, splits, load_splits, network, progress, stop)
-    check_examples(config["criterion"], len(splits.train))
-    check_loss(config, fit.loss, count_outputs(config["model"], splits.num_classes))
+    load_splits = _make_loader(settings, splits, data, networks.base, device, stop)
+    # before the fit has the network compiled, which changes how it can be called
+    count = networks.counter()
+    fit = build_fit(
+        settings,
+        run_dir=run_dir,
+        device=device,
+        network=networks.network,
+        splits=splits,
+        load_splits=load_splits,
+        progress=progress,
+        stop=stop,
+    )
+    check_criterion(settings, pruning.pruner, splits, fit.loss)
+    steps_per_epoch = len(splits.train) // settings.dataset.batch_size
+    num_steps = settings.iterations.steps(steps_per_epoch)
+    reinit = build_reinit(settings, steps_per_epoch, num_steps)
+    probe = build_probe_maker(networks.make, load_splits, fit.loss, networks.input_shape, device)
     imp = Imp(
-        rounds=Rounds(choose_rounds(config), config["pruning"]["target_sparsity"]),
+        rounds=Rounds(settings.rounds_to_do, settings.pruning.target_sparsity),
         num_steps=num_steps,
-        fresh=_fresh(make_network, init_seed),
+        fresh=partial(_draw, networks.make, settings.seed_for("init")),
         fit=fit,
         pruning=Pruning(
-            pruner=plan.pruner,
-            prunable=plan.prunable,
-            seed=purpose_seed(config, "pruning"),
-            at=config["pruning"]["at"],
-            probe=build_probe_maker(make_network, load_splits, fit.loss, input_shape, device),
-            early_bird=_early_bird_epsilon(config),
+            pruner=pruning.pruner,
+            prunable=pruning.prunable,
+            seed=settings.seed_for("pruning"),
+            at=settings.pruning.at,
+            probe=probe,
+            early_bird=settings.early_bird.epsilon,
         ),
         reinit=reinit,
         storage=Storage(
             run_dir=run_dir,
-            buffers=all_buffers(network).keys(),
-            keep=config["keep"],
-            dense_from=dense_from,
-            update_summary=_build_summary(config, run_dir),
+            buffers=all_buffers(networks.network).keys(),
+            keep=settings.keep,
+            dense_from=shared_dense_round(settings, reinit, digests),
+            update_summary=_build_summary(settings, run_dir),
         ),
         count=count,
     )
-    shapes = {name: tuple(weights[name].shape) for name in plan.prunable}
     return Experiment(
-        *(imp, fit, config, digests, splits, shapes, plan, device, process),
-        *(device.num_processes > process.processes, progress, stop),
-    )
-
-
-def _check_batch(config: Mapping[str, Any], device: Device) -> None:
-    size = config["dataset"]["batch_size"]
-    if size < device.num_processes:
-        raise ConfigError(
-            f"dataset.batch_size={size}: at least one example for each of the "
-            f"{device.num_processes} devices"
-        )
-
-
-def _build_fit(
-    config: Mapping[str, Any],
-    run_dir: RunDir,
-    device: Device,
-    splits: Splits,
-    load_splits: Callable[[], Splits],
-    network: nn.Module,
-    progress: Progress,
-    stop: StopRequest,
-) -> LightningFit:
-    batch_size = config["dataset"]["batch_size"]
-    steps_per_epoch = len(splits.train) // batch_size
-    laid_out(network, device.accelerator)
-    if device.compile:
-        network.compile()  # in place: the parameters keep their names
-    return LightningFit(
-        network=network,
-        load_splits=load_splits,
-        loss=build_loss(config["model"], splits.num_classes),
-        optimization=Optimization(
-            make_optimizer=build_optimizer_maker(config["optimizer"]),
-            schedule=build_schedule(config["scheduler"], steps_per_epoch),
-            clip_norm=config["optimizer"].get("clip_norm"),
-        ),
-        data_order=DataOrder(
-            batch_size=batch_size,
-            seed=purpose_seed(config, "order"),
-            augmentation_seed=purpose_seed(config, "augmentation"),
-            fixed=config["dataset"]["order"] == "fixed",
-        ),
-        evaluation=build_evaluation(config, steps_per_epoch),
+        imp=imp,
+        fit=fit,
+        settings=settings,
+        digests=digests,
+        splits=splits,
+        shapes={name: tuple(weights[name].shape) for name in pruning.prunable},
+        pruning=pruning,
         device=device,
-        make_callbacks=build_callback_maker(config.get("callbacks") or {}, run_dir),
-        make_loggers=build_logger_maker(config.get("logger") or {}, run_dir),
+        process=process,
         progress=progress,
-        run_dir=run_dir,
-        checkpoint_seconds=config["checkpoint"]["every_seconds"],
         stop=stop,
     )
 
 
-def _early_bird_epsilon(config: Mapping[str, Any]) -> float | None:
-    """`early_bird.epsilon`, for pruners whose masks follow from the weights.
-
-    Raises:
-        ConfigError: the masks are another run's, or initial weights are judged.
-    """
-    epsilon: float | None = config["early_bird"]["epsilon"]
-    if epsilon is not None and config["pruning"]["at"] == "init":
-        raise ConfigError(
-            f"early_bird.epsilon={epsilon}: null with pruning.at=init: no mask follows training"
-        )
-    if epsilon is not None and copies_masks(config):
-        raise ConfigError(
-            f"early_bird.epsilon={epsilon}: null with criterion=copy: its masks are another run's"
-        )
-    return epsilon
+def _base_digest(base: FrozenBase | None) -> dict[str, str]:
+    return {base.name: base.digest()} if base else {}
 
 
-def _build_summary(config: Mapping[str, Any], run_dir: RunDir) -> Callable[[], None]:
-    if not uses_tensorboard(config.get("logger") or {}):
+def _make_loader(
+    settings: Settings,
+    splits: Splits,
+    digests: Mapping[str, str],
+    base: FrozenBase | None,
+    device: Device,
+    stop: StopRequest,
+) -> Callable[[], Splits]:
+    """Return a function that moves the data to the device once: images, or a base's features."""
+    dtype = dtype_of(device.precision)
+    if base is None:
+        return cache(partial(splits.to, device.torch_device, dtype))
+    file = feature_file(settings, digests, base, device)
+    return cache(partial(load_features, file, splits, base, device, dtype, stop))
+
+
+def _build_summary(settings: Settings, run_dir: RunDir) -> Callable[[], None]:
+    if not uses_tensorboard(settings.logger):
         return lambda: None
-    return TensorBoardSummary(run_dir, canonical(config) | {"seed": config["seed"]}).update
+    return TensorBoardSummary(run_dir, settings.canonical | {"seed": settings.seed}).update
 
 
-def purpose_seed(config: Mapping[str, Any], purpose: str) -> int:
-    """The seed of one purpose: `seeds.<purpose>` where it is given, else `seed`, by name."""
-    own = config["seeds"][purpose]
-    return derive_seed(config["seed"] if own is None else own, purpose)
-
-
-def _make_quietly(make_network: Callable[[], nn.Module]) -> nn.Module:
-    """The network that lives through the rounds; its weights are written before each of them."""
-    with torch.random.fork_rng(devices=[]):
-        return make_network()
-
-
-def _fresh(make_network: Callable[[], nn.Module], seed: int) -> Callable[..., State]:
-    def fresh(*purpose: str | int) -> State:
-        return fresh_state(make_network, derive_seed(seed, *purpose))
-
-    return fresh
+def _draw(make_network: Callable[[], nn.Module], seed: int, *purpose: str | int) -> State:
+    """Draw a random network for a purpose."""
+    return fresh_state(make_network, derive_seed(seed, *purpose))

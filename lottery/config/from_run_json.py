@@ -1,4 +1,4 @@
-"""A run's settings and its network again, from what run.json says of them."""
+"""A run's settings and its network, rebuilt from its run.json."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,101 +7,99 @@ from typing import Any
 import torch
 from torch import nn
 
+from lottery.config.device import dtype_of
 from lottery.config.frozen_base import find_base
-from lottery.config.groups import CORRUPTIONS, OFFERED_KEYS, dtype_of
-from lottery.config.hydra_setup import conf_dir
+from lottery.config.groups import Model, read_group
 from lottery.config.network import build_network_maker
-from lottery.config.run_key import ADDED_LATER, IMAGES
+from lottery.config.run_key import IMAGES
+from lottery.config.settings import Settings, read_settings
 from lottery.errors import ConfigError
 
 
-def rebuild_settings(entry: Mapping[str, Any], **changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The composed config a run was last given, its paths absolute: what `prepare` takes.
+def settings_of_run(entry: Mapping[str, Any], **changes: Mapping[str, Any] | None) -> Settings:
+    """Return the settings that a run was last given, with absolute paths.
+
+    Options that were added since have the value that means what was there before.
 
     Args:
         entry: the content of run.json.
-        changes: other values for single keys of groups, such as dataset={"root": "/elsewhere"}.
+        changes: other values for single keys of groups, such as dataset={"root": "/elsewhere"};
+            None empties a group.
 
     Raises:
-        ConfigError: run.json does not hold it.
+        ConfigError: run.json does not hold all settings.
     """
-    settings = entry.get("settings")
-    if not isinstance(settings, dict):
+    config = entry.get("settings")
+    if not isinstance(config, dict):
         raise ConfigError(
             "run.json: written by a version that did not keep all settings; remove it, and the "
-            "command that began the run makes it anew"
+            "command that began the run makes a new one"
         )
-    settings = {**_complete(settings), "dataset": complete_dataset(settings["dataset"])}
-    return {**settings, **{group: {**settings[group], **new} for group, new in changes.items()}}
+    changed = {
+        group: None if values is None else {**config[group], **values}
+        for group, values in changes.items()
+    }
+    return read_settings({**config, **changed})
 
 
-def _complete(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with the options that were added since to what every run has, at their neutral."""
-    completed = dict(settings)
-    for key, neutral in ADDED_LATER.items():
-        group, _, name = key.partition(".")
-        if not (conf_dir() / group).is_dir():  # those of a group are its options' own
-            completed[group] = {name: neutral, **completed.get(group, {})}
-    return completed
-
-
-def complete_dataset(node: Mapping[str, Any]) -> dict[str, Any]:
-    """A stored `dataset` group, with the options that were added since at what was before them."""
-    options = {key: f"dataset.{key}" for key in (*OFFERED_KEYS, *CORRUPTIONS)}
-    neutral = {key: ADDED_LATER[name] for key, name in options.items() if name in ADDED_LATER}
-    return {**neutral, **node}
-
-
-def data_at(target: str, place: str) -> dict[str, str]:
-    """The value of a `dataset` group that says where its files are now, for a run made again.
+def data_at(target: str, path: str) -> dict[str, str]:
+    """Return the key of the `dataset` group that says where files are, with a new value.
 
     Args:
         target: the group's `_target_`.
-        place: `dataset.root`, or of an image folder the folder.
+        path: the new `dataset.root`, or the folder of an image folder.
     """
-    return {"folder" if target == IMAGES else "root": str(Path(place).absolute())}
+    return {"folder" if target == IMAGES else "root": str(Path(path).absolute())}
 
 
 def rebuild_network(entry: Mapping[str, Any]) -> nn.Module:
-    """A run's network, with weights yet to be loaded.
-
-    Of a network with a frozen base what was trained: its head, which takes features.
+    """Return a run's network with random weights; only the head, if the base is frozen.
 
     Args:
         entry: the content of run.json.
 
     Raises:
-        ConfigError: the network's class is not to be had any more.
+        ConfigError: the network's class cannot be imported.
     """
-    node: dict[str, Any] = {}
-    for key, value in entry["config"].items():
-        group, *path, name = key.split(".") if "." in key else ("", key)
-        if group == "model":
-            parent = node
-            for part in path:
-                parent = parent.setdefault(part, {})
-            parent[name] = value
+    node = entry.get("settings", {}).get("model") or _unflatten(entry["config"], "model")
+    node = {name: value for name, value in node.items() if name != "rates"}
     return network_of(
-        *(node, entry["input_shape"], entry["num_classes"], entry["config"]["trainer.precision"])
+        read_group(Model, node, "model"),
+        input_shape=entry["input_shape"],
+        num_classes=entry["num_classes"],
+        precision=entry["config"]["trainer.precision"],
     )
 
 
+def _unflatten(config: Mapping[str, Any], group: str) -> dict[str, Any]:
+    """Return a group of a flat canonical config as nested mappings."""
+    node: dict[str, Any] = {}
+    for key, value in config.items():
+        first, *path, name = key.split(".") if "." in key else ("", key)
+        if first == group:
+            parent = node
+            for step in path:
+                parent = parent.setdefault(step, {})
+            parent[name] = value
+    return node
+
+
 def network_of(
-    node: Mapping[str, Any], input_shape: Sequence[int], num_classes: int, precision: str
+    model: Model, input_shape: Sequence[int], num_classes: int, precision: str
 ) -> nn.Module:
-    """The network of a `model` group, with weights yet to be loaded; of a frozen base the head.
+    """Return a network with random weights; only the head, if the base is frozen.
 
     Args:
-        node: the group.
-        input_shape: of one image.
-        num_classes: of the dataset.
+        model: the network's settings.
+        input_shape: shape of one image.
+        num_classes: number of classes.
         precision: `trainer.precision`.
 
     Raises:
-        ConfigError: the network's class is not to be had any more.
+        ConfigError: the network's class cannot be imported.
     """
-    base = find_base(node, tuple(input_shape), seed=0)
+    base = find_base(model, tuple(input_shape))
     shape = base.feature_shape if base else tuple(input_shape)
-    make_network = build_network_maker(node, shape, num_classes, dtype_of(precision))
-    with torch.random.fork_rng(devices=[]):  # its weights are about to be overwritten
+    make_network = build_network_maker(model, shape, num_classes, dtype_of(precision))
+    with torch.random.fork_rng(devices=[]):  # its weights will be replaced
         return make_network()

@@ -1,4 +1,4 @@
-"""A network's frozen base: whether it has one, and the base's weights (`model.weights`)."""
+"""A network's frozen base and its weights (`model.weights`)."""
 
 import hashlib
 import sys
@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from lottery.config.instantiate import load_target
+from lottery.config.groups import Model
 from lottery.config.rules import show
+from lottery.config.targets import load_target
 from lottery.data import Splits
 from lottery.errors import ConfigError
 from lottery.measure.flops import make_counter
@@ -25,11 +25,11 @@ ACCEPTED = "a file with a torchvision state dict (.pth, .safetensors), imagenet 
 
 @dataclass(frozen=True)
 class FrozenBase:
-    """The part of a network that makes features of images and is not trained.
+    """The part of a network that turns images into features and is not trained.
 
     Args:
-        network: its class; takes the shape of an image.
-        input_shape: of the dataset's images.
+        network: its class, which takes the shape of an image.
+        input_shape: shape of the dataset's images.
         weights: the value of `model.weights`.
         seed: draws random weights.
     """
@@ -41,7 +41,7 @@ class FrozenBase:
 
     @property
     def feature_shape(self) -> tuple[int, ...]:
-        """Shape of one example's features.
+        """The shape of one example's features.
 
         Raises:
             ConfigError: the images are too small.
@@ -54,10 +54,10 @@ class FrozenBase:
         return tuple(features.shape[1:])
 
     def load(self) -> nn.Module:
-        """The base in evaluation mode, with its weights.
+        """Return the base in evaluation mode with its weights.
 
         Raises:
-            ConfigError: they cannot be had, or are of another network.
+            ConfigError: the weights cannot be read, or they belong to another network.
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
@@ -73,10 +73,10 @@ class FrozenBase:
 
         Args:
             splits: the images.
-            fetch: whether official weights may be downloaded; otherwise they are not looked at.
+            fetch: whether official weights may be downloaded. If not, they are not checked.
 
         Raises:
-            ConfigError: they cannot be had, or are of another network; or images are augmented.
+            ConfigError: the weights cannot be read or do not fit, or the images are augmented.
         """
         if splits.train.augmentation is not None:
             raise ConfigError(
@@ -88,17 +88,17 @@ class FrozenBase:
 
     @property
     def name(self) -> str:
-        """What a user knows the weights by."""
+        """The weights' name for messages."""
         return f"model.weights={Path(self.weights).name}"
 
     def flops(self) -> int:
-        """Of one image: they are part of the whole network's."""
+        """Count the operations of one image; they are part of the whole network's."""
         with torch.device("meta"):
             base = self.network(self.input_shape)
         return int(make_counter(base, self.input_shape)({})["flops"])
 
     def digest(self) -> str:
-        """Of the weights: equal digests, equal weights."""
+        """Return a digest of the weights."""
         if self.weights == "random":
             return f"random {self.seed} torch {torch.__version__}"
         if self.weights == "imagenet":
@@ -107,23 +107,21 @@ class FrozenBase:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def find_base(
-    node: Mapping[str, Any], input_shape: tuple[int, ...], seed: int
-) -> FrozenBase | None:
-    """The frozen base of `model`, if its class names one as `frozen_base`.
+def find_base(model: Model, input_shape: tuple[int, ...], seed: int = 0) -> FrozenBase | None:
+    """Return the network's frozen base, if its class names one as `frozen_base`.
 
     Args:
-        node: the group.
-        input_shape: of one image.
+        model: the network's settings.
+        input_shape: shape of one image.
         seed: draws random weights.
 
     Raises:
-        ConfigError: `model.weights` is nothing that could be weights.
+        ConfigError: `model.weights` is not the name of weights.
     """
-    network = getattr(load_target(node, "model"), "frozen_base", None)
+    network = getattr(load_target(model.node, "model"), "frozen_base", None)
     if network is None:
         return None
-    weights = node.get("weights")
+    weights = model.node.get("weights")
     if not isinstance(weights, str) or not weights:
         raise ConfigError(f"model.weights={show(weights)}: {ACCEPTED}")
     return FrozenBase(network, input_shape, weights, seed)
@@ -135,10 +133,10 @@ def _fetch() -> Tensors:
             stored: Tensors = torch.hub.load_state_dict_from_url(
                 OFFICIAL, map_location="cpu", check_hash=True, weights_only=True
             )
-    except (OSError, RuntimeError) as error:  # no network; or not the file that it should be
+    except (OSError, RuntimeError) as error:  # no network, or not the right file
         first_line = str(error).splitlines()[0]
         raise ConfigError(
-            f"model.weights=imagenet: not to be had from {OFFICIAL} ({first_line}); "
+            f"model.weights=imagenet: cannot be fetched from {OFFICIAL} ({first_line}); "
             "accepted: a file of it, or random"
         ) from error
     return stored
@@ -151,7 +149,7 @@ def _read(path: Path) -> Tensors:
         if path.suffix == ".safetensors":
             return load_file(path)
         stored = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # there is no saying what another file does to the readers
+    except Exception as error:  # other files make the readers fail in many ways
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"model.weights={path}: not a weights file: {first_line}") from error
     if not isinstance(stored, Mapping):
@@ -160,7 +158,7 @@ def _read(path: Path) -> Tensors:
 
 
 def _check(stored: Tensors, wanted: Tensors, weights: str) -> None:
-    """The base's weights must all be there; a whole network's classifier may be there too."""
+    """Check that the base's weights are all there; a classifier may be there too."""
     for name, tensor in wanted.items():
         if not isinstance(stored.get(name), torch.Tensor):
             raise ConfigError(f"model.weights={weights}: no {name} in it")
@@ -171,4 +169,6 @@ def _check(stored: Tensors, wanted: Tensors, weights: str) -> None:
             )
     others = [n for n in stored if n not in wanted and not str(n).startswith("classifier.")]
     if others:
-        raise ConfigError(f"model.weights={weights}: of another network, with {others[0]} in it")
+        raise ConfigError(
+            f"model.weights={weights}: belongs to another network, with {others[0]} in it"
+        )

@@ -1,4 +1,4 @@
-"""The features that a network's frozen base makes of the images: computed once, and kept."""
+"""Features of the images from a network's frozen base: computed once, then read from a file."""
 
 import hashlib
 import json
@@ -8,18 +8,17 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
 from lottery.config.frozen_base import FrozenBase
 from lottery.config.provenance import machine
-from lottery.config.run_key import canonical
+from lottery.config.settings import Settings
 from lottery.data import Split, Splits
 from lottery.distributed import is_main
 from lottery.measure.evaluate import evaluating
-from lottery.record.run_dir import DamagedFile
+from lottery.record.files import DamagedFile
 from lottery.signals import Stopped, StopRequest
 from lottery.tensors import Tensors, load_tensors, save_tensors
 from lottery.training import Device
@@ -31,30 +30,34 @@ SPLITS = ("train", "val", "test")
 
 
 def feature_file(
-    config: Mapping[str, Any], digests: Mapping[str, str], base: FrozenBase, device: Device
+    settings: Settings, digests: Mapping[str, str], base: FrozenBase, device: Device
 ) -> Path:
-    """Where the features are kept, for all runs that share them.
+    """Return the file of the features, for all runs that share them.
 
-    Named after all they depend on: the images, the weights, and what the last bits hang on.
+    Its name is a digest of all that the features depend on: the images, the weights, and what the
+    last bits depend on.
 
     Args:
-        config: the composed config.
-        digests: of the data.
+        settings: the run's settings.
+        digests: digests of the data.
         base: makes the features.
-        device: what it runs on.
+        device: where it runs.
     """
     here = machine(device.accelerator)
     of_training = ("dataset.batch_size", "dataset.order", "dataset.random_labels")
-    data = {k: v for k, v in canonical(config).items() if k.startswith("dataset.")}
     depends = {
-        "data": {key: value for key, value in data.items() if key not in of_training},
+        "data": {
+            key: value
+            for key, value in settings.canonical.items()
+            if key.startswith("dataset.") and key not in of_training
+        },
         "digests": dict(digests),
         "weights": base.digest(),
         "machine": [here["device"], here["threads"], device.precision, torch.__version__],
     }
     text = json.dumps(depends, sort_keys=True, default=str)
     name = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return Path(str(config["output_dir"])).absolute() / ".features" / f"{name}.safetensors"
+    return Path(settings.output_dir).absolute() / ".features" / f"{name}.safetensors"
 
 
 def load_features(
@@ -65,18 +68,18 @@ def load_features(
     dtype: torch.dtype,
     stop: StopRequest,
 ) -> Splits:
-    """The splits with features for images: mapped from the file, or computed and put there.
+    """Return the splits with features in place of images, from the file or computed.
 
     Args:
-        file: the cache.
+        file: the file of the features; it is written if it is not there.
         splits: the images.
         base: makes the features.
-        device: what it runs on.
+        device: where it runs.
         dtype: the network's floating-point type.
-        stop: whether a signal has asked to stop.
+        stop: tells whether a signal has asked to stop.
 
     Raises:
-        Stopped: a signal asked for it.
+        Stopped: a signal has asked to stop.
     """
     if base.weights == "random":
         log.warning("model.weights=random: the frozen convolutions are RANDOM, not trained")
@@ -98,15 +101,15 @@ def load_features(
 
 
 def compute_features(network: nn.Module, images: Split, stop: StopRequest) -> torch.Tensor:
-    """A network's outputs for every example of a split, in CPU memory.
+    """Return a network's outputs for every example of a split, in CPU memory.
 
     Args:
-        network: on the split's device.
+        network: the network, on the split's device.
         images: (n, channels, height, width).
-        stop: whether a signal has asked to stop.
+        stop: tells whether a signal has asked to stop.
 
     Raises:
-        Stopped: a signal asked for it.
+        Stopped: a signal has asked to stop.
     """
     features = torch.empty(0)
     with evaluating(network):
@@ -117,7 +120,7 @@ def compute_features(network: nn.Module, images: Split, stop: StopRequest) -> to
                 features = torch.empty(len(images), *outputs.shape[1:], dtype=outputs.dtype)
             features[first : first + CHUNK] = outputs
             if stop.signum:
-                raise Stopped(stop.signum, "while computing features, which begins anew")
+                raise Stopped(stop.signum, "while computing features, which will start again")
     return features
 
 
@@ -127,21 +130,21 @@ def _read(file: Path) -> Tensors | None:
     try:
         return load_tensors(file)
     except DamagedFile:
-        log.warning("%s is damaged: its features are computed anew", file)
+        log.warning("%s is damaged: its features are computed again", file)
         return None
 
 
 def _keep(file: Path, features: Tensors) -> Tensors:
-    """Put features into their file, if the disk takes them, and map it instead of them."""
+    """Write features to their file and return them mapped from it, if the disk allows it."""
     if not is_main():
         return features
-    # another run may be writing the same features
+    # a name of its own: another run may be writing the same features
     aside = file.with_name(f"{file.stem}.{id(features):x}{time.time_ns():x}")
     try:
         save_tensors(aside, features)
         aside.replace(file)
     except OSError as error:
-        log.warning("features are not kept: %s", error)
+        log.warning("the features are not written: %s", error)
         with suppress(OSError):
             aside.unlink(missing_ok=True)
         return features

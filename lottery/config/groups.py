@@ -1,207 +1,203 @@
-"""The objects of a run, one function per config group."""
+"""The config groups as types: every key that is ours, what it accepts and what it means.
 
-from collections.abc import Mapping
-from functools import partial
-from typing import Any
+In a group with `node`, the node is a `_target_` with its arguments, which its class checks itself.
+"""
 
-import torch
-from torch import nn
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, is_dataclass
+from typing import Annotated, Any, TypeVar, get_origin, get_type_hints
 
-from lottery.config.instantiate import call, load_target, make
-from lottery.config.process_rank import ProcessRank
-from lottery.data import DataError, Splits
-from lottery.data.corruptions import Corruptions
-from lottery.data.subset import limited
+from lottery.config.rules import (
+    FLAG,
+    LAYER_RATES,
+    LOSS,
+    POSITIVE,
+    PRECISION,
+    SEED,
+    SHARE,
+    SHARE_OR_ALL,
+    SHARE_OR_NONE,
+    TEXT,
+    WHOLE,
+    duration,
+    list_of,
+    one_of,
+    or_null,
+    show,
+    whole,
+)
+from lottery.config.run_key import ADDED_LATER
 from lottery.errors import ConfigError
-from lottery.record.durations import parse_duration
-from lottery.reinit import Reinit
-from lottery.training.evaluation import EvaluationSchedule
-from lottery.training.fit import Device
-from lottery.training.module import MakeOptimizer
-from lottery.training.schedules import Schedule
+from lottery.record.durations import Duration
 
-DEFAULT_THREADS = torch.get_num_threads()  # PyTorch's choice, before a run has changed it
-
-SMALL_NETWORK = 100_000  # parameters
-
-DTYPES = {"64-true": torch.float64, "bf16-true": torch.bfloat16}
-
-# Keys that stand in a group for the user's convenience and are no argument of its `_target_`.
-DATASET_KEYS = ("batch_size", "order")
-# What is done to the training data of any dataset
-CORRUPTIONS = ("subsample", "random_labels", "shuffle_pixels")
-# to a dataset whose constructor names them
-OFFERED_KEYS = ("root", "split_seed", "download", "limit")
+Node = Mapping[str, Any]  # a `_target_` and its arguments
+Group = TypeVar("Group")
 
 
-def dtype_of(precision: str) -> torch.dtype:
-    """The type of a network's weights under `trainer.precision`."""
-    return DTYPES.get(precision, torch.float32)
+@dataclass(frozen=True, kw_only=True)
+class Seeds:
+    """`seeds`: one seed for one purpose; null draws it from `seed`."""
+
+    init: Annotated[int | None, or_null(SEED), "initial weights"]
+    order: Annotated[int | None, or_null(SEED), "data order and dropout"]
+    augmentation: Annotated[int | None, or_null(SEED), "augmentation of images"]
+    pruning: Annotated[int | None, or_null(SEED), "random scores and masks, examples to score on"]
 
 
-def without(node: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
-    """A config node less some of its keys."""
-    return {name: value for name, value in node.items() if name not in keys}
+@dataclass(frozen=True, kw_only=True)
+class Pruning:
+    """`pruning`: how much is pruned, where and when."""
+
+    rate: Annotated[float, SHARE, "share of the surviving weights removed per round"]
+    rates: Annotated[list[Node] | None, or_null(LAYER_RATES), "rates by layer; null = the model's"]
+    only: Annotated[list[str], list_of(TEXT), "globs on parameter names: what may be pruned"]
+    exclude: Annotated[list[str], list_of(TEXT), "globs: what of it may not be pruned"]
+    target_sparsity: Annotated[float | None, or_null(SHARE), "stop once it is reached"]
+    one_shot: Annotated[int | None, or_null(WHOLE), "k: prune once what k rounds would prune"]
+    at: Annotated[str, one_of("trained", "init"), "which weights are judged"]
+    units: Annotated[str, one_of("none", "l1", "l2"), "whole filters and neurons, by this norm"]
 
 
-def build_splits(node: Mapping[str, Any], *, may_write: bool) -> Splits:
-    """`dataset`: the splits.
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """`evaluation`: when the network is evaluated in a round."""
+
+    every: Annotated[Duration, duration(1), "steps between evaluations; the last step has one too"]
+    test_curve: Annotated[bool, FLAG, "evaluate the test set every time, not only when needed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlyStopping:
+    """`early_stopping`: when a round ends early."""
+
+    patience: Annotated[int | None, or_null(WHOLE), "evaluations without a new minimum"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlyBird:
+    """`early_bird`: detection of early-bird tickets."""
+
+    epsilon: Annotated[float | None, or_null(SHARE), "note when the next mask changes by less"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """`checkpoint`: how a running round is saved."""
+
+    every_seconds: Annotated[float | None, or_null(POSITIVE), "null = only when a signal stops it"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trainer:
+    """`trainer`: where and how to compute."""
+
+    accelerator: Annotated[str, one_of("auto", "cpu", "gpu"), "auto: a GPU if there is one"]
+    precision: Annotated[str, PRECISION, "Lightning's name of a floating-point precision"]
+    compile: Annotated[bool, FLAG, "torch.compile the network"]
+    deterministic: Annotated[bool, FLAG, "use deterministic kernels only"]
+    threads: Annotated[int | None, or_null(WHOLE), "CPU threads; null = 1 for small networks"]
+    block: Annotated[int, WHOLE, "most optimizer steps per Lightning batch"]
+    devices: Annotated[int, WHOLE, "devices on each machine, one process each"]
+    num_nodes: Annotated[int, WHOLE, "machines; more than one needs SLURM or torchrun"]
+    timeout: Annotated[int, WHOLE, "seconds that processes wait for one another"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """`dataset`: the data. A class that names root, download, split_seed or limit gets it."""
+
+    root: Annotated[str, TEXT, "folder of the datasets"]
+    download: Annotated[bool, FLAG, "fetch missing files"]
+    batch_size: Annotated[int, WHOLE, "examples per step, over all devices"]
+    split_seed: Annotated[int, whole(0, 2**32 - 1), "draws the validation split"]  # numpy's range
+    order: Annotated[str, one_of("per_round", "fixed"), "fixed: all rounds see the same batches"]
+    limit: Annotated[int | None, or_null(WHOLE), "number of examples in all"]
+    subsample: Annotated[float, SHARE_OR_ALL, "share of the training examples"]
+    random_labels: Annotated[float, SHARE_OR_NONE, "share of training labels drawn"]
+    shuffle_pixels: Annotated[bool, FLAG, "shuffle the pixels of each training image"]
+    node: Node
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """`model`: the network and its loss."""
+
+    loss: Annotated[str | Node, LOSS, "of logits and class numbers"] = "cross_entropy"
+    rates: Annotated[Sequence[Node], LAYER_RATES, "its own pruning rates"] = ()
+    node: Node
+
+
+@dataclass(frozen=True, kw_only=True)
+class Criterion:
+    """`criterion`: which weights are kept."""
+
+    iterations: Annotated[int, WHOLE, "scorings in one pruning, under the masks so far"] = 1
+    node: Node
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copying:
+    """`criterion=copy`: whose masks are copied."""
+
+    run: Annotated[str | None, or_null(TEXT), "folder of the run to copy from, or the one above"]
+    shuffle: Annotated[str, one_of("none", "layerwise", "global"), "permute the masks"]
+    rounds: Annotated[list[int] | None, or_null(list_of(WHOLE)), "do only these rounds"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimizer:
+    """`optimizer`: how weights are updated."""
+
+    clip_norm: Annotated[float | None, or_null(POSITIVE), "largest gradient norm"]
+    decay_norms: Annotated[bool, FLAG, "false: no weight decay of biases and norm layers"] = True
+    node: Node
+
+
+def read_group(kind: type[Group], values: Any, name: str) -> Group:
+    """Check the keys of a config group and return it as settings.
 
     Args:
-        node: the group.
-        may_write: whether missing files may be fetched or made.
+        kind: the type of the group.
+        values: the group as plain containers.
+        name: the group's key.
 
     Raises:
-        ConfigError: wrong arguments, or a batch larger than the training set.
+        ConfigError: it is no group, or a value is not accepted, or a key is not known.
     """
-    offered = {key: node[key] for key in OFFERED_KEYS}
-    offered |= {"download": may_write and node["download"], "may_write": may_write}
-    others = (*DATASET_KEYS, *CORRUPTIONS, *OFFERED_KEYS)
-    dataset = make(without(node, others), "dataset", **offered)
-    if not hasattr(dataset, "load"):
-        raise ConfigError(f"dataset._target_={node['_target_']}: a class with load() expected")
-    try:
-        splits = dataset.load()
-        if isinstance(splits, Splits):
-            splits.check()
-    except DataError as error:
-        raise ConfigError(f"dataset: {error}") from error
-    if not isinstance(splits, Splits):
-        raise ConfigError(f"dataset._target_={node['_target_']}: load() must return Splits")
-    if node["limit"] is not None:  # where the dataset has not seen to it itself
-        splits = limited(splits, node["limit"], node["split_seed"])
-    splits = Corruptions(**{key: node[key] for key in CORRUPTIONS}, seed=node["split_seed"])(
-        splits
-    )
-    if node["batch_size"] > len(splits.train):
-        raise ConfigError(
-            f"dataset.batch_size={node['batch_size']}: "
-            f"at most the {len(splits.train)} training examples"
-        )
-    return splits
+    hints = get_type_hints(kind)
+    known = [key for key in hints if key != "node"]
+    shown = ", ".join(f"{name}.{key}" for key in known)
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{name}={show(values)}: has keys of its own: {shown}")
+    read = read_values(kind, values, f"{name}.")
+    others = {key: value for key, value in values.items() if key not in known}
+    if "node" in hints:
+        read["node"] = others
+    elif others:
+        key, value = next(iter(others.items()))
+        raise ConfigError(f"{name}.{key}={show(value)}: no such key; {shown}")
+    return kind(**read)
 
 
-def build_optimizer_maker(node: Mapping[str, Any]) -> MakeOptimizer:
-    """`optimizer`: a function from parameters to a new optimizer.
+def read_values(kind: type[Any], values: Node, prefix: str = "") -> dict[str, Any]:
+    """Check values by the fields of a type and return them by name.
+
+    A key that is not there has its neutral value if it was added later, or its default, or null.
 
     Raises:
-        ConfigError: the optimizer refuses its arguments.
+        ConfigError: a value is not accepted.
     """
-    arguments = without(node, ("_target_", "clip_norm"))
-    make_optimizer = partial(load_target(node, "optimizer"), **arguments)
-    call(partial(make_optimizer, [nn.Parameter(torch.zeros(1))]), "optimizer")
-    return make_optimizer
-
-
-def build_schedule(node: Mapping[str, Any], steps_per_epoch: int) -> Schedule:
-    """`scheduler`: step -> factor."""
-    node = dict(node)
-    if "at" in node:
-        node["at"] = [parse_duration(value).steps(steps_per_epoch) for value in node["at"]]
-    if "steps" in node:
-        node["steps"] = parse_duration(node["steps"]).steps(steps_per_epoch)
-    schedule: Schedule = make(node, "scheduler")
-    return schedule
-
-
-def build_reinit(node: Mapping[str, Any], steps_per_epoch: int, num_steps: int) -> Reinit:
-    """`reinit`: where rounds start.
-
-    Raises:
-        ConfigError: the rewind point is not before the end of training, or retraining is longer.
-    """
-    node = dict(node)
-    if "to" in node:
-        asked = node["to"]
-        node["to"] = parse_duration(asked).steps(steps_per_epoch)
-        if node["to"] >= num_steps:
-            raise ConfigError(f"reinit.to={asked}: before the end of training, {num_steps} steps")
-    if "steps" in node:
-        asked = node["steps"]
-        steps = num_steps if asked is None else parse_duration(asked).steps(steps_per_epoch)
-        if steps > num_steps:
-            raise ConfigError(f"reinit.steps={asked}: at most the {num_steps} of iterations")
-        node["steps"] = steps
-    reinit: Reinit = make(node, "reinit")
-    return reinit
-
-
-def build_evaluation(config: Mapping[str, Any], steps_per_epoch: int) -> EvaluationSchedule:
-    """`evaluation` and `early_stopping`."""
-    return EvaluationSchedule(
-        every=parse_duration(config["evaluation"]["every"]).steps(steps_per_epoch),
-        test_curve=config["evaluation"]["test_curve"],
-        patience=config["early_stopping"]["patience"],
-    )
-
-
-def build_device(node: Mapping[str, Any], process: ProcessRank) -> Device:
-    """`trainer`: the device, with "auto" decided.
-
-    Raises:
-        ConfigError: GPUs are asked for that are not there, or processes that nobody started.
-    """
-    num_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    accelerator = node["accelerator"]
-    if accelerator == "gpu" and not num_gpus:
-        raise ConfigError("trainer.accelerator=gpu: no GPU is visible here; accepted: cpu, auto")
-    if accelerator == "auto":
-        accelerator = "gpu" if num_gpus else "cpu"
-    if accelerator == "gpu" and node["devices"] > num_gpus:
-        raise ConfigError(f"trainer.devices={node['devices']}: at most {num_gpus}, the GPUs here")
-    _check_processes(node, process)
-    return Device(
-        num_devices=node["devices"],
-        num_nodes=node["num_nodes"],
-        index=process.local_rank,
-        timeout=node["timeout"],
-        accelerator=accelerator,
-        precision=node["precision"],
-        deterministic=node["deterministic"],
-        compile=node["compile"],
-        block=node["block"],
-    )
-
-
-def _check_processes(node: Mapping[str, Any], process: ProcessRank) -> None:
-    asked = f"trainer.devices={node['devices']}, trainer.num_nodes={node['num_nodes']}"
-    wanted = node["devices"] * node["num_nodes"]
-    if process.processes not in (1, wanted):
-        raise ConfigError(f"{asked}: {process.processes} tasks were started; one per device")
-    if process.processes == 1 and node["num_nodes"] > 1:
-        raise ConfigError(f"{asked}: needs one task per device, from SLURM or torchrun")
-
-
-def synchronized(network: nn.Module, device: Device) -> nn.Module:
-    """The network, its BatchNorm layers seeing the whole batch where processes divide it.
-
-    Raises:
-        ConfigError: it has BatchNorm, and the processes have no GPUs: SyncBatchNorm needs them.
-    """
-    layers = network.modules()
-    if not any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in layers):
-        return network
-    if device.num_processes == 1:
-        return network
-    if device.accelerator == "cpu":
-        raise ConfigError(
-            f"trainer.devices={device.num_devices}: 1 on CPUs for a network with BatchNorm, "
-            "which would see a part of each batch only; GPUs synchronize it"
-        )
-    synced: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
-    return synced
-
-
-def set_threads(threads: int | None, network: nn.Module, device: Device) -> None:
-    """`trainer.threads`: how many CPU threads PyTorch computes with.
-
-    By default PyTorch's own choice, but one for a small network without convolutions: a second
-    thread gains it nothing, and where other processes are at work the two wait for each other,
-    up to 60 times as long as the computing takes. The processes of one run share them.
-    """
-    if threads is None:
-        size = sum(parameter.numel() for parameter in network.parameters())
-        convolves = any(isinstance(layer, nn.modules.conv._ConvNd) for layer in network.modules())
-        shared = max(1, DEFAULT_THREADS // device.num_devices)
-        threads = 1 if size < SMALL_NETWORK and not convolves else shared
-    torch.set_num_threads(threads)
+    read = {}
+    for key, hint in get_type_hints(kind, include_extras=True).items():
+        name = f"{prefix}{key}"
+        if isinstance(hint, type) and is_dataclass(hint):
+            read[key] = read_group(hint, values.get(key, {}), name)
+        elif get_origin(hint) is not Annotated:
+            continue
+        elif key in values:
+            read[key] = hint.__metadata__[0].check(name, values[key])
+        elif name in ADDED_LATER:
+            read[key] = ADDED_LATER[name]
+        elif not hasattr(kind, key):  # it has no default
+            read[key] = hint.__metadata__[0].check(name, None)
+    return read

@@ -1,4 +1,4 @@
-"""What Hydra needs to know of us: where `conf/` is, and how a run's folder is named."""
+"""What Hydra needs to know: where `conf/` is and how a run's folder is named."""
 
 import secrets
 from pathlib import Path
@@ -11,7 +11,7 @@ from lottery.config.run_key import plain, run_path
 
 
 def conf_dir() -> Path:
-    """The config folder: inside the package where it is installed, else the checkout's."""
+    """Return the config folder: inside an installed package, else the checkout's."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "conf"
     return installed if installed.is_dir() else package.parent / "conf"
@@ -26,7 +26,7 @@ def register_resolvers() -> None:
 
 
 def choices_of(config: DictConfig) -> dict[str, str]:
-    """The option chosen in each config group; a class, where an override names one."""
+    """Return the option chosen in each config group, or the class that an override names."""
     choices = {str(group): str(option) for group, option in config.hydra.runtime.choices.items()}
     for override in config.hydra.overrides.task:
         key, _, value = str(override).lstrip("+").partition("=")
@@ -36,8 +36,10 @@ def choices_of(config: DictConfig) -> dict[str, str]:
     return choices
 
 
-def job_logging() -> dict[str, Any]:
-    """How a Hydra job logs, for other processes of the same run."""
+def job_logging() -> dict[str, Any] | None:
+    """Return how this Hydra job logs, for other processes of its run; None outside a job."""
+    if not HydraConfig.initialized():
+        return None
     config = OmegaConf.to_container(HydraConfig.get().job_logging, resolve=True)
     assert isinstance(config, dict)
     return {str(key): value for key, value in config.items()}
@@ -46,5 +48,5 @@ def job_logging() -> dict[str, Any]:
 def _run_dir(*, _root_: DictConfig) -> str:
     try:
         return str(run_path(plain(_root_), choices_of(_root_)))
-    except Exception:  # noqa: BLE001  # raising here costs the user 80 lines of traceback;
-        return "unnamed"  # the checks that follow name the mistake in one
+    except Exception:  # noqa: BLE001  # an error here would be 80 lines of traceback
+        return "unnamed"  # the checks that follow name the mistake in one line

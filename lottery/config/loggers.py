@@ -1,4 +1,4 @@
-"""`logger` and `callbacks`: any of Lightning's or a user's own, new for every round."""
+"""`logger` and `callbacks`: any of Lightning's or a user's own, made again for every round."""
 
 import shutil
 from collections.abc import Callable, Mapping
@@ -9,24 +9,28 @@ import pytorch_lightning as pl
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.loggers.logger import DummyLogger
 
-from lottery.config.instantiate import check_call, make
+from lottery.config.groups import Node
+from lottery.config.instantiate import make
+from lottery.config.targets import check_call
 from lottery.distributed import is_main
-from lottery.errors import ConfigError
 from lottery.record.run_dir import RunDir
 
+Nodes = Mapping[str, Node]
 
-def build_logger_maker(group: Mapping[str, Any], run_dir: RunDir) -> Callable[[int], list[Logger]]:
-    """A function from the round to its loggers.
+
+def build_logger_maker(nodes: Nodes, run_dir: RunDir) -> Callable[[int], list[Logger]]:
+    """Return a function from the round to its loggers.
 
     Raises:
         ConfigError: a `_target_` is wrong or does not take its arguments.
     """
-    _check(group, "logger")
+    for name, node in nodes.items():
+        check_call(node, f"logger.{name}")
 
     def make_loggers(round_number: int) -> list[Logger]:
         if not is_main():  # callbacks may ask for a logger on every rank
-            return [DummyLogger() for _ in group]
-        loggers: list[Logger] = _make_all(group, "logger", run_dir, round_number)
+            return [DummyLogger() for _ in nodes]
+        loggers: list[Logger] = _make_all(nodes, "logger", run_dir, round_number)
         for logger in loggers:
             _remove_leftovers(logger, run_dir, _round_name(round_number))
         return loggers
@@ -34,54 +38,51 @@ def build_logger_maker(group: Mapping[str, Any], run_dir: RunDir) -> Callable[[i
     return make_loggers
 
 
-def build_callback_maker(
-    group: Mapping[str, Any], run_dir: RunDir
-) -> Callable[[int], list[pl.Callback]]:
-    """A function from the round to further callbacks.
+def build_callback_maker(nodes: Nodes, run_dir: RunDir) -> Callable[[int], list[pl.Callback]]:
+    """Return a function from the round to the user's callbacks.
 
     Raises:
         ConfigError: a `_target_` is wrong or does not take its arguments.
     """
-    _check(group, "callbacks")
-    return lambda round_number: _make_all(group, "callbacks", run_dir, round_number)
+    for name, node in nodes.items():
+        check_call(node, f"callbacks.{name}")
+    return lambda round_number: _make_all(nodes, "callbacks", run_dir, round_number)
 
 
-def uses_tensorboard(group: Mapping[str, Any]) -> bool:
-    """Whether one of the loggers is Lightning's TensorBoardLogger."""
-    return any(str(node["_target_"]).endswith(".TensorBoardLogger") for node in group.values())
+def uses_tensorboard(nodes: Nodes) -> bool:
+    """Tell whether one of the loggers is Lightning's TensorBoardLogger."""
+    return any(str(node.get("_target_")).endswith(".TensorBoardLogger") for node in nodes.values())
 
 
-def _check(group: Mapping[str, Any], key: str) -> None:
-    for name, node in group.items():
-        if not isinstance(node, Mapping):
-            raise ConfigError(f"{key}.{name}={node}: a _target_ and its arguments")
-        check_call(node, f"{key}.{name}")
-
-
-def _make_all(group: Mapping[str, Any], key: str, run_dir: RunDir, round_number: int) -> list[Any]:
-    names = {"{run_dir}": str(run_dir.path), "{round}": _round_name(round_number)}
-    names["{run}"] = f"{run_dir.path.parent.name}-{run_dir.path.name}"
-    return [
-        make({arg: _fill(value, names) for arg, value in node.items()}, f"{key}.{name}")
-        for name, node in group.items()
-    ]
+def _make_all(nodes: Nodes, key: str, run_dir: RunDir, round_number: int) -> list[Any]:
+    texts = {
+        "{run_dir}": str(run_dir.path),
+        "{round}": _round_name(round_number),
+        "{run}": f"{run_dir.path.parent.name}-{run_dir.path.name}",
+    }
+    return [make(_fill(node, texts), f"{key}.{name}") for name, node in nodes.items()]
 
 
 def _round_name(round_number: int) -> str:
     return f"round_{round_number:02d}"
 
 
-def _fill(value: Any, names: Mapping[str, str]) -> Any:
+def _fill(value: Any, texts: Mapping[str, str]) -> Any:
+    """Replace `{run_dir}`, `{round}` and `{run}` in all texts of a node."""
+    if isinstance(value, Mapping):
+        return {name: _fill(item, texts) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_fill(item, texts) for item in value]
     if isinstance(value, str):
-        for name, text in names.items():
+        for name, text in texts.items():
             value = value.replace(name, text)
     return value
 
 
 def _remove_leftovers(logger: Logger, run_dir: RunDir, round_name: str) -> None:
-    """Remove what an interrupted attempt at the round has logged: the round begins anew.
+    """Remove what an interrupted attempt at the round has logged: the round starts again.
 
-    Only a folder of the run that is named after the round: others may hold anything.
+    Only a folder of the run that is named after the round is removed: others may hold anything.
     """
     log_dir = getattr(logger, "log_dir", None)
     if log_dir is None:

@@ -1,102 +1,123 @@
-"""`model`: the network, made to fit the data, and its loss."""
+"""`model`: the network, which must fit the data, and its loss."""
 
 import warnings
 from collections.abc import Callable, Mapping
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
-from lottery.config.groups import without
-from lottery.config.instantiate import load_target, make
+from lottery.config.device import dtype_of, synchronized
+from lottery.config.frozen_base import FrozenBase, find_base
+from lottery.config.groups import Model
+from lottery.config.instantiate import bind, make
+from lottery.config.settings import Settings
+from lottery.config.targets import load_target
+from lottery.data import Splits
 from lottery.errors import ConfigError
+from lottery.masks import Masks
 from lottery.measure.evaluate import Loss, binary_cross_entropy
+from lottery.measure.flops import make_counter
+from lottery.seeds import derive_seed
+from lottery.training import Device
 
-# Losses of logits; nll_loss, say, would take logits for logarithms of probabilities.
+# Losses of logits. nll_loss, for example, would take logits for logarithms of probabilities.
 LOSSES: dict[str, Loss] = {
     "cross_entropy": nn.functional.cross_entropy,
     "multi_margin_loss": nn.functional.multi_margin_loss,
     "binary_cross_entropy": binary_cross_entropy,
 }
 
-# Keys that stand in the group for the user's convenience and are no argument of its `_target_`.
-MODEL_KEYS = ("loss", "rates")
-BASE_KEYS = ("weights",)  # of a network with a frozen base
+
+@dataclass(frozen=True)
+class Networks:
+    """The networks of a run.
+
+    Args:
+        make: makes a network with random weights.
+        network: the network that lives through all rounds.
+        input_shape: shape of its inputs; of features if there is a frozen base.
+        base: the frozen base, or None.
+    """
+
+    make: Callable[[], nn.Module]
+    network: nn.Module
+    input_shape: tuple[int, ...]
+    base: FrozenBase | None
+
+    def counter(self) -> Callable[[Masks], dict[str, Any]]:
+        """Return a function that counts parameters and operations under masks."""
+        base_flops = self.base.flops() if self.base else 0
+        return make_counter(self.network, self.input_shape, base_flops)
+
+
+def set_up_networks(settings: Settings, splits: Splits, device: Device) -> Networks:
+    """Make the network, checked to fit the data, and find its frozen base.
+
+    Args:
+        settings: the run's settings.
+        splits: the data.
+        device: where it trains.
+
+    Raises:
+        ConfigError: they do not fit, or the base's weights cannot be had.
+    """
+    seed = derive_seed(settings.seed_for("init"), "base")
+    base = find_base(settings.model, splits.input_shape, seed)
+    if base:
+        base.check(splits, fetch=not settings.dry_run)
+    input_shape = base.feature_shape if base else splits.input_shape
+    dtype = dtype_of(device.precision)
+    make_network = build_network_maker(settings.model, input_shape, splits.num_classes, dtype)
+    with torch.random.fork_rng(devices=[]):  # every round writes its weights
+        network = synchronized(make_network(), device)
+    return Networks(make_network, network, input_shape, base)
 
 
 def build_network_maker(
-    node: Mapping[str, Any], input_shape: tuple[int, ...], num_classes: int, dtype: torch.dtype
+    model: Model,
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    dtype: torch.dtype,
 ) -> Callable[[], nn.Module]:
-    """`model`: a function that makes the network anew, checked to fit the data.
+    """Return a function that makes the network with random weights, checked to fit the data.
 
     Raises:
-        ConfigError: wrong arguments, or the network does not take the inputs or give the classes.
+        ConfigError: the network refuses its arguments or the inputs, or gives other outputs.
     """
-    num_outputs = count_outputs(node, num_classes)
-    has_base = hasattr(load_target(node, "model"), "frozen_base")
-    arguments = without(node, (*MODEL_KEYS, *BASE_KEYS) if has_base else MODEL_KEYS)
+    target = f"model._target_={model.node.get('_target_')}"
+    num_outputs = count_outputs(model, num_classes)
+    node = dict(model.node)
+    if hasattr(load_target(node, "model"), "frozen_base"):
+        node.pop("weights", None)  # those of the base
 
     def make_network() -> nn.Module:
-        network = make(arguments, "model", input_shape=input_shape, num_classes=num_outputs)
+        network = make(node, "model", input_shape=input_shape, num_classes=num_outputs)
         if not isinstance(network, nn.Module):
-            raise ConfigError(f"model._target_={node['_target_']}: not a torch.nn.Module")
+            raise ConfigError(f"{target}: not a torch.nn.Module")
         return network.to(dtype)
 
     try:
         logits = _forward(make_network, input_shape, dtype)
     except (RuntimeError, ValueError) as error:
-        first_line = str(error).splitlines()[0]
         raise ConfigError(
-            f"model._target_={node['_target_']}: does not fit the dataset's "
-            f"input shape {input_shape}: {first_line}"
+            f"{target}: does not fit the dataset's input shape {input_shape}: {_first_line(error)}"
         ) from error
     if logits.shape != (2, num_outputs):
         wanted = f"the dataset has {num_classes} classes"
         if num_outputs == 1:
-            wanted = "model.loss=binary_cross_entropy is of one"
-        raise ConfigError(
-            f"model._target_={node['_target_']}: gives {tuple(logits.shape[1:])} outputs, {wanted}"
-        )
+            wanted = "model.loss=binary_cross_entropy needs one"
+        raise ConfigError(f"{target}: gives {tuple(logits.shape[1:])} outputs, {wanted}")
     return make_network
-
-
-def laid_out(network: nn.Module, accelerator: str) -> nn.Module:
-    """The network as it lies in a run's memory, in place; its last bits depend on that.
-
-    On CPUs convolutions take a fifth less time in torch.channels_last.
-    """
-    if accelerator == "cpu":
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return network
-
-
-def count_outputs(node: Mapping[str, Any], num_classes: int) -> int:
-    """How many logits the network gives: one per class, or one for two classes.
-
-    Args:
-        node: the group `model`.
-        num_classes: of the dataset.
-
-    Raises:
-        ConfigError: `model.loss=binary_cross_entropy` for more than two classes.
-    """
-    if node.get("loss") != "binary_cross_entropy":
-        return num_classes
-    if num_classes != 2:
-        raise ConfigError(
-            f"model.loss=binary_cross_entropy: for two classes, the dataset has {num_classes}; "
-            "accepted: cross_entropy"
-        )
-    return 1
 
 
 def _forward(
     make_network: Callable[[], nn.Module], input_shape: tuple[int, ...], dtype: torch.dtype
 ) -> torch.Tensor:
-    """Logits of two examples, on the meta device: no memory, no arithmetic, no random numbers.
+    """Return logits of two examples from a forward pass on the meta device, which costs nothing.
 
-    A network that looks at values cannot be run there, and is run on the CPU.
+    A network that looks at values cannot run there and runs on the CPU.
     """
 
     def forward_on(device: str) -> torch.Tensor:
@@ -113,32 +134,71 @@ def _forward(
     return forward_on("cpu")
 
 
-def build_loss(node: Mapping[str, Any], num_classes: int) -> Loss:
-    """`model.loss`: a function of torch.nn.functional by name, or any by `_target_`.
+def set_memory_format(network: nn.Module, accelerator: str) -> nn.Module:
+    """Set the memory format in place: torch.channels_last on CPUs. It affects the last bits.
+
+    Convolutions on CPUs then take a fifth less time.
+    """
+    if accelerator == "cpu":
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
+
+
+def count_outputs(model: Model, num_classes: int) -> int:
+    """Return the number of logits: one per class, or one for two classes.
 
     Raises:
-        ConfigError: there is none of that name, or it is none of logits and class numbers.
+        ConfigError: `model.loss=binary_cross_entropy` with more than two classes.
     """
-    named = node.get("loss", "cross_entropy")
-    loss = _find_loss(named)
-    logits = torch.zeros(2, count_outputs(node, num_classes))
+    if model.loss != "binary_cross_entropy":
+        return num_classes
+    if num_classes != 2:
+        raise ConfigError(
+            f"model.loss=binary_cross_entropy: for two classes, the dataset has {num_classes}; "
+            "accepted: cross_entropy"
+        )
+    return 1
+
+
+def build_loss(model: Model, num_classes: int, device: torch.device, dtype: torch.dtype) -> Loss:
+    """Return the loss: a function of torch.nn.functional by name, or any by `_target_`.
+
+    Args:
+        model: names the loss.
+        num_classes: number of classes of the dataset.
+        device: where logits will be.
+        dtype: type of the network's weights.
+
+    Raises:
+        ConfigError: there is no such loss, or it does not take logits and class numbers.
+    """
+    loss = _find_loss(model)
+    logits = torch.zeros(2, count_outputs(model, num_classes))
     targets = torch.zeros(2, dtype=torch.long)
     try:
         with warnings.catch_warnings(action="ignore"):
             value = loss(logits, targets)
     except (RuntimeError, ValueError, TypeError) as error:
-        first_line = str(error).splitlines()[0]
         raise ConfigError(
-            f"model.loss={named}: a function of logits and class numbers: {first_line}"
+            f"model.loss={model.loss}: a function of logits and class numbers: "
+            f"{_first_line(error)}"
         ) from error
     if value.shape != ():
-        raise ConfigError(f"model.loss={named}: one number expected, got {value.shape}")
-    return loss
+        raise ConfigError(f"model.loss={model.loss}: one number expected, got {value.shape}")
+    return loss.to(device, dtype) if isinstance(loss, nn.Module) else loss
 
 
-def _find_loss(loss: Any) -> Loss:
-    if isinstance(loss, Mapping):
-        return partial(load_target(loss, "model.loss"), **without(loss, ("_target_",)))
-    if loss not in LOSSES:
-        raise ConfigError(f"model.loss={loss}: {', '.join(LOSSES)}, or a function by _target_")
-    return LOSSES[str(loss)]
+def _find_loss(model: Model) -> Loss:
+    """Return the loss. A `_target_` is called if it is a class; a function is the loss itself."""
+    if isinstance(model.loss, Mapping):
+        call = bind(model.loss, "model.loss")
+        made: Loss = make(model.loss, "model.loss") if isinstance(call.func, type) else call
+        return made
+    if model.loss not in LOSSES:
+        accepted = ", ".join(LOSSES)
+        raise ConfigError(f"model.loss={model.loss}: {accepted}, or a function by _target_")
+    return LOSSES[model.loss]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

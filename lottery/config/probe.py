@@ -1,18 +1,20 @@
-"""What criteria run the network with: a copy of it, and the training data."""
+"""What criteria run the network with: a copy of it and the training data."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import torch
 from torch import nn
 
-from lottery.config.rates import our_class
+from lottery.config.network import count_outputs
+from lottery.config.rules import show
+from lottery.config.settings import Settings
+from lottery.config.targets import SPECIAL
 from lottery.data import Splits
 from lottery.errors import ConfigError
 from lottery.measure.evaluate import Loss
-from lottery.pruning import MakeProbe, Probe
+from lottery.pruning import MakeProbe, Probe, Pruner, ScoredPruner, trait
 from lottery.training import Device
 
 
@@ -23,19 +25,19 @@ def build_probe_maker(
     input_shape: tuple[int, ...],
     device: Device,
 ) -> MakeProbe:
-    """A function that makes a probe when a criterion asks for it, once.
+    """Return a function that makes a probe when a criterion asks for one.
 
     Args:
-        make_network: makes the network anew; its weights play no part.
-        load_splits: gives the data, on the device.
+        make_network: makes a network; its weights do not matter.
+        load_splits: gives the data on the device.
         loss: mean loss of (logits, targets).
-        input_shape: of one example of theirs.
-        device: where to compute; as reproducibly as training does.
+        input_shape: shape of one example.
+        device: where to compute, as reproducibly as in training.
     """
 
     @cache
     def make(dtype: torch.dtype) -> Probe:
-        if device.deterministic:  # as Lightning has it; the first training may come later
+        if device.deterministic:  # as in Lightning; the first training may come later
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.use_deterministic_algorithms(True)
         with torch.random.fork_rng(devices=[]):
@@ -45,46 +47,37 @@ def build_probe_maker(
     return make
 
 
-def check_loss(config: Mapping[str, Any], loss: Loss, num_outputs: int) -> None:
-    """Check that the loss has the second derivatives that GraSP takes; not every one of torch has.
+def check_criterion(settings: Settings, pruner: Pruner, splits: Splits, loss: Loss) -> None:
+    """Check that a criterion has the examples and the derivatives that it needs.
 
     Args:
-        config: the composed config.
+        settings: the run's settings.
+        pruner: has the criterion, unless it copies masks.
+        splits: the data.
         loss: mean loss of (logits, targets).
-        num_outputs: logits of an example.
 
     Raises:
-        ConfigError: it has none.
+        ConfigError: there are fewer examples, or the loss has no second derivatives.
     """
-    if our_class(config, "criterion") != "Grasp":
+    if not isinstance(pruner, ScoredPruner):
         return
-    # two factors, as of two layers: second derivatives are there also where the loss is linear
-    factors = [torch.ones(2, num_outputs, requires_grad=True) for _ in range(2)]
+    wanted, num_train = trait(pruner.criterion, "num_examples"), len(splits.train)
+    if wanted > num_train:
+        arguments = {n: v for n, v in settings.criterion.node.items() if n not in SPECIAL}
+        shown = ", ".join(f"criterion.{name}={show(value)}" for name, value in arguments.items())
+        raise ConfigError(f"{shown}: {wanted} examples; at most the {num_train} training examples")
+    if not trait(pruner.criterion, "second_derivatives"):
+        return
+    # Two factors, like two layers: second derivatives are then needed even for a linear loss.
+    shape = 2, count_outputs(settings.model, splits.num_classes)
+    factors = [torch.ones(shape, requires_grad=True) for _ in range(2)]
     try:
         value = loss(factors[0] * factors[1], torch.zeros(2, dtype=torch.long))
         gradients = torch.autograd.grad(value, factors, create_graph=True)
         torch.autograd.grad(torch.stack(gradients).square().sum(), factors)
     except RuntimeError as error:
+        name = type(pruner.criterion).__name__
         raise ConfigError(
-            f"model.loss={config['model'].get('loss')}: criterion=grasp takes second derivatives, "
-            f"and it has none: {str(error).splitlines()[0]}"
+            f"model.loss={settings.model.loss}: criterion {name} takes second derivatives, "
+            f"but the loss has none: {str(error).splitlines()[0]}"
         ) from error
-
-
-def check_examples(node: Mapping[str, Any], num_train: int) -> None:
-    """Check that there are the examples that a criterion scores on.
-
-    Args:
-        node: the group `criterion`.
-        num_train: training examples.
-
-    Raises:
-        ConfigError: there are fewer.
-    """
-    if "num_batches" in node and "batch_size" in node:
-        wanted = node["num_batches"] * node["batch_size"]
-        if wanted > num_train:
-            raise ConfigError(
-                f"criterion.num_batches={node['num_batches']}: times criterion.batch_size="
-                f"{node['batch_size']} at most the {num_train} training examples"
-            )

@@ -1,4 +1,4 @@
-"""Where results come from: digests of users' files, versions, commit, machine."""
+"""Where results come from: digests of users' files, versions, git commit, machine."""
 
 import hashlib
 import os
@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
@@ -15,19 +15,19 @@ from typing import Any
 
 import torch
 
-from lottery.config.instantiate import load_target
+from lottery.config.targets import find_nodes, load_target
 
 PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "omegaconf", "torchmetrics", "numpy")
 
 
 def file_digests(config: Mapping[str, Any]) -> dict[str, str]:
-    """sha256 of the source files of users' own `_target_`s and of what they import, by module.
+    """Return sha256 of the source files of users' `_target_`s and of their imports, by module.
 
-    Files inside an installed package are told apart by its version, not by their digests.
-    Loggers and callbacks are left out: they may change in mid-run.
+    Installed packages are identified by their version. Loggers and callbacks are left out: they
+    may change during a run.
     """
     shaping = {key: node for key, node in config.items() if key not in ("logger", "callbacks")}
-    todo = {load_target(node, key).__module__ for key, node in _targets(shaping)}
+    todo = {load_target(node, key).__module__ for key, node in find_nodes(shaping)}
     digests: dict[str, str] = {}
     while todo:
         module = sys.modules[todo.pop()]
@@ -40,7 +40,7 @@ def file_digests(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _own_file(module: ModuleType) -> Path | None:
-    """The file of a user's module; None for Python's, ours, and installed ones."""
+    """Return the file of a user's module; None for Python's, ours and installed ones."""
     file = Path(getattr(module, "__file__", None) or "")
     library = Path(sysconfig.get_paths()["stdlib"])
     foreign = "site-packages" in file.parts or library in file.parents
@@ -48,7 +48,7 @@ def _own_file(module: ModuleType) -> Path | None:
 
 
 def _imported(module: ModuleType) -> set[str]:
-    """The modules that a module's names come from."""
+    """Return the modules that a module's names come from."""
     names = {
         value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
         for value in vars(module).values()
@@ -57,14 +57,14 @@ def _imported(module: ModuleType) -> set[str]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide over numbers."""
+    """Return the versions of Python and of the packages that affect numbers."""
     return {"lottery": version("lottery"), "python": platform.python_version()} | {
         name: version(name) for name in PACKAGES
     }
 
 
 def git_commit() -> str | None:
-    """The checkout's commit, "+" behind it where files have changed; None without a checkout."""
+    """Return the checkout's commit, with "+" if files have changed; None without a checkout."""
     command = ["git", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
     root = _package_root().parent
     if not (root / ".git").exists():
@@ -77,7 +77,7 @@ def git_commit() -> str | None:
 
 
 def machine(accelerator: str) -> dict[str, Any]:
-    """The machine: results are equal byte for byte on one machine, device and thread count."""
+    """Describe the machine. Results are equal byte for byte on one machine, device and threads."""
     device = torch.cuda.get_device_name() if accelerator == "gpu" else platform.machine()
     return {
         "host": socket.gethostname(),
@@ -90,11 +90,3 @@ def machine(accelerator: str) -> dict[str, Any]:
 
 def _package_root() -> Path:
     return Path(__file__).resolve().parents[1]
-
-
-def _targets(config: Any, key: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
-    if isinstance(config, Mapping):
-        if "_target_" in config:
-            yield key, config
-        for name, value in config.items():
-            yield from _targets(value, f"{key}.{name}" if key else str(name))

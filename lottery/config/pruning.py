@@ -1,156 +1,146 @@
-"""What is pruned, by what: `pruning`, `criterion` and `scope`."""
+"""What is pruned, and by what: `pruning`, `criterion` and `scope`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
-from typing import Any
 
-from lottery.config.copied_masks import check_trunk, find_trunk
-from lottery.config.groups import without
+from lottery.config.copied_masks import inspect_trunk
 from lottery.config.instantiate import make
-from lottery.config.rates import choose_rates, one_rate_scope, our_class
-from lottery.config.run_key import copies_masks
+from lottery.config.rates import choose_rates, scope_name
+from lottery.config.settings import Settings
 from lottery.errors import ConfigError
 from lottery.masks import Masks, select
-from lottery.pruning import CopiedPruner, Layer, Pruner, Scope, ScoredPruner, Units
+from lottery.pruning import Criterion, Layer, Pruner, Scope, ScoredPruner, trait
 from lottery.tensors import Tensors, load_tensors
-
-COMPARING = ("Movement", "MagnitudeIncrease", "LargeInitLargeFinal")  # two ends of a training
-SIGNED = ("Grasp", "MagnitudeIncrease")  # scores that have no norm
 
 
 @dataclass(frozen=True)
-class PruningPlan:
-    """What is pruned, by what.
+class PruningSetup:
+    """What is pruned, and by what.
 
     Args:
-        prunable: names of the weights.
-        rates: pruning rate of each; empty where masks are copied.
+        prunable: names of the weights that can be pruned.
         scope: counts the weights that stay.
         pruner: makes the masks.
-        notes: what a user should know of settings that have no effect.
+        rates: pruning rate of each weight; empty if masks are copied.
+        notes: lines for the user about settings that have no effect.
+        digests: digests of copied masks.
     """
 
     prunable: list[str]
-    rates: Mapping[str, float]
     scope: Scope
     pruner: Pruner
-    notes: list[str]
+    rates: Mapping[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    digests: Mapping[str, str] = field(default_factory=dict)
 
 
-def plan_pruning(config: Mapping[str, Any], weights: Tensors) -> PruningPlan:
-    """`pruning`, `criterion` and `scope`, checked against the network.
+def set_up_pruning(settings: Settings, weights: Tensors) -> PruningSetup:
+    """Build the pruner and check it against the network.
 
     Args:
-        config: the composed config.
+        settings: the run's settings.
         weights: the network's Linear and Conv weights.
 
     Raises:
         ConfigError: something does not fit.
     """
-    copied = copies_masks(config)
-    if copied:
-        check_trunk(config, weights)
-    prunable = choose_prunable(config, weights)
-    rates = {} if copied else choose_rates(config, prunable, list(weights))
-    scope: Scope = make(config["scope"], "scope")
-    _check_combination(config)
-    pruner = build_pruner(config, rates, scope)
-    return PruningPlan(prunable, rates, scope, pruner, _notes(config, weights))
+    scope: Scope = make(settings.scope, "scope")
+    if settings.copying:
+        return _copied(settings, weights, scope)
+    prunable = choose_prunable(settings, weights)
+    rates = choose_rates(settings, scope, prunable, list(weights))
+    criterion: Criterion = make(settings.criterion.node, "criterion")
+    _check_combination(settings, criterion, scope)
+    pruner = ScoredPruner(
+        criterion,
+        scope,
+        rates,
+        steps=settings.pruning.one_shot or 1,
+        iterations=settings.criterion.iterations,
+        units=settings.pruning.units,  # type: ignore[arg-type]  # the settings have checked it
+    )
+    notes = _notes(settings, scope, last=list(weights)[-1])
+    return PruningSetup(prunable, scope, pruner, rates=rates, notes=notes)
 
 
-def choose_prunable(config: Mapping[str, Any], weights: Tensors) -> list[str]:
-    """`pruning.only` less `pruning.exclude`; a copying run prunes what its trunk pruned.
+def _copied(settings: Settings, weights: Tensors, scope: Scope) -> PruningSetup:
+    """Set up a run that prunes what its trunk pruned."""
+    masks, trunk = inspect_trunk(settings, weights), settings.trunk
 
-    Where whole units are pruned, the last layer of the network keeps its own: they are classes.
+    def load(number: int) -> Masks:
+        return load_tensors(trunk.round(number).masks)
+
+    ours = ("run", "rounds")
+    node = {name: value for name, value in settings.criterion.node.items() if name not in ours}
+    return PruningSetup(
+        masks.prunable,
+        scope,
+        make(node, "criterion", load=load),
+        notes=["criterion=copy: scope and the rates and patterns of pruning have no effect"],
+        digests=masks.digests,
+    )
+
+
+def choose_prunable(settings: Settings, weights: Tensors) -> list[str]:
+    """Return `pruning.only` without `pruning.exclude`.
+
+    If whole units are pruned, the last layer of the network is left out: its outputs are classes.
 
     Args:
-        config: the composed config.
+        settings: the run's settings.
         weights: the network's Linear and Conv weights.
 
     Raises:
         ConfigError: a pattern matches nothing, or nothing is left.
     """
-    if copies_masks(config):
-        masks = load_tensors(find_trunk(config).round(0).masks)
-        return [name for name in weights if name in masks]
-    pruning = config["pruning"]
+    pruning = settings.pruning
     try:
-        chosen = select(weights, pruning["only"], pruning["exclude"])
+        chosen = select(weights, pruning.only, pruning.exclude)
     except ValueError as error:
         raise ConfigError(f"pruning.{error}") from error
-    if pruning["units"] == "none":
+    if pruning.units == "none":
         return chosen
     last = list(weights)[-1]
     if chosen == [last]:
-        raise ConfigError(f"pruning.units={pruning['units']}: {last} must keep its outputs")
+        raise ConfigError(f"pruning.units={pruning.units}: {last} must keep its outputs")
     return [name for name in chosen if name != last]
 
 
-def _check_combination(config: Mapping[str, Any]) -> None:
+def _check_combination(settings: Settings, criterion: Criterion, scope: Scope) -> None:
     """Refuse what can be combined but means nothing."""
-    if copies_masks(config):
-        return
-    pruning, criterion = config["pruning"], our_class(config, "criterion")
-    if pruning["at"] == "init" and criterion in COMPARING:
+    units, name = f"pruning.units={settings.pruning.units}", type(criterion).__name__
+    if settings.pruning.at == "init" and trait(criterion, "compares_ends"):
         raise ConfigError(
-            f"pruning.at=init: criterion {criterion} compares trained weights with initial ones, "
+            f"pruning.at=init: criterion {name} compares trained weights with initial ones, "
             "which are the same there; accepted: trained"
         )
-    if pruning["units"] == "none":
+    if settings.pruning.units == "none":
         return
-    if criterion in SIGNED:
+    if trait(criterion, "signed"):
         raise ConfigError(
-            f"pruning.units={pruning['units']}: the scores of criterion {criterion} can be "
-            "negative, and have no norm; accepted: none"
+            f"{units}: the scores of criterion {name} can be negative, and have no norm; "
+            "accepted: none"
         )
-    if criterion == "Random" and our_class(config, "scope") == "Global":
+    if not trait(scope, "counts_units"):
         raise ConfigError(
-            f"pruning.units={pruning['units']}: under scope=global norms grow with the size of a "
-            "unit, and criterion Random would prune the small ones first; accepted: "
-            "scope=layerwise"
+            f"{units}: scope={scope_name(scope)} counts weights; accepted: scope=layerwise, "
+            "scope=global"
         )
-    if our_class(config, "scope") in ("Erk", "Balanced"):
+    if trait(criterion, "by_chance") and trait(scope, "compares_layers"):
         raise ConfigError(
-            f"pruning.units={pruning['units']}: scope={one_rate_scope(config)} counts weights; "
-            "accepted: scope=layerwise, scope=global"
+            f"{units}: under scope={scope_name(scope)} norms grow with the size of a unit, and "
+            f"criterion {name} would prune the small ones first; accepted: scope=layerwise"
         )
 
 
-def _notes(config: Mapping[str, Any], weights: Tensors) -> list[str]:
-    if copies_masks(config):
-        return ["criterion=copy: scope and the rates and patterns of pruning have no effect"]
-    pruning, notes = config["pruning"], []
-    scope = one_rate_scope(config)
-    if scope and pruning["rates"] is None and config["model"].get("rates"):
-        notes.append(f"scope={scope}: the model's own pruning rates do not apply")
-    if pruning["units"] != "none":
-        last = list(weights)[-1]
-        notes.append(f"pruning.units={pruning['units']}: {last} keeps all of its outputs")
+def _notes(settings: Settings, scope: Scope, last: str) -> list[str]:
+    pruning, notes = settings.pruning, []
+    if trait(scope, "one_rate") and pruning.rates is None and settings.model.rates:
+        notes.append(f"scope={scope_name(scope)}: the model's own pruning rates do not apply")
+    if pruning.units != "none":
+        notes.append(f"pruning.units={pruning.units}: {last} keeps all of its outputs")
     return notes
-
-
-def build_pruner(config: Mapping[str, Any], rates: Mapping[str, float], scope: Scope) -> Pruner:
-    """`criterion`: a scored pruner, or a copying one."""
-    if not copies_masks(config):
-        pruning, node = config["pruning"], config["criterion"]
-        return ScoredPruner(
-            make(without(node, ("iterations",)), "criterion"),
-            scope,
-            rates,
-            steps=pruning["one_shot"] or 1,
-            iterations=node.get("iterations", 1),
-            units=pruning["units"],
-        )
-    trunk = find_trunk(config)
-
-    def load(number: int) -> Masks:
-        return load_tensors(trunk.round(number).masks)
-
-    pruner: CopiedPruner = make(
-        without(config["criterion"], ("run", "rounds")), "criterion", load=load
-    )
-    return pruner
 
 
 def ladder(
@@ -158,20 +148,20 @@ def ladder(
     shapes: Mapping[str, tuple[int, ...]],
     rates: Mapping[str, float],
     k: int,
-    units: Units = "none",
+    *,
+    units: bool = False,
 ) -> float:
-    """Share of the prunable weights, or units, left after k prunings.
+    """Return the share of the prunable weights, or units, that is left after k prunings.
 
     Args:
-        scope: what counts.
-        shapes: of each layer's weight.
-        rates: per layer.
-        k: prunings.
-        units: what is counted.
+        scope: counts the weights that stay.
+        shapes: shape of each layer's weight.
+        rates: pruning rate of each layer.
+        k: number of prunings.
+        units: whether whole filters and neurons are counted.
     """
-    sizes = {name: prod(shape) if units == "none" else shape[0] for name, shape in shapes.items()}
+    sizes = {name: shape[0] if units else prod(shape) for name, shape in shapes.items()}
     layers = {
         name: Layer(sizes[name], rates[name], tuple(shape)) for name, shape in shapes.items()
     }
-    left = scope.keep(layers, k)
-    return (left if isinstance(left, int) else sum(left.values())) / sum(sizes.values())
+    return sum(scope.keep(layers, k).values()) / sum(sizes.values())

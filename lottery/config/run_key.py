@@ -1,4 +1,7 @@
-"""Which run a config is: the canonical config, its key, and the folder it lives in."""
+"""Which run a config is: the canonical config, its key and its folder.
+
+The folder is named before the config is checked, so nothing here may fail on wrong values.
+"""
 
 import hashlib
 import json
@@ -10,48 +13,61 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from lottery.config.rules import find
+from lottery.config.rules import get_nested
+from lottery.config.targets import load_target
 from lottery.record.durations import parse_duration
 
-# What changes no result: where and how a run is done, and which of its rounds.
+# Keys that change no result: where and how a run is done, and which of its rounds.
 LEFT_OUT = (
-    *("seed", "rounds", "pruning.target_sparsity", "criterion.rounds"),
-    *("output_dir", "keep", "dry_run", "checkpoint.every_seconds", "short"),
-    *("dataset.root", "dataset.download", "dataset.base_url"),
+    "seed",
+    "rounds",
+    "pruning.target_sparsity",
+    "criterion.rounds",
+    "output_dir",
+    "keep",
+    "dry_run",
+    "checkpoint.every_seconds",
+    "short",
+    "dataset.root",
+    "dataset.download",
+    "dataset.base_url",
 )
-# Of the trainer only this changes results by more than the order of additions.
+# The only key of `trainer` that changes results by more than the order of additions.
 TRAINER_KEPT = "precision"
-# Options added after the first release, with the value that means what was there before: equal
-# to it they are left out, so that keys of older runs last.
+# Options added after the first release, with the value that means what was there before. An
+# option with this value is left out of the key, so that keys of older runs last.
 ADDED_LATER: dict[str, Any] = {
     "dataset.limit": None,
     "dataset.subsample": 1,
     "dataset.random_labels": 0,
     "dataset.shuffle_pixels": False,
     "early_bird.epsilon": None,
+    "optimizer.decay_norms": True,
     "pruning.at": "trained",
     "pruning.units": "none",
 }
-# Criteria that look at no trained weight: when they prune plays no part.
-UNTRAINED = ("lottery.pruning.Random", "lottery.pruning.LargeInit")
-# Options that are another name of one: equal runs have one folder.
+# Options with a second name. Runs with either name have one folder.
 ALIASES = {"large_final": "magnitude"}
 
-IMAGES = "lottery.data.ImageFolder"  # whose dataset.folder is a folder
-WITH_BASE = "lottery.models.VGG16Head"  # whose model.weights may be a file
-
+COPIED = "lottery.pruning.CopiedPruner"
+# Arguments of our classes that are paths; they enter the key by their last component. A table
+# and no class attributes: reading those would import torch before any value is checked.
+IMAGES = "lottery.data.ImageFolder"
+PATH_ARGUMENTS = {
+    IMAGES: "dataset.folder",
+    "lottery.models.VGG16Head": "model.weights",
+}
 PATHS = (("dataset", "root"), ("dataset", "folder"), ("criterion", "run"), ("model", "weights"))
 
-DURATIONS = (
-    *("iterations", "evaluation.every", "scheduler.at", "scheduler.steps"),
-    *("reinit.to", "reinit.steps"),
-)
+DURATIONS = ("iterations", "evaluation.every")
+# Durations of our own schedules and reinits, for the same reason.
+DURATION_ARGUMENTS = ("scheduler.at", "scheduler.steps", "reinit.to", "reinit.steps")
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
-    """The composed config, resolved, as plain containers and without Hydra's own part.
+    """Return the composed config, resolved, as plain containers and without Hydra's own part.
 
-    With `short=true` the values of `shortened` are in their places.
+    With `short=true` the values of `shortened` replace others.
     """
     copy = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     container = OmegaConf.to_container(copy, resolve=True)
@@ -62,29 +78,31 @@ def plain(config: DictConfig) -> dict[str, Any]:
 
 
 def copies_masks(config: Mapping[str, Any]) -> bool:
-    """Whether the masks are another run's (`criterion=copy`)."""
-    return find(config, ["criterion", "_target_"]) == (True, "lottery.pruning.CopiedPruner")
+    """Tell whether the masks are copied from another run (`criterion=copy`)."""
+    return bool(get_nested(config, "criterion._target_") == COPIED)
 
 
 def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Every value that changes results, in one spelling, flat: {"pruning.rate": 0.2, ...}.
+    """Return every value that changes results, in one spelling, flat: {"pruning.rate": 0.2, ...}.
 
     Args:
         config: the composed config as plain containers.
     """
     flat = _flatten(config)
     if copies_masks(config):
-        # Copied masks owe nothing to the scope and the pruning of this run.
+        # Copied masks do not depend on the scope and the pruning of this run.
         flat = {k: v for k, v in flat.items() if not k.startswith(("pruning.", "scope."))}
         flat["criterion.run"] = _trunk_name(flat["criterion.run"], config["seed"])
-    if flat.get("criterion._target_") in UNTRAINED:
-        flat.pop("pruning.at", None)
-    if flat.get("model._target_") == WITH_BASE and isinstance(flat.get("model.weights"), str):
-        flat["model.weights"] = Path(flat["model.weights"]).name
-    if flat.get("dataset._target_") == IMAGES:
-        flat["dataset.folder"] = Path(str(flat.get("dataset.folder"))).absolute().name
-    for key in DURATIONS:
-        if key in flat:
+    # torch is imported here only if the value is not the default
+    if flat.get("pruning.at") == "init" and not _needs_training(config):
+        del flat["pruning.at"]
+    for group in ("dataset", "model"):
+        key = PATH_ARGUMENTS.get(str(flat.get(f"{group}._target_")), "")
+        if isinstance(flat.get(key), str):
+            flat[key] = Path(flat[key]).absolute().name
+    for key in (*DURATIONS, *DURATION_ARGUMENTS):
+        ours = str(flat.get(f"{key.partition('.')[0]}._target_")).startswith("lottery.")
+        if key in flat and (ours or key in DURATIONS):
             flat[key] = _canonical_duration(flat[key])
     return {
         key: _canonical_number(value)
@@ -97,7 +115,7 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def located(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The config with its paths absolute, so that a run can be made again from any folder.
+    """Return the config with absolute paths, so that its run can be rebuilt from any folder.
 
     Args:
         config: the composed config as plain containers.
@@ -105,50 +123,64 @@ def located(config: Mapping[str, Any]) -> dict[str, Any]:
     changed = {group: dict(node) for group, node in config.items() if isinstance(node, Mapping)}
     for group, name in PATHS:
         value = changed.get(group, {}).get(name)
-        if isinstance(value, str) and Path(value).exists():  # weights may also be a word
+        if isinstance(value, str) and Path(value).exists():  # `model.weights` may also be a word
             changed[group][name] = str(Path(value).absolute())
     return {**config, **changed, "output_dir": str(Path(config["output_dir"]).absolute())}
 
 
 def key_of(config: Mapping[str, Any]) -> str:
-    """Eight hexadecimal digits of sha256 over the canonical config."""
+    """Return the run's key: eight hexadecimal digits of sha256 over the canonical config."""
     text = json.dumps(canonical(config), sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def folder_name(config: Mapping[str, Any], choices: Mapping[str, Any]) -> str:
-    """`<dataset>-<model>-<criterion>-<rate>-<scope>-<reinit>-<key>`.
+    """Return `<dataset>-<model>-<criterion>-<rate>-<scope>-<reinit>-<key>`.
 
     Args:
         config: the composed config as plain containers.
         choices: the option chosen in each config group.
     """
     copied = copies_masks(config)
-    rate = "none" if copied else find(config, ["pruning", "rate"])[1]
+    rate = "none" if copied else get_nested(config, "pruning.rate")
     scope = "none" if copied else choices.get("scope")
     criterion = str(choices.get("criterion"))
-    parts = [choices.get("dataset"), choices.get("model"), ALIASES.get(criterion, criterion)]
-    parts += [rate, scope, choices.get("reinit"), key_of(config)]
-    return "-".join(re.sub(r"[^\w.+]", "_", str(part)) for part in parts)
+    words = (
+        choices.get("dataset"),
+        choices.get("model"),
+        ALIASES.get(criterion, criterion),
+        rate,
+        scope,
+        choices.get("reinit"),
+        key_of(config),
+    )
+    return "-".join(re.sub(r"[^\w.+]", "_", str(word)) for word in words)
 
 
 def run_path(config: Mapping[str, Any], choices: Mapping[str, Any]) -> Path:
-    """The run's folder: the same config finds its own work again."""
+    """Return the run's folder. The same config has the same folder."""
     name = folder_name(config, choices)
     seed = re.sub(r"[^\w.+]", "_", str(config.get("seed")))
     return Path(str(config.get("output_dir"))).absolute() / name / f"seed_{seed}"
 
 
 def shapes_dense_round(config: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """What round 0 depends on, of a canonical config: equal for two runs, equal round 0.
+    """Return the values of a canonical config that round 0 depends on.
+
+    Two runs for which they are equal have the same round 0.
 
     Args:
         config: a canonical config.
         seed: the run's seed.
     """
     later = (
-        *("criterion.", "scope.", "reinit.", "pruning.", "model.rates", "seeds.pruning"),
-        "early_bird.",  # which only looks
+        "criterion.",
+        "scope.",
+        "reinit.",
+        "pruning.",
+        "model.rates",
+        "seeds.pruning",
+        "early_bird.",  # it only looks
     )
     shaping = {
         key: value
@@ -161,8 +193,15 @@ def shapes_dense_round(config: Mapping[str, Any], seed: int) -> dict[str, Any]:
     return shaping
 
 
+def _needs_training(config: Mapping[str, Any]) -> bool:
+    """Tell whether the criterion looks at trained weights, as its class says."""
+    from lottery.pruning import trait
+
+    return bool(trait(load_target(config["criterion"], "criterion"), "needs_training"))
+
+
 def _merged(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A config with some values changed, group by group."""
+    """Return a config with some values changed, group by group."""
     merged = dict(config)
     for key, value in changes.items():
         here = merged.get(key)
@@ -183,7 +222,7 @@ def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _trunk_name(run: Any, seed: Any) -> str:
-    """The folder of the trunk's setting; with a seed behind it where that is another one."""
+    """Return the name of the trunk's setting, followed by its seed if that is another one."""
     path = Path(os.path.normpath(Path(str(run)).absolute()))
     if path.name == f"seed_{seed}":
         return path.parent.name
@@ -195,7 +234,7 @@ def _canonical_duration(value: Any) -> Any:
         return [_canonical_duration(item) for item in value]
     try:
         return parse_duration(value).canonical()
-    except ValueError:  # a wrong value is reported later; naming its folder must not fail
+    except ValueError:  # a wrong value is reported later
         return value
 
 
@@ -203,6 +242,6 @@ def _canonical_number(value: Any) -> Any:
     if isinstance(value, list):
         return [_canonical_number(item) for item in value]
     if isinstance(value, Mapping):
-        # Pairs, in their order: of pruning.rates the first match wins.
+        # Pairs in their order: in pruning.rates the first match wins.
         return [[key, _canonical_number(item)] for key, item in value.items()]
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,4 +1,4 @@
-"""Changing training images at random: one operation for a batch, random numbers drawn ahead."""
+"""Change training images at random: one operation per batch, with numbers drawn beforehand."""
 
 from dataclasses import dataclass
 
@@ -8,14 +8,14 @@ from torch import Tensor, nn
 from lottery.data.splits import Augmentation
 from lottery.seeds import derive_seed
 
-CHUNK = 100  # steps whose numbers are drawn at once; another number would draw others
+CHUNK = 100  # steps whose numbers are drawn at once; another value would draw other numbers
 
 
 @dataclass(frozen=True)
 class CropAndFlip:
-    """A crop of the image's own size from the image with a black border, mirrored one time in two.
+    """Crop the image from itself with a black border, and mirror it one time in two.
 
-    As for CIFAR since He et al. 2016, with 4 pixels.
+    The size stays. This is the usual augmentation of CIFAR since He et al. 2016, with 4 pixels.
 
     Args:
         padding: width of the border, pixels.
@@ -24,7 +24,7 @@ class CropAndFlip:
     padding: int
 
     def draw(self, steps: int, batch_size: int, generator: torch.Generator) -> Tensor:
-        """Rows and columns by which the crop is moved, and whether it is mirrored.
+        """Draw the rows and columns by which crops are moved, and which crops are mirrored.
 
         Returns:
             (steps, batch_size, 3), whole numbers: 0 to 2 * padding twice, and 0 or 1.
@@ -35,7 +35,7 @@ class CropAndFlip:
         return torch.cat([moves, mirrored], dim=2)
 
     def __call__(self, inputs: Tensor, drawn: Tensor) -> Tensor:
-        """The images cropped and mirrored.
+        """Return the images, cropped and mirrored.
 
         Args:
             inputs: images (batch, channels, height, width) in which 0 is black.
@@ -47,22 +47,22 @@ class CropAndFlip:
         rows = down + torch.arange(height, device=drawn.device)
         columns = torch.arange(width, device=drawn.device)
         columns = right + torch.where(mirrored == 1, width - 1 - columns, columns)
-        places = rows.unsqueeze(2) * padded.shape[3] + columns.unsqueeze(1)
+        pixels = rows.unsqueeze(2) * padded.shape[3] + columns.unsqueeze(1)
         # one gather: indexing by three tensors takes four times as long
-        places = places.reshape(batch, 1, -1).expand(-1, channels, -1)
-        return padded.flatten(2).gather(2, places).reshape(inputs.shape)
+        pixels = pixels.reshape(batch, 1, -1).expand(-1, channels, -1)
+        return padded.flatten(2).gather(2, pixels).reshape(inputs.shape)
 
 
 class Draws:
     """The augmentation's random numbers: a function of (seed, order key, step), as `BatchOrder`.
 
-    They belong to the places in the batch, so that processes that share a batch use their parts.
+    They belong to positions in the batch, so that processes that share a batch use their parts.
 
     Args:
-        augmentation: says what to draw.
+        augmentation: draws the numbers of some steps.
         batch_size: examples per step, of all processes together.
         seed: the run's seed for augmentation.
-        key: the round, or one number for all rounds where every round sees the same batches.
+        key: the round, or one number for all rounds if every round sees the same batches.
     """
 
     def __init__(self, augmentation: Augmentation, batch_size: int, seed: int, key: int) -> None:
@@ -73,7 +73,7 @@ class Draws:
         self._drawn: tuple[int, Tensor] | None = None
 
     def steps(self, first: int, stop: int) -> Tensor:
-        """The numbers of steps `first` + 1 ... `stop`, (stop - first, batch_size, ...)."""
+        """Return the numbers of steps `first` + 1 ... `stop`, (stop - first, batch_size, ...)."""
         return torch.stack(
             [self._chunk(step // CHUNK)[step % CHUNK] for step in range(first, stop)]
         )

@@ -7,17 +7,17 @@ from lottery.seeds import derive_seed
 
 
 class BatchOrder:
-    """Which examples make the batch of each step.
+    """The examples in the batch of each step.
 
-    An epoch is floor(num_examples / batch_size) steps over a fresh shuffle; the examples that
-    are left over wait for the next one. Steps count from the initial weights, so a round rewound
-    to step k begins with the batch that follows step k.
+    An epoch is floor(num_examples / batch_size) steps over a new shuffle; the remaining examples
+    wait for the next shuffle. Steps count from the initial weights, so a round that is rewound to
+    step k begins with the batch after step k.
 
     Args:
         num_examples: size of the training set.
         batch_size: examples per step.
         seed: the run's seed for data order.
-        key: the round, or one number for all rounds where every round sees the same batches.
+        key: the round, or one number for all rounds if every round sees the same batches.
 
     Example:
         >>> order = BatchOrder(num_examples=10, batch_size=4, seed=0, key=0)
@@ -38,7 +38,7 @@ class BatchOrder:
         self._shuffled: tuple[int, Tensor] | None = None
 
     def rows(self, first: int, stop: int) -> Tensor:
-        """Example indices of steps `first` + 1 ... `stop`, (stop - first, batch)."""
+        """Return the example indices of steps `first` + 1 ... `stop`, (stop - first, batch)."""
         batches = [self._batch(step) for step in range(first, stop)]
         return torch.stack(batches)
 

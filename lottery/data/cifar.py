@@ -9,12 +9,11 @@ import torch
 
 from lottery.data.augmentation import CropAndFlip
 from lottery.data.download import RemoteFile
-from lottery.data.downloadable import check_arguments, fetch_missing, naming_the_command
 from lottery.data.errors import DataError
-from lottery.data.scaling import Scaling
+from lottery.data.origin import Origin
+from lottery.data.scaling import check_normalize, scaling_for
 from lottery.data.splits import Split, Splits
-from lottery.data.stratified import draw_shares
-from lottery.data.tar_members import fetch_members
+from lottery.data.subset import draw_shares
 
 SHAPE = (3, 32, 32)  # of an image: its red, green and blue planes
 NUM_PIXELS = 3 * 32 * 32
@@ -30,14 +29,14 @@ class Source:
 
     Args:
         folder: its files are in ROOT/folder, as the archive has them.
-        archive: what they come in.
-        train_files: their names.
-        test_file: its name.
-        images_per_file: of a training file and of the test file.
-        label_bytes: before an image's pixels; the last of them is the label that is used.
+        archive: the file that holds them.
+        train_files: names of the training files.
+        test_file: name of the test file.
+        images_per_file: number of images in a training file, and in the test file.
+        label_bytes: number of labels before an image's pixels; the last of them is used.
         num_classes: number of labels.
         mean: of the training pixels in [0, 1], by channel.
-        std: likewise.
+        std: their standard deviations.
     """
 
     folder: str
@@ -53,14 +52,14 @@ class Source:
 
 SOURCES = {
     "cifar10": Source(
-        "cifar-10-batches-bin",
-        RemoteFile(
+        folder="cifar-10-batches-bin",
+        archive=RemoteFile(
             "cifar-10-binary.tar.gz",  # md5 c32a1d4ab5d03f1284b67883e8d87530
             "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
             of_content=False,
         ),
-        tuple(f"data_batch_{number}.bin" for number in range(1, 6)),
-        "test_batch.bin",
+        train_files=tuple(f"data_batch_{number}.bin" for number in range(1, 6)),
+        test_file="test_batch.bin",
         images_per_file=(10_000, 10_000),
         label_bytes=1,
         num_classes=10,
@@ -68,14 +67,14 @@ SOURCES = {
         std=(0.2470, 0.2435, 0.2616),
     ),
     "cifar100": Source(
-        "cifar-100-binary",
-        RemoteFile(
+        folder="cifar-100-binary",
+        archive=RemoteFile(
             "cifar-100-binary.tar.gz",  # md5 03b5dce01913d631647c71ecec9e9cb8
             "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
             of_content=False,
         ),
-        ("train.bin",),
-        "test.bin",
+        train_files=("train.bin",),
+        test_file="test.bin",
         images_per_file=(50_000, 10_000),
         label_bytes=2,  # one of 20 coarse labels, one of 100 fine ones
         num_classes=100,
@@ -101,7 +100,7 @@ class Cifar:
             pixels in [0, 1].
         augment: train on random crops, with a border of 4 pixels, mirrored one time in two.
         download: fetch files that are missing.
-        base_url: where the archive is.
+        base_url: where the archive comes from.
     """
 
     name: str
@@ -113,50 +112,46 @@ class Cifar:
     base_url: str
 
     def __post_init__(self) -> None:
-        check_arguments(self, SOURCES, self.normalize)
+        if self.name not in SOURCES:
+            raise ValueError(f"name={self.name!r}: {' or '.join(SOURCES)}")
+        check_normalize(self.normalize)
+        if not isinstance(self.augment, bool):
+            raise ValueError(f"augment={self.augment}: true or false")
 
     @property
     def folder(self) -> Path:
-        """Where the files are."""
+        """The folder of the files."""
         return Path(self.root) / SOURCES[self.name].folder
 
     def load(self) -> Splits:
-        """The splits, after a download where it is needed.
+        """Return the splits, after a download if files are missing.
 
         Raises:
             DataError: files are missing, cut off or not what their names say.
         """
         source = SOURCES[self.name]
-        missing = [name for name in self._names if not (self.folder / name).exists()]
-        fetch_missing(self, missing)
+        origin = Origin(
+            dataset=self.name,
+            root=self.root,
+            folder=self.folder,
+            base_url=self.base_url,
+            download=self.download,
+        )
+        origin.fetch_members(source.archive, [*source.train_files, source.test_file])
         in_train, in_test = source.images_per_file
-        parts = [self._read(name, in_train) for name in source.train_files]
-        images, labels = (np.concatenate(part) for part in zip(*parts, strict=True))
+        files = [self._read(name, in_train) for name in source.train_files]
+        images, labels = (np.concatenate(arrays) for arrays in zip(*files, strict=True))
         val, train = draw_shares(labels, [VAL_SHARE], self.split_seed)
         augmentation = CropAndFlip(PADDING) if self.augment else None
         return Splits(
-            replace(self._split(images[train], labels[train]), augmentation=augmentation),
-            self._split(images[val], labels[val]),
-            self._split(*self._read(source.test_file, in_test)),
-            source.num_classes,
+            train=replace(self._split(images[train], labels[train]), augmentation=augmentation),
+            val=self._split(images[val], labels[val]),
+            test=self._split(*self._read(source.test_file, in_test)),
+            num_classes=source.num_classes,
         )
 
-    def fetch(self) -> None:
-        """Download the files that are not there.
-
-        Raises:
-            DataError: they cannot be had.
-        """
-        with naming_the_command(self):
-            fetch_members(SOURCES[self.name].archive, self._names, self.folder, self.base_url)
-
-    @property
-    def _names(self) -> tuple[str, ...]:
-        source = SOURCES[self.name]
-        return (*source.train_files, source.test_file)
-
     def _read(self, name: str, num_images: int) -> tuple[Bytes, npt.NDArray[np.int64]]:
-        """Images (n, 3, 32, 32) and labels (n,) of a file."""
+        """Return images (n, 3, 32, 32) and labels (n,) of a file."""
         source, path = SOURCES[self.name], self.folder / name
         record = source.label_bytes + NUM_PIXELS
         try:
@@ -180,6 +175,5 @@ class Cifar:
 
     def _split(self, images: Bytes, labels: npt.NDArray[np.int64]) -> Split:
         source = SOURCES[self.name]
-        statistics = {"mean_std": (source.mean, source.std), "unit": ((0.0,) * 3, (1.0,) * 3)}
-        scaling = Scaling.of(*statistics[self.normalize])
+        scaling = scaling_for(self.normalize, source.mean, source.std)
         return Split(torch.tensor(images), torch.tensor(labels), scaling)

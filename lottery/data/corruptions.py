@@ -1,4 +1,4 @@
-"""Training data made worse on purpose, to see what a pruning method takes from it."""
+"""Corrupt training data on purpose, to see what a pruning method takes from them."""
 
 from dataclasses import dataclass, replace
 
@@ -11,19 +11,19 @@ from lottery.seeds import derive_seed
 
 @dataclass(frozen=True)
 class Corruptions:
-    """The sanity checks of Su et al. 2020, of the training split only, as in their code.
+    """The sanity checks of Su et al. 2020, for the training split only, as in their code.
 
-    A ticket's masks found on corrupted data, and trained on the data as they are (`criterion=copy`
-    from the corrupted run), show what the masks owe to the data.
+    Find masks on corrupted data, and train them on the original data (`criterion=copy` from the
+    corrupted run): this shows how much the masks depend on the data.
 
     Args:
         subsample: share of the training examples that stays, the same of every class, drawn at
             random (Su et al. take the first half of the files, whatever its classes).
-        random_labels: share of the remaining examples whose label is drawn anew, uniformly among
-            all classes; it may be the true one again, so that with 10 classes 0.1 leaves 91 %
-            right. The number of examples is exact (Su et al. toss a coin for each).
-        shuffle_pixels: every training image gets its values, of all pixels and channels, in an
-            order of its own. Shuffled images are held in memory, also where a file was mapped.
+        random_labels: share of the remaining examples with a random label, drawn uniformly among
+            all classes; it may be the true one, so that with 10 classes 0.1 leaves 91 % right.
+            The number of examples is exact (Su et al. toss a coin for each).
+        shuffle_pixels: put the values of each training image, over all pixels and channels, in a
+            random order of its own. Shuffled images are kept in memory, not in a mapped file.
         seed: of all draws, each with a stream of its own.
     """
 
@@ -39,7 +39,7 @@ class Corruptions:
             raise ValueError(f"random_labels={self.random_labels}: 0 to 1")
 
     def __call__(self, splits: Splits) -> Splits:
-        """The splits with a training split that is worse; validation and test as they were."""
+        """Return the splits with a corrupted training split; validation and test stay."""
         train = splits.train
         if self.subsample < 1:
             train = drawn_share(train, self.subsample, self._seed("subsample"))
@@ -66,7 +66,7 @@ class Corruptions:
     def _shuffled(self, split: Split) -> Split:
         generator = self._generator("shuffle_pixels")
         images = split.inputs if split.rows is None else split.inputs[split.rows]
-        # a copy: what the dataset or a mapped file holds is left as it is
+        # a copy: the dataset's own tensor or mapped file stays as it is
         flat = images.flatten(1).clone(memory_format=torch.contiguous_format)
         for values in flat:
             values.copy_(values[torch.randperm(len(values), generator=generator)])

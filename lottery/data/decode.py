@@ -1,4 +1,4 @@
-"""Images of any size and mode as bytes of one size: red, green and blue planes."""
+"""Decode images of any size and mode into red, green and blue planes of one size."""
 
 import io
 
@@ -12,11 +12,11 @@ HIGHEST_16 = 65_535
 
 
 class Unreadable(Exception):
-    """Not an image, or a damaged one; the message is the reason."""
+    """The content is no image, or a damaged one; the message is the reason."""
 
 
 def decode(content: bytes, height: int, width: int) -> Bytes:
-    """An image resized to (3, height, width), whatever its shape (bilinear, antialiased).
+    """Return an image resized to (3, height, width), whatever its shape (bilinear, antialiased).
 
     Grey images get three equal planes, transparency is dropped, 16 bits become 8.
 
@@ -26,9 +26,9 @@ def decode(content: bytes, height: int, width: int) -> Bytes:
     try:
         with Image.open(io.BytesIO(content)) as image:
             resized = _in_colour(image).resize((width, height), Image.Resampling.BILINEAR)
-    except Exception as error:  # there is no saying what damage does to an image
+    except Exception as error:  # Pillow raises many kinds for damaged images
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        # Pillow names the buffer that we gave it
+        # Pillow's text names the buffer that we gave it
         raise Unreadable("no image" if "BytesIO" in reason else reason) from error
     return np.ascontiguousarray(np.asarray(resized).transpose(2, 0, 1))
 

@@ -18,7 +18,7 @@ class Digits:
     """1,200 training, 300 validation and 297 test images, (1, 8, 8), pixels in [0, 1].
 
     Both splits are stratified by class. The test images are the same for every `split_seed`, as
-    with the datasets that come with a test set.
+    for the datasets that come with a test set.
 
     Args:
         split_seed: draws the validation images; independent of the run's seed.
@@ -27,7 +27,7 @@ class Digits:
     split_seed: int
 
     def load(self) -> Splits:
-        """The splits."""
+        """Return the splits."""
         images, labels = load_digits(return_X_y=True)
         rest, test = train_test_split(
             np.arange(len(labels)), test_size=NUM_TEST, stratify=labels, random_state=0
@@ -37,7 +37,9 @@ class Digits:
         )
         inputs = torch.from_numpy(images / 16).float().reshape(-1, 1, 8, 8)
         targets = torch.from_numpy(labels).long()
-        train_split, val_split, test_split = (
-            Split(inputs[rows], targets[rows]) for rows in (train, val, test)
+        return Splits(
+            train=Split(inputs[train], targets[train]),
+            val=Split(inputs[val], targets[val]),
+            test=Split(inputs[test], targets[test]),
+            num_classes=10,
         )
-        return Splits(train_split, val_split, test_split, num_classes=10)

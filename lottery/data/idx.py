@@ -1,4 +1,4 @@
-"""The idx format of MNIST: a magic number, sizes, and bytes; gzipped or not."""
+"""Read the idx format of MNIST: a magic number, sizes, and bytes; gzipped or not."""
 
 import gzip
 import zlib
@@ -14,10 +14,10 @@ UNSIGNED_BYTES = 8
 
 
 def read_idx(path: Path, num_dimensions: int) -> npt.NDArray[np.uint8]:
-    """The array in an idx file of unsigned bytes.
+    """Return the array in an idx file of unsigned bytes.
 
     Args:
-        path: of the file; gzipped where the name ends in .gz.
+        path: of the file; gzipped if its name ends in .gz.
         num_dimensions: 3 for images (count, rows, columns), 1 for labels.
 
     Raises:
@@ -40,7 +40,7 @@ def read_idx(path: Path, num_dimensions: int) -> npt.NDArray[np.uint8]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """A file's content, decompressed where its name ends in .gz.
+    """Return a file's content, decompressed if its name ends in .gz.
 
     Raises:
         DataError: it cannot be read or decompressed.

@@ -1,6 +1,7 @@
-"""Decoded images on disk: one file of bytes, mapped into memory, made once."""
+"""Keep decoded images on disk: one .npy file, mapped into memory, and its digest beside it."""
 
 import hashlib
+import io
 import json
 import logging
 import os
@@ -10,37 +11,36 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import pooch
 from filelock import FileLock
-from tqdm import tqdm
+from numpy.lib.format import write_array_header_1_0
 
 from lottery.data.decode import Bytes, Unreadable, decode
 from lottery.data.errors import DataError
 from lottery.data.image_list import ListedImage, bad_row
-from lottery.record.run_dir import replacing
+from lottery.data.progress_bar import track
+from lottery.record.files import replacing, write_text
 
 log = logging.getLogger(__name__)
 
 CACHE = ".lottery_cache"  # beside the images
 VERSION = 1  # of what `decode` does
-AT_ONCE = 256  # images that wait to be written, at most
-DIGEST_BYTES = 32  # behind the pixels in the file
+AT_ONCE = 256  # at most so many images wait to be written
 
 
 def cached_pixels(
     folder: Path, images: Sequence[ListedImage], size: tuple[int, int], *, may_write: bool
 ) -> tuple[Bytes, str]:
-    """The pixels of some images and their sha256.
+    """Return the pixels of some images and their sha256.
 
-    They are decoded once for a list, a size and the files' sizes and times, and kept beside the
-    images or, where that is read-only, in the user's cache folder. Several processes may call it
-    at once: one decodes. A damaged file is made anew.
+    Images are decoded once for a list, a size and the files' sizes and times. The pixels are kept
+    beside the images or, if that is read-only, in the user's cache folder. Several processes may
+    call it at once: one decodes. A damaged file is made again.
 
     Args:
         folder: holds the images.
         images: which, in order.
         size: height and width to resize to.
-        may_write: False decodes into memory where there is no file.
+        may_write: False decodes into memory if there is no file.
 
     Returns:
         (n, 3, height, width), mapped from the file: changes to it stay in memory; and the digest.
@@ -49,7 +49,7 @@ def cached_pixels(
         DataError: an image cannot be read, or nothing can be written.
     """
     shape = (len(images), 3, *size)
-    name = f"{size[0]}x{size[1]}_{len(images)}_{_key(images, size)}.bytes"
+    name = f"{size[0]}x{size[1]}_{len(images)}_{_key(images, size)}.npy"
     places = [folder / CACHE, _users_cache(folder)]
     for place in places:
         if (found := _load(place / name, shape)) is not None:
@@ -60,14 +60,14 @@ def cached_pixels(
     writable = [place for place in places if _is_writable(place)]
     if not writable:
         raise DataError(f"{folder}: neither {places[0]} nor {places[1]} can be written")
-    place = writable[0]
+    path = writable[0] / name
     try:
-        with FileLock(place / f".{name}.lock", fallback_to_soft=False):
-            if (found := _load(place / name, shape)) is None:
-                _write(place / name, folder, images, size)
-                found = _load(place / name, shape)
+        with FileLock(path.with_name(f".{name}.lock"), fallback_to_soft=False):
+            if (found := _load(path, shape)) is None:
+                _write(path, shape, _decoded(folder, images, size))
+                found = _load(path, shape)
     except OSError as error:
-        raise DataError(f"{place / name}: {error.strerror or error}") from error
+        raise DataError(f"{path}: {error.strerror or error}") from error
     assert found is not None
     return found
 
@@ -78,9 +78,10 @@ def _key(images: Sequence[ListedImage], size: tuple[int, int]) -> str:
 
 
 def _users_cache(folder: Path) -> Path:
-    """A folder that belongs to the user, for the images of one folder."""
+    """Return a folder that belongs to the user, for the images of one folder."""
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
     name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
-    return Path(pooch.os_cache("lottery")) / f"{folder.resolve().name}_{name}"
+    return caches / "lottery" / f"{folder.resolve().name}_{name}"
 
 
 def _is_writable(place: Path) -> bool:
@@ -93,33 +94,49 @@ def _is_writable(place: Path) -> bool:
 
 
 def _load(path: Path, shape: tuple[int, ...]) -> tuple[Bytes, str] | None:
-    """What is in the file; None where there is none or it is damaged."""
+    """Return pixels and digest; None if there is no file, or it is damaged."""
+    if not path.exists():
+        return None
+    header = _header(shape)
     try:
-        content = np.memmap(path, dtype=np.uint8, mode="c")
-    except (OSError, ValueError):  # not there, or empty
-        return None
-    pixels, written = content[:-DIGEST_BYTES], content[-DIGEST_BYTES:].tobytes()
-    digest = hashlib.sha256(pixels.data)
-    if pixels.size != np.prod(shape) or digest.digest() != written:
-        log.warning("%s is damaged: the images are decoded again", path)
-        return None
-    return pixels.reshape(shape), digest.hexdigest()
+        with path.open("rb") as file:
+            is_ours = file.read(len(header)) == header
+        pixels = np.memmap(path, np.uint8, mode="c", offset=len(header), shape=shape)
+        digest = hashlib.sha256(pixels.data).hexdigest()
+        if is_ours and digest == _digest_file(path).read_text():
+            return pixels, digest
+    except (OSError, ValueError):  # cut off
+        pass
+    log.warning("%s is damaged: the images are decoded again", path)
+    return None
 
 
-def _write(path: Path, folder: Path, images: Sequence[ListedImage], size: tuple[int, int]) -> None:
-    """Written as a file and not by mapping it: a full disk would kill the process."""
+def _write(path: Path, shape: tuple[int, ...], decoded: Iterator[Bytes]) -> None:
+    """Write pixels and digest. Not through a map: a full disk would kill the process."""
     digest = hashlib.sha256()
     with replacing(path) as aside, aside.open("wb") as file:
-        for pixels in _decoded(folder, images, size):
+        file.write(_header(shape))
+        for pixels in decoded:
             digest.update(pixels.data)
             file.write(pixels.data)
-        file.write(digest.digest())
+        write_text(_digest_file(path), digest.hexdigest())
+
+
+def _header(shape: tuple[int, ...]) -> bytes:
+    """Return the first bytes of a .npy file of bytes in this shape."""
+    header = io.BytesIO()
+    write_array_header_1_0(header, {"shape": shape, "fortran_order": False, "descr": "|u1"})
+    return header.getvalue()
+
+
+def _digest_file(path: Path) -> Path:
+    return path.with_suffix(".sha256")
 
 
 def _decoded(
     folder: Path, images: Sequence[ListedImage], size: tuple[int, int]
 ) -> Iterator[Bytes]:
-    """Each image decoded, in order, by as many threads as there are cores."""
+    """Decode each image, in order, by as many threads as there are cores."""
 
     def read(image: ListedImage) -> Bytes:
         try:
@@ -129,11 +146,7 @@ def _decoded(
         except OSError as error:
             raise bad_row(folder, image.row, f"{image.name}: {error.strerror}") from error
 
-    with (
-        ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool,
-        tqdm(total=len(images), unit=" images", desc="decoding", ncols=79, delay=2) as bar,
-    ):
-        for first in range(0, len(images), AT_ONCE):
-            for pixels in pool.map(read, images[first : first + AT_ONCE]):
-                yield pixels
-                bar.update()
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        blocks = range(0, len(images), AT_ONCE)
+        decoded = (p for first in blocks for p in pool.map(read, images[first : first + AT_ONCE]))
+        yield from track(decoded, "decoding images", len(images))

@@ -10,18 +10,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lottery.data.download import alone_in
 from lottery.data.errors import DataError
 from lottery.data.image_cache import cached_pixels
-from lottery.data.image_list import LIST, SPLITS, ListedImage, read_list
+from lottery.data.image_list import LIST, SPLITS, ListedImage, read_list, split_named
+from lottery.data.origin import alone_in
 from lottery.data.prepare import Found, find_images, make_list
-from lottery.data.scaling import Scaling, check_normalize
+from lottery.data.scaling import check_normalize, scaling_for
 from lottery.data.splits import Split, Splits
-from lottery.data.stratified import Rows, draw_shares, draw_subset
+from lottery.data.subset import Rows, draw_shares, draw_subset
 
 log = logging.getLogger(__name__)
 
-VAL_SHARE, TEST_SHARE = 0.2, 0.1
+SHARES = {"val": 0.2, "test": 0.1}  # of each class, if they are drawn
 SUBSET_SEED = 0
 # of ImageNet, with which torchvision's networks were trained
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -31,10 +31,10 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 class ImageFolder:
     """Images resized to one size, (3, height, width), in two classes or many.
 
-    The list says which images are used, and may say in which split each is. Where it does not, 70
-    % of each class are for training, 20 % for validation and 10 % for testing, at least one
-    each. Classes are numbered in the alphabetical order of their labels. Without a list there is
-    one made, see `find_images`.
+    The list says which images are used, and may say in which split each is. If it names no image
+    of `val`, 20 % of each class of the training images are drawn for it; for `test` 10 %; at least
+    one of each class. Classes are numbered in the alphabetical order of their labels. If there is
+    no list, one is made, see `find_images`.
 
     Args:
         folder: holds metadata.csv and the images.
@@ -55,9 +55,16 @@ class ImageFolder:
 
     def __post_init__(self) -> None:
         check_normalize(self.normalize)
+        folder: object = self.folder
+        if not isinstance(folder, str) or not folder:
+            raise ValueError(f"folder={folder}: a text")
+        size: object = self.image_size
+        sizes = size if isinstance(size, Sequence) else []
+        if [type(number) for number in sizes] != [int, int] or min(sizes) < 1:
+            raise ValueError(f"image_size={size}: two whole numbers >= 1, height and width")
 
     def load(self) -> Splits:
-        """The splits.
+        """Return the splits.
 
         Raises:
             DataError: the list is wrong or an image cannot be read; naming the list and the row.
@@ -66,8 +73,8 @@ class ImageFolder:
         images = self._chosen(self._list(folder))
         classes = sorted({image.label for image in images})
         labels = np.array([classes.index(image.label) for image in images])
-        parts = self._parts(images, labels)
-        for name, rows in zip(SPLITS, parts, strict=True):
+        rows_of = self._divide(images, labels)
+        for name, rows in rows_of.items():
             absent = set(range(len(classes))) - set(labels[rows].tolist())
             if absent:
                 limit = "" if self.limit is None else f" among {self.limit} images"
@@ -76,18 +83,26 @@ class ImageFolder:
         height, width = self.image_size
         pixels, digest = cached_pixels(folder, images, (height, width), may_write=self.may_write)
         inputs, targets = torch.from_numpy(pixels), torch.from_numpy(labels)
-        statistics = {"mean_std": (MEAN, STD), "unit": ((0.0,) * 3, (1.0,) * 3)}
-        scaling = Scaling.of(*statistics[self.normalize])
+        scaling = scaling_for(self.normalize, MEAN, STD)
         train, val, test = (
-            Split(inputs, targets[rows], scaling, torch.from_numpy(rows)) for rows in parts
+            Split(inputs, targets[rows], scaling, torch.from_numpy(rows))
+            for rows in (rows_of[name] for name in SPLITS)
         )
         name = folder.resolve().name
         digests = {f"{name}/{LIST}": _digest(images), f"the images in {name}/": digest}
-        return Splits(train, val, test, len(classes), digests)
+        return Splits(
+            train=train,
+            val=val,
+            test=test,
+            num_classes=len(classes),
+            known_digests=digests,
+        )
 
     def _list(self, folder: Path) -> list[ListedImage]:
         if (folder / LIST).exists() or (folder / LIST).is_symlink():
-            return read_list(folder)
+            images = read_list(folder)
+            _warn_of_unused_folders(folder, images)
+            return images
         if not self.may_write:
             found = find_images(folder)
             _tell(found, folder)
@@ -105,19 +120,43 @@ class ImageFolder:
         rows = draw_subset(np.unique(groups, return_inverse=True)[1], self.limit, SUBSET_SEED)
         return [images[row] for row in rows]
 
-    def _parts(self, images: Sequence[ListedImage], labels: Rows) -> list[Rows]:
-        """Rows of the training, validation and test images."""
-        if images[0].split is None:
-            val, test, train = draw_shares(labels, [VAL_SHARE, TEST_SHARE], self.split_seed)
-            return [train, val, test]
-        splits = np.array([image.split for image in images])
-        return [np.flatnonzero(splits == name) for name in SPLITS]
+    def _divide(self, images: Sequence[ListedImage], labels: Rows) -> dict[str, Rows]:
+        """Return the rows of each split; splits that the list does not name are drawn."""
+        splits = np.array([image.split or "train" for image in images])
+        rows = {name: np.flatnonzero(splits == name) for name in SPLITS}
+        drawn = [name for name in SHARES if not len(rows[name])]
+        train = rows["train"]
+        if not len(train):
+            return rows  # `load` refuses it
+        if images[0].split is not None and drawn:
+            names = " and ".join(drawn)
+            log.info("%s names no %s image: drawn from train", Path(self.folder) / LIST, names)
+        shares = [SHARES[name] for name in drawn]
+        parts = draw_shares(labels[train], shares, self.split_seed)
+        named = zip([*drawn, "train"], parts, strict=True)
+        return rows | {name: train[part] for name, part in named}
 
 
 def _tell(found: Found, folder: Path) -> None:
     for line in found.complaints:
         log.warning("%s", line)
     log.info("%s: %s", folder, found)
+
+
+def _warn_of_unused_folders(folder: Path, images: Sequence[ListedImage]) -> None:
+    """Warn if the folders name the splits and the list does not."""
+    if images[0].split is not None:
+        return
+    tops = {image.name.split("/")[0] for image in images if "/" in image.name}
+    unused = sorted(name for name in tops if split_named(name) in SHARES)
+    if unused:
+        log.warning(
+            "%s has no column split: training, validation and test images are drawn from all "
+            "images, also from those in %s/; `lottery-data prepare --force` takes the splits from "
+            "the folders",
+            folder / LIST,
+            "/ and ".join(unused),
+        )
 
 
 def _digest(images: Sequence[ListedImage]) -> str:

@@ -1,10 +1,12 @@
-"""The list of an image folder, `metadata.csv`: path, label and, if the user chose it, split."""
+"""Read the list of an image folder, `metadata.csv`: path, label and perhaps split."""
 
+import codecs
 import csv
 import io
 import os
+import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -13,6 +15,8 @@ from lottery.data.errors import DataError
 
 LIST = "metadata.csv"
 SPLITS = ("train", "val", "test")
+SPLIT_NAME = re.compile(r"(train|val|test)(ing|id|idation)?\d*", re.IGNORECASE)
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True)
@@ -20,12 +24,12 @@ class ListedImage:
     """A row of the list, and its file as it is now.
 
     Args:
-        row: in the list; the names of the columns are row 1.
+        row: number of the row; the names of the columns are row 1.
         name: path below the folder.
         label: its class.
-        split: train, val or test; None where the list does not say.
-        size: bytes.
-        mtime_ns: when it changed last.
+        split: train, val or test; None if the list has no such column.
+        size: of the file, bytes.
+        mtime_ns: when the file changed last.
     """
 
     row: int
@@ -36,12 +40,23 @@ class ListedImage:
     mtime_ns: int
 
 
+def split_named(name: str) -> str | None:
+    """Return the split that a name means; None if it means none.
+
+    Example:
+        >>> [split_named(name) for name in ("Train", "valid", "validation", "test1", "cat")]
+        ['train', 'val', 'val', 'test', None]
+    """
+    match = SPLIT_NAME.fullmatch(name)
+    return match[1].lower() if match else None
+
+
 def read_list(folder: Path, text: str | None = None) -> list[ListedImage]:
-    """The images that `metadata.csv` lists, every row checked but no image opened.
+    """Return the images that `metadata.csv` lists; every row is checked, but no image is opened.
 
     Args:
         folder: holds the list and the images.
-        text: the list's content, where it is not in the folder.
+        text: the list's content, if it is not in the folder.
 
     Raises:
         DataError: naming the list and the row.
@@ -55,7 +70,7 @@ def read_list(folder: Path, text: str | None = None) -> list[ListedImage]:
 
 
 def bad_row(folder: Path, row: int, reason: str) -> DataError:
-    """The error for a row of the list."""
+    """Return the error for a row of the list."""
     return DataError(f"{folder / LIST}: row {row}: {reason}")
 
 
@@ -68,7 +83,8 @@ def _text(folder: Path) -> str:
         return content.decode("utf-8-sig")  # spreadsheets put a mark at the front
     except UnicodeDecodeError as error:
         row = content.count(b"\n", 0, error.start) + 1
-        raise bad_row(folder, row, "not UTF-8") from error
+        encoding = "encoded in UTF-16, not in UTF-8" if content[:2] in UTF_16 else "not UTF-8"
+        raise bad_row(folder, row, encoding) from error
 
 
 def _images(folder: Path, text: str) -> Iterator[ListedImage]:
@@ -76,9 +92,7 @@ def _images(folder: Path, text: str) -> Iterator[ListedImage]:
     first_row: dict[str, int] = {}
     find = Files(folder)
     try:
-        missing = [name for name in ("path", "label") if name not in (reader.fieldnames or ())]
-        if missing:
-            raise bad_row(folder, 1, f"no column {missing[0]!r}; path,label and perhaps split")
+        _check_columns(folder, reader.fieldnames or ())
         for cells in reader:
             row = reader.line_num
             try:
@@ -93,32 +107,44 @@ def _images(folder: Path, text: str) -> Iterator[ListedImage]:
         raise bad_row(folder, reader.reader.line_num, str(error)) from error
 
 
+def _check_columns(folder: Path, found: Sequence[str]) -> None:
+    lacking = [name for name in ("path", "label") if name not in found]
+    if lacking:
+        names = f"found {', '.join(map(repr, found))}" if found else "the file is empty"
+        expected = "path,label and perhaps split are expected, in small letters, without spaces"
+        raise bad_row(folder, 1, f"no column {lacking[0]!r}; {names}; {expected}")
+
+
 def _image(row: int, cells: dict[str, str | None], find: "Files") -> ListedImage:
-    for column in ("path", "label", *(("split",) if "split" in cells else ())):
-        if not cells[column]:
+    for column in ("path", "label", "split"):
+        if column in cells and not cells[column]:
             raise ValueError(f"no {column}")
-    name, label, split = str(cells["path"]), str(cells["label"]), cells.get("split")
-    if split is not None and split not in SPLITS:
+    name, split = str(cells["path"]), cells.get("split")
+    if split is not None and split_named(split) is None:
         raise ValueError(f"split {split!r}: {', '.join(SPLITS)}")
     found = find(name)
-    # one spelling of "a/./b.jpg": a file must not be in two splits
     return ListedImage(
-        row, str(PurePosixPath(name)), label, split, found.st_size, found.st_mtime_ns
+        row=row,
+        name=str(PurePosixPath(name)),  # one spelling: a file must not be in two splits
+        label=str(cells["label"]),
+        split=None if split is None else split_named(split),
+        size=found.st_size,
+        mtime_ns=found.st_mtime_ns,
     )
 
 
 class Files:
-    """The file of a name below a folder; 25,000 of them in less than a second."""
+    """Finds files by their names below a folder; 25,000 of them in less than a second."""
 
     def __init__(self, folder: Path) -> None:
         self.root = os.path.realpath(folder)
         self.is_inside = cache(self._is_inside)
 
     def __call__(self, name: str) -> os.stat_result:
-        """How a file is.
+        """Return size and times of a file.
 
         Raises:
-            ValueError: it is outside of the folder, or there is none.
+            ValueError: it is missing, no plain file, or outside of the folder.
         """
         outside = f"{name} is outside of the folder"
         if name.startswith("/") or ".." in name.split("/"):

@@ -1,4 +1,4 @@
-"""Making the list of an image folder from the names of its folders and files."""
+"""Make the list of an image folder from the names of its folders and files."""
 
 import csv
 import hashlib
@@ -11,16 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from tqdm import tqdm
-
 from lottery.data.decode import Unreadable, decode
 from lottery.data.errors import DataError
-from lottery.data.image_list import LIST, SPLITS, Files
-from lottery.record.run_dir import write_text
+from lottery.data.image_list import LIST, SPLITS, Files, split_named
+from lottery.data.progress_bar import track
+from lottery.record.files import write_text
 
 ENDINGS = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
-SPLIT_FOLDER = re.compile(r"(train|val|test)(ing|id|idation)?\d*", re.IGNORECASE)
 NUMBERED = re.compile(r"(.*\w)[\W_]+\d+\W*")  # cat.123, cat_1, cat (1)
+NO_CLASS = "no class in its name, as in cat.123.jpg, or its folder's"
+NO_SPLIT = "in none of the folders train, val and test, which others are in"
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Found:
     """The images of a folder.
 
     Args:
-        rows: path below the folder, label, and split, "" where the folders do not say.
+        rows: path below the folder, label, and split; the split is "" if the folders name none.
         left_out: path and reason of the others.
     """
 
@@ -37,8 +37,8 @@ class Found:
 
     @property
     def has_splits(self) -> bool:
-        """Whether every image is in a folder train, val or test, and there are all three."""
-        return {split for _, _, split in self.rows} == set(SPLITS)
+        """Whether the folders name the splits."""
+        return any(split for _, _, split in self.rows)
 
     @property
     def complaints(self) -> list[str]:
@@ -55,23 +55,29 @@ class Found:
         return text.getvalue()
 
     def __str__(self) -> str:
-        """What was found, per class."""
+        """Return numbers of images per class and per split."""
         classes = Counter(label for _, label, _ in self.rows)
         counts = ", ".join(f"{count:,} {label}" for label, count in sorted(classes.items()))
+        counts = f"{len(self.rows):,} images" + (f": {counts}" if counts else "")
+        return "; ".join([counts, *self._splits(), f"{len(self.left_out):,} left out"])
+
+    def _splits(self) -> list[str]:
+        if not self.has_splits:
+            return []
         splits = Counter(split for _, _, split in self.rows)
-        split = ", ".join(f"{splits[name]:,} {name}" for name in SPLITS)
-        return (
-            f"{len(self.rows):,} images{': ' if counts else ''}{counts}"
-            f"{f'; {split}' if self.has_splits else ''}; {len(self.left_out):,} left out"
-        )
+        counts = ", ".join(f"{splits[name]:,} {name}" for name in SPLITS if splits[name])
+        lacking = " and ".join(name for name in ("val", "test") if not splits[name])
+        drawn = f" (no folder {lacking}: drawn from train)" if lacking else ""
+        return [f"splits by folder: {counts}{drawn}"]
 
 
 def find_images(folder: Path) -> Found:
     """Look through a folder, and into every image in it.
 
-    The class is the name of the folder that an image is in, below `folder`; of images that are in
-    none, what stands before the number in their name ("cat.123.jpg"). Folders named train, val
-    and test are the splits, if there are all three, and never classes.
+    The class is the name of the folder that an image is in, below `folder`; for an image in no
+    folder it is what stands before the number in its name ("cat.123.jpg"). Folders named train,
+    val (or validation, valid) and test are the splits, and never classes. If some images are in
+    val or test, images in none of the three folders are left out.
 
     Args:
         folder: with two classes or more.
@@ -82,19 +88,25 @@ def find_images(folder: Path) -> Found:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
     names = sorted(_names(folder))
+    described = [_label_and_split(PurePosixPath(name)) for name in names]
+    has_splits = any(split in ("val", "test") for label, split in described if label)
     rows, left_out, first_of = [], [], dict[str, str]()
-    for name, result in zip(names, _looked_into(folder, names), strict=True):
-        label, split = _label_and_split(PurePosixPath(name))
+    for name, (label, split), result in zip(
+        names, described, _looked_into(folder, names), strict=True
+    ):
         if isinstance(result, Exception):
             left_out.append((name, str(result)))
         elif label is None:
-            left_out.append((name, "no class in its name, as in cat.123.jpg, or its folder's"))
+            left_out.append((name, NO_CLASS))
+        elif has_splits and not split:
+            left_out.append((name, NO_SPLIT))
         elif result in first_of:
             left_out.append((name, f"the same bytes as {first_of[result]}"))
         else:
             first_of[result] = name
-            rows.append((name, label, split))
-    found = Found(rows, [(ascii(n)[1:-1] if not _is_utf8(n) else n, why) for n, why in left_out])
+            rows.append((name, label, split if has_splits else ""))
+    left_out = [(name if _is_utf8(name) else ascii(name)[1:-1], why) for name, why in left_out]
+    found = Found(rows, left_out)
     if len({label for _, label, _ in rows}) < 2:
         raise DataError(f"{folder}: {found}; two classes or more expected")
     return found
@@ -104,7 +116,7 @@ def make_list(folder: Path, *, overwrite: bool = False) -> Found:
     """Write the list of a folder.
 
     Raises:
-        DataError: see `find_images`; or there is one, or it cannot be written.
+        DataError: see `find_images`; or there is a list, or it cannot be written.
     """
     path = folder / LIST
     if path.exists() and not overwrite:
@@ -118,7 +130,7 @@ def make_list(folder: Path, *, overwrite: bool = False) -> Found:
 
 
 def _names(folder: Path) -> Iterator[str]:
-    """Paths of what may be an image, below the folder; nothing hidden."""
+    """Find the paths of what may be an image, below the folder; nothing hidden."""
     for where, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
@@ -128,8 +140,8 @@ def _names(folder: Path) -> Iterator[str]:
 
 def _label_and_split(path: PurePosixPath) -> tuple[str | None, str]:
     folders, split = list(path.parts[:-1]), ""
-    if folders and (match := SPLIT_FOLDER.fullmatch(folders[0])):
-        split = match[1].lower()
+    if folders and (named := split_named(folders[0])):
+        split = named
         folders = folders[1:]
     if folders:
         return folders[0], split
@@ -138,7 +150,7 @@ def _label_and_split(path: PurePosixPath) -> tuple[str | None, str]:
 
 
 def _looked_into(folder: Path, names: list[str]) -> Iterator[str | Exception]:
-    """The digest of each image's bytes, or why it cannot be used."""
+    """Return the digest of each image's bytes, or why it cannot be used."""
     files = Files(folder)
 
     def look(name: str) -> str | Exception:
@@ -154,13 +166,8 @@ def _looked_into(folder: Path, names: list[str]) -> Iterator[str | Exception]:
             return Unreadable(f"cannot be read: {error}")
         return hashlib.sha256(content).hexdigest()
 
-    with (
-        ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool,
-        tqdm(total=len(names), unit=" images", desc="reading", ncols=79, delay=2) as bar,
-    ):
-        for result in pool.map(look, names):
-            yield result
-            bar.update()
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        yield from track(pool.map(look, names), "reading images", len(names))
 
 
 def _is_utf8(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""From the bytes of images to what a network takes, a batch at a time."""
+"""Turn the bytes of images into what a network takes, a batch at a time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def check_normalize(normalize: str) -> None:
-    """Refuses a normalisation that datasets do not have.
+    """Refuse a normalisation that datasets do not have.
 
     Raises:
         ValueError: naming the argument.
@@ -19,11 +19,11 @@ def check_normalize(normalize: str) -> None:
 
 @dataclass(frozen=True)
 class Scaling:
-    """Takes each channel's mean from the bytes and divides them by its standard deviation.
+    """Subtract each channel's mean from the bytes and divide by its standard deviation.
 
     Args:
         mean: in bytes, 0 to 255; (channels, 1, 1), in the network's floating-point type.
-        std: likewise.
+        std: the same for the standard deviation.
 
     Example:
         >>> pixels = torch.tensor([0, 255], dtype=torch.uint8).reshape(1, 1, 1, 2)
@@ -36,14 +36,27 @@ class Scaling:
 
     @classmethod
     def of(cls, mean: Sequence[float], std: Sequence[float]) -> "Scaling":
-        """From the statistics of pixels in [0, 1], one number per channel."""
+        """Make a scaling from statistics of pixels in [0, 1], one number per channel."""
         as_bytes = (255 * torch.tensor(statistic)[:, None, None] for statistic in (mean, std))
         return cls(*as_bytes)
 
     def __call__(self, pixels: Tensor) -> Tensor:
-        """Inputs of the network for bytes, (batch, channels, height, width)."""
+        """Return the network's inputs for bytes, (batch, channels, height, width)."""
         return pixels.to(self.mean.dtype).sub_(self.mean).div_(self.std)
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> "Scaling":
-        """The scaling for bytes on a device and a network of a floating-point type."""
+        """Return the scaling for bytes on a device and a network of a floating-point type."""
         return Scaling(self.mean.to(device, dtype), self.std.to(device, dtype))
+
+
+def scaling_for(normalize: str, mean: Sequence[float], std: Sequence[float]) -> Scaling:
+    """Return the scaling of a dataset.
+
+    Args:
+        normalize: "mean_std", by the dataset's statistics; "unit", to [0, 1].
+        mean: of pixels in [0, 1], by channel.
+        std: their standard deviations.
+    """
+    if normalize == "unit":
+        return Scaling.of([0.0] * len(mean), [1.0] * len(std))
+    return Scaling.of(mean, std)

@@ -16,10 +16,10 @@ class Augmentation(Protocol):
     """Changes training images at random, a batch at a time, by numbers drawn beforehand."""
 
     def draw(self, steps: int, batch_size: int, generator: torch.Generator) -> Tensor:
-        """The random numbers of some steps, (steps, batch_size, ...)."""
+        """Draw the random numbers of some steps, (steps, batch_size, ...)."""
 
     def __call__(self, inputs: Tensor, drawn: Tensor) -> Tensor:
-        """A batch, each example changed as its own numbers, (batch, ...), say."""
+        """Change a batch; example i uses `drawn[i]`."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Split:
         inputs: (n, *input_shape), ready for the network; or bytes, which `scaling` makes ready.
         targets: (n,), class numbers.
         scaling: of inputs that are bytes.
-        rows: (n,), which of `inputs` these examples are, where splits share one tensor, such as
-            a file that is mapped into memory; None for all of them.
+        rows: (n,), these examples' rows in `inputs` if splits share one tensor, such as a file
+            that is mapped into memory; None: all rows.
         augmentation: of training images.
     """
 
@@ -50,10 +50,10 @@ class Split:
         return len(self.targets)
 
     def batch(self, which: Tensor | slice, drawn: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Inputs, ready for the network, and targets of some examples.
+        """Return inputs, ready for the network, and targets of some examples.
 
         Args:
-            which: their places in the split, (batch,).
+            which: their positions in the split, (batch,).
             drawn: the augmentation's random numbers, (batch, ...); None leaves images as they are.
         """
         inputs = self.inputs[which if self.rows is None else self.rows[which]]
@@ -64,29 +64,30 @@ class Split:
         return inputs, self.targets[which]
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> "Split":
-        """The split in a device's memory, for a network of a floating-point type.
+        """Return the split in a device's memory, for a network of a floating-point type.
 
-        Bytes stay bytes, and a mapped file stays one where the device is the CPU.
+        Bytes stay bytes, and a mapped file stays mapped if the device is the CPU.
         """
         inputs, rows = self.inputs, self.rows
         if rows is not None and torch.device(device).type != "cpu":
             inputs, rows = inputs[rows], None
         inputs = inputs.to(device, dtype if self.scaling is None else inputs.dtype)
         scaling = self.scaling and self.scaling.to(device, dtype)
-        return Split(inputs, self.targets.to(device), scaling, rows, self.augmentation)
+        return replace(
+            self, inputs=inputs, targets=self.targets.to(device), scaling=scaling, rows=rows
+        )
 
 
 @dataclass(frozen=True)
 class Splits:
-    """What a dataset's `load()` returns.
+    """The three splits that a dataset's `load()` returns.
 
     Args:
-        train: what the weights are trained on.
-        val: what every choice (ES, early stopping, the winning ticket) is made on.
-        test: what is reported, and never chosen by.
+        train: the weights are trained on it.
+        val: every choice (ES, early stopping, the winning ticket) is made on it.
+        test: is reported; nothing is chosen by it.
         num_classes: number of classes.
-        known_digests: sha256 by name of what the splits are made from, where that is known and
-            names a user's files; None to have it computed.
+        known_digests: sha256 by name of the files that the splits are made from; None: computed.
     """
 
     train: Split
@@ -101,7 +102,7 @@ class Splits:
         return tuple(self.train.inputs.shape[1:])
 
     def check(self) -> None:
-        """Check what every training relies on.
+        """Check everything that a training relies on.
 
         Raises:
             DataError: a split is empty, or inputs or targets are not of the kind they should be.
@@ -115,18 +116,18 @@ class Splits:
             if split.inputs.shape[1:] != self.train.inputs.shape[1:]:
                 raise DataError(f"the {name} split's inputs have another shape than training's")
             if split.targets.dtype != torch.long or split.targets.dim() != 1:
-                raise DataError(f"the {name} split's targets are no vector of torch.long")
+                raise DataError(f"the {name} split's targets are not a vector of torch.long")
             if int(split.targets.min()) < 0 or int(split.targets.max()) >= self.num_classes:
                 raise DataError(
                     f"the {name} split has a target outside 0 to {self.num_classes - 1}"
                 )
 
     def digests(self) -> dict[str, str]:
-        """What a run notes of its data, by a name that a user knows."""
+        """Return the digests of the data for run.json, by names that a user knows."""
         return {"data": self.digest()} if self.known_digests is None else dict(self.known_digests)
 
     def digest(self) -> str:
-        """sha256 of all inputs and targets."""
+        """Return the sha256 of all inputs and targets."""
         named: dict[str, Tensor] = {}
         for name in ("train", "val", "test"):
             split: Split = getattr(self, name)
@@ -137,6 +138,10 @@ class Splits:
         return tensors.digest(named)
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> "Splits":
-        """All splits in a device's memory."""
-        train, val, test = (split.to(device, dtype) for split in (self.train, self.val, self.test))
-        return replace(self, train=train, val=val, test=test)
+        """Return all splits in a device's memory."""
+        return replace(
+            self,
+            train=self.train.to(device, dtype),
+            val=self.val.to(device, dtype),
+            test=self.test.to(device, dtype),
+        )

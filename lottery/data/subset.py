@@ -1,31 +1,93 @@
-"""Fewer examples than a dataset has, to try something."""
+"""Draw some of a dataset's examples at random, class by class."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from lottery.data.splits import Split, Splits
-from lottery.data.stratified import draw_shares
+
+Rows = npt.NDArray[np.intp]
+
+
+def draw_shares(labels: npt.NDArray[np.int_], shares: Sequence[float], seed: int) -> list[Rows]:
+    """Divide examples into disjoint parts, each with the same share of every class.
+
+    A part gets its share of a class, rounded, but at least one example while there are any.
+
+    Args:
+        labels: (n,), the class of each example.
+        shares: of the parts to draw, above 0 and together below 1.
+        seed: of the draw.
+
+    Returns:
+        The rows of each part, ascending; the last part is what is left.
+
+    Example:
+        >>> labels = np.array([0] * 10 + [1] * 20)
+        >>> [np.bincount(labels[rows]).tolist() for rows in draw_shares(labels, [0.1, 0.2], 0)]
+        [[1, 2], [2, 4], [7, 14]]
+    """
+    generator = np.random.default_rng(seed)
+    parts: list[list[Rows]] = [[] for _ in range(len(shares) + 1)]
+    for label in np.unique(labels):
+        rows = generator.permutation(np.flatnonzero(labels == label))
+        counts = [max(1, round(share * len(rows))) for share in shares]
+        for part, drawn in zip(parts, np.split(rows, np.cumsum(counts)), strict=True):
+            part.append(drawn)
+    return [np.sort(np.concatenate(part)) for part in parts]
+
+
+def draw_subset(labels: npt.NDArray[np.int_], count: int, seed: int) -> Rows:
+    """Draw a number of examples; each class keeps its share as far as the number allows.
+
+    Args:
+        labels: (n,), the class of each example.
+        count: how many to draw, at most n.
+        seed: of the draw.
+
+    Returns:
+        Their rows, ascending.
+
+    Example:
+        >>> labels = np.array([0] * 10 + [1] * 20)
+        >>> np.bincount(labels[draw_subset(labels, 9, 0)]).tolist()
+        [3, 6]
+    """
+    generator = np.random.default_rng(seed)
+    # Each class is spread evenly from 0 to 1, in random order: the lowest are a fair share of it.
+    positions = np.empty(len(labels))
+    for label in np.unique(labels):
+        rows = generator.permutation(np.flatnonzero(labels == label))
+        positions[rows] = (np.arange(len(rows)) + 0.5) / len(rows)
+    return np.sort(np.argsort(positions, kind="stable")[:count])
 
 
 def limited(splits: Splits, limit: int, seed: int) -> Splits:
-    """About `limit` examples in all: the same share of every split and class, one at least.
+    """Return about `limit` examples in all: the same share of every split and class.
+
+    Each class keeps at least one example.
 
     Args:
         splits: of a dataset.
-        limit: number of examples; as many or more than there are changes nothing.
+        limit: number of examples; if it is not below what there is, nothing changes.
         seed: of the draw.
     """
-    parts = (splits.train, splits.val, splits.test)
-    share = limit / sum(len(part) for part in parts)
+    share = limit / (len(splits.train) + len(splits.val) + len(splits.test))
     if share >= 1:
         return splits
-    train, val, test = (drawn_share(part, share, seed) for part in parts)
-    return replace(splits, train=train, val=val, test=test)
+    return replace(
+        splits,
+        train=drawn_share(splits.train, share, seed),
+        val=drawn_share(splits.val, share, seed),
+        test=drawn_share(splits.test, share, seed),
+    )
 
 
 def drawn_share(split: Split, share: float, seed: int) -> Split:
-    """A share of a split's examples, the same of every class, one at least.
+    """Return a share of a split's examples, the same of every class, at least one of each.
 
     Args:
         split: with targets on the CPU.

@@ -1,4 +1,4 @@
-"""Features: what a layer of a network says of an example, as a row of numbers."""
+"""Features: the activations of chosen layers, one row of numbers per example."""
 
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -14,27 +14,47 @@ from lottery.masks import LAYERS
 from lottery.measure.evaluate import evaluating
 from lottery.models.keras_names import keras_names
 
-# What belongs to the layer before it, as the activation of a Keras layer does.
-FOLLOWED = frozenset(
-    (
-        *("batch_norm", "group_norm", "instance_norm", "layer_norm"),
-        *("relu", "relu_", "relu6", "leaky_relu", "leaky_relu_", "elu", "elu_", "selu", "selu_"),
-        *("gelu", "silu", "hardswish", "tanh", "tanh_", "sigmoid", "sigmoid_"),
-        *("prelu", "celu", "celu_", "mish", "softplus", "hardtanh", "hardtanh_", "hardsigmoid"),
-    )
-)
+# Operations that belong to the layer before them, as a Keras layer's activation does
+NORMS = ["batch_norm", "group_norm", "instance_norm", "layer_norm"]
+ACTIVATIONS = [
+    "celu",
+    "celu_",
+    "elu",
+    "elu_",
+    "gelu",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "hardtanh_",
+    "leaky_relu",
+    "leaky_relu_",
+    "mish",
+    "prelu",
+    "relu",
+    "relu6",
+    "relu_",
+    "selu",
+    "selu_",
+    "sigmoid",
+    "sigmoid_",
+    "silu",
+    "softplus",
+    "tanh",
+    "tanh_",
+]
+FOLLOWED = frozenset([*NORMS, *ACTIVATIONS])
 
 
 class Truncated(nn.Module):
-    """A network that is run no further than some of its layers, and gives their features.
+    """A network that runs only as far as some of its layers, and returns their features.
 
-    A layer's features are its output behind the norm and the activation that are applied directly
-    to it: a Keras layer's output, whose activation is part of it. Of a convolution they are the
-    means over the image (global average pooling), of a fully connected layer the units as they
-    are. Of a layer that is called twice they are those of the first call.
+    A layer's features are its output after the norm and the activation that are applied directly
+    to it, as in Keras, where the activation is part of the layer. A convolution's features are
+    the means over the image (global average pooling); a fully connected layer's are its units.
+    If a layer is called twice, its first call counts.
 
     Args:
-        network: any.
+        network: any network.
         layers: some of its layers by name.
     """
 
@@ -43,10 +63,10 @@ class Truncated(nn.Module):
         if not layers:
             raise ValueError("layers: one or more")
         self.network = network
-        self.layers = dict(layers)  # not a ModuleDict: their parameters would come twice
+        self.layers = dict(layers)  # not a ModuleDict: it would hold their parameters twice
 
     def forward(self, inputs: Tensor) -> dict[str, Tensor]:
-        """Features (batch, channels or units) of each layer."""
+        """Return the features (batch, channels or units) of each layer."""
         follow = _Follow(len(self.layers))
         hooks = [
             layer.register_forward_hook(partial(follow.begin, name))
@@ -64,7 +84,7 @@ class Truncated(nn.Module):
 
 
 class _AllThere(Exception):
-    """The features are known: the rest of the network need not be run."""
+    """All features are known: the rest of the network need not run."""
 
 
 class _Follow(TorchFunctionMode):
@@ -78,7 +98,7 @@ class _Follow(TorchFunctionMode):
         self._num_layers = num_layers
 
     def begin(self, name: str, layer: nn.Module, inputs: Any, output: Tensor) -> None:
-        """Follow the output of a layer, unless it is the layer's second; a forward hook."""
+        """Follow the first output of a layer; a forward hook."""
         if name not in self._outputs:
             self._keep(name, output)
 
@@ -86,8 +106,8 @@ class _Follow(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         result = func(*args, **(kwargs or {}))
-        if isinstance(result, Tensor):  # a look at a shape, say, uses nothing
-            used, _ = tree_flatten((args, kwargs or {}))  # by a sum or torch.cat too
+        if isinstance(result, Tensor):  # reading a shape, for example, uses nothing
+            used, _ = tree_flatten((args, kwargs or {}))  # finds the terms of torch.cat too
             for name, output in self._outputs.items():
                 if name in self._done or not any(value is output for value in used):
                     continue
@@ -100,17 +120,17 @@ class _Follow(TorchFunctionMode):
         return result
 
     def _keep(self, name: str, output: Tensor) -> None:
-        # averaged at once: an operation in place may change the output afterwards
+        # averaged at once: an in-place operation may change the output afterwards
         self.features[name] = output.flatten(2).mean(2) if output.dim() > 2 else output.clone()
         self._outputs[name] = output
 
 
 def choose_layers(network: nn.Module, asked: Iterable[str]) -> dict[str, nn.Module]:
-    """Those of the asked layers that a network has, by the names of `layer_names`.
+    """Return those of the asked layers that a network has, by the names of `layer_names`.
 
     Args:
-        network: any.
-        asked: names of modules; VGG-16's layers have Keras' names too, "block3_conv3".
+        network: any network.
+        asked: names of modules. VGG-16's layers have Keras' names too, such as "block3_conv3".
     """
     ours = keras_names(network)
     wanted = {ours.get(name, name) for name in asked}
@@ -122,7 +142,7 @@ def choose_layers(network: nn.Module, asked: Iterable[str]) -> dict[str, nn.Modu
 
 
 def layer_names(network: nn.Module) -> list[str]:
-    """Its Linear and Conv layers; VGG-16's by both names, "features.14 (block3_conv3)"."""
+    """Return the names of Linear and Conv layers; VGG-16's as "features.14 (block3_conv3)"."""
     keras = {name: theirs for theirs, name in keras_names(network).items()}
     return [f"{name} ({keras[name]})" if name in keras else name for name in _layers(network)]
 
@@ -131,18 +151,18 @@ def _layers(network: nn.Module) -> list[str]:
     return [name for name, m in network.named_modules() if name and isinstance(m, LAYERS)]
 
 
-def compute_features(truncated: Truncated, split: Split, batch_size: int) -> dict[str, Tensor]:
-    """Features of every example of a split, (n, channels or units), by layer, in CPU memory.
+def features_by_layer(truncated: Truncated, split: Split, batch_size: int) -> dict[str, Tensor]:
+    """Return the features of every example, (n, channels or units), by layer, in CPU memory.
 
     Args:
         truncated: on the split's device.
         split: examples; they are not augmented.
         batch_size: examples at a time, whose activations must fit into memory.
     """
-    parts: dict[str, list[Tensor]] = {name: [] for name in truncated.layers}
+    batches: dict[str, list[Tensor]] = {name: [] for name in truncated.layers}
     with evaluating(truncated):
         for first in range(0, len(split), batch_size):
             inputs, _ = split.batch(slice(first, first + batch_size))
             for name, features in truncated(inputs).items():
-                parts[name].append(features.float().cpu())
-    return {name: torch.cat(batches) for name, batches in parts.items()}
+                batches[name].append(features.float().cpu())
+    return {name: torch.cat(of_layer) for name, of_layer in batches.items()}

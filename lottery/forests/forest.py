@@ -1,4 +1,4 @@
-"""A random forest on features: fitted, measured, and what it costs an example."""
+"""A random forest on features: fitted, measured, and its cost per example counted."""
 
 from typing import Any
 
@@ -10,34 +10,34 @@ from lottery.measure.evaluate import class_averages
 
 
 def fit_forest(
-    features: Tensor, targets: Tensor, num_trees: int, seed: int, num_jobs: int = 1
+    features: Tensor, targets: Tensor, *, num_trees: int, seed: int, num_jobs: int = 1
 ) -> RandomForestClassifier:
-    """A forest of trees of any depth, scikit-learn's other defaults.
+    """Fit a forest of trees of any depth, with scikit-learn's other defaults.
 
     Args:
         features: (n, number).
         targets: (n,), class numbers.
-        num_trees: trees.
+        num_trees: number of trees.
         seed: draws what each tree sees; below 2**32.
-        num_jobs: trees at a time; changes no result.
+        num_jobs: trees fitted at a time; changes no result.
     """
     forest = RandomForestClassifier(n_estimators=num_trees, random_state=seed, n_jobs=num_jobs)
     forest.fit(features.numpy(), targets.numpy())
-    # Predictions of trees are added up as they come, and several jobs come in any order.
+    # One job predicts: several jobs add up the trees' predictions in an order that changes.
     return forest.set_params(n_jobs=1)
 
 
 def measure_forest(
     forest: RandomForestClassifier, features: Tensor, targets: Tensor, num_classes: int
 ) -> dict[str, float]:
-    """Accuracy, F1, precision and recall as the results have them, as fractions."""
+    """Return accuracy, F1, precision and recall, as fractions."""
     predictions = torch.as_tensor(forest.predict(features.numpy()), dtype=torch.long)
     accuracy = float((predictions == targets).double().mean())
     return {"accuracy": accuracy, **class_averages(predictions, targets, num_classes)}
 
 
 def count_comparisons(forest: RandomForestClassifier, features: Tensor) -> float:
-    """Mean number of comparisons for an example: the depths of the leaves it ends in, summed.
+    """Return the mean number of comparisons per example: the depth of its leaf in every tree.
 
     Each inner node on an example's way through a tree compares one feature with a threshold.
 
@@ -46,7 +46,7 @@ def count_comparisons(forest: RandomForestClassifier, features: Tensor) -> float
         features: (n, number), the examples over which the mean is taken.
     """
     inputs = features.numpy()
-    # by tree: of all trees at once there is a row of thousands of entries for each example
+    # tree by tree: all trees at once would give thousands of entries for each example
     visited = sum(_count_nodes(tree, inputs) for tree in forest.estimators_)
     return visited / len(inputs) - len(forest.estimators_)  # the leaves compare nothing
 

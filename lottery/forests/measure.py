@@ -1,4 +1,4 @@
-"""Random forests on the features of a network's layers: how good, at what cost."""
+"""Random forests on the features of a network's layers: their accuracy and their cost."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lottery.data import Splits
-from lottery.forests.features import Truncated, choose_layers, compute_features
+from lottery.forests.features import Truncated, choose_layers, features_by_layer
 from lottery.forests.forest import count_comparisons, fit_forest, measure_forest
 from lottery.masks import Masks
 from lottery.measure.flops import count_flops, weight_uses
@@ -18,19 +18,19 @@ log = logging.getLogger(__name__)
 
 SPLITS = ("train", "val", "test")
 
-Features = dict[str, Tensor]  # by split
+FeaturesBySplit = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Part:
-    """A network, or the part of one that takes certain data, pruned and dense.
+class PrunedAndDense:
+    """A network, or a part of one with inputs of its own, pruned and dense.
 
     Args:
         pruned: with the weights of a pruned round; on the splits' device.
-        dense: with those of round 0; None where they are the same, as of a frozen base.
+        dense: with the weights of round 0; None if they are the same, as for a frozen base.
         masks: of the pruned one, by name.
-        splits: what it takes.
-        frozen_flops: of what made its inputs.
+        splits: its inputs and their targets.
+        frozen_flops: what it costs to make one example's inputs.
         batch_size: examples at a time, whose activations must fit into memory.
     """
 
@@ -43,11 +43,11 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Forests:
-    """Fits a forest on training features, and measures it.
+class ForestOptions:
+    """How forests are fitted.
 
     Args:
-        num_trees: of a forest.
+        num_trees: trees of a forest.
         seed: draws what each tree sees; below 2**32.
         num_jobs: trees fitted at a time; changes no result.
     """
@@ -56,84 +56,58 @@ class Forests:
     seed: int
     num_jobs: int
 
-    def __call__(self, features: Features, splits: Splits, flops_network: int) -> dict[str, Any]:
-        """Measures on validation and test data, under the names of results.csv, and FLOPs.
 
-        A comparison counts as one FLOP; `flops_forest` is the mean over validation examples.
-
-        Args:
-            features: by split.
-            splits: whose targets they belong to.
-            flops_network: of the network up to the layer.
-        """
-        targets = {name: getattr(splits, name).targets.cpu() for name in features}
-        forest = fit_forest(
-            features["train"], targets["train"], self.num_trees, self.seed, self.num_jobs
-        )
-        val, test = (
-            measure_forest(forest, features[name], targets[name], splits.num_classes)
-            for name in ("val", "test")
-        )
-        flops_forest = round(count_comparisons(forest, features["val"]))
-        return {
-            "val": val.pop("accuracy"),
-            "test": test.pop("accuracy"),
-            **{f"val_{name}": value for name, value in val.items()},
-            **test,
-            "flops_network": flops_network,
-            "flops_forest": flops_forest,
-            "flops": flops_network + flops_forest,
-        }
-
-
-def measure_layers(part: Part, asked: Sequence[str], forests: Forests) -> list[dict[str, Any]]:
-    """An entry for each layer: forests on its features in the pruned and in the dense network.
+def measure_layers(
+    networks: PrunedAndDense, asked: Sequence[str], options: ForestOptions
+) -> list[dict[str, Any]]:
+    """Fit forests on layers' features, in the pruned and in the dense network.
 
     Args:
-        part: which has the layers.
-        asked: their names.
-        forests: fits and measures.
+        networks: they have the layers.
+        asked: names of layers; those that the networks lack are left out.
+        options: how forests are fitted.
 
     Returns:
-        `layer`, `num_features`, `pruned_before` (whether any weight up to the layer is pruned),
-        `equal` (whether both networks' features are), `pruned`, and `dense`: None where it would
-        be the same forest.
+        An entry per layer: `layer`, `num_features`, `pruned_before` (whether any weight up to the
+        layer is pruned), `equal` (whether both networks' features are equal), `pruned`, and
+        `dense`, which is None if it would be the same forest.
     """
-    layers = choose_layers(part.pruned, asked)
-    features = _features_by_layer(part.pruned, layers, part)
+    layers = choose_layers(networks.pruned, asked)
+    features = _features(networks.pruned, layers, networks)
     dense_layers, dense_features = layers, features
-    if part.dense is not None:
-        dense_layers = choose_layers(part.dense, asked)
-        dense_features = _features_by_layer(part.dense, dense_layers, part)
+    if networks.dense is not None:
+        dense_layers = choose_layers(networks.dense, asked)
+        dense_features = _features(networks.dense, dense_layers, networks)
     entries = []
     for name, layer in layers.items():
-        log.info("%s: a forest of %d trees", name, forests.num_trees)
-        flops, pruned_before = _flops_before(part.pruned, layer, part, part.masks)
+        log.info("%s: a forest of %d trees", name, options.num_trees)
+        flops, pruned_before = _flops_before(networks.pruned, layer, networks, networks.masks)
         equal = _equal(features[name], dense_features[name])
         dense = None
         if pruned_before or not equal:
-            dense_flops, _ = _flops_before(part.dense or part.pruned, dense_layers[name], part, {})
-            dense = forests(dense_features[name], part.splits, dense_flops)
+            network = networks.dense or networks.pruned
+            dense_flops, _ = _flops_before(network, dense_layers[name], networks, masks={})
+            dense = _fit_and_measure(dense_features[name], networks.splits, dense_flops, options)
         entries.append(
             {
                 "layer": name,
                 "num_features": features[name]["train"].shape[1],
                 "pruned_before": pruned_before,
                 "equal": equal,
-                "pruned": forests(features[name], part.splits, flops),
+                "pruned": _fit_and_measure(features[name], networks.splits, flops, options),
                 "dense": dense,
             }
         )
     return entries
 
 
-def _features_by_layer(
-    network: nn.Module, layers: Mapping[str, nn.Module], part: Part
-) -> dict[str, Features]:
-    """Features of the three splits by layer, from one pass over each of them."""
+def _features(
+    network: nn.Module, layers: Mapping[str, nn.Module], networks: PrunedAndDense
+) -> dict[str, FeaturesBySplit]:
+    """Return the features of the three splits by layer, from one pass over each split."""
     truncated = Truncated(network, layers)
     by_split = {
-        name: compute_features(truncated, getattr(part.splits, name), part.batch_size)
+        name: features_by_layer(truncated, getattr(networks.splits, name), networks.batch_size)
         for name in SPLITS
     }
     return {
@@ -141,17 +115,49 @@ def _features_by_layer(
     }
 
 
-def _equal(features: Features, others: Features) -> bool:
+def _fit_and_measure(
+    features: FeaturesBySplit, splits: Splits, flops_network: int, options: ForestOptions
+) -> dict[str, Any]:
+    """Fit a forest on training features; return what it reaches on the others, and FLOPs.
+
+    The metrics have the names of results.csv. A comparison counts as one FLOP; `flops_forest` is
+    the mean over validation examples.
+    """
+    targets = {name: getattr(splits, name).targets.cpu() for name in features}
+    forest = fit_forest(
+        features["train"],
+        targets["train"],
+        num_trees=options.num_trees,
+        seed=options.seed,
+        num_jobs=options.num_jobs,
+    )
+    val, test = (
+        measure_forest(forest, features[name], targets[name], splits.num_classes)
+        for name in ("val", "test")
+    )
+    flops_forest = round(count_comparisons(forest, features["val"]))
+    return {
+        "val": val.pop("accuracy"),
+        "test": test.pop("accuracy"),
+        **{f"val_{name}": value for name, value in val.items()},
+        **test,
+        "flops_network": flops_network,
+        "flops_forest": flops_forest,
+        "flops": flops_network + flops_forest,
+    }
+
+
+def _equal(features: FeaturesBySplit, others: FeaturesBySplit) -> bool:
     return all(torch.equal(features[name], others[name]) for name in features)
 
 
 def _flops_before(
-    network: nn.Module, layer: nn.Module, part: Part, masks: Masks
+    network: nn.Module, layer: nn.Module, networks: PrunedAndDense, masks: Masks
 ) -> tuple[int, bool]:
-    """FLOPs of one example up to and with a layer, and whether any weight there is pruned."""
+    """Return one example's FLOPs up to and with a layer, and whether a weight there is pruned."""
     truncated = Truncated(network, {"layer": layer})
-    uses = weight_uses(truncated, part.splits.input_shape)
+    uses = weight_uses(truncated, networks.splits.input_shape)
     inside = {f"network.{name}": mask for name, mask in masks.items()}
     flops = sum(count_flops(truncated, uses, inside).values())
     pruned = any(uses[name] and not bool(mask.all()) for name, mask in inside.items())
-    return part.frozen_flops + flops, pruned
+    return networks.frozen_flops + flops, pruned

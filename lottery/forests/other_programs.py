@@ -1,4 +1,4 @@
-"""Metrics of other programs' models, to stand beside a run's own: a JSON file."""
+"""Metrics of other programs' models, read from a JSON file, to compare with a run's forests."""
 
 import json
 import sys
@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lottery.config import ConfigError
+from lottery.errors import ConfigError
 
-# Ours, and the names that other programs give them
+# Our names, and the names that other programs use
 NAMES = {
     "test": ("accuracy", "test_accuracy", "test"),
     "f1": ("f1_score", "f1", "test_f1"),
@@ -22,11 +22,11 @@ ACCEPTED = (
 )
 
 
-def read_external(path: Path) -> list[dict[str, Any]]:
-    """The models of a metrics file: `name`, `file`, `test`, `f1`, `precision`, `recall`, `flops`.
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Return a file's models: `name`, `file`, `test`, `f1`, `precision`, `recall`, `flops`.
 
     Raises:
-        ConfigError: it is not there, or says no accuracy.
+        ConfigError: the file is missing, or gives no accuracy.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -37,22 +37,22 @@ def read_external(path: Path) -> list[dict[str, Any]]:
     models = content if isinstance(content, list) else [content]
     if not models:
         raise ConfigError(f"--compare {path}: empty; {ACCEPTED}")
-    return [_read(path, model) for model in models]
+    return [_read_model(path, model) for model in models]
 
 
-def _read(path: Path, model: Any) -> dict[str, Any]:
+def _read_model(path: Path, model: Any) -> dict[str, Any]:
     if not isinstance(model, Mapping):
         raise ConfigError(f"--compare {path}: {json.dumps(model)[:40]} in it; {ACCEPTED}")
-    found = {
+    metrics = {
         ours: next((model[name] for name in names if name in model), None)
         for ours, names in NAMES.items()
     }
     name = str(model.get("model_name", path.stem))
-    for ours, value in found.items():
+    for ours, value in metrics.items():
         if not _is_good(ours, value):
             what = "accuracy" if ours == "test" else ours
             raise ConfigError(f"--compare {path}: {what} of {name} is {value}; {ACCEPTED}")
-    return {"name": name, "file": str(path), **found}
+    return {"name": name, "file": str(path), **metrics}
 
 
 def _is_good(name: str, value: Any) -> bool:
@@ -60,6 +60,6 @@ def _is_good(name: str, value: Any) -> bool:
         return name != "test"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    if name == "flops":  # by a logarithm in the figure
+    if name == "flops":  # the figure has a logarithmic axis
         return bool(0 < value <= sys.float_info.max)
     return bool(0 <= value <= 1)

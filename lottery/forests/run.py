@@ -1,6 +1,7 @@
 """Forests on the features of a ticket's layers, kept in `ticket/hybrid.json` with earlier ones."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,142 +11,175 @@ from lottery.config.frozen_features import CHUNK
 from lottery.data import Splits
 from lottery.errors import ConfigError
 from lottery.forests.features import choose_layers, layer_names
-from lottery.forests.measure import SPLITS, Forests, Part, measure_layers
+from lottery.forests.measure import SPLITS, ForestOptions, PrunedAndDense, measure_layers
 from lottery.measure.evaluate import EVALUATION_BATCH
 from lottery.measure.flops import count_flops, weight_uses
 from lottery.models.state import State, write_state
-from lottery.record.run_dir import RunDir, write_json
-from lottery.report.forests import Hybrids, read_hybrids
-from lottery.report.runs import read_run
-from lottery.runs.lifecycle import check_writable
+from lottery.record.disk_errors import check_writable
+from lottery.record.files import write_json
+from lottery.record.run_dir import RunDir
+from lottery.report.read.forests import RunForests, read_forests
+from lottery.report.read.runs import RunRecord, read_run
 from lottery.runs.run_lock import locked
 from lottery.seeds import derive_seed
 from lottery.tensors import load_tensors
 from lottery.ticket.ticket import Ticket
-from lottery.ticket.verify import choose_device, find_run, on_features
+from lottery.ticket.verify import choose_device, features_of
 
-NUM_TREES = 300  # the Keras study's, of any depth
+NUM_TREES = 300  # as in the Keras study; trees of any depth
 
 
-def make_hybrids(
-    ticket: Ticket,
-    asked: Sequence[str],
-    compared: Sequence[dict[str, Any]],
-    device: str,
-    data: str | None,
-) -> Hybrids:
-    """Fit forests on the features of layers of a ticket and of the dense network it comes from.
+@dataclass(frozen=True)
+class ForestRequest:
+    """The forests that a user asks for; the ticket has the layers.
 
     Args:
         ticket: in its run's folder.
-        asked: names of layers, which `check_asked` has seen.
-        compared: results from elsewhere, to be kept with them.
+        run: that run.
+        layers: names of layers.
+        compared: results of other programs, to be kept with the forests.
+    """
+
+    ticket: Ticket
+    run: RunRecord
+    layers: Sequence[str]
+    compared: Sequence[dict[str, Any]]
+
+    @property
+    def folder(self) -> RunDir:
+        """The files of the run."""
+        return RunDir(self.run.path)
+
+
+def request_forests(
+    ticket: Ticket, layers: Sequence[str], compared: Sequence[dict[str, Any]]
+) -> ForestRequest:
+    """Check that forests can be made, before any work.
+
+    Args:
+        ticket: the ticket.
+        layers: names of its layers.
+        compared: results of other programs.
+
+    Raises:
+        ConfigError: the ticket is not in its run's folder or lacks a layer; or nothing can be
+            written there.
+        DamagedFile: the earlier forests cannot be read.
+    """
+    run, folder = ticket.run, ticket.folder.path.absolute()
+    if run is None or run.folder.ticket.path.absolute() != folder:
+        raise ConfigError(
+            f"{ticket.folder.path}: --features needs the ticket in its run's folder, as ticket/"
+        )
+    record = read_run(run.path)
+    read_forests(record)
+    check_writable(run.path.absolute(), "--features")
+    networks = [network for network in (ticket.base(), ticket.trained()) if network is not None]
+    for name in layers:
+        if not any(choose_layers(network, [name]) for network in networks):
+            names = ", ".join(name for network in networks for name in layer_names(network))
+            raise ConfigError(f"--features {name}: no such layer; there are {names}")
+    return ForestRequest(ticket=ticket, run=record, layers=layers, compared=compared)
+
+
+def make_forests(request: ForestRequest, device: str, data: str | None) -> RunForests:
+    """Fit forests on layers' features, in a ticket's network and in the dense one.
+
+    Args:
+        request: what to make.
         device: "auto", "cpu" or "gpu": where the features are computed.
         data: where the data are now; None for where they were.
 
     Returns:
-        These and the earlier ones.
+        These forests and the earlier ones.
 
     Raises:
-        ConfigError: the dense network or the data are not to be had.
+        ConfigError: the dense network or the data cannot be found.
     """
-    run_dir = _run_of(ticket)
-    torch.set_num_threads(ticket.entry["threads"])
-    here = torch.device(
-        "cuda" if choose_device(device, ticket.entry["device"]) == "gpu" else "cpu"
+    entry = request.ticket.entry
+    torch.set_num_threads(entry["threads"])
+    here = torch.device("cuda" if choose_device(device, entry["device"]) == "gpu" else "cpu")
+    splits = request.ticket.splits(data)
+    options = ForestOptions(
+        num_trees=NUM_TREES,
+        seed=derive_seed(entry["run"]["seed"], "forest") % 2**32,  # scikit-learn's limit
+        num_jobs=entry["threads"],
     )
-    splits = ticket.splits(data)
-    seed = derive_seed(ticket.entry["run"]["seed"], "forest") % 2**32  # scikit-learn's limit
-    forests = Forests(NUM_TREES, seed, ticket.entry["threads"])
     about = {
-        "round": ticket.entry["round"],
-        "num_trees": NUM_TREES,
-        "seed": seed,
+        "round": entry["round"],
+        "num_trees": options.num_trees,
+        "seed": options.seed,
         "num_test": len(splits.test),
         "commonest": _share_of_commonest(splits.train.targets, splits.test.targets),
     }
-    new = [
-        about | entry
-        for part in _parts(ticket, run_dir, splits, asked, here)
-        for entry in measure_layers(part, asked, forests)
+    forests = [
+        about | of_layer
+        for networks in _networks(request, splits, here)
+        for of_layer in measure_layers(networks, request.layers, options)
     ]
-    return _keep(run_dir, new, compared)
+    return _keep(request, forests)
 
 
-def check_asked(ticket: Ticket, asked: Sequence[str]) -> None:
-    """Check that a ticket is where its dense network is, and has some layers.
-
-    Raises:
-        ConfigError: it is not, or has not; or nothing can be written there.
-        DamagedFile: the earlier forests cannot be read.
-    """
-    run_dir = _run_of(ticket)
-    read_hybrids(read_run(run_dir.path))
-    check_writable(run_dir.path)
-    networks = [network for network in (ticket.base(), ticket.trained()) if network is not None]
-    for name in asked:
-        if not any(choose_layers(network, [name]) for network in networks):
-            names = ", ".join(name for network in networks for name in layer_names(network))
-            raise ConfigError(f"--features {name}: no such layer; there are {names}")
-
-
-def _run_of(ticket: Ticket) -> RunDir:
-    run_dir = find_run(ticket)
-    if run_dir is None or run_dir.ticket.path != ticket.folder.path.absolute():
-        path = ticket.folder.path
-        raise ConfigError(f"{path}: --features needs the ticket in its run's folder, as ticket/")
-    return run_dir
-
-
-def _parts(
-    ticket: Ticket, run_dir: RunDir, splits: Splits, asked: Sequence[str], device: torch.device
-) -> list[Part]:
-    """What has layers that were asked for: the network, or the base and the head over it."""
+def _networks(
+    request: ForestRequest, splits: Splits, device: torch.device
+) -> list[PrunedAndDense]:
+    """Return what has the layers: the network, or a frozen base and the head over it."""
+    ticket = request.ticket
     pruned, base = ticket.trained(), ticket.base()
     inputs = splits.to(device, ticket.dtype)
-    parts, frozen_flops = [], 0
+    networks, frozen_flops = [], 0
     if base is not None:
         base = base.to(device)
-        if choose_layers(base, asked):
-            parts.append(Part(base, None, {}, inputs, 0, CHUNK))
+        if choose_layers(base, request.layers):
+            networks.append(
+                PrunedAndDense(
+                    pruned=base,
+                    dense=None,
+                    masks={},
+                    splits=inputs,
+                    frozen_flops=0,
+                    batch_size=CHUNK,
+                )
+            )
         frozen_flops = sum(count_flops(base, weight_uses(base, inputs.input_shape), {}).values())
-    if choose_layers(pruned, asked):
+    if choose_layers(pruned, request.layers):
         if base is not None:
-            train, val, test = (on_features(base, getattr(inputs, name)) for name in SPLITS)
+            train, val, test = (features_of(base, getattr(inputs, name)) for name in SPLITS)
             inputs = Splits(train, val, test, splits.num_classes)
-        dense = _dense(ticket, run_dir)
-        masks = {name: mask.to(device) for name, mask in ticket.part("masks").items()}
-        parts.append(
-            Part(
-                *(pruned.to(device), dense.to(device), masks),
-                *(inputs, frozen_flops, EVALUATION_BATCH),
+        networks.append(
+            PrunedAndDense(
+                pruned=pruned.to(device),
+                dense=_dense(request).to(device),
+                masks={name: mask.to(device) for name, mask in ticket.part("masks").items()},
+                splits=inputs,
+                frozen_flops=frozen_flops,
+                batch_size=EVALUATION_BATCH,
             )
         )
-    return parts
+    return networks
 
 
-def _dense(ticket: Ticket, run_dir: RunDir) -> nn.Module:
-    """The dense network at ES, which every run keeps."""
-    network = ticket.trained()
-    write_state(network, State(load_tensors(run_dir.round(0).es), buffers={}))
+def _dense(request: ForestRequest) -> nn.Module:
+    """Return the dense network at ES, which every run keeps."""
+    network = request.ticket.trained()
+    write_state(network, State(load_tensors(request.folder.round(0).es), buffers={}))
     return network
 
 
 def _share_of_commonest(train: Tensor, test: Tensor) -> float:
-    """The test accuracy of the class that most training examples have."""
+    """Return the test accuracy of always guessing the commonest class of the training split."""
     return float((test == train.mode().values).double().mean())
 
 
-def _keep(
-    run_dir: RunDir, forests: Sequence[dict[str, Any]], compared: Sequence[dict[str, Any]]
-) -> Hybrids:
-    """Write these beside the earlier ones; of one round and layer the new one stays."""
-    run = read_run(run_dir.path)
-    with locked(run_dir.path, wait=True):
-        there = read_hybrids(run)
-        kept = {(entry["round"], entry["layer"]): entry for entry in (*there.forests, *forests)}
-        others = {(entry["file"], entry["name"]): entry for entry in (*there.compared, *compared)}
-        whole = Hybrids(run, tuple(kept.values()), tuple(others.values()))
-        content = {"forests": whole.forests, "compared": whole.compared}
-        write_json(run_dir.ticket.hybrid_json, content)
-    return whole
+def _keep(request: ForestRequest, forests: Sequence[dict[str, Any]]) -> RunForests:
+    """Write forests beside the earlier ones; a new one replaces that of its round and layer."""
+    with locked(request.run.path, wait=True):
+        there = read_forests(request.run)
+        kept = {(entry["round"], entry["layer"]): entry for entry in [*there.forests, *forests]}
+        others = {
+            (entry["file"], entry["name"]): entry for entry in [*there.compared, *request.compared]
+        }
+        results = RunForests(request.run, tuple(kept.values()), tuple(others.values()))
+        content = {"forests": results.forests, "compared": results.compared}
+        write_json(request.folder.ticket.hybrid_json, content)
+    return results

@@ -10,13 +10,14 @@ from typing import Any
 from torch import Tensor
 
 from lottery.distributed import gather, num_ranks
+from lottery.errors import LotteryError
 from lottery.masks import Masks, check_nested, count_ones
 from lottery.models.state import State
-from lottery.pruning import Keep
+from lottery.pruning import IN_ALL, Keep
 from lottery.tensors import digest
 
 
-class BrokenInvariant(Exception):
+class BrokenInvariant(LotteryError):
     """A run has found an error in itself, and stops."""
 
 
@@ -43,7 +44,8 @@ def check_masks(
         `ones_before`, `ones_after` and the names of `empty_layers`.
     """
     counted, counts = count(masks), count_ones(masks)
-    left: Keep = sum(counted.values()) if isinstance(expected, int) else counted
+    in_all = {IN_ALL: sum(counted.values())}
+    left = in_all if IN_ALL in expected else counted
     if left != expected:
         raise BrokenInvariant(f"round {number}: {left} weights left, {expected} expected")
     if nested:

@@ -9,8 +9,8 @@ from lottery.imp.rounds import Rounds
 from lottery.imp.storage import Storage
 from lottery.masks import Masks
 from lottery.models.state import Start, State
-from lottery.record.results import Row
 from lottery.record.run_dir import RunDir
+from lottery.record.schema import Row
 from lottery.reinit import Reinit
 from lottery.training import EarlyBird, Outcome
 

@@ -6,7 +6,7 @@ from lottery.imp.imp import Imp
 from lottery.imp.stages import Round, prune, read_stored, rewind, train
 from lottery.masks import ones
 from lottery.models.state import start_at
-from lottery.record.results import Row
+from lottery.record.schema import Row
 
 
 def run_rounds(imp: Imp, check_owned: Callable[[], None] = lambda: None) -> list[Row]:
@@ -36,7 +36,7 @@ def run_rounds(imp: Imp, check_owned: Callable[[], None] = lambda: None) -> list
             row = train(imp, dense_round(imp), check_owned)
         else:
             row = storage.adopt_dense_round(storage.dense_from)
-        rows = sorted([*rows, row], key=lambda row: int(row["round"]))
+        rows = sorted([*rows, row], key=lambda row: row["round"])
         storage.update_tables()
         storage.drop_unneeded(rows)
     return imp.rounds.rows(rows)

@@ -4,8 +4,10 @@ import logging
 import shutil
 from collections.abc import Sequence
 
-from lottery.record.results import Row, winning_round
-from lottery.record.run_dir import RunDir, replacing
+from lottery.record.files import replacing
+from lottery.record.rows import winning_round
+from lottery.record.run_dir import RunDir
+from lottery.record.schema import Row
 
 log = logging.getLogger(__name__)
 

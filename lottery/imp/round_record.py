@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from lottery.masks import Masks, count_ones, density
 from lottery.measure.evaluate import count_live_zeros
-from lottery.record.results import COLUMNS, Record, Row, format_percent
+from lottery.record.schema import COLUMNS, Record, Row
+from lottery.record.text_table import format_percent
 from lottery.training import Outcome
 
 log = logging.getLogger(__name__)
@@ -48,13 +49,14 @@ def make_record(
         }
         for name, mask in masks.items()
     }
-    return {
+    record = {
         "row": {column: values[column] for column in COLUMNS},
         "layers": layers,
         "checks": dict(checks),
         "history": [{"round": number, **entry} for entry in outcome.history],
         "timing": {"round": number, **outcome.timing},
     }
+    return cast(Record, record)
 
 
 def report_round(row: Row, outcome: Outcome) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lottery.record.results import Row
+from lottery.record.schema import Row
 
 
 @dataclass(frozen=True)

@@ -9,23 +9,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lottery.distributed import from_main
+from lottery.errors import LotteryError
 from lottery.imp.round_folders import copy_dense_round, drop_unneeded
 from lottery.masks import Masks, masked
 from lottery.models.state import Start, State
-from lottery.record.results import (
-    Record,
-    Row,
-    read_record,
-    read_records,
-    write_record,
-    write_tables,
-)
+from lottery.record.records import read_record, read_records, write_record
 from lottery.record.run_dir import RunDir
+from lottery.record.schema import Record, Row
+from lottery.record.tables import write_tables
 from lottery.tensors import Tensors, digest, load_tensors, save_tensors
 from lottery.training import Outcome
 
 
-class NothingToRewindTo(Exception):
+class NothingToRewindTo(LotteryError):
     """Early stopping ended the dense training before the rewind point."""
 
 
@@ -61,8 +57,7 @@ class Storage:
 
         def copy() -> Row:
             copy_dense_round(trunk, self.run_dir)
-            row: Row = read_record(self.run_dir.round(0))["row"]
-            return row
+            return read_record(self.run_dir.round(0))["row"]
 
         return from_main(copy)
 

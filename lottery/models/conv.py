@@ -1,4 +1,4 @@
-"""Conv-2, Conv-4 and Conv-6: small networks in the manner of VGG."""
+"""Conv-2, Conv-4 and Conv-6: small networks like VGG."""
 
 from torch import Tensor, nn
 from torch.nn.functional import dropout, max_pool2d
@@ -17,10 +17,10 @@ class ConvN(nn.Module):
 
     Args:
         input_shape: (channels, height, width), large enough to be halved once per pair.
-        num_classes: outputs.
+        num_classes: number of outputs.
         convolutions: 2, 4 or 6.
-        dropout: share of the units dropped after each hidden fully connected layer; the paper
-            says 0.5 in its variant and not where, so the place is ours.
+        dropout: share of the units dropped after each hidden fully connected layer. The paper
+            uses 0.5 in a variant and does not say after which layers; this is our choice.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class ConvN(nn.Module):
         glorot_normal_(self)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Logits (batch, num_classes) of images (batch, channels, height, width)."""
+        """Return logits (batch, num_classes) of images (batch, channels, height, width)."""
         hidden = inputs
         for pair in range(self.pairs):
             hidden = self.get_submodule(f"conv{2 * pair + 1}")(hidden).relu()

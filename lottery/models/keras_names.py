@@ -9,7 +9,7 @@ CLASSIFIER = {"fc1": "classifier.0", "fc2": "classifier.3", "predictions": "clas
 
 
 def keras_names(network: nn.Module) -> dict[str, str]:
-    """Names of its layers by Keras' names; none for a network that is not VGG-16 or its base.
+    """Return the layers' names by Keras' names; nothing for a network other than VGG-16.
 
     Example:
         >>> keras_names(VGG16Base((3, 32, 32)))["block3_conv3"]
@@ -17,10 +17,10 @@ def keras_names(network: nn.Module) -> dict[str, str]:
     """
     if not isinstance(network, VGG16 | VGG16Base):
         return {}
-    names, place = {}, 0
+    names, index = {}, 0
     for block, group in enumerate(VGG_16, 1):
         for number in range(1, len(group) + 1):
-            names[f"block{block}_conv{number}"] = f"features.{place}"
-            place += 2  # a ReLU behind it
-        place += 1  # a pooling behind the block
+            names[f"block{block}_conv{number}"] = f"features.{index}"
+            index += 2  # a ReLU follows
+        index += 1  # a pooling follows the block
     return names | (CLASSIFIER if isinstance(network, VGG16) else {})

@@ -13,7 +13,7 @@ class LeNet300100(nn.Module):
 
     Args:
         input_shape: shape of one example, such as (1, 28, 28); flattened.
-        num_classes: outputs.
+        num_classes: number of outputs.
     """
 
     def __init__(self, input_shape: tuple[int, ...], num_classes: int) -> None:
@@ -24,7 +24,7 @@ class LeNet300100(nn.Module):
         glorot_normal_(self)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Logits (batch, num_classes) of inputs (batch, *input_shape)."""
+        """Return logits (batch, num_classes) of inputs (batch, *input_shape)."""
         hidden = self.fc1(inputs.flatten(1)).relu()
         hidden = self.fc2(hidden).relu()
         logits: Tensor = self.output(hidden)
@@ -38,7 +38,7 @@ class LeNet5(nn.Module):
 
     Args:
         input_shape: (channels, height, width), at least 12 x 12.
-        num_classes: outputs.
+        num_classes: number of outputs.
     """
 
     def __init__(self, input_shape: tuple[int, ...], num_classes: int) -> None:
@@ -55,7 +55,7 @@ class LeNet5(nn.Module):
         glorot_normal_(self)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Logits (batch, num_classes) of images (batch, channels, height, width)."""
+        """Return logits (batch, num_classes) of images (batch, channels, height, width)."""
         hidden = max_pool2d(self.conv1(inputs).relu(), 2)
         hidden = max_pool2d(self.conv2(hidden).relu(), 2)
         hidden = self.fc1(hidden.flatten(1)).relu()

@@ -1,4 +1,4 @@
-"""The state of a network, taken out and put back by name: where a training starts and ends."""
+"""The state of a network, read and written by name: where a training starts and ends."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -13,13 +13,13 @@ from lottery.tensors import Tensors, copy_to_cpu
 
 @dataclass(frozen=True)
 class State:
-    """What a network is at one step.
+    """A network at one step.
 
     Args:
-        weights: every parameter, biases and frozen ones included, by name.
-        buffers: every buffer (BatchNorm's statistics), by name.
+        weights: every parameter by name, including biases and frozen ones.
+        buffers: every buffer by name (BatchNorm's statistics).
         optimizer: optimizer state by `parameter/entry` ("fc1.weight/exp_avg"); empty = fresh.
-        generators: states of the random generators that training draws from; empty = seeded anew.
+        generators: states of the random generators that training uses; empty = to be seeded.
     """
 
     weights: Tensors
@@ -35,12 +35,12 @@ class Start:
     Args:
         weights: every parameter, dense.
         buffers: every buffer.
-        first_step: position on the run's clock: data order and ES count from it.
-        num_steps: steps to train.
+        first_step: position on the round's clock, which data order and ES follow.
+        num_steps: number of steps to train.
         schedule_step: position in the learning-rate schedule.
         optimizer_state: entries to restore; empty = fresh.
-        generators: for a round that sees the dense run's batches; empty = seeded anew.
-        rate_stays: whether the learning rate of `schedule_step` holds for all steps.
+        generators: states for a round that sees the dense run's batches; empty = to be seeded.
+        rate_stays: True keeps the learning rate of `schedule_step` for all steps.
     """
 
     weights: Tensors
@@ -54,16 +54,27 @@ class Start:
 
 
 def start_at(state: State, num_steps: int, step: int = 0, *, restore: bool = False) -> Start:
-    """A training of `num_steps` in all that goes on from `state`, which is at `step`."""
-    optimizer_state = state.optimizer if restore else {}
+    """Return the start of a training that continues from `state`.
+
+    Args:
+        state: the network at `step`.
+        num_steps: steps of the whole training, T.
+        step: position of `state` on the clock and in the schedule.
+        restore: True restores the optimizer's state too.
+    """
     return Start(
-        *(state.weights, state.buffers, step, num_steps - step, step),
-        *(optimizer_state, state.generators),
+        weights=state.weights,
+        buffers=state.buffers,
+        first_step=step,
+        num_steps=num_steps - step,
+        schedule_step=step,
+        optimizer_state=state.optimizer if restore else {},
+        generators=state.generators,
     )
 
 
 def rest_of(start: Start, state: State, step: int) -> Start:
-    """What is left of a training that is in `state` after `step`, with the optimizer's state."""
+    """Return the rest of a training that is in `state` after `step`."""
     made = step - start.first_step
     return replace(
         start,
@@ -77,21 +88,21 @@ def rest_of(start: Start, state: State, step: int) -> Start:
 
 
 def read_state(network: nn.Module, optimizer: Optimizer | None = None) -> State:
-    """A copy of a network's state, and of its optimizer's where one is given."""
+    """Copy a network's state, and its optimizer's state if one is given."""
     weights = dict(network.named_parameters())
     entries = {} if optimizer is None else _read_optimizer(network, optimizer)
     return State(copy_to_cpu(weights), copy_to_cpu(all_buffers(network)), copy_to_cpu(entries))
 
 
 def all_buffers(network: nn.Module) -> Tensors:
-    """A network's buffers; also those that its state dict leaves out, which may change as well."""
+    """Return a network's buffers, including those that its state dict leaves out."""
     parameters = dict(network.named_parameters(remove_duplicate=False))
     persistent = {name: t for name, t in network.state_dict().items() if name not in parameters}
     return persistent | dict(network.named_buffers())
 
 
 def write_state(network: nn.Module, state: State) -> None:
-    """Copy weights and buffers into a network, value by value, so that nothing is shared.
+    """Copy weights and buffers into a network. No memory is shared.
 
     Raises:
         ValueError: names or shapes differ from the network's.
@@ -113,9 +124,9 @@ def write_state(network: nn.Module, state: State) -> None:
 
 
 def fresh_state(make_network: Callable[[], nn.Module], seed: int) -> State:
-    """The state of a newly made network, drawn from `seed` alone.
+    """Return the state of a new network that is drawn from `seed` alone.
 
-    Constructors draw from torch's global CPU generator, so it is seeded here and put back.
+    Constructors draw from torch's global CPU generator: it is seeded here, then restored.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -132,10 +143,12 @@ def _read_optimizer(network: nn.Module, optimizer: Optimizer) -> Tensors:
 
 
 def write_optimizer(network: nn.Module, optimizer: Optimizer, entries: Tensors) -> None:
-    """Give an optimizer over `network.named_parameters()` that require grad a stored state."""
+    """Give an optimizer over parameters of `network` a stored state, by the parameters' names."""
     if not entries:
         return
-    names = [name for name, parameter in network.named_parameters() if parameter.requires_grad]
+    by_id = {id(parameter): name for name, parameter in network.named_parameters()}
+    # torch numbers parameters group by group, and there may be several groups
+    names = [by_id[id(p)] for group in optimizer.param_groups for p in group["params"]]
     states: dict[int, Tensors] = {}
     for key, value in entries.items():
         name, entry = key.rsplit("/", 1)
@@ -145,10 +158,10 @@ def write_optimizer(network: nn.Module, optimizer: Optimizer, entries: Tensors) 
 
 
 def load_optimizer(optimizer: Optimizer, state: dict[str, Any]) -> None:
-    """`optimizer.load_state_dict`, what belongs to a weight in memory as the weight is.
+    """Load an optimizer's state and give each entry the memory format of its weight.
 
-    Fused optimizers go through both in the order of memory, which is torch.channels_last or not:
-    files have lost it, and a checkpoint may come from another device.
+    Fused optimizers read both in the order of memory, which may be torch.channels_last. Files
+    have lost this order, and a checkpoint may come from another device.
     """
     optimizer.load_state_dict(state)
     for parameter, entries in optimizer.state.items():

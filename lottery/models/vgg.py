@@ -1,4 +1,4 @@
-"""The VGGs (Simonyan & Zisserman 2015): VGG-19 for CIFAR-10, and torchvision's VGG-16."""
+"""The VGGs (Simonyan & Zisserman 2015): those for CIFAR, and torchvision's VGG-16."""
 
 from collections.abc import Sequence
 
@@ -6,31 +6,42 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool1d, max_pool2d
 
+from lottery.models.arguments import check_dropout, check_images
 from lottery.models.init import glorot_normal_
 
-VGG_19 = ((64, 64), (128, 128), (256,) * 4, (512,) * 4, (512,) * 4)
+FILTERS = (64, 128, 256, 512, 512)  # of the five groups of convolutions
+# convolutions in each group, by the number of layers in the paper's table 1 (A, B, D, E)
+CONVOLUTIONS = {
+    11: (1, 1, 2, 2, 2),
+    13: (2, 2, 2, 2, 2),
+    16: (2, 2, 3, 3, 3),
+    19: (2, 2, 4, 4, 4),
+}
 VGG_16 = ((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3)
-POOLED = 7  # height and width that VGG-16's classifier takes
+POOLED = 7  # height and width of the classifier's inputs
 
 
-class VGG19(nn.Module):
-    """VGG-19 for CIFAR-10 with BatchNorm: 2x64, 2x128, 4x256, 4x512, 4x512 filters, classes.
+class VGG(nn.Module):
+    """VGG-11, -13, -16 or -19 for CIFAR: BatchNorm, and one fully connected layer.
 
-    Max-pooling between the groups, a mean over the image at the end (Frankle & Carbin 2019, after
-    Liu et al. 2019); 20,024,000 weights, 5,120 of them in the output layer. Gaussian Glorot
-    weights, BatchNorm at scale 1.
+    Max-pooling between the groups of convolutions, a mean over the image at the end (Frankle &
+    Carbin 2019, after Liu et al. 2019). Gaussian Glorot weights, BatchNorm at scale 1.
 
     Args:
         input_shape: (channels, height, width), at least 16 x 16.
-        num_classes: outputs.
+        num_classes: number of outputs.
+        depth: 11, 13, 16 or 19. The paper counts three fully connected layers; here is one.
     """
 
-    def __init__(self, input_shape: tuple[int, ...], num_classes: int) -> None:
+    def __init__(self, input_shape: tuple[int, ...], num_classes: int, depth: int) -> None:
         super().__init__()
-        _check_image(input_shape, least=2 ** (len(VGG_19) - 1))
+        if depth not in tuple(CONVOLUTIONS):
+            raise ValueError(f"depth={depth}: 11, 13, 16 or 19")
+        self.groups = CONVOLUTIONS[depth]
+        check_images(input_shape, least=2 ** (len(self.groups) - 1))
         channels, number = input_shape[0], 0
-        for group in VGG_19:
-            for filters in group:
+        for filters, convolutions in zip(FILTERS, self.groups, strict=True):
+            for _ in range(convolutions):
                 number += 1
                 convolution = nn.Conv2d(channels, filters, 3, padding=1, bias=False)
                 self.add_module(f"conv{number}", convolution)
@@ -40,12 +51,12 @@ class VGG19(nn.Module):
         glorot_normal_(self)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Logits (batch, num_classes) of images (batch, channels, height, width)."""
+        """Return logits (batch, num_classes) of images (batch, channels, height, width)."""
         hidden, number = inputs, 0
-        for position, group in enumerate(VGG_19):
+        for position, convolutions in enumerate(self.groups):
             if position:
                 hidden = max_pool2d(hidden, 2)
-            for _ in group:
+            for _ in range(convolutions):
                 number += 1
                 hidden = self.get_submodule(f"conv{number}")(hidden)
                 hidden = self.get_submodule(f"bn{number}")(hidden).relu()
@@ -53,8 +64,20 @@ class VGG19(nn.Module):
         return logits
 
 
+class VGG19(VGG):
+    """VGG-19 for CIFAR-10: 20,024,000 weights, 5,120 of them in the output layer.
+
+    Args:
+        input_shape: (channels, height, width), at least 16 x 16.
+        num_classes: number of outputs.
+    """
+
+    def __init__(self, input_shape: tuple[int, ...], num_classes: int) -> None:
+        super().__init__(input_shape, num_classes, depth=19)
+
+
 class VGG16(nn.Module):
-    """VGG-16 without BatchNorm under torchvision's parameter names, whose state dicts fit.
+    """VGG-16 without BatchNorm, with torchvision's parameter names: its state dicts fit.
 
     `features.N` and `classifier.N`; 138,344,128 weights at 1,000 classes. torchvision's initial
     weights: He normal by fan-out for the convolutions, a standard deviation of 0.01 for the
@@ -62,18 +85,21 @@ class VGG16(nn.Module):
 
     Args:
         input_shape: (channels, height, width), at least 32 x 32; features are averaged to 7 x 7.
-        num_classes: outputs.
+        num_classes: number of outputs.
         dropout: share of the units dropped after each hidden fully connected layer.
     """
 
     def __init__(self, input_shape: tuple[int, ...], num_classes: int, dropout: float) -> None:
         super().__init__()
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout={dropout}: a number >= 0 and below 1")
+        check_dropout(dropout)
         self.features = vgg_16_features(input_shape)
         self.classifier = nn.Sequential(
-            *(nn.Linear(512 * POOLED**2, 4096), nn.ReLU(), nn.Dropout(dropout)),
-            *(nn.Linear(4096, 4096), nn.ReLU(), nn.Dropout(dropout)),
+            nn.Linear(512 * POOLED**2, 4096),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(4096, 4096),
+            nn.ReLU(),
+            nn.Dropout(dropout),
             nn.Linear(4096, num_classes),
         )
         for module in self.classifier:
@@ -82,14 +108,14 @@ class VGG16(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Logits (batch, num_classes) of images (batch, channels, height, width)."""
+        """Return logits (batch, num_classes) of images (batch, channels, height, width)."""
         hidden = average_to(self.features(inputs), POOLED)
         logits: Tensor = self.classifier(hidden.flatten(1))
         return logits
 
 
 def vgg_16_features(input_shape: tuple[int, ...]) -> nn.Sequential:
-    """VGG-16's convolutions and poolings, numbered as torchvision's; He normal by fan-out.
+    """Make VGG-16's convolutions and poolings with torchvision's numbers; He normal by fan-out.
 
     Args:
         input_shape: (channels, height, width), at least 32 x 32.
@@ -97,7 +123,7 @@ def vgg_16_features(input_shape: tuple[int, ...]) -> nn.Sequential:
     Returns:
         A network from (batch, channels, height, width) to (batch, 512, height // 32, width // 32).
     """
-    _check_image(input_shape, least=2 ** len(VGG_16))
+    check_images(input_shape, least=2 ** len(VGG_16))
     layers: list[nn.Module] = []
     channels = input_shape[0]
     for group in VGG_16:
@@ -120,16 +146,9 @@ def _convolutions(channels: int, group: Sequence[int]) -> list[nn.Module]:
 
 
 def average_to(images: Tensor, size: int) -> Tensor:
-    """Adaptive average pooling to size x size, whose own kernel has no deterministic gradient."""
+    """Pool adaptively to size x size. torch's own kernel has no deterministic gradient."""
     rows, columns = (
         adaptive_avg_pool1d(torch.eye(length, dtype=images.dtype, device=images.device), size)
         for length in images.shape[2:]
     )
     return torch.einsum("nchw,hi,wj->ncij", images, rows, columns)
-
-
-def _check_image(input_shape: tuple[int, ...], least: int) -> None:
-    if len(input_shape) != 3 or min(input_shape[1:]) < least:
-        raise ValueError(
-            f"input_shape={input_shape}: (channels, {least} or more, {least} or more)"
-        )

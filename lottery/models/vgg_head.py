@@ -1,4 +1,4 @@
-"""A small classifier over the features of VGG-16's convolutions, which stay as they are."""
+"""A small classifier over the features of VGG-16's frozen convolutions."""
 
 from math import prod
 
@@ -11,7 +11,7 @@ FC1 = 256
 
 
 class VGG16Base(nn.Module):
-    """VGG-16's convolutions and poolings under torchvision's names, `features.N`, flattened.
+    """VGG-16's convolutions and poolings with torchvision's names, `features.N`, flattened.
 
     Args:
         input_shape: (channels, height, width), at least 32 x 32.
@@ -22,7 +22,7 @@ class VGG16Base(nn.Module):
         self.features = vgg_16_features(input_shape)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Features (batch, 512 * (height // 32) * (width // 32)) of images."""
+        """Return features (batch, 512 * (height // 32) * (width // 32)) of images."""
         features: Tensor = self.features(inputs)
         return features.flatten(1)
 
@@ -35,15 +35,15 @@ class VGG16Head(nn.Module):
 
     Args:
         input_shape: shape of one example's features, (number,).
-        num_classes: outputs.
-        fc2: units of the second layer.
+        num_classes: number of outputs.
+        fc2: number of units of the second layer.
     """
 
-    frozen_base = VGG16Base  # what makes the features; it is run once, not trained
+    frozen_base = VGG16Base  # makes the features; it is run once and not trained
 
     def __init__(self, input_shape: tuple[int, ...], num_classes: int, fc2: int) -> None:
         super().__init__()
-        if fc2 < 1:
+        if type(fc2) is not int or fc2 < 1:
             raise ValueError(f"fc2={fc2}: a whole number >= 1")
         self.fc1 = nn.Linear(prod(input_shape), FC1)
         self.fc2 = nn.Linear(FC1, fc2)
@@ -51,7 +51,7 @@ class VGG16Head(nn.Module):
         glorot_normal_(self)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Logits (batch, num_classes) of features (batch, number)."""
+        """Return logits (batch, num_classes) of features (batch, number)."""
         hidden = self.fc1(inputs.flatten(1)).relu()
         hidden = self.fc2(hidden).relu()
         logits: Tensor = self.output(hidden)

@@ -1,4 +1,4 @@
-"""Pruning: a criterion scores weights, a scope keeps the best of them, a pruner does a round."""
+"""Pruning: a criterion scores weights, a scope keeps the highest scores, a pruner makes masks."""
 
 from lottery.pruning.criteria import LargeInit as LargeInit
 from lottery.pruning.criteria import LargeInitLargeFinal as LargeInitLargeFinal
@@ -11,6 +11,7 @@ from lottery.pruning.gradients import Grasp as Grasp
 from lottery.pruning.gradients import Snip as Snip
 from lottery.pruning.interface import Criterion as Criterion
 from lottery.pruning.interface import Trained as Trained
+from lottery.pruning.interface import trait as trait
 from lottery.pruning.layer_budgets import Balanced as Balanced
 from lottery.pruning.layer_budgets import Erk as Erk
 from lottery.pruning.probe import MakeProbe as MakeProbe
@@ -19,6 +20,7 @@ from lottery.pruning.pruners import BadScores as BadScores
 from lottery.pruning.pruners import CopiedPruner as CopiedPruner
 from lottery.pruning.pruners import Pruner as Pruner
 from lottery.pruning.pruners import ScoredPruner as ScoredPruner
+from lottery.pruning.scopes import IN_ALL as IN_ALL
 from lottery.pruning.scopes import Global as Global
 from lottery.pruning.scopes import Keep as Keep
 from lottery.pruning.scopes import Layer as Layer

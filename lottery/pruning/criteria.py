@@ -1,6 +1,7 @@
-"""Criteria of weights alone: which of them matter, by their size, their movement, or by chance."""
+"""Criteria that look at weights alone: their size, their movement, or nothing but chance."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -23,13 +24,13 @@ class Magnitude:
     """
 
     def __call__(self, trained: Trained) -> Tensors:
-        """|w|."""
+        """Return |w|."""
         return {name: weight.abs() for name, weight in trained.weights.items()}
 
 
 @dataclass(frozen=True)
 class LargeInit:
-    """|w_i| at the very beginning (`large_init` of Zhou et al. 2019).
+    """|w_i| before the first step (`large_init` of Zhou et al. 2019).
 
     Example:
         >>> final, initial = {"w": torch.tensor([3.0, 0.1])}, {"w": torch.tensor([0.5, -2.0])}
@@ -37,8 +38,10 @@ class LargeInit:
         [0.5, 2.0]
     """
 
+    needs_training: ClassVar[bool] = False
+
     def __call__(self, trained: Trained) -> Tensors:
-        """|w_i|."""
+        """Return |w_i|."""
         return {name: trained.initial[name].abs() for name in trained.weights}
 
 
@@ -46,8 +49,9 @@ class LargeInit:
 class LargeInitLargeFinal:
     """Large at both ends, min(a |w_f|, |w_i|) (`large_init_large_final` of Zhou et al. 2019).
 
-    Their code finds a by asking for the same percentile of |w_i| and of |w_f| in each layer, so
-    the score is the lower of the two: the share of the layer's live weights that are smaller.
+    Their code chooses a so that |w_i| and a |w_f| have the same percentiles in each layer. The
+    score of a weight is therefore the lower one of its two percentiles. A percentile is the share
+    of the layer's live weights that are smaller.
 
     Example:
         >>> final = {"w": torch.tensor([30.0, 20.0, 10.0])}
@@ -58,8 +62,10 @@ class LargeInitLargeFinal:
         [0.0, 0.33, 0.0]
     """
 
+    compares_ends: ClassVar[bool] = True
+
     def __call__(self, trained: Trained) -> Tensors:
-        """The lower of the two percentiles, in [0, 1)."""
+        """Return the lower of the two percentiles, in [0, 1)."""
         return {
             name: torch.minimum(
                 _percentile(trained.initial[name].abs(), trained.masks[name]),
@@ -70,8 +76,8 @@ class LargeInitLargeFinal:
 
 
 def _percentile(values: Tensor, mask: Tensor) -> Tensor:
-    """The share of the values under a mask that are smaller than each; equal values are equal."""
-    flat = torch.where(mask, values, torch.inf).flatten()  # so that no pruned one is smaller
+    """Return for each value the share of the live values that are smaller. Ties are equal."""
+    flat = torch.where(mask, values, torch.inf).flatten()  # a pruned value is never smaller
     ordered = flat.sort().values
     smaller = torch.searchsorted(ordered, flat)
     return (smaller / mask.sum().clamp(min=1)).reshape(values.shape)
@@ -79,7 +85,7 @@ def _percentile(values: Tensor, mask: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class MagnitudeIncrease:
-    """|w_f| - |w_i|: what training made larger (Zhou et al. 2019).
+    """|w_f| - |w_i|: how much larger training made a weight (Zhou et al. 2019).
 
     Example:
         >>> final, initial = {"w": torch.tensor([3.0, 0.5])}, {"w": torch.tensor([-1.0, 2.0])}
@@ -87,15 +93,18 @@ class MagnitudeIncrease:
         [2.0, -1.5]
     """
 
+    compares_ends: ClassVar[bool] = True
+    signed: ClassVar[bool] = True
+
     def __call__(self, trained: Trained) -> Tensors:
-        """|w_f| - |w_i|."""
+        """Return |w_f| - |w_i|."""
         initial = trained.initial
         return {name: w.abs() - initial[name].abs() for name, w in trained.weights.items()}
 
 
 @dataclass(frozen=True)
 class Movement:
-    """|w_f - w_i|: what training has moved far (`movement` of Zhou et al. 2019).
+    """|w_f - w_i|: how far training moved a weight (`movement` of Zhou et al. 2019).
 
     Not the first-order "movement pruning" of Sanh et al. (2020).
 
@@ -105,18 +114,23 @@ class Movement:
         [4.0, 1.5]
     """
 
+    compares_ends: ClassVar[bool] = True
+
     def __call__(self, trained: Trained) -> Tensors:
-        """|w_f - w_i|."""
+        """Return |w_f - w_i|."""
         initial = trained.initial
         return {name: (w - initial[name]).abs() for name, w in trained.weights.items()}
 
 
 @dataclass(frozen=True)
 class Random:
-    """Uniform random numbers: the control that prunes the same counts anywhere."""
+    """Uniform random numbers: the control that prunes as many weights, but any of them."""
+
+    needs_training: ClassVar[bool] = False
+    by_chance: ClassVar[bool] = True
 
     def __call__(self, trained: Trained) -> Tensors:
-        """Independent uniform numbers in [0, 1), in double precision so that ties are rare."""
+        """Return independent numbers in [0, 1). Double precision makes ties rare."""
         return {
             name: torch.rand(weight.shape, generator=trained.generator, dtype=torch.float64)
             for name, weight in trained.weights.items()

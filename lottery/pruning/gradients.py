@@ -1,15 +1,16 @@
 """Criteria that differentiate the loss: gradient magnitude, SNIP, GraSP.
 
-All take gradients at the masked weights, by the prunable weights alone, on training examples that
-the pruning seed draws, without augmentation, with BatchNorm as in training and without dropout.
+They differentiate by the prunable weights alone, at the masked weights. The training examples are
+drawn by the pruning seed and not augmented. BatchNorm works as in training, dropout is off.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lottery.pruning.interface import Trained
 from lottery.pruning.probe import Batch, Probe, differentiable, to_scores
@@ -21,48 +22,64 @@ class GradientMagnitude:
     """|dL/dw|, the mean over some batches.
 
     Args:
-        num_batches: of training examples.
+        num_batches: number of batches of training examples.
         batch_size: examples in each.
     """
 
     num_batches: int
     batch_size: int
 
+    def __post_init__(self) -> None:
+        _check_batches(self.num_batches, self.batch_size)
+
+    @property
+    def num_examples(self) -> int:
+        """Number of training examples that the scores are computed on."""
+        return self.num_batches * self.batch_size
+
     def __call__(self, trained: Trained) -> Tensors:
-        """|g|."""
+        """Return |g|."""
         gradients = _gradients(trained, self.num_batches, self.batch_size)
         return {name: gradient.abs() for name, gradient in gradients.items()}
 
 
 @dataclass(frozen=True)
 class Snip:
-    """|w dL/dw|: how much the loss feels a weight's removal (SNIP, Lee et al. 2019).
+    """|w dL/dw|: how much the loss changes if a weight is removed (SNIP, Lee et al. 2019).
 
     Args:
-        num_batches: of training examples; the gradient is their mean.
+        num_batches: number of batches of training examples; the gradient is their mean.
         batch_size: examples in each.
     """
 
     num_batches: int
     batch_size: int
 
+    def __post_init__(self) -> None:
+        _check_batches(self.num_batches, self.batch_size)
+
+    @property
+    def num_examples(self) -> int:
+        """Number of training examples that the scores are computed on."""
+        return self.num_batches * self.batch_size
+
     def __call__(self, trained: Trained) -> Tensors:
-        """|g w|."""
+        """Return |g w|."""
         gradients = _gradients(trained, self.num_batches, self.batch_size)
         return {name: (gradients[name] * w).abs() for name, w in trained.weights.items()}
 
 
 @dataclass(frozen=True)
 class Grasp:
-    """w Hg: what a weight's removal takes from the gradient's norm (GraSP, Wang et al. 2020).
+    """w Hg: how much the gradient's norm falls if a weight is removed (GraSP, Wang et al. 2020).
 
-    The paper scores -w Hg and removes the highest; here the lowest scores are pruned, so the sign
-    is the other. Moving w_i to (1 - e) w_i changes |g|^2 by -2 e w_i (Hg)_i: the weights go whose
-    removal raises it most. g and H are of the loss with logits divided by T, and of the live
-    weights alone.
+    The paper scores -w Hg and removes the highest scores. Here the lowest scores are pruned, so
+    the sign is reversed: changing w_i to (1 - e) w_i changes |g|^2 by -2 e w_i (Hg)_i, and the
+    weights are pruned whose removal raises it most. g and H belong to the loss with logits divided
+    by T, and only live weights count.
 
     Args:
-        num_batches: of training examples; g and H are their means.
+        num_batches: number of batches of training examples; g and H are their means.
         batch_size: examples in each.
         temperature: T, 200 in the paper.
     """
@@ -70,20 +87,33 @@ class Grasp:
     num_batches: int
     batch_size: int
     temperature: float
+    signed: ClassVar[bool] = True
+    second_derivatives: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _check_batches(self.num_batches, self.batch_size)
+        if not self.temperature > 0:
+            raise ValueError(f"temperature={self.temperature}: a number above 0")
+
+    @property
+    def num_examples(self) -> int:
+        """Number of training examples that the scores are computed on."""
+        return self.num_batches * self.batch_size
 
     def __call__(self, trained: Trained) -> Tensors:
-        """w Hg."""
+        """Return w Hg."""
         probe = trained.probe(_precision(trained.weights))
         batches = probe.batches(self.num_batches, self.batch_size, trained.generator)
         weights = differentiable(probe, trained.weights)
-        product = self._hessian_gradient(probe, trained, weights, batches)
+        with sdpa_kernel(SDPBackend.MATH):  # torch's faster attention has no second derivative
+            product = self._hessian_gradient(probe, trained, weights, batches)
         scores = [w.detach() * part for w, part in zip(weights.values(), product, strict=True)]
         return to_scores(weights, scores)
 
     def _hessian_gradient(
         self, probe: Probe, trained: Trained, weights: Tensors, batches: list[Batch]
     ) -> list[Tensor]:
-        """Hg, by the gradient of g'g where the first g is held still; batch by batch."""
+        """Return Hg, the gradient of g'g with the first g held constant, batch by batch."""
         masks = list(probe.on_device({name: trained.masks[name] for name in weights}).values())
         parameters = list(weights.values())
 
@@ -100,17 +130,23 @@ class Grasp:
         return _mean(products)
 
 
-# a weight that plays no part in the loss has the gradient 0
+# A weight that is not part of the loss has the gradient 0.
 UNUSED: Any = {"materialize_grads": True}
 
 
+def _check_batches(num_batches: object, batch_size: object) -> None:
+    for name, value in (("num_batches", num_batches), ("batch_size", batch_size)):
+        if type(value) is not int or value < 1:
+            raise ValueError(f"{name}={value}: a whole number >= 1")
+
+
 def _precision(weights: Tensors) -> torch.dtype:
-    """The weights' type; float32 for shorter ones, whose gradients would be ties and zeros."""
+    """Return the weights' type, but at least float32: shorter types give ties and zeros."""
     return torch.promote_types(next(iter(weights.values())).dtype, torch.float32)
 
 
 def _gradients(trained: Trained, num_batches: int, batch_size: int) -> Tensors:
-    """dL/dw, the mean over the batches."""
+    """Return dL/dw, the mean over the batches."""
     probe = trained.probe(_precision(trained.weights))
     batches = probe.batches(num_batches, batch_size, trained.generator)
     weights = differentiable(probe, trained.weights)
@@ -120,6 +156,6 @@ def _gradients(trained: Trained, num_batches: int, batch_size: int) -> Tensors:
     return to_scores(weights, mean)
 
 
-def _mean(parts: Sequence[Sequence[Tensor]]) -> list[Tensor]:
-    """The mean over the batches, weight by weight."""
-    return [torch.stack(of_weight).mean(0) for of_weight in zip(*parts, strict=True)]
+def _mean(by_batch: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+    """Return the mean over the batches, weight by weight."""
+    return [torch.stack(of_weight).mean(0) for of_weight in zip(*by_batch, strict=True)]

@@ -1,7 +1,7 @@
-"""What a criterion is given, and what it is."""
+"""What a criterion is and is given; what criteria and scopes say about themselves."""
 
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
@@ -17,13 +17,13 @@ class Trained:
 
     Args:
         round: the round the masks are for, >= 1.
-        weights: prunable weights, the pruned ones at zero: at the end of the last round, or the
-            initial ones where pruning is done at initialisation.
-        initial: the same weights at the very beginning.
+        weights: prunable weights with the pruned ones at zero. They come from the end of the last
+            round, or are the initial ones if pruning is done at initialisation.
+        initial: the same weights before the first step of the run.
         masks: masks of the last round.
         generator: random numbers of the pruning seed, on the CPU.
         state: the whole network that `weights` belong to.
-        probe: makes what runs the network on training data; nothing is made before it is asked.
+        probe: makes a network with training data, when a criterion asks for one.
     """
 
     round: int
@@ -35,18 +35,54 @@ class Trained:
     probe: MakeProbe = no_probe
 
     def under(self, masks: Masks) -> "Trained":
-        """The same with more pruned."""
+        """Return the same with more weights pruned."""
         return replace(self, masks=masks, weights=masked(self.weights, masks))
 
 
 class Criterion(Protocol):
     """Scores, one per weight in the weights' shapes; the lowest are pruned.
 
-    Scores of weights that are pruned already do not matter. A criterion is pure and never looks
-    at a value with `.item()`, so that `torch.vmap` can run it over several networks; those that
-    run the network are pure too, but are not for vmap.
+    Scores of weights that are pruned already do not matter. A criterion is pure and never reads a
+    value with `.item()`, so that `torch.vmap` can run it over several networks. Criteria that run
+    the network are pure too, but they do not work under vmap.
+
+    The class can set the traits of `TRAITS` below.
     """
 
     def __call__(self, trained: Trained) -> Tensors:
-        """Scores by parameter name."""
+        """Return scores by parameter name."""
         ...
+
+
+# Traits: what a criterion or a scope says about itself by attributes of its class. A user's class
+# can set them too. The value here holds for a class that does not.
+TRAITS: dict[str, Any] = {
+    # Criteria. False: no trained weight is looked at, so it does not matter when pruning is done.
+    "needs_training": True,
+    # True: the trained weights are compared with the initial ones.
+    "compares_ends": False,
+    # True: scores can be negative, so they have no norm over a filter or a neuron.
+    "signed": False,
+    # True: scores are random numbers that do not depend on the weights.
+    "by_chance": False,
+    # True: the loss must have second derivatives.
+    "second_derivatives": False,
+    # How many training examples the scores are computed on.
+    "num_examples": 0,
+    # Scopes. True: one pruning rate holds for all layers together.
+    "one_rate": False,
+    # True: scores of one layer are compared with those of another.
+    "compares_layers": False,
+    # False: only single weights can be counted, not whole filters and neurons.
+    "counts_units": True,
+}
+
+
+def trait(piece: object, name: str) -> Any:
+    """Return what a criterion or a scope, or its class, says about itself.
+
+    Example:
+        >>> trait(object(), "needs_training")
+        True
+    """
+    return getattr(piece, name, TRAITS[name])

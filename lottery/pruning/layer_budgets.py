@@ -1,8 +1,9 @@
-"""Scopes that say beforehand how many weights of each layer stay, for a number in all."""
+"""Scopes that divide a total number of weights among the layers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import ClassVar
 
 from lottery.masks import Masks
 from lottery.pruning.scopes import Keep, Layer, Layerwise, left_in_all
@@ -10,15 +11,16 @@ from lottery.tensors import Tensors
 
 
 def apportion(total: int, shares: Sequence[int], caps: Sequence[int]) -> list[int]:
-    """`total` dealt out in proportion to `shares`; what is above a cap goes to the others.
+    """Divide `total` in proportion to `shares`; what exceeds a cap goes to the others.
 
-    Whole numbers by Jefferson's method (one after the other to whom it is due first, ties by
-    order): with a smaller total nobody gets more, so that masks made by it are nested.
+    The numbers are whole, by Jefferson's method: units are given out one after the other, each to
+    the layer with the strongest claim, ties by order. With a smaller total no layer gets more, so
+    that the masks are nested.
 
     Args:
         total: at most the sum of the caps.
-        shares: whole numbers above 0.
-        caps: most that each can get.
+        shares: whole numbers above 0, one per layer.
+        caps: the most that each layer can get.
 
     Example:
         >>> apportion(10, [1, 1, 1], [2, 20, 20])
@@ -36,7 +38,7 @@ def apportion(total: int, shares: Sequence[int], caps: Sequence[int]) -> list[in
 
 
 def _level(total: int, shares: Sequence[int], caps: Sequence[int]) -> Fraction:
-    """The factor x for which min(cap, x * share) add up to `total`."""
+    """Return the factor x for which the numbers min(cap, x * share) add up to `total`."""
     rest, weight = total, sum(shares)
     level = Fraction(0)
     for cap, share in sorted(
@@ -51,19 +53,22 @@ def _level(total: int, shares: Sequence[int], caps: Sequence[int]) -> Fraction:
 
 @dataclass(frozen=True)
 class Erk:
-    """Erdos-Renyi-Kernel densities (Evci et al. 2020), for as many weights as one rate leaves.
+    """Erdos-Renyi-Kernel densities (Evci et al. 2020) for as many weights as one rate leaves.
 
-    A layer's density is proportional to the sum of its shape over the product, so its number of
-    weights to the sum: (in + out + kH + kW) for Conv, (in + out) for Linear. A layer that would
-    have more than it has stays whole, and the rest is dealt out among the others.
+    A layer's number of weights is proportional to the sum of its shape: (in + out + kH + kW) for
+    Conv, (in + out) for Linear. A layer with fewer weights than that stays whole, and the rest is
+    divided among the others.
     """
 
-    def keep(self, layers: Mapping[str, Layer], rounds: int) -> dict[str, int]:
-        """Weights left in each layer."""
-        return _deal(layers, rounds, [sum(layer.shape) for layer in layers.values()])
+    one_rate: ClassVar[bool] = True
+    counts_units: ClassVar[bool] = False
+
+    def keep(self, layers: Mapping[str, Layer], rounds: int) -> Keep:
+        """Return the weights left in each layer."""
+        return _divide(layers, rounds, [sum(layer.shape) for layer in layers.values()])
 
     def __call__(self, scores: Tensors, masks: Masks, keep: Keep) -> Masks:
-        """The highest scores of each layer."""
+        """Keep the highest scores of each layer."""
         return Layerwise()(scores, masks, keep)
 
 
@@ -71,19 +76,22 @@ class Erk:
 class Balanced:
     """The same number of weights in every layer, for as many in all as one rate leaves.
 
-    A layer that has fewer keeps them all, and the rest is dealt out among the others.
+    A layer with fewer weights than that stays whole, and the rest is divided among the others.
     """
 
-    def keep(self, layers: Mapping[str, Layer], rounds: int) -> dict[str, int]:
-        """Weights left in each layer."""
-        return _deal(layers, rounds, [1] * len(layers))
+    one_rate: ClassVar[bool] = True
+    counts_units: ClassVar[bool] = False
+
+    def keep(self, layers: Mapping[str, Layer], rounds: int) -> Keep:
+        """Return the weights left in each layer."""
+        return _divide(layers, rounds, [1] * len(layers))
 
     def __call__(self, scores: Tensors, masks: Masks, keep: Keep) -> Masks:
-        """The highest scores of each layer."""
+        """Keep the highest scores of each layer."""
         return Layerwise()(scores, masks, keep)
 
 
-def _deal(layers: Mapping[str, Layer], rounds: int, shares: Sequence[int]) -> dict[str, int]:
+def _divide(layers: Mapping[str, Layer], rounds: int, shares: Sequence[int]) -> Keep:
     alive = [layer.alive for layer in layers.values()]
     counts = apportion(left_in_all(layers, rounds), shares, alive)
     return dict(zip(layers, counts, strict=True))

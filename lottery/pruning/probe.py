@@ -1,4 +1,4 @@
-"""The network on training data, for the criteria that look at gradients."""
+"""The network with training data, for criteria that look at gradients."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ Batch = tuple[Tensor, Tensor]  # inputs and targets
 
 @dataclass(frozen=True)
 class Probe:
-    """A network of its own that a criterion runs, so that no other has traces of it.
+    """A copy of the network for a criterion to run, so that the run's own network is untouched.
 
     Args:
-        network: a copy that nothing else uses, on the device and in the type to compute in.
-        train: the training examples, unaugmented, on the same device.
+        network: the copy, on the device and in the type to compute in.
+        train: the training examples on the same device.
         loss: mean loss of (logits, targets).
-        input_shape: of one example.
+        input_shape: shape of one example.
     """
 
     network: nn.Module
@@ -34,22 +34,22 @@ class Probe:
     def batches(
         self, num_batches: int, batch_size: int, generator: torch.Generator
     ) -> list[Batch]:
-        """Different training examples, drawn by `generator`: (inputs, targets) of each batch.
+        """Draw different training examples: (inputs, targets) of each batch, not augmented.
 
         Raises:
-            ValueError: there are fewer training examples than that.
+            ValueError: there are too few training examples.
         """
         wanted = num_batches * batch_size
         if wanted > len(self.train):
             raise ValueError(f"{wanted} of {len(self.train)} training examples to score on")
         rows = torch.randperm(len(self.train), generator=generator)[:wanted]
-        parts = torch.split(rows.to(self.train.targets.device), batch_size)
+        chosen = torch.split(rows.to(self.train.targets.device), batch_size)
         first = next(self.network.parameters())
-        pairs = [self.train.batch(part) for part in parts]
+        pairs = [self.train.batch(batch) for batch in chosen]
         return [(inputs.to(first.dtype), targets) for inputs, targets in pairs]
 
     def on_device(self, tensors: Tensors) -> Tensors:
-        """Copies in the network's memory, those of floating point in its type."""
+        """Copy tensors to the network's device, those of floating point to its type."""
         first = next(self.network.parameters())
         return {
             name: tensor.to(first.device, first.dtype if tensor.is_floating_point() else None)
@@ -63,42 +63,42 @@ class Probe:
         batches: list[Batch],
         temperature: float = 1.0,
     ) -> Iterator[Tensor]:
-        """The loss of each batch, to be differentiated by `weights`.
+        """Compute the loss of each batch, which can be differentiated by `weights`.
 
-        Dropout and the like are off. BatchNorm normalises by the batch, as in training: at
-        initialisation its running averages say nothing.
+        Dropout is off. BatchNorm normalises by the batch as in training, because its running
+        averages mean nothing at initialisation.
 
         Args:
-            state: the network; `weights` stand in for its own.
-            weights: as `on_device` gives them, with gradients.
-            batches: as `batches` gives them.
-            temperature: what logits are divided by.
+            state: the network; `weights` replace some of its weights.
+            weights: tensors from `on_device` that require gradients.
+            batches: batches from `batches`.
+            temperature: divides the logits.
         """
         self.network.eval()
         for layer in self.network.modules():
             layer.training = isinstance(layer, nn.modules.batchnorm._BatchNorm)
         others = self.on_device(state.weights)
         for inputs, targets in batches:
-            # clones, since BatchNorm writes its averages into them
+            # clones, because BatchNorm writes its averages into them
             buffers = {n: b.clone() for n, b in self.on_device(state.buffers).items()}
             logits = functional_call(self.network, {**others, **weights, **buffers}, inputs)
             yield self.loss(logits / temperature, targets)
 
 
-MakeProbe = Callable[[torch.dtype], Probe]  # computing in a floating-point type
+MakeProbe = Callable[[torch.dtype], Probe]  # from the type to compute in
 
 
 def no_probe(_: torch.dtype) -> Probe:
-    """Where there is no network to run.
+    """Refuse to make a probe, for prunings without a network.
 
     Raises:
         ValueError: always.
     """
-    raise ValueError("this criterion runs the network, and there is none here")
+    raise ValueError("this criterion runs the network, but there is none here")
 
 
 def differentiable(probe: Probe, weights: Tensors) -> Tensors:
-    """Copies in the probe's memory that gradients are taken by."""
+    """Copy weights to the probe's device, so that gradients can be taken by the copies."""
     return {
         name: weight.detach().clone().requires_grad_()
         for name, weight in probe.on_device(weights).items()
@@ -106,5 +106,5 @@ def differentiable(probe: Probe, weights: Tensors) -> Tensors:
 
 
 def to_scores(names: Tensors, values: list[Tensor]) -> Tensors:
-    """Values in the order of `names`, by name, in CPU memory."""
+    """Return values, which are in the order of `names`, by name and in CPU memory."""
     return copy_to_cpu(dict(zip(names, values, strict=True)))

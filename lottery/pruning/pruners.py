@@ -1,57 +1,60 @@
-"""Pruners: the masks of a round, scored from the trained weights or copied from another run."""
+"""Pruners make the masks of a round, by scoring weights or by copying another run's masks."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 
+from lottery.errors import LotteryError
 from lottery.masks import Masks, count_ones
 from lottery.pruning.interface import Criterion, Trained
-from lottery.pruning.scopes import Keep, Layer, Scope, split_like
+from lottery.pruning.scopes import IN_ALL, Keep, Layer, Scope, split_like
 from lottery.pruning.units import Units, unit_masks, unit_scores, whole_units
 from lottery.tensors import Tensors
 
 
-class BadScores(ValueError):
-    """A criterion's scores that nothing can be chosen by."""
+class BadScores(LotteryError, ValueError):
+    """Scores of a criterion that cannot be compared."""
 
 
 class Pruner(Protocol):
-    """The masks of round `trained.round`."""
+    """Makes the masks of round `trained.round`.
 
-    @property
-    def nested(self) -> bool:
-        """Whether a round's masks keep only what the last round's kept."""
-        ...
+    `nested` tells whether a round's masks keep only weights that the last round's masks kept.
+    """
+
+    nested: ClassVar[bool]
 
     def __call__(self, trained: Trained) -> Masks:
-        """Masks by parameter name."""
+        """Return masks by parameter name."""
         ...
 
     def expected(self, trained: Trained) -> Keep:
-        """Numbers of weights, or of units, that must be left, per layer or in all."""
+        """Return the numbers of weights or units that must be left, by layer or `IN_ALL`."""
         ...
 
-    def count(self, masks: Masks) -> dict[str, int]:
-        """The numbers that `expected` is about, of some masks, per layer."""
+    def count(self, masks: Masks) -> Keep:
+        """Count in masks what `expected` counts, by layer."""
         ...
 
 
 @dataclass(frozen=True)
 class ScoredPruner:
-    """criterion x scope: score the weights, keep the highest.
+    """criterion x scope: score the weights and keep the highest scores.
 
     Args:
-        criterion: what scores.
-        scope: what compares the scores and counts.
+        criterion: gives the scores.
+        scope: compares the scores and says how many weights stay.
         rates: share of the surviving weights to remove per pruning, by layer.
-        steps: prunings to do at once; k for one-shot pruning to what k rounds would leave.
-        iterations: how often to score on the way, each time under the masks so far; what is left
-            goes down by the same factor each time.
-        units: "none" prunes weights; "l1" and "l2" whole filters and neurons by that norm of
-            their weights' scores, which then must be at least 0; rates are of units.
+        steps: prunings to do at once. k is one-shot pruning to what k rounds would leave.
+        iterations: how often to score within one pruning, each time under the masks so far. Each
+            time the number of weights falls by the same factor.
+        units: "none" prunes single weights. "l1" and "l2" prune whole filters and neurons by that
+            norm of their weights' scores, which must then be >= 0. Rates are then shares of units.
     """
+
+    nested: ClassVar[bool] = True
 
     criterion: Criterion
     scope: Scope
@@ -59,18 +62,17 @@ class ScoredPruner:
     steps: int = 1
     iterations: int = 1
     units: Units = "none"
-    nested: bool = True
 
     def __post_init__(self) -> None:
         if self.iterations < 1:
             raise ValueError(f"iterations={self.iterations}: a whole number >= 1")
 
     def __call__(self, trained: Trained) -> Masks:
-        """Score, check the scores, and keep the highest.
+        """Score the weights, check the scores, and keep the highest.
 
         Raises:
-            BadScores: a live weight's score is not finite, or below 0 where units are pruned,
-                naming the layer.
+            BadScores: a live weight's score is not finite, or is below 0 while units are pruned.
+                The message names the layer.
         """
         target = self.expected(trained)
         alive = self.count(trained.masks)
@@ -88,7 +90,7 @@ class ScoredPruner:
         return whole_units(self.scope(of_units, unit_masks(masks), keep), masks)
 
     def expected(self, trained: Trained) -> Keep:
-        """What the scope's arithmetic leaves."""
+        """Return the numbers that the scope leaves."""
         alive = self.count(trained.masks)
         layers = {
             name: Layer(alive[name], self.rates[name], tuple(mask.shape))
@@ -96,29 +98,28 @@ class ScoredPruner:
         }
         return self.scope.keep(layers, self.steps)
 
-    def count(self, masks: Masks) -> dict[str, int]:
-        """Weights left, or whole units."""
+    def count(self, masks: Masks) -> Keep:
+        """Count the weights left, or the whole units."""
         return count_ones(masks if self.units == "none" else unit_masks(masks))
 
 
 def on_the_way(alive: Mapping[str, int], target: Keep, share: float) -> Keep:
-    """What is left a share of the way from all that is alive to the target, by equal factors.
+    """Return the numbers left after a fraction `share` of a geometric schedule to `target`.
 
     Example:
         >>> [on_the_way({"w": 1000}, {"w": 10}, i / 4) for i in (1, 2, 3, 4)]
         [{'w': 316}, {'w': 100}, {'w': 32}, {'w': 10}]
-        >>> on_the_way({"v": 60, "w": 40}, 1, 0.5)
-        10
+        >>> on_the_way({"v": 60, "w": 40}, {IN_ALL: 1}, 0.5)
+        {'in all': 10}
     """
-    if isinstance(target, int):
-        return _between(sum(alive.values()), target, share)
+    alive = {**alive, IN_ALL: sum(alive.values())}
     return {name: _between(alive[name], left, share) for name, left in target.items()}
 
 
 def _between(alive: int, target: int, share: float) -> int:
     if share >= 1 or alive == 0:
         return target
-    # an empty layer has no factor to go by: one weight is left until the end
+    # no factor leads to 0: one weight of a layer that empties is left until the end
     factor: float = (max(target, 1) / alive) ** share
     return max(target, round(alive * factor))
 
@@ -138,24 +139,26 @@ def _check_scores(scores: Tensors, trained: Trained, units: str) -> None:
 
 @dataclass(frozen=True)
 class CopiedPruner:
-    """Round r's masks of another run, as they are or with their places shuffled.
+    """Copies the masks of round r of another run, as they are or shuffled.
 
     Args:
-        load: masks of a round of the trunk.
-        shuffle: "none"; "layerwise" permutes each layer's mask (the *random ticket*: same
-            density per layer); "global" permutes all places together (same density in all).
+        load: loads the masks of a round of the trunk.
+        shuffle: "none" copies them. "layerwise" permutes each layer's mask (the *random ticket*,
+            same density in each layer). "global" permutes all masks together (same density in
+            all).
     """
+
+    nested: ClassVar[bool] = False
 
     load: Callable[[int], Masks]
     shuffle: str
-    nested: bool = False
 
     def __post_init__(self) -> None:
         if self.shuffle not in ("none", "layerwise", "global"):
             raise ValueError(f"shuffle={self.shuffle!r}: none, layerwise or global")
 
     def __call__(self, trained: Trained) -> Masks:
-        """The trunk's masks, permuted for this round only."""
+        """Return the trunk's masks, permuted for this round only."""
         masks = self.load(trained.round)
         if self.shuffle == "layerwise":
             return {name: _permute(mask, trained.generator) for name, mask in masks.items()}
@@ -165,15 +168,15 @@ class CopiedPruner:
         return masks
 
     def expected(self, trained: Trained) -> Keep:
-        """The trunk's counts: per layer, or in all where places move between layers."""
+        """Return the trunk's counts by layer, or `IN_ALL` if weights move between layers."""
         counts = count_ones(self.load(trained.round))
-        return sum(counts.values()) if self.shuffle == "global" else counts
+        return {IN_ALL: sum(counts.values())} if self.shuffle == "global" else counts
 
-    def count(self, masks: Masks) -> dict[str, int]:
-        """Weights left."""
+    def count(self, masks: Masks) -> Keep:
+        """Count the weights left."""
         return count_ones(masks)
 
 
 def _permute(mask: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    places = torch.randperm(mask.numel(), generator=generator)
-    return mask.flatten()[places].reshape(mask.shape)
+    order = torch.randperm(mask.numel(), generator=generator)
+    return mask.flatten()[order].reshape(mask.shape)

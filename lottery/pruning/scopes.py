@@ -1,8 +1,8 @@
-"""Scopes: how many weights stay, and among which of them scores are compared."""
+"""Scopes: how many weights stay, and which scores are compared with each other."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -11,17 +11,20 @@ from lottery.masks import Masks
 from lottery.pruning.top_k import keep_highest, keep_highest_of_all
 from lottery.tensors import Tensors
 
-Keep = int | dict[str, int]
+Keep = dict[str, int]  # numbers of weights to keep, by layer or in all
+
+IN_ALL = "in all"  # the one name in a `Keep` that counts all layers together
 
 
 @dataclass(frozen=True)
 class Layer:
-    """What a scope needs to know of a layer to say how many of its weights stay.
+    """A layer as a scope sees it.
 
     Args:
-        alive: weights the layer still has; or filters, where whole ones are pruned.
+        alive: number of weights that the layer still has; of filters or neurons if whole ones are
+            pruned.
         rate: share of them to remove, in [0, 1].
-        shape: of its weight.
+        shape: shape of the layer's weight.
     """
 
     alive: int
@@ -30,22 +33,25 @@ class Layer:
 
 
 class Scope(Protocol):
-    """How many weights stay, and which."""
+    """How many weights stay, and which ones.
+
+    The class can set the traits of `lottery.pruning.interface.TRAITS`.
+    """
 
     def keep(self, layers: Mapping[str, Layer], rounds: int) -> Keep:
-        """Numbers of weights left after `rounds` prunings: per layer, or one for all of them."""
+        """Return the numbers of weights left after `rounds` prunings: by layer, or `IN_ALL`."""
         ...
 
     def __call__(self, scores: Tensors, masks: Masks, keep: Keep) -> Masks:
-        """Masks of the `keep` highest scores among the weights that `masks` keep.
+        """Return masks of the `keep` highest scores among the weights that `masks` keep.
 
-        Pure, and without `.item()`, so that `torch.vmap` can run it.
+        The function is pure and does not call `.item()`, so that `torch.vmap` can run it.
         """
         ...
 
 
 def left_after(alive: int, rate: float, rounds: int) -> int:
-    """Weights left after `rounds` prunings, each removing round(rate * alive), halves to even.
+    """Return the weights left after `rounds` prunings of round(rate * alive), halves to even.
 
     Example:
         >>> [left_after(235_200, 0.2, k) for k in range(4)]
@@ -57,10 +63,10 @@ def left_after(alive: int, rate: float, rounds: int) -> int:
 
 
 def left_in_all(layers: Mapping[str, Layer], rounds: int) -> int:
-    """Weights left after `rounds` prunings at one rate, counted over all layers.
+    """Return the weights left after `rounds` prunings at one rate, counted over all layers.
 
     Raises:
-        ValueError: layers have different rates, which mean nothing here.
+        ValueError: the layers have different rates.
     """
     rates = {layer.rate for layer in layers.values()}
     if len(rates) > 1:
@@ -69,7 +75,7 @@ def left_in_all(layers: Mapping[str, Layer], rounds: int) -> int:
 
 
 def split_like(joined: Tensor, masks: Masks) -> Masks:
-    """A flat tensor over all layers, cut into tensors of the masks' shapes."""
+    """Cut a flat tensor over all layers into tensors of the masks' shapes."""
     parts = torch.split(joined, [mask.numel() for mask in masks.values()])
     return {
         name: part.reshape(mask.shape)
@@ -79,31 +85,30 @@ def split_like(joined: Tensor, masks: Masks) -> Masks:
 
 @dataclass(frozen=True)
 class Layerwise:
-    """Each layer loses its own share of its own weights (Frankle & Carbin's for LeNet, Conv-N)."""
+    """Each layer loses its own share of its weights (Frankle & Carbin 2019 for LeNet, Conv-N)."""
 
-    def keep(self, layers: Mapping[str, Layer], rounds: int) -> dict[str, int]:
-        """Weights left in each layer."""
+    def keep(self, layers: Mapping[str, Layer], rounds: int) -> Keep:
+        """Return the weights left in each layer."""
         return {
             name: left_after(layer.alive, layer.rate, rounds) for name, layer in layers.items()
         }
 
     def __call__(self, scores: Tensors, masks: Masks, keep: Keep) -> Masks:
-        """The highest scores of each layer."""
-        if isinstance(keep, int):
-            raise TypeError("layerwise: keep is a number per layer")
+        """Keep the highest scores of each layer."""
         return {name: keep_highest(scores[name], mask, keep[name]) for name, mask in masks.items()}
 
 
 @dataclass(frozen=True)
 class Global:
-    """All layers' scores are compared with each other; layers end up with different densities."""
+    """The scores of all layers are compared; layers end up with different densities."""
 
-    def keep(self, layers: Mapping[str, Layer], rounds: int) -> int:
-        """Weights left in all."""
-        return left_in_all(layers, rounds)
+    one_rate: ClassVar[bool] = True
+    compares_layers: ClassVar[bool] = True
+
+    def keep(self, layers: Mapping[str, Layer], rounds: int) -> Keep:
+        """Return the number of weights left in all."""
+        return {IN_ALL: left_in_all(layers, rounds)}
 
     def __call__(self, scores: Tensors, masks: Masks, keep: Keep) -> Masks:
-        """The highest scores of all layers together; ties go by layer, then by index."""
-        if not isinstance(keep, int):
-            raise TypeError("global: keep is one number")
-        return keep_highest_of_all(scores, masks, keep)
+        """Keep the highest scores of all layers together; ties go by layer, then by index."""
+        return keep_highest_of_all(scores, masks, keep[IN_ALL])

@@ -1,4 +1,4 @@
-"""SynFlow: scores without data, by the flow through the network of absolute weights."""
+"""SynFlow: scores without data, from the flow through the network of absolute weights."""
 
 from dataclasses import dataclass
 
@@ -16,14 +16,14 @@ from lottery.tensors import Tensors
 class SynFlow:
     """|w| dR/d|w| with R the sum of outputs for an input of ones (Tanaka et al. 2020).
 
-    The network is that of |w|, with biases 0 and in evaluation mode, in double precision: R is
-    then a sum over paths, and what flows into a layer flows out of it, so that no layer empties
-    before the others if it is asked in many iterations (100 in the paper). Of BatchNorm, |weight|
-    and the running variances count, and the running means are 0, as biases are.
+    The network has the weights |w| and biases 0, and runs in evaluation mode in double precision.
+    R is then a sum over paths, and as much flows into a layer as out of it. No layer empties
+    before the others if scoring is repeated often enough (`iterations`, 100 in the paper). In
+    BatchNorm |weight| and the running variances count; the running means are 0 like biases.
     """
 
     def __call__(self, trained: Trained) -> Tensors:
-        """|w| dR/d|w|."""
+        """Return |w| dR/d|w|."""
         probe = trained.probe(torch.float64)
         weights = differentiable(probe, {n: w.abs() for n, w in trained.weights.items()})
         others = probe.on_device(_linear(trained.state))
@@ -37,7 +37,7 @@ class SynFlow:
 
 
 def _linear(state: State) -> Tensors:
-    """What makes a network of ReLUs and poolings linear for inputs above 0."""
+    """Return tensors that make a network of ReLUs and poolings linear for inputs above 0."""
     tensors = state.weights | state.buffers
     additive = {name for name in tensors if name.rpartition(".")[2] in ("bias", "running_mean")}
     positive = {n: t.abs() if t.is_floating_point() else t for n, t in tensors.items()}

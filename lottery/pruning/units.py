@@ -1,4 +1,4 @@
-"""Whole units: the filters of a Conv layer, the neurons of a Linear one (dim 0 of a weight)."""
+"""Whole units: filters of a Conv layer, neurons of a Linear layer (dim 0 of a weight)."""
 
 from typing import Literal
 
@@ -12,15 +12,15 @@ ORDERS = {"l1": 1, "l2": 2}
 
 
 def unit_scores(scores: Tensors, masks: Masks, units: str) -> Tensors:
-    """The norm of each unit's scores, (units,).
+    """Return the norm of each unit's scores, (units,).
 
-    Not divided by the unit's size: under a global scope a layer with few inputs has smaller
-    norms, and loses more.
+    The norm is not divided by the unit's size. Under a global scope a layer with few inputs has
+    smaller norms and loses more units.
 
     Args:
-        scores: at least 0, of each weight.
-        masks: where they count.
-        units: the norm, l1 or l2.
+        scores: a score >= 0 for each weight.
+        masks: which scores count.
+        units: the norm, "l1" or "l2".
 
     Example:
         >>> scores = {"w": torch.tensor([[3.0, 4.0], [6.0, 0.0]])}
@@ -39,12 +39,12 @@ def unit_scores(scores: Tensors, masks: Masks, units: str) -> Tensors:
 
 
 def unit_masks(masks: Masks) -> Masks:
-    """Which units are there, (units,): those with all of their weights."""
+    """Return masks of units, (units,): True for a unit that has all of its weights."""
     return {name: mask.flatten(1).all(1) for name, mask in masks.items()}
 
 
 def whole_units(kept: Masks, masks: Masks) -> Masks:
-    """Masks of the shapes of `masks` that keep whole units."""
+    """Expand masks of units to masks of weights with the shapes of `masks`."""
     return {
         name: units.reshape(-1, *[1] * (masks[name].dim() - 1)).expand_as(masks[name]).clone()
         for name, units in kept.items()

@@ -1,1 +1,1 @@
-"""Every file that a run leaves on disk: names, whole writes, tables. Free of torch."""
+"""Every file that a run leaves on disk: names, whole writes, typed records, tables. No torch."""

@@ -1,28 +1,32 @@
-"""What a full, read-only or failing disk does to a run, in one line."""
+"""A disk that is full, read-only or failing: what it does to a run, told in one line."""
 
 import errno
 import os
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# What disks do, as opposed to what code does
+from lottery.errors import ConfigError, LotteryError
+
+PROBE_BYTES = 1 << 16  # Hydra writes some kilobytes before anybody can handle its errors
+# Errors of the disk, not of code
 DISK_ERRORS = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 )
 
 
-class DiskError(Exception):
+class DiskError(LotteryError):
     """The disk is full, has become read-only, or is failing."""
 
 
 @contextmanager
 def disk_errors_in(folder: Path) -> Iterator[None]:
-    """Raise the errors of a run's disk as a DiskError, in a user's words.
+    """Raise the errors of the disk as a DiskError, in a user's words.
 
     Args:
-        folder: the run's; not every error names its file.
+        folder: named by the message if the error does not name its file.
 
     Raises:
         DiskError: instead of the OSError.
@@ -30,7 +34,7 @@ def disk_errors_in(folder: Path) -> Iterator[None]:
     before = threading.excepthook
 
     def print_others(args: threading.ExceptHookArgs) -> None:
-        # TensorBoard's thread passes its error on to us, and prints it all the same.
+        # TensorBoard's thread passes its error on to us, and prints it too
         if _describe(args.exc_value, folder) is None:
             before(args)
 
@@ -46,8 +50,27 @@ def disk_errors_in(folder: Path) -> Iterator[None]:
         threading.excepthook = before
 
 
+def check_writable(folder: Path, name: str) -> None:
+    """Check that a folder, there or not, can be written.
+
+    Args:
+        folder: the folder.
+        name: the key or option that a user sets it by.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=existing) as file:  # os.access is wrong for root
+            file.write(bytes(PROBE_BYTES))
+            file.flush()
+    except OSError as error:
+        raise ConfigError(f"{name}: {folder} cannot be written: {error}") from error
+
+
 def _describe(error: BaseException | None, folder: Path) -> str | None:
-    """A line for an error of the disk; None for one of code, whose traceback is needed."""
+    """Return a line for an error of the disk; None for one of code, which needs its traceback."""
     if not isinstance(error, OSError) or error.errno is None:
         return None
     name = str(error.filename or folder)

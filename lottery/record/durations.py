@@ -14,11 +14,11 @@ class Duration:
     unit: str  # "it" or "ep"
 
     def steps(self, steps_per_epoch: int) -> int:
-        """The number of optimizer steps."""
+        """Return the number of optimizer steps."""
         return self.number * (steps_per_epoch if self.unit == "ep" else 1)
 
     def canonical(self) -> int | str:
-        """One spelling for one value: 1000 for 1000 and '1000it', '20ep' for epochs."""
+        """Return the one spelling of a value: 1000 for 1000 and '1000it', '20ep' for epochs."""
         return self.number if self.unit == "it" else f"{self.number}ep"
 
 
@@ -26,7 +26,7 @@ def parse_duration(value: object) -> Duration:
     """Read a duration.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the value is no duration.
 
     Example:
         >>> parse_duration("1000it") == parse_duration(1000)

@@ -1,8 +1,9 @@
 """Settings that are the same training by construction, though their names differ."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
+
+from lottery.record.durations import Duration, parse_duration
 
 Config = Mapping[str, Any]
 
@@ -17,14 +18,14 @@ OPTIONS = {
 
 
 def plainest_reinit(config: Config) -> dict[str, Any]:
-    """The reinit of a setting, or the plainest one that gives the same training bit for bit.
+    """Return the plainest reinit that gives the same training as a setting, bit for bit.
 
-    Two settings that are equal but for their reinits are the same training where these are equal.
-    Nothing is claimed that does not follow from the settings alone.
+    Two settings that differ only in their reinits are the same training if this is equal for both.
+    It claims nothing that does not follow from the settings alone.
 
-    - `lr_rewind` is `finetune` where the learning rate is the same in all its steps;
-    - `none` is `lr_rewind` of all steps where the optimizer has no state (SGD without momentum);
-    - an optimizer state is fresh where there is none, or at step 0.
+    - `lr_rewind` is `finetune` if the learning rate is the same in all its steps;
+    - `none` is `lr_rewind` of all steps if the optimizer has no state (SGD without momentum);
+    - an optimizer state is fresh if there is none, or at step 0.
 
     Args:
         config: a canonical config.
@@ -57,7 +58,7 @@ def plainest_reinit(config: Config) -> dict[str, Any]:
 
 
 def note_on_reinit(config: Config) -> str | None:
-    """A line for who chose a reinit that trains as another one does; None for the others.
+    """Return a line about a reinit that trains as a plainer one does; None for the others.
 
     Args:
         config: a canonical config.
@@ -83,24 +84,23 @@ def _has_no_state(config: Config) -> bool:
 
 
 def _rate_is_constant(config: Config, steps: Any) -> bool:
-    """Whether the last `steps` of a training (None for all) have one learning rate.
+    """Return whether the last `steps` of a training (None for all) have one learning rate.
 
-    Numbers of steps and of epochs are not compared: how long an epoch is is not in the settings.
+    Numbers of steps and of epochs are not compared: the settings do not say how long an epoch is.
     """
     scheduler = str(config.get("scheduler._target_")).removeprefix("lottery.training.schedules.")
     if scheduler == "Constant":
         return True
     if scheduler not in ("StepDrops", "Warmup"):
         return False
-    whole, length = _read(config.get("iterations")), _read(steps or config.get("iterations"))
-    drops = [_read(at) for at in config["scheduler.at"]]
-    rise = _read(config["scheduler.steps"]) if scheduler == "Warmup" else (0, whole[1])
-    if {unit for _, unit in (whole, length, rise, *drops)} != {whole[1]}:
+    whole = parse_duration(config["iterations"])
+    length = parse_duration(steps or config["iterations"])
+    drops = [parse_duration(at) for at in config["scheduler.at"]]
+    rise = Duration(0, whole.unit)
+    if scheduler == "Warmup":
+        rise = parse_duration(config["scheduler.steps"])
+    if {duration.unit for duration in (length, rise, *drops)} - {whole.unit}:
         return False
-    first = whole[0] - length[0]
-    return rise[0] <= first and all(drop <= first or drop >= whole[0] for drop, _ in drops)
-
-
-def _read(duration: Any) -> tuple[int, str]:
-    match = re.fullmatch(r"(\d+)(ep|it)?", str(duration))
-    return (int(match[1]), match[2] or "it") if match else (0, "unknown")
+    first = whole.number - length.number
+    changes = [drop.number for drop in drops if drop.number < whole.number]
+    return all(step <= first for step in [rise.number, *changes])

@@ -35,3 +35,13 @@ def text_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     console = Console(file=out, width=UNLIMITED, color_system=None, markup=False, emoji=False)
     console.print(table, highlight=False)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+
+def format_percent(share: float | None) -> str:
+    """Return a share in percent, as people read it; "-" for None and NaN.
+
+    Example:
+        >>> format_percent(0.51281)
+        '51.28'
+    """
+    return "-" if share is None or share != share else f"{100 * share:.2f}"

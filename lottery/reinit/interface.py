@@ -1,8 +1,8 @@
-"""What every reinit is, and what it may start from."""
+"""What a reinit is, and what it may start from."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from lottery.models.state import Start, State
 
@@ -16,10 +16,10 @@ class Stored:
     Args:
         round: the round to start, >= 1.
         initial: the dense network before its first step, W_0.
-        rewind_point: the dense network at the reinit's `rewind_step`; W_0 where that is 0.
-        last: the end of the last round.
+        rewind_point: the dense network at the reinit's `rewind_step`; W_0 if that is 0.
+        last: the network at the end of the last round.
         num_steps: steps of a whole training, T.
-        fresh: a new random network, drawn for a purpose named by the arguments.
+        fresh: draws a random network for the purpose that its arguments name.
         prunable: names of the weights that have masks.
     """
 
@@ -33,11 +33,16 @@ class Stored:
 
 
 class Reinit(Protocol):
-    """Where round r >= 1 starts."""
+    """Where round r >= 1 starts.
+
+    Args of the class that are durations are named in its attribute `durations`, a tuple of texts:
+    the class then gets '5ep' as a number of steps. A class whose rounds do not train the T - k
+    steps from step k = `rewind_step` on has a method `steps_to_come(num_steps)` for their number.
+    """
 
     @property
     def rewind_step(self) -> int:
-        """The step k at which round 0's state must be stored; 0 = the initial one is enough."""
+        """The step k whose state round 0 must store; 0 if the initial state is enough."""
         ...
 
     @property
@@ -47,9 +52,20 @@ class Reinit(Protocol):
 
     @property
     def source(self) -> Source | None:
-        """Which stored state every start must equal, for the run's checks; None if drawn."""
+        """The stored state that every start must equal; None if starts are drawn."""
         ...
 
     def __call__(self, stored: Stored) -> Start:
-        """The start of round `stored.round`."""
+        """Return the start of round `stored.round`."""
         ...
+
+
+def steps_to_come(reinit: Reinit, num_steps: int) -> int:
+    """Return the number of steps of every later round.
+
+    Args:
+        reinit: the run's reinit.
+        num_steps: steps of a whole training, T.
+    """
+    own: Any = getattr(reinit, "steps_to_come", None)
+    return num_steps - reinit.rewind_step if own is None else int(own(num_steps))

@@ -1,17 +1,17 @@
-"""Going on from the weights at the end of the last round: retraining without rewinding them."""
+"""Starts from the weights at the end of the last round: retraining without rewinding them."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 from lottery.models.state import Start, start_at
-from lottery.reinit.interface import Reinit, Source, Stored
+from lottery.reinit.interface import Source, Stored
 
 
 @dataclass(frozen=True)
 class Continue:
-    """`reinit=none`: weights and optimizer state carried on, the schedule from its start.
+    """`reinit=none`: weights and optimizer state are kept, the schedule begins again.
 
-    "Iterative pruning with continued training", strategy 2 of Frankle & Carbin 2019.
+    This is "iterative pruning with continued training", strategy 2 of Frankle & Carbin 2019.
     """
 
     rewind_step: ClassVar[int] = 0
@@ -19,21 +19,22 @@ class Continue:
     source: ClassVar[Source] = "last"
 
     def __call__(self, stored: Stored) -> Start:
-        """The end of the last round."""
+        """Start at the end of the last round."""
         return start_at(stored.last, stored.num_steps, restore=True)
 
 
 @dataclass(frozen=True)
 class LrRewind:
-    """Learning-rate rewinding: the weights stay, the schedule's last t steps come again.
+    """Learning-rate rewinding: the weights stay, the last t steps of the schedule are repeated.
 
     Renda et al. 2020, with a fresh optimizer. The round's clock and its data begin at 0.
 
     Args:
-        steps: t, at most T; at t = T the whole schedule comes again.
+        steps: t, at most T. None repeats the whole schedule, t = T.
     """
 
-    steps: int
+    steps: int | None
+    durations: ClassVar[tuple[str, ...]] = ("steps",)
     rewind_step: ClassVar[int] = 0
     carries_optimizer: ClassVar[bool] = False
     source: ClassVar[Source] = "last"
@@ -41,23 +42,29 @@ class LrRewind:
     def __post_init__(self) -> None:
         _check(self.steps)
 
+    def steps_to_come(self, num_steps: int) -> int:
+        """Return t."""
+        return num_steps if self.steps is None else self.steps
+
     def __call__(self, stored: Stored) -> Start:
-        """The end of the last round, at step T - t of the schedule."""
-        return _retrained(stored, self.steps, stored.num_steps - self.steps, rate_stays=False)
+        """Start at the end of the last round and at step T - t of the schedule."""
+        steps = self.steps_to_come(stored.num_steps)
+        return _retrained(stored, steps, stored.num_steps - steps, rate_stays=False)
 
 
 @dataclass(frozen=True)
 class Finetune:
-    """Fine-tuning: the weights stay, trained on with the schedule's last learning rate.
+    """Fine-tuning: the weights stay and are trained with the schedule's last learning rate.
 
     Han et al. 2015, as in Renda et al. 2020, with a fresh optimizer. The round's clock and its
     data begin at 0.
 
     Args:
-        steps: t, at most T.
+        steps: t, at most T. None is T.
     """
 
-    steps: int
+    steps: int | None
+    durations: ClassVar[tuple[str, ...]] = ("steps",)
     rewind_step: ClassVar[int] = 0
     carries_optimizer: ClassVar[bool] = False
     source: ClassVar[Source] = "last"
@@ -65,28 +72,28 @@ class Finetune:
     def __post_init__(self) -> None:
         _check(self.steps)
 
+    def steps_to_come(self, num_steps: int) -> int:
+        """Return t."""
+        return num_steps if self.steps is None else self.steps
+
     def __call__(self, stored: Stored) -> Start:
-        """The end of the last round, the learning rate that of step T throughout."""
-        return _retrained(stored, self.steps, stored.num_steps - 1, rate_stays=True)
+        """Start at the end of the last round with the learning rate of step T throughout."""
+        steps = self.steps_to_come(stored.num_steps)
+        return _retrained(stored, steps, stored.num_steps - 1, rate_stays=True)
 
 
-def _check(steps: int) -> None:
-    if steps < 1:
-        raise ValueError(f"steps={steps}: a number of steps >= 1")
+def _check(steps: int | None) -> None:
+    if steps is not None and steps < 1:
+        raise ValueError(f"steps={steps}: a number of steps >= 1, or null for all")
 
 
 def _retrained(stored: Stored, steps: int, schedule_step: int, *, rate_stays: bool) -> Start:
-    last = stored.last
-    return Start(last.weights, last.buffers, 0, steps, schedule_step, {}, rate_stays=rate_stays)
-
-
-def steps_to_come(reinit: Reinit, num_steps: int) -> int:
-    """Steps of every later round, T - k where a reinit is not one of ours; for the progress.
-
-    Args:
-        reinit: of the run.
-        num_steps: steps of a whole training, T.
-    """
-    if isinstance(reinit, LrRewind | Finetune):
-        return reinit.steps
-    return num_steps - reinit.rewind_step
+    return Start(
+        weights=stored.last.weights,
+        buffers=stored.last.buffers,
+        first_step=0,
+        num_steps=steps,
+        schedule_step=schedule_step,
+        optimizer_state={},
+        rate_stays=rate_stays,
+    )

@@ -1,6 +1,6 @@
-"""What runs tell: a page, tables and figures, made from their records without torch."""
+"""Make a page, tables and figures from the records of runs; this needs no torch."""
 
-from lottery.report.runs import NoRun, find_runs
+from lottery.report.read.runs import find_runs
 from lottery.report.write import report_at_end, write_report
 
-__all__ = ["NoRun", "find_runs", "report_at_end", "write_report"]
+__all__ = ["find_runs", "report_at_end", "write_report"]

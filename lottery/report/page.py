@@ -1,88 +1,71 @@
-"""report.html: one file that needs nothing else, neither folder nor network."""
+"""Write a report as one HTML page and as Markdown, from the templates."""
 
-import json
-from collections.abc import Iterator
-from html import escape
+import re
+from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING, Any
 
 from lottery.report.contents import Contents
-from lottery.report.draw_plotly import panel_json
-from lottery.report.figure import Figure
-from lottery.report.tables import Table
-from lottery.report.verdicts import RULES
+from lottery.report.figures.draw_plotly import panel_json
+from lottery.report.words.verdicts import RULES
 
-SHORT = 16  # characters that a cell shows on one line
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+LONG_CELL = 16  # characters; a longer cell may break into several lines
+# Characters of a label that Markdown would read as markup
+MARKUP = re.compile(r"[\\`*|<]|(?<=\])\(|(?<!\w)_|_(?!\w)")
 
 
 def make_page(contents: Contents) -> str:
-    """The page of a report."""
-    here = files("lottery.report")
-    parts = {
-        "title": escape(contents.title),
-        "style": (here / "page.css").read_text(encoding="utf-8"),
-        "plotly": _plotly(),
-        "script": (here / "page.js").read_text(encoding="utf-8"),
-        "body": "\n".join(_body(contents)),
-    }
-    page = (here / "page.html").read_text(encoding="utf-8")
-    for name, text in parts.items():
-        page = page.replace(f"<!-- {name} -->", text, 1)
-    return page
-
-
-def _plotly() -> str:
+    """Return report.html: one file that needs no other file and no network."""
     from plotly.offline import get_plotlyjs
 
-    return str(get_plotlyjs())
-
-
-def _body(contents: Contents) -> Iterator[str]:
-    yield f"<h1>{escape(contents.title)}</h1>"
-    for note in contents.notes:
-        yield f'<p class="note">{escape(note)}</p>'
-    yield '<section id="answer"><h2>In short</h2>'
-    for answer in contents.answers:
-        yield f"<h3>{escape(answer.heading)}</h3>"
-        yield _list(answer.sentences)
-    yield f"<details><summary>The rules</summary>{_list(RULES)}</details></section>"
-    if contents.checks:
-        yield f'<section id="checks"><h2>Checks</h2>{_list(contents.checks)}</section>'
-    for figure in contents.figures:
-        yield from _figure(figure)
-    for table in contents.tables:
-        yield from _table(table)
-
-
-def _list(sentences: tuple[str, ...]) -> str:
-    return "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in sentences) + "</ul>"
-
-
-def _figure(figure: Figure) -> Iterator[str]:
-    yield f'<section id="figure_{figure.name}"><h2>{escape(figure.title)}</h2>'
-    wide = " one" if len(figure.panels) == 1 else ""
-    yield f'<div class="panels{wide}">'
-    for panel in figure.panels:
-        # "</script>" in a user's name must not end the script
-        spec = json.dumps(panel_json(panel), allow_nan=False).replace("<", "\\u003c")
-        title = f"<h4>{escape(panel.title)}</h4>" if panel.title else ""
-        yield f'<div class="panel">{title}<script type="application/json">{spec}</script></div>'
-    yield f'</div><p class="caption">{escape(figure.caption)} '
-    yield " ".join(
-        f'<a href="figures/{figure.name}.{kind}">{kind.upper()}</a>' for kind in ("png", "pdf")
+    template = _environment(markdown=False).get_template("report.html.jinja")
+    return template.render(
+        contents=contents,
+        rules=RULES,
+        panel_json=panel_json,
+        long_cell=LONG_CELL,
+        style=_resource("page.css"),
+        script=_resource("page.js"),
+        plotly=get_plotlyjs(),
     )
-    yield "</p></section>"
 
 
-def _cell(text: str) -> str:
-    return f"<td{' class=text' if len(text) > SHORT else ''}>{escape(text)}</td>"
+def make_markdown(contents: Contents) -> str:
+    """Return report.md, for a repository or a notebook; its figures link to the PNG files."""
+    template = _environment(markdown=True).get_template("report.md.jinja")
+    return template.render(contents=contents, rules=RULES)
 
 
-def _table(table: Table) -> Iterator[str]:
-    head = "".join(f"<th>{escape(name)}</th>" for name in table.columns)
-    rows = "\n".join("<tr>" + "".join(_cell(cell) for cell in row) + "</tr>" for row in table.rows)
-    body = f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>\n{rows}\n'
-    body += f'</tbody></table></div><p class="caption">{escape(table.caption)}</p>'
-    if table.long:
-        yield f"<details><summary>{escape(table.title)}</summary>{body}</details>"
-    else:
-        yield f"<section><h2>{escape(table.title)}</h2>{body}</section>"
+def escape_markdown(text: Any) -> str:
+    r"""Return a text on one line, with a backslash before every character of markup.
+
+    Example:
+        >>> escape_markdown("fc*|<b>, lenet_5")
+        'fc\\*\\|\\<b>, lenet_5'
+    """
+    return MARKUP.sub(lambda found: f"\\{found[0]}", str(text).replace("\n", " "))
+
+
+@cache
+def _environment(*, markdown: bool) -> "Environment":
+    """Make an environment in which every value that a template shows is escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("lottery.report"),
+        autoescape=not markdown,
+        finalize=escape_markdown if markdown else None,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False}
+    return environment
+
+
+def _resource(name: str) -> str:
+    return (files("lottery.report") / "templates" / name).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The lock of a run's folder: it names its owner, which shows that it is alive."""
+"""The lock of a run's folder. It names its owner; the owner shows regularly that it is alive."""
 
 import errno
 import logging
@@ -16,34 +16,41 @@ from threading import Event, Thread
 
 from filelock import FileLock, Timeout
 
-from lottery.record.run_dir import read_json, write_json
+from lottery.errors import ConfigError, LotteryError
+from lottery.record.files import read_json, write_json
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 30.0
-STALE_SECONDS = 300.0  # the heartbeat's age from which another host's process counts as gone
+STALE_SECONDS = 300.0  # a heartbeat of this age: the process on another host counts as gone
 POLL_SECONDS = 1.0
 NO_FLOCK = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 
 
-class RunLocked(Exception):
-    """Another process is working in this run's folder."""
+class RunLocked(ConfigError):
+    """Another process is working in the folder."""
 
 
-class NoFileLocks(Exception):
+class RunTakenOver(LotteryError):
+    """Another host's process has taken the folder over from this run."""
+
+
+class NoFileLocks(ConfigError):
     """The file system of the folder cannot lock files."""
 
 
 @dataclass(frozen=True)
 class Owner:
-    """Who works in a folder, as its `.owner.json` says; the time of that file is the heartbeat.
+    """The process that works in a folder, as `.owner.json` names it.
+
+    The time of that file is the heartbeat.
 
     Args:
         host: name of the machine.
         process: its id there.
         job: of SLURM, with the index in its array; None outside SLURM.
         restarts: how often SLURM has started the job again.
-        token: drawn, because process ids come again.
+        token: a random text, because process ids are used again.
     """
 
     host: str
@@ -59,7 +66,7 @@ class Owner:
 
 @dataclass(frozen=True)
 class Ownership:
-    """A folder that is held; may be handed to worker processes, which hold it as one.
+    """A folder that a process holds; its worker processes hold it together with it.
 
     Args:
         folder: the run's.
@@ -73,18 +80,18 @@ class Ownership:
         """Check that no other host has taken over from a process that slept too long.
 
         Raises:
-            RunLocked: one has; nothing may be written any more.
+            RunTakenOver: another host has; nothing may be written any more.
         """
         if not self.lost:
             return
-        raise RunLocked(
+        raise RunTakenOver(
             f"{self.folder}: {_read_owner(self.folder)} has taken over from {self.owner}, "
             f"which showed no life for {STALE_SECONDS / 60:g} minutes"
         )
 
     @property
     def lost(self) -> bool:
-        """Whether the folder names another owner; one that names none is still ours."""
+        """Whether the folder names another owner. A folder that names none is still ours."""
         return _read_owner(self.folder) not in (self.owner, None)
 
 
@@ -94,21 +101,21 @@ def locked(
 ) -> Iterator[Ownership]:
     """Hold a run's folder for this process.
 
-    The kernel frees the lock when its process dies, but hosts need not see each other's: so
-    there is a heartbeat too.
+    The kernel frees the lock when the process dies. Hosts may not see each other's locks,
+    therefore there is a heartbeat too.
 
     Args:
-        folder: the run's; made where it is not there.
+        folder: the run's; made if it is missing.
         wait: wait for the present owner to finish instead of refusing.
-        heartbeat_seconds: between two signs of life.
+        heartbeat_seconds: time between two signs of life.
 
     Raises:
         RunLocked: another process holds the folder and `wait` is false.
-        NoFileLocks: this file system has none.
+        NoFileLocks: the file system has no file locks.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # A soft lock would survive kill -9 and block the run for ever. The file stays: removing it
-    # would let two processes lock two files of one name.
+    # A soft lock would survive kill -9 and block the run for ever. The file stays: if it were
+    # removed, two processes could lock two files of one name.
     lock = FileLock(folder / ".lock", fallback_to_soft=False)
     ownership = Ownership(folder, _this_process())
     try:
@@ -119,7 +126,7 @@ def locked(
     finally:
         if lock.is_locked:
             if not ownership.lost:
-                with suppress(OSError):  # nobody minds the file of a process that is gone
+                with suppress(OSError):  # the file of a process that is gone does no harm
                     _owner_file(folder).unlink(missing_ok=True)
             lock.release()
 
@@ -128,7 +135,7 @@ def _acquire(lock: FileLock, ownership: Ownership, *, wait: bool) -> None:
     told = False
     while refusal := _try(lock, ownership.folder, ownership.owner):
         if not wait:
-            raise RunLocked(f"{ownership.folder}: {refusal}")
+            raise RunLocked(f"{ownership.folder}: {refusal}; wait for it to end")
         if not told:
             log.info("%s: %s; waiting", ownership.folder, refusal)
             told = True
@@ -136,7 +143,7 @@ def _acquire(lock: FileLock, ownership: Ownership, *, wait: bool) -> None:
 
 
 def _try(lock: FileLock, folder: Path, here: Owner) -> str:
-    """Take the lock, or say why not."""
+    """Take the lock and return ""; or return why it cannot be taken."""
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -145,7 +152,7 @@ def _try(lock: FileLock, folder: Path, here: Owner) -> str:
         if isinstance(error, OSError) and error.errno not in NO_FLOCK:
             raise
         raise NoFileLocks(
-            f"{folder}: this file system has no file locks; choose an output_dir on one that has"
+            f"{folder}: this file system has no file locks; choose an output_dir on one with locks"
         ) from error
     refusal = _judge_last(folder, here)
     if refusal:
@@ -154,11 +161,14 @@ def _try(lock: FileLock, folder: Path, here: Owner) -> str:
 
 
 def _judge_last(folder: Path, here: Owner) -> str:
-    """Why the last owner, who may have locked unseen by us, is left in peace; "" if it is gone."""
+    """Return "" if the last owner is gone, else why it may still be working.
+
+    Its lock may be on another host, where this one does not see it.
+    """
     last = _read_owner(folder)
     if last is None:
         return ""
-    if last.host == here.host:  # whose locks this kernel sees: the process has died
+    if last.host == here.host:  # this kernel sees that its lock is free
         why = "has died"
     elif here.job and last.job == here.job and last.restarts != here.restarts:
         why = "was this job before its requeue"
@@ -166,7 +176,7 @@ def _judge_last(folder: Path, here: Owner) -> str:
         why = "is gone"
     else:
         return (
-            f"{last}{_life(folder)} is working here; it is taken for gone when the last sign of "
+            f"{last}{_life(folder)} is working here; it counts as gone when its last sign of "
             f"life is {STALE_SECONDS / 60:g} minutes old"
         )
     log.warning("%s: %s%s %s; taking over", folder, last, _life(folder), why)
@@ -180,7 +190,7 @@ def _this_process() -> Owner:
         host=socket.gethostname(),
         process=os.getpid(),
         job=f"{array}_{index}" if job and array and index else job or None,
-        # two steps of one job have the same: neither takes over from the other
+        # two steps of one job have the same number: neither takes over from the other
         restarts=int(os.environ.get("SLURM_RESTART_COUNT") or 0),
         token=secrets.token_hex(8),
     )
@@ -191,7 +201,7 @@ def _owner_file(folder: Path) -> Path:
 
 
 def _read_owner(folder: Path) -> Owner | None:
-    """Whom the folder names; None where the file is not there or says nothing."""
+    """Return the owner that the folder names; None if the file is missing or damaged."""
     try:
         entry = read_json(_owner_file(folder))
         return Owner(**{field.name: entry.get(field.name) for field in fields(Owner)})
@@ -200,15 +210,15 @@ def _read_owner(folder: Path) -> Owner | None:
 
 
 def _heartbeat_age(folder: Path) -> float:
-    """Seconds since the owner's last sign of life, by the file system's own clock: hosts' differ.
+    """Return the seconds since the owner's last sign of life; infinite if it has just ended.
 
-    Infinite where the owner has just ended and removed its file.
+    The clock is the file system's, because the hosts' clocks differ.
     """
     with tempfile.TemporaryFile(dir=folder) as new:
         os.utime(new.fileno())
         now = os.fstat(new.fileno()).st_mtime
     try:
-        with _owner_file(folder).open() as file:  # a network's file system asks anew on opening
+        with _owner_file(folder).open() as file:  # opening refreshes a network file system
             return max(0.0, now - os.fstat(file.fileno()).st_mtime)
     except FileNotFoundError:
         return math.inf
@@ -221,12 +231,12 @@ def _life(folder: Path) -> str:
 
 @contextmanager
 def _heart(ownership: Ownership, seconds: float) -> Iterator[None]:
-    """Touch the owner's file every so often, as long as it is ours."""
+    """Touch the owner's file at regular times, as long as the file is ours."""
     stop = Event()
 
     def beat() -> None:
         while not stop.wait(seconds):
-            with suppress(OSError):  # a disk that is full or away; the next beat may find it back
+            with suppress(OSError):  # the disk is full or away; it may be back at the next beat
                 if not ownership.lost:
                     os.utime(_owner_file(ownership.folder))
 

@@ -1,44 +1,46 @@
 """A sweep's jobs on SLURM: every one is waited for, and what became of it is known.
 
-By itself submitit asks `sacct`, without which it waits for a dead job for ever; and its launcher
-raises at the first dead job and leaves the rest of the sweep alone.
+By itself submitit asks `sacct`; where that is missing, it waits for a dead job for ever. Its
+launcher raises at the first dead job and leaves the other jobs of the sweep alone.
 """
 
 import logging
 import os
 import sys
-from functools import partialmethod
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus
-from submitit import SlurmJob
+from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
+from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
+from omegaconf import OmegaConf
+from submitit import AutoExecutor, SlurmJob
 from submitit.core.utils import FailedJobError, UncompletedJobError
 from submitit.slurm.slurm import SlurmInfoWatcher
 
-from lottery.runs.launchers import note_death
 from lottery.runs.sweep import Sweep
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 30  # at most, between looks at the queue; less in the first minute
-LATE_FILE_SECONDS = 3  # a shared file system may show a job's result after its end
-ENDED = (
-    *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL"),
-    *("OUT_OF_MEMORY", "PREEMPTED", "TIMEOUT"),
-)
-
-_results = SlurmJob.results
-
-
-def wait_for_all(sweep: Sweep) -> None:
-    """Have submitit's launcher wait for every job of a sweep, and note the ones that died."""
-    SlurmJob.watcher = Queue(delay_s=POLL_SECONDS)
-    SlurmJob._results_timeout_s = LATE_FILE_SECONDS
-    SlurmJob.results = partialmethod(_outcome, sweep)  # type: ignore[assignment,method-assign]
+LATE_FILE_SECONDS = 3  # a shared file system may show a job's result after the job's end
+ENDED = {
+    "BOOT_FAIL",
+    "CANCELLED",
+    "COMPLETED",
+    "DEADLINE",
+    "FAILED",
+    "NODE_FAIL",
+    "OUT_OF_MEMORY",
+    "PREEMPTED",
+    "TIMEOUT",
+}
 
 
 class Queue(SlurmInfoWatcher):
-    """The states of our jobs, from `squeue`, which there is wherever there is SLURM."""
+    """The states of our jobs, from `squeue`, which every SLURM has."""
 
     def _make_command(self) -> list[str] | None:
         if not self._registered - self._finished:
@@ -47,7 +49,7 @@ class Queue(SlurmInfoWatcher):
         return ["squeue", f"--user={os.getuid()}", *columns]
 
     def read_info(self, string: bytes | str) -> dict[str, dict[str, str]]:
-        """The state of every job we wait for; one that is not listed has ended a while ago."""
+        """Return the state of every job that we wait for; one that is not listed has ended."""
         text = string.decode() if isinstance(string, bytes) else string
         listed = dict(line.split("|") for line in text.splitlines())
         states = {job: listed.get(job, "COMPLETED") for job in self._registered}
@@ -56,21 +58,85 @@ class Queue(SlurmInfoWatcher):
         }
 
 
-def _outcome(job: "SlurmJob[Any]", sweep: Sweep) -> list[Any]:
-    """In the place of `SlurmJob.results`: a dead job has an accuracy that is no number."""
+class QueuedJob(SlurmJob[Any]):
+    """A job whose state the queue tells."""
+
+    watcher = Queue(delay_s=POLL_SECONDS)
+    _results_timeout_s = LATE_FILE_SECONDS
+
+
+def launch(
+    launcher: SlurmLauncher, job_overrides: Sequence[Sequence[str]], first_number: int
+) -> list[JobReturn]:
+    """Submit the jobs of a sweep as an array, and wait for every one.
+
+    Args:
+        launcher: does a job when it is called on the cluster.
+        job_overrides: overrides of each job.
+        first_number: number of the first job in the sweep.
+
+    Returns:
+        What each job returned; not a number for a job that died.
+    """
+    assert launcher.config is not None
+    sweep = Sweep(Path(str(launcher.config.hydra.sweep.dir)).absolute())
+    sweep.path.mkdir(parents=True, exist_ok=True)
+    log.info("%d jobs for SLURM; the sweep is in %s", len(job_overrides), sweep.path)
+    jobs = list(enumerate(map(list, job_overrides), first_number))
+    for number, overrides in jobs:
+        log.info("\t#%d : %s", number, " ".join(overrides))
+    state = Singleton.get_state()
+    executor = _make_executor(launcher.params)
+    submitted = executor.map_array(
+        launcher,
+        [overrides for _, overrides in jobs],
+        ["hydra.sweep.dir" for _ in jobs],
+        [number for number, _ in jobs],
+        [f"job_id_for_{number}" for number, _ in jobs],
+        [state for _ in jobs],
+    )
+    queued = [
+        QueuedJob(folder=executor.folder, job_id=job.job_id, tasks=range(job.num_tasks))
+        for job in submitted
+    ]
+    return [
+        _wait_for(job, sweep, number, overrides)
+        for job, (number, overrides) in zip(queued, jobs, strict=True)
+    ]
+
+
+def _make_executor(params: dict[str, Any]) -> AutoExecutor:
+    """Return submitit's executor; it takes SLURM's own options with a prefix."""
+    shared = OmegaConf.structured(BaseQueueConf).keys()
+    executor = AutoExecutor(
+        folder=params["submitit_folder"],
+        cluster="slurm",
+        slurm_max_num_timeout=params["max_num_timeout"],
+    )
+    executor.update_parameters(
+        **{
+            name if name in shared else f"slurm_{name}": value
+            for name, value in params.items()
+            if name not in ("submitit_folder", "max_num_timeout")
+        }
+    )
+    return executor
+
+
+def _wait_for(job: QueuedJob, sweep: Sweep, number: int, overrides: list[str]) -> JobReturn:
     try:
-        return _results(job)
+        result: JobReturn = job.results()[0]
     except (UncompletedJobError, FailedJobError):
-        overrides, _, number, *_ = job.submission().args
-        note_death(sweep, number, overrides, _reason(job))
-        return [JobReturn(status=JobStatus.COMPLETED, _return_value=float("nan"))]
+        sweep.note_death(number, overrides, _describe_end(job))
+        return JobReturn(status=JobStatus.COMPLETED, _return_value=float("nan"))
     except KeyboardInterrupt:
-        number = job.job_id.partition("_")[0]
-        log.warning("the jobs go on: squeue -j %s shows, scancel %s ends them", number, number)
+        array = job.job_id.partition("_")[0]
+        log.warning("the jobs go on: squeue -j %s shows, scancel %s ends them", array, array)
         sys.exit(130)
+    return result
 
 
-def _reason(job: "SlurmJob[Any]") -> str:
+def _describe_end(job: QueuedJob) -> str:
     state = job.watcher.get_state(job.job_id, mode="cache")
     if not job.paths.stdout.exists():
         return f"SLURM says {state}; it never began"

@@ -1,5 +1,7 @@
 """A sweep's own folder: a status file per job, and the table made from them."""
 
+import csv
+import io
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
@@ -7,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lottery.record.results import Row, format_percent
-from lottery.record.run_dir import read_json, write_json, write_text
+from lottery.record.files import read_json, write_json, write_text
+from lottery.record.schema import Row, SweepJob
+from lottery.record.text_table import format_percent, text_table
 
-# A job of which nothing is known
-JOB: dict[str, Any] = {"overrides": [], "run": "", "status": "unknown", "row": None}
+COLUMNS = ("job", "overrides", "status", "round", "remaining", "ES", "val", "test")
+PERCENT = ("remaining", "val", "test")  # shares, shown as percent
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Sweep:
     def note(
         self,
         number: int,
+        *,
         overrides: Sequence[str],
         run: Path,
         status: str,
@@ -35,11 +39,11 @@ class Sweep:
             number: the job's, in the sweep.
             overrides: of the job.
             run: folder of its run.
-            status: running, finished, failed or interrupted.
+            status: running, finished, failed, interrupted or died.
             message: why it failed.
-            row: of the last round the job asked for; its folder may hold more.
+            row: of the last round that the job asked for; its folder may hold later rounds.
         """
-        entry = {
+        job: SweepJob = {
             "job": number,
             "overrides": list(overrides),
             "run": str(run),
@@ -47,68 +51,96 @@ class Sweep:
             "message": message,
             "row": row,
         }
-        write_json(self.path / "jobs" / f"{number}.json", entry)
+        write_json(self.path / "jobs" / f"{number}.json", job)
 
-    def jobs(self) -> list[dict[str, Any]]:
-        """The jobs' statuses, by number."""
-        entries = [_read_job(path) for path in self.path.glob("jobs/*.json")]
-        return sorted(entries, key=lambda entry: int(entry["job"]))
+    def note_death(self, number: int, overrides: Sequence[str], reason: str) -> None:
+        """Note that a job's process is gone, unless the job has written itself how it ended.
+
+        Args:
+            number: the job's, in the sweep.
+            overrides: of the job.
+            reason: what is known about the death.
+        """
+        known = {job["job"]: job for job in self.jobs()}.get(number)
+        status = known["status"] if known else "running"
+        if status in ("running", "interrupted"):
+            self.note(
+                number,
+                overrides=overrides,
+                run=Path(known["run"]) if known else Path(),
+                status="died" if status == "running" else status,
+                message=reason,
+            )
+
+    def jobs(self) -> list[SweepJob]:
+        """Return the jobs' statuses, by number."""
+        jobs = [_read_job(path) for path in self.path.glob("jobs/*.json")]
+        return sorted(jobs, key=lambda job: int(job["job"]))
 
     def all_finished(self) -> bool:
-        """Whether all jobs have finished."""
+        """Return whether all jobs have finished."""
         return all(job["status"] == "finished" for job in self.jobs())
 
     def discard(self) -> None:
-        """Remove what Hydra writes before it has checked the jobs, where there were none."""
+        """Remove what Hydra writes before it checks the jobs; for a sweep without jobs."""
         shutil.rmtree(self.path, ignore_errors=True)
-        with suppress(OSError):  # not empty: others' sweeps, runs
+        with suppress(OSError):  # not empty: other sweeps, runs
             self.path.parent.rmdir()
             self.path.parent.parent.rmdir()
 
     def summary(self, report: Path | None = None) -> str:
-        """The jobs with their last round, as text and in jobs.csv; the last line is the folder.
+        """Write jobs.csv; return the same table as text. The last line is the sweep's folder.
 
         Args:
-            report: of all of them, where there is one.
+            report: of all jobs, if there is one.
         """
         jobs = self.jobs()
-        import pandas as pd  # half a second, which --help need not wait for
-
-        table = pd.DataFrame([_line(job) for job in jobs]).astype(
-            {"round": "Int64", "ES": "Int64"}
-        )
-        write_text(self.path / "jobs.csv", table.to_csv(index=False, lineterminator="\n"))
-        shown = table.drop(columns=["run", "message"])
-        for name in ("remaining", "val", "test"):
-            shown[f"{name} %"] = [format_percent(share) for share in shown.pop(name)]
-        text = shown.to_string(index=False, na_rep="-")
+        write_text(self.path / "jobs.csv", _csv(jobs))
+        header = [f"{name} %" if name in PERCENT else name for name in COLUMNS]
         failed = [
             f"job {job['job']} {job['status']}: {job['message']}".removesuffix(": ")
             for job in jobs
             if job["status"] != "finished"
         ]
-        shown_report = [str(report)] if report else []
-        return "\n".join([text, *failed, *shown_report, str(self.path)])
+        lines = [text_table(header, [_cells(job) for job in jobs]), *failed]
+        return "\n".join([*lines, *([str(report)] if report else []), str(self.path)])
 
 
-def _read_job(path: Path) -> dict[str, Any]:
-    """A job's status; a damaged file is said so in the table, and hides no other job."""
+def _read_job(path: Path) -> SweepJob:
+    """Return a job's status; a damaged file is named in the table, and hides no other job."""
     try:
-        entry: dict[str, Any] = read_json(path)
-        if entry.keys() >= JOB.keys() | {"job", "message"}:
-            return entry
+        job: SweepJob = read_json(path)
+        if job.keys() >= SweepJob.__required_keys__:
+            return job
     except (ValueError, AttributeError):
         pass
-    return JOB | {"job": int(path.stem), "message": f"{path}: damaged"}
-
-
-def _line(job: dict[str, Any]) -> dict[str, Any]:
-    last = job["row"] or {}
     return {
-        "job": job["job"],
-        "overrides": " ".join(job["overrides"]),
-        "status": job["status"],
-        **{name: last.get(name) for name in ("round", "remaining", "ES", "val", "test")},
-        "run": job["run"],
-        "message": job["message"],
+        "job": int(path.stem),
+        "overrides": [],
+        "run": "",
+        "status": "unknown",
+        "message": f"{path}: damaged",
+        "row": None,
     }
+
+
+def _csv(jobs: Sequence[SweepJob]) -> str:
+    columns = (*COLUMNS, "run", "message")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for job in jobs:
+        values = _values(job)
+        writer.writerow([values.get(name) for name in columns])
+    return text.getvalue()
+
+
+def _values(job: SweepJob) -> dict[str, Any]:
+    return {**(job["row"] or {}), **job, "overrides": " ".join(job["overrides"])}
+
+
+def _cells(job: SweepJob) -> list[str]:
+    values = _values(job)
+    shown = {name: format_percent(values.get(name)) for name in PERCENT}
+    cells = [shown.get(name, values.get(name)) for name in COLUMNS]
+    return ["-" if cell is None else str(cell) for cell in cells]

@@ -1,4 +1,4 @@
-"""Stability to SGD noise: copies of a network, the line between them, the barrier on it."""
+"""Stability to SGD noise: copies of a network, the line between two, the barrier on it."""
 
 from lottery.stability.analysis import Analysis as Analysis
 from lottery.stability.analysis import Target as Target

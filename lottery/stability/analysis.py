@@ -1,4 +1,4 @@
-"""The whole analysis: for each round and step a branch, its copies in pairs, the lines."""
+"""The whole analysis: for each round and step a branch, pairs of copies of it, the lines."""
 
 import logging
 from collections.abc import Collection, Sequence
@@ -10,8 +10,8 @@ from lottery.progress import Progress
 from lottery.record.run_dir import StabilityDir
 from lottery.stability.barrier import evenly_spaced
 from lottery.stability.copies import OWN, Branch, Trainings, copy_name
-from lottery.stability.pairs import Ends, Entry, measure_pair, same_start
-from lottery.stability.tables import barriers, write_tables
+from lottery.stability.pairs import Ends, PairEntry, measure_pair, same_start
+from lottery.stability.tables import barriers, write_stability_tables
 from lottery.stability.untrained import measure_untrained
 from lottery.training import LightningFit
 
@@ -37,15 +37,15 @@ class Target:
 
 @dataclass(frozen=True)
 class Analysis:
-    """What the analysis works with.
+    """What an analysis needs.
 
     Args:
         fit: the run's own training, without loggers and callbacks.
-        folder: where it keeps what it finds.
+        folder: where results are kept.
         buffers: names of the network's buffers.
-        targets: rounds and steps, ascending: tickets are compared with the dense network.
-        pairs: pairs of copies of each.
-        points: points of the line between two, the ends included.
+        targets: rounds and steps, ascending, because tickets are compared with the dense network.
+        pairs: pairs of copies for each target.
+        points: points of the line between two copies, the ends included.
         progress: the display.
     """
 
@@ -64,7 +64,7 @@ class Analysis:
 
 
 def analyse(analysis: Analysis) -> None:
-    """Do what is not there yet; the tables are brought up to date after every pair.
+    """Do what is not there yet; update the tables after every pair.
 
     Raises:
         Stopped: a signal asked for it.
@@ -83,12 +83,12 @@ def analyse(analysis: Analysis) -> None:
                 dense[target.step] = branch
             for pair in range(analysis.pairs):
                 _report(_pair(analysis, trainings, branch, dense.get(target.step), pair))
-                write_tables(folder)
+                write_stability_tables(folder)
 
 
 def _pair(
     analysis: Analysis, trainings: Trainings, branch: Branch, dense: Branch | None, number: int
-) -> Entry:
+) -> PairEntry:
     """Train and measure a pair: copies 2 * number and 2 * number + 1."""
 
     def ends_of(of: Branch) -> Ends:
@@ -96,16 +96,18 @@ def _pair(
 
     comparable = dense is not None and dense is not branch and same_start(dense, branch)
     return measure_pair(
-        *(analysis.fit, branch, ends_of(branch)),
-        ends_of(dense) if dense is not None and comparable else None,
-        evenly_spaced(analysis.points),
-        analysis.folder.pair(branch.round, branch.step, number),
-        number,
+        analysis.fit,
+        branch=branch,
+        ends=ends_of(branch),
+        dense=ends_of(dense) if dense is not None and comparable else None,
+        alphas=evenly_spaced(analysis.points),
+        path=analysis.folder.pair(branch.round, branch.step, number),
+        number=number,
     )
 
 
 def _steps_to_train(analysis: Analysis, trainings: Trainings) -> list[int]:
-    """The steps of each training that is not there yet."""
+    """Return the number of steps of each training that is not there yet."""
     steps = []
     for target in analysis.targets:
         first, last = target.start.first_step, target.start.first_step + target.start.num_steps
@@ -120,10 +122,13 @@ def _steps_to_train(analysis: Analysis, trainings: Trainings) -> list[int]:
     return steps
 
 
-def _report(entry: Entry) -> None:
-    found = barriers(entry)
+def _report(entry: PairEntry) -> None:
+    by_split = barriers(entry)
     log.info(
         "round %d, step %d, pair %d: error barrier %.2f points on training data, %.2f on test",
-        *(entry["round"], entry["step"], entry["pair"]),
-        *(100 * found["train"], 100 * found["test"]),
+        entry["round"],
+        entry["step"],
+        entry["pair"],
+        100 * by_split["train"],
+        100 * by_split["test"],
     )

@@ -1,4 +1,4 @@
-"""Trainings of an analysis: a round's way to step k, and copies that go on from there."""
+"""The trainings of an analysis: a round's way to step k, and the copies that go on from there."""
 
 import logging
 from collections.abc import Collection
@@ -11,7 +11,8 @@ from lottery.imp.checks import check_first_step, check_trained
 from lottery.masks import Masks, masked
 from lottery.models.state import Start, State, rest_of
 from lottery.progress import Progress, TrainingProgress
-from lottery.record.run_dir import DamagedFile, StabilityDir, read_json, write_json
+from lottery.record.files import DamagedFile, read_json, write_json
+from lottery.record.run_dir import StabilityDir
 from lottery.seeds import derive_seed
 from lottery.tensors import digest
 from lottery.training import LightningFit
@@ -23,7 +24,7 @@ OWN = "own"  # the way to step k, in the run's own order
 
 @dataclass(frozen=True)
 class Branch:
-    """The network that copies are made of: a round's, after step k.
+    """The network that is copied: a round's, after step k.
 
     Args:
         round: the round.
@@ -39,7 +40,7 @@ class Branch:
 
     @property
     def digest(self) -> str:
-        """Of all that copies start from."""
+        """The digest of all that copies start from."""
         start = self.start
         masks = {f"mask of {name}": mask for name, mask in self.masks.items()}
         return digest(start.weights | start.buffers | start.optimizer_state | masks)
@@ -69,36 +70,36 @@ class Trainings:
         self.done = 0
 
     def branch(self, number: int, start: Start, masks: Masks, step: int) -> Branch:
-        """Round `number` after step k, trained that far in its own order where need be.
+        """Return a round's network after step k; train it that far in the run's own order.
 
         Args:
             number: the round.
-            start: its start, dense.
-            masks: its masks.
-            step: k, not before the start's.
+            start: the round's start, dense.
+            masks: the round's masks.
+            step: k, not before the start's step.
 
         Raises:
             Stopped: a signal asked for it.
         """
         start = replace(start, weights=masked(start.weights, masks))
-        # the noise of dropout is the copies' own, and so are the generators
+        # each copy has its own noise of dropout, and so its own generators
         of_copies = replace(start, generators={})
         if step == start.first_step:
             return Branch(number, step, of_copies, masks)
         way = replace(start, num_steps=step - start.first_step)
-        # the round has come this far: its early stopping comes later
+        # the round itself got further than this: its early stopping comes later
         fit = replace(self.fit, evaluation=replace(self.fit.evaluation, patience=None))
         state = self._end(fit, OWN, Branch(number, step, way, masks), with_optimizer=True)
         return Branch(number, step, rest_of(of_copies, state, step), masks)
 
     def copy(self, branch: Branch, number: int) -> State:
-        """The end of a copy's training.
+        """Return the end of a copy's training.
 
-        Copies of one number see the same data in every round, so that a ticket's can be compared
-        with the dense network's.
+        Copies of one number see the same data in every round. Therefore a ticket's copy can be
+        compared with the dense network's.
 
         Args:
-            branch: what it goes on from.
+            branch: what the copy goes on from.
             number: of the copy, from 0.
 
         Raises:
@@ -107,22 +108,23 @@ class Trainings:
         return self._end(with_noise(self.fit, number), copy_name(number), branch)
 
     def is_there(self, number: int, step: int, name: str) -> bool:
-        """Whether a training is finished."""
+        """Return whether a training is finished."""
         return self.folder.training(step, name).round(number).finished
 
     def _end(
         self, fit: LightningFit, name: str, branch: Branch, *, with_optimizer: bool = False
     ) -> State:
-        """The state after the last step, from its file or by training."""
+        """Return the state after the last step, from its file or by training."""
         run_dir = self.folder.training(branch.step, name)
         storage, folder = Storage(run_dir, self.buffers), run_dir.round(branch.round)
         if folder.finished:
             if read_entry(folder.record).get("start") == branch.digest:
                 return storage.final(branch.round)
-            log.warning("%s: of another start, and made again", folder.path)
+            log.warning("%s: has another start; made again", folder.path)
         self.done += 1
-        progress = TrainingProgress(self.progress, self.done)
-        fit = replace(fit, run_dir=run_dir, progress=progress)
+        fit = replace(
+            fit, run_dir=run_dir, progress=TrainingProgress(self.progress, number=self.done)
+        )
         outcome = fit(branch.round, branch.start, branch.masks, None)
         stored = State(branch.start.weights, branch.start.buffers)
         ends = {"at the end": outcome.final}
@@ -137,7 +139,7 @@ class Trainings:
 
 
 def with_noise(fit: LightningFit, number: int) -> LightningFit:
-    """A training with other data order, augmentation and dropout than the run's.
+    """Return a training with other data order, augmentation and dropout than the run's.
 
     Args:
         fit: the run's.
@@ -154,7 +156,7 @@ def with_noise(fit: LightningFit, number: int) -> LightningFit:
 
 
 def read_entry(path: Path) -> dict[str, Any]:
-    """The content of a JSON file of the analysis.
+    """Return the content of a JSON file of the analysis.
 
     Raises:
         DamagedFile: it is not what was written.
@@ -164,10 +166,10 @@ def read_entry(path: Path) -> dict[str, Any]:
     except ValueError:
         entry = None
     if not isinstance(entry, dict):
-        raise DamagedFile(f"{path}: damaged; remove it to have it made again")
+        raise DamagedFile(f"{path}: damaged; remove it, and it is made again")
     return entry
 
 
 def copy_name(number: int) -> str:
-    """The folder of a copy."""
+    """Return the name of a copy's folder."""
     return f"copy_{number}"

@@ -1,4 +1,4 @@
-"""How far apart two trained networks are: distance and angle of their kept weights."""
+"""The distance between two trained networks: length and angle between their kept weights."""
 
 import math
 from collections.abc import Mapping
@@ -12,22 +12,23 @@ from lottery.masks import Masks
 
 @dataclass(frozen=True)
 class Distance:
-    """Between two weight vectors: Euclidean length, and angle in degrees."""
+    """The Euclidean distance between two weight vectors, and their angle in degrees."""
 
     l2: float
     angle: float
 
 
 def distance(first: Mapping[str, Tensor], second: Mapping[str, Tensor], masks: Masks) -> Distance:
-    """The distance of two networks' weights where the masks keep them.
+    """Return the distance of two networks' weights where the masks keep them.
 
-    ||m * w1 - m * w2|| as in "Stabilizing the Lottery Ticket Hypothesis" (Frankle et al. 2019):
-    of two copies that differ in data order it is their stability to data order, of a ticket and
-    the dense network in one data order the ticket's stability to pruning.
+    It is ||m * w1 - m * w2||, as in "Stabilizing the Lottery Ticket Hypothesis" (Frankle et al.
+    2019). Between two copies that differ in data order, it is their stability to data order.
+    Between a ticket and the dense network with the same data order, it is the ticket's stability
+    to pruning.
 
     Args:
-        first: weights by name, those without a mask are not looked at.
-        second: the other's.
+        first: weights by name; those without a mask do not count.
+        second: the other network's.
         masks: by parameter name.
 
     Example:
@@ -44,7 +45,10 @@ def distance(first: Mapping[str, Tensor], second: Mapping[str, Tensor], masks: M
 
 
 def _angle(one: Tensor, other: Tensor) -> float:
-    """By the lengths of difference and sum, which is exact where the cosine is next to 1."""
+    """Return the angle in degrees, from the lengths of difference and sum.
+
+    The cosine would be inexact for small angles.
+    """
     lengths = torch.linalg.vector_norm(one), torch.linalg.vector_norm(other)
     if not all(lengths):  # every weight is pruned, or zero
         return 0.0

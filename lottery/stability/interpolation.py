@@ -1,4 +1,4 @@
-"""Networks on the straight line between two trained ones, and what they are worth."""
+"""Networks on the straight line between two trained ones, and how well they do."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,15 +10,16 @@ from lottery.data import Split, Splits
 from lottery.measure.evaluate import EVALUATION_BATCH, Evaluation, Loss, evaluate, evaluating
 from lottery.models.state import State, write_state
 
-SPLITS = ("train", "test")
+MEASURED_SPLITS = ("train", "test")
 
 _Norm = nn.modules.batchnorm._BatchNorm
 
 
 def between(first: State, second: State, alpha: float) -> State:
-    """(1 - alpha) * first + alpha * second, weights and floating-point buffers.
+    """Return (1 - alpha) * first + alpha * second, for weights and floating-point buffers.
 
-    At 0 and 1 it is one of the two bit for bit. Buffers of other types are the nearer network's.
+    At 0 and 1 the result is one of the two, bit for bit. Buffers of other types are taken from
+    the nearer network.
     """
 
     def mixed(one: Tensor, other: Tensor) -> Tensor:
@@ -35,31 +36,31 @@ def between(first: State, second: State, alpha: float) -> State:
 def measure_at(
     network: nn.Module, state: State, splits: Splits, loss: Loss
 ) -> dict[str, Evaluation]:
-    """A network in some state, on the training and the test split, without augmentation.
+    """Measure a network in a state, on the training and the test split, without augmentation.
 
-    Statistics of BatchNorm are recomputed first: those between two networks' are nobody's.
+    Statistics of BatchNorm are recomputed first: interpolated ones fit no network.
 
     Args:
-        network: gets the state.
-        state: what to measure.
+        network: the state is written into it.
+        state: the state to measure.
         splits: on the network's device.
         loss: mean loss of (logits, targets).
     """
     write_state(network, state)
     recompute_norms(network, splits.train)
-    return {name: evaluate(network, getattr(splits, name), loss) for name in SPLITS}
+    return {name: evaluate(network, getattr(splits, name), loss) for name in MEASURED_SPLITS}
 
 
 def has_norms(network: nn.Module) -> bool:
-    """Whether a network has statistics that are recomputed."""
+    """Return whether a network has statistics that are recomputed."""
     return bool(_norms(network))
 
 
 def recompute_norms(network: nn.Module, train: Split) -> None:
     """Give BatchNorm layers the statistics of the training split under the present weights.
 
-    Means over batches of some 1,000 examples, in one fixed random order, because a split may be
-    sorted by class. Everything else (dropout, say) is in evaluation mode.
+    They are means over batches of about 1,000 examples. The order is random but fixed, because a
+    split may be sorted by class. Everything else, such as dropout, is in evaluation mode.
 
     Args:
         network: on the split's device.
@@ -76,14 +77,14 @@ def recompute_norms(network: nn.Module, train: Split) -> None:
 
 
 def _norms(network: nn.Module) -> list[_Norm]:
-    """The layers that keep statistics."""
+    """Return the layers that keep statistics."""
     layers = network.modules()
     return [m for m in layers if isinstance(m, _Norm) and m.running_mean is not None]
 
 
 @contextmanager
 def _averaging(norms: list[_Norm]) -> Iterator[None]:
-    """Have layers take plain means over the batches to come; whoever entered resets the mode."""
+    """Let layers take plain means over the next batches; the caller resets their mode."""
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()

@@ -1,6 +1,6 @@
-"""A pair of copies: the line between them, point by point, and how far apart they are."""
+"""A pair of copies: the line between them, point by point, and the distance between them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,15 +9,15 @@ import torch
 
 from lottery.masks import density, masked
 from lottery.models.state import State
-from lottery.record.run_dir import write_json
+from lottery.record.files import write_json
 from lottery.signals import Stopped
 from lottery.stability.copies import Branch, read_entry
 from lottery.stability.distances import distance
-from lottery.stability.interpolation import SPLITS, between, has_norms, measure_at
+from lottery.stability.interpolation import MEASURED_SPLITS, between, has_norms, measure_at
 from lottery.tensors import digest
 from lottery.training import LightningFit
 
-Entry = dict[str, Any]
+PairEntry = dict[str, Any]  # what is kept of a pair
 
 
 @dataclass(frozen=True)
@@ -29,32 +29,33 @@ class Ends:
 
     @property
     def digests(self) -> list[str]:
-        """Of each copy."""
+        """The digest of each copy."""
         return [digest(state.weights | state.buffers) for state in (self.first, self.second)]
 
 
 def measure_pair(
     fit: LightningFit,
+    *,
     branch: Branch,
     ends: Ends,
     dense: Ends | None,
     alphas: Sequence[float],
     path: Path,
     number: int,
-) -> Entry:
-    """Measure a pair, adding to its file what is not there yet.
+) -> PairEntry:
+    """Measure a pair; add to its file what is not there yet.
 
     Args:
-        fit: whose network, data and loss are used.
+        fit: its network, data and loss are used.
         branch: what the copies went on from.
         ends: the copies.
-        dense: the dense network's copies of the same numbers from the same weights, if there are.
+        dense: the dense network's copies of the same numbers, if they had the same start weights.
         alphas: points of the line; those in the file are not measured again.
         path: the file.
         number: of the pair.
 
     Returns:
-        What the file holds.
+        The content of the file.
 
     Raises:
         Stopped: a signal asked for it; what was measured is kept.
@@ -75,7 +76,7 @@ def measure_pair(
             {"alpha": alpha, "split": split, "loss": found.loss, "error": 1 - found.accuracy}
             for split, found in measured.items()
         ]
-        entry["points"].sort(key=lambda point: (SPLITS.index(point["split"]), point["alpha"]))
+        entry["points"].sort(key=_place_in_file)
         write_json(path, entry)
         if fit.stop.signum:
             where = f"in round {branch.round}, pair {number}, between its networks"
@@ -84,8 +85,12 @@ def measure_pair(
     return entry
 
 
+def _place_in_file(point: Mapping[str, Any]) -> tuple[int, float]:
+    return MEASURED_SPLITS.index(point["split"]), point["alpha"]
+
+
 def same_start(dense: Branch, ticket: Branch) -> bool:
-    """Whether a ticket goes on from the dense network's weights at the same step, masked."""
+    """Return whether a ticket goes on from the dense network's weights of that step, masked."""
     if dense.step != ticket.step or dense.start.buffers.keys() != ticket.start.buffers.keys():
         return False
     start = masked(dense.start.weights, ticket.masks) | dense.start.buffers
@@ -93,8 +98,8 @@ def same_start(dense: Branch, ticket: Branch) -> bool:
     return all(torch.equal(tensor, there[name]) for name, tensor in start.items())
 
 
-def _begun(path: Path, branch: Branch, ends: Ends, number: int) -> Entry:
-    """What is in the file, if it is of these copies; else the beginning of it."""
+def _begun(path: Path, branch: Branch, ends: Ends, number: int) -> PairEntry:
+    """Return the content of the file if it is about these copies; else a new one."""
     if path.exists():
         entry = read_entry(path)
         if entry.get("copies") == ends.digests:
@@ -110,7 +115,7 @@ def _begun(path: Path, branch: Branch, ends: Ends, number: int) -> Entry:
 
 
 def _from_dense(ends: Ends, dense: Ends, branch: Branch) -> dict[str, float]:
-    """Stability to pruning: to the dense copy with the same data order, mean of the two."""
+    """Return the stability to pruning: the mean distance to the dense copy of the same order."""
     found = [
         distance(ticket.weights, whole.weights, branch.masks)
         for ticket, whole in ((ends.first, dense.first), (ends.second, dense.second))

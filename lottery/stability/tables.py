@@ -5,26 +5,34 @@ from typing import Any
 
 import pandas as pd
 
-from lottery.record.run_dir import StabilityDir, write_text
-from lottery.report.stability import STABLE_BELOW
+from lottery.record.files import write_text
+from lottery.record.run_dir import StabilityDir
+from lottery.record.text_table import text_table
+from lottery.report.read.stability import STABLE_BELOW
 from lottery.stability.barrier import error_barrier
 from lottery.stability.copies import read_entry
+from lottery.stability.pairs import PairEntry
 
-Entry = dict[str, Any]
+Row = dict[str, Any]
 
-PLACE = ("round", "step")
-POINT_COLUMNS = (*PLACE, "pair", "alpha", "split", "loss", "error")
-PAIR_COLUMNS = (
-    *(*PLACE, "pair", "remaining", "batch_norm"),
-    *("barrier_train", "barrier_test", "ends_error_train", "ends_error_test"),
-    *("l2", "angle", "l2_from_dense", "angle_from_dense"),
-)
-AVERAGED = PAIR_COLUMNS[PAIR_COLUMNS.index("barrier_train") :]
-UNTRAINED_COLUMNS = (*PLACE, "remaining", "weights", "split", "loss", "accuracy")
+TARGET = ["round", "step"]
+POINT_COLUMNS = [*TARGET, "pair", "alpha", "split", "loss", "error"]
+AVERAGED = [
+    "barrier_train",
+    "barrier_test",
+    "ends_error_train",
+    "ends_error_test",
+    "l2",
+    "angle",
+    "l2_from_dense",
+    "angle_from_dense",
+]
+PAIR_COLUMNS = [*TARGET, "pair", "remaining", "batch_norm", *AVERAGED]
+UNTRAINED_COLUMNS = [*TARGET, "remaining", "weights", "split", "loss", "accuracy"]
 
 
-def barriers(entry: Entry) -> dict[str, float]:
-    """The error barrier of a pair on each split.
+def barriers(entry: PairEntry) -> dict[str, float]:
+    """Return the error barrier of a pair on each split.
 
     Args:
         entry: what is kept of the pair.
@@ -32,93 +40,94 @@ def barriers(entry: Entry) -> dict[str, float]:
     return {split: error_barrier(_errors(entry, split)) for split in ("train", "test")}
 
 
-def write_tables(folder: StabilityDir) -> None:
-    """Make points.csv, pairs.csv, summary.csv and untrained.csv of all that is there.
+def write_stability_tables(folder: StabilityDir) -> None:
+    """Write points.csv, pairs.csv, summary.csv and untrained.csv from all that is there.
 
     Raises:
         DamagedFile: a file is not what was written.
     """
     entries = [read_entry(path) for path in folder.pair_files()]
-    whole = [entry for entry in entries if _has_ends(entry)]  # others were interrupted
+    whole = [entry for entry in entries if _has_ends(entry)]  # the others were interrupted
     whole.sort(key=lambda entry: (entry["round"], entry["step"], entry["pair"]))
-    pairs = pd.DataFrame(list(map(_pair_row, whole)), columns=list(PAIR_COLUMNS))
-    points = [_of(entry, POINT_COLUMNS, point) for entry in whole for point in entry["points"]]
+    pairs = pd.DataFrame(list(map(_pair_row, whole)), columns=PAIR_COLUMNS)
+    points = [_select(entry, POINT_COLUMNS, p) for entry in whole for p in entry["points"]]
     starts = [read_entry(path) for path in folder.untrained_files()]
-    untrained = [_of(entry, UNTRAINED_COLUMNS, p) for entry in starts for p in entry["points"]]
+    untrained = [_select(entry, UNTRAINED_COLUMNS, p) for entry in starts for p in entry["points"]]
     for path, table in (
-        (folder.points_csv, pd.DataFrame(points, columns=list(POINT_COLUMNS))),
-        (folder.untrained_csv, pd.DataFrame(untrained, columns=list(UNTRAINED_COLUMNS))),
+        (folder.points_csv, pd.DataFrame(points, columns=POINT_COLUMNS)),
+        (folder.untrained_csv, pd.DataFrame(untrained, columns=UNTRAINED_COLUMNS)),
         (folder.pairs_csv, pairs),
-        (folder.summary_csv, summarise(pairs)),
+        (folder.summary_csv, summarise_pairs(pairs)),
     ):
         write_text(path, table.to_csv(index=False, lineterminator="\n"))
 
 
-def summarise(pairs: pd.DataFrame) -> pd.DataFrame:
-    """A row per round and step: means over the pairs, and the extremes of the barriers."""
+def summarise_pairs(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per round and step: means over the pairs, and the extremes of the barriers."""
     rows = [
         {
-            **dict(zip(PLACE, place, strict=True)),
+            **dict(zip(TARGET, target, strict=True)),
             "remaining": group["remaining"].iloc[0],
             "batch_norm": group["batch_norm"].iloc[0],
             "pairs": len(group),
             **{name: group[name].mean() for name in AVERAGED},
             **{
-                f"{name}_{end}": getattr(group[name], find)()
+                f"{name}_{end}": getattr(group[name], function)()
                 for name in ("barrier_train", "barrier_test")
-                for end, find in (("lowest", "min"), ("highest", "max"))
+                for end, function in (("lowest", "min"), ("highest", "max"))
             },
         }
-        for place, group in pairs.groupby(list(PLACE))
+        for target, group in pairs.groupby(TARGET)
     ]
     return pd.DataFrame(rows)
 
 
 def format_summary(folder: StabilityDir) -> str:
-    """The summary and the starts' accuracies as people read them: percent and points."""
+    """Return the summary and the starts' accuracies as text: percent and points."""
     summary, untrained = pd.read_csv(folder.summary_csv), pd.read_csv(folder.untrained_csv)
     rows: Any = summary.to_dict("records")
-    lines = [_text_row(row) for row in rows]
-    starts = [_start_row(place, group) for place, group in untrained.groupby(list(PLACE))]
-    tables = [pd.DataFrame(table).to_string(index=False) for table in (lines, starts)]
+    starts = [_start_row(target, group) for target, group in untrained.groupby(TARGET)]
     notes = [
         "",
-        "Instability: highest error on the line less the mean of its ends, points; mean over the",
+        "Instability: highest error on the line minus the mean of its ends, points; mean over the",
         f"pairs (lowest to highest). Stable: below {100 * STABLE_BELOW:g} points on test data.",
     ]
     if (summary["batch_norm"] == "recomputed").any():
         notes.append("BatchNorm statistics are recomputed over the training split at every point.")
-    return "\n".join(
-        [tables[0], *notes, "", "Starts of the rounds, no step trained:", *tables[1:]]
-    )
+    lines = [_as_text([_summary_row(row) for row in rows]), *notes]
+    return "\n".join([*lines, "", "Starts of the rounds, no step trained:", _as_text(starts)])
 
 
-def _errors(entry: Entry, split: str) -> dict[float, float]:
+def _as_text(rows: Sequence[Row]) -> str:
+    return text_table(list(rows[0]), [list(row.values()) for row in rows])
+
+
+def _errors(entry: PairEntry, split: str) -> dict[float, float]:
     return {p["alpha"]: p["error"] for p in entry["points"] if p["split"] == split}
 
 
-def _has_ends(entry: Entry) -> bool:
+def _has_ends(entry: PairEntry) -> bool:
     return {0.0, 1.0} <= {point["alpha"] for point in entry["points"]}
 
 
-def _of(entry: Entry, columns: Sequence[str], point: Entry) -> Entry:
-    """One of an entry's points, with those of its columns that the entry has itself."""
+def _select(entry: Row, columns: Sequence[str], point: Row) -> Row:
+    """Return a row: values of a point, and of its entry for what the point lacks."""
     return {name: point[name] if name in point else entry[name] for name in columns}
 
 
-def _pair_row(entry: Entry) -> Entry:
-    found, from_dense = barriers(entry), entry.get("from_dense", {})
-    ends = {split: _errors(entry, split) for split in found}
+def _pair_row(entry: PairEntry) -> Row:
+    by_split, from_dense = barriers(entry), entry.get("from_dense", {})
+    ends = {split: _errors(entry, split) for split in by_split}
     return {
-        **{name: entry[name] for name in (*PLACE, "pair", "remaining", "batch_norm")},
-        **{f"barrier_{split}": barrier for split, barrier in found.items()},
+        **{name: entry[name] for name in PAIR_COLUMNS[: PAIR_COLUMNS.index("barrier_train")]},
+        **{f"barrier_{split}": barrier for split, barrier in by_split.items()},
         **{f"ends_error_{split}": (e[0.0] + e[1.0]) / 2 for split, e in ends.items()},
         **entry["distances"],
         **{f"{name}_from_dense": from_dense.get(name) for name in ("l2", "angle")},
     }
 
 
-def _text_row(row: Entry) -> Entry:
+def _summary_row(row: Row) -> Row:
     return {
         "round": row["round"],
         "remaining %": f"{100 * row['remaining']:.2f}",
@@ -135,7 +144,7 @@ def _text_row(row: Entry) -> Entry:
     }
 
 
-def _spread(row: Entry, name: str) -> str:
+def _spread(row: Row, name: str) -> str:
     mean, low, high = (100 * row[name + end] for end in ("", "_lowest", "_highest"))
     return f"{mean:.2f} ({low:.2f} to {high:.2f})"
 
@@ -144,13 +153,13 @@ def _number(value: float, decimals: int) -> str:
     return "-" if value != value else f"{value:.{decimals}f}"
 
 
-def _start_row(place: Any, group: pd.DataFrame) -> Entry:
-    found = group.set_index(["weights", "split"])["accuracy"]
+def _start_row(target: Any, group: pd.DataFrame) -> Row:
+    accuracies = group.set_index(["weights", "split"])["accuracy"]
     return {
-        **dict(zip(PLACE, place, strict=True)),
+        **dict(zip(TARGET, target, strict=True)),
         "remaining %": f"{100 * group['remaining'].iloc[0]:.2f}",
         **{
-            f"{weights} {split} %": f"{100 * found[weights, split]:.2f}"
+            f"{weights} {split} %": f"{100 * accuracies[weights, split]:.2f}"
             for weights in ("masked", "dense")
             for split in ("train", "test")
         },

@@ -1,11 +1,11 @@
-"""What a mask is worth on weights that are not trained: a supermask, beside the dense start."""
+"""The accuracy of untrained weights under a mask (a supermask), and of the dense start."""
 
 from pathlib import Path
 from typing import Any
 
 from lottery.masks import Masks, density, masked
 from lottery.models.state import Start, State
-from lottery.record.run_dir import write_json
+from lottery.record.files import write_json
 from lottery.stability.copies import read_entry
 from lottery.stability.interpolation import measure_at
 from lottery.tensors import digest
@@ -15,15 +15,15 @@ from lottery.training import LightningFit
 def measure_untrained(
     fit: LightningFit, number: int, start: Start, masks: Masks, path: Path
 ) -> None:
-    """Measure a round's start under its mask and without it, unless the file has it.
+    """Measure a round's start with and without its mask, unless the file has both already.
 
     A mask of trained weights can lift untrained ones well above chance (Zhou et al. 2019).
 
     Args:
-        fit: whose network, data and loss are used.
+        fit: its network, data and loss are used.
         number: the round.
-        start: its start, dense.
-        masks: its masks.
+        start: the round's start, dense.
+        masks: the round's masks.
         path: the file.
     """
     states = {

@@ -1,15 +1,14 @@
-"""What must hold of a ticket's tensors: one line each, with what is expected and what is there."""
+"""What must hold for a ticket: one line each, with what is expected and what is there."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
 from torch import Tensor
 
 from lottery.masks import Masks, masked
 from lottery.measure.evaluate import count_live_zeros
-from lottery.record.results import Record, format_percent
+from lottery.record.text_table import format_percent, text_table
 from lottery.tensors import Tensors, digest
 from lottery.ticket.files import TicketTensors
 
@@ -17,14 +16,14 @@ PRUNED = ("start", "es", "final")  # weights under the mask
 
 
 @dataclass(frozen=True)
-class Check:
+class TicketCheck:
     """One thing that must hold.
 
     Args:
-        what: is looked at.
+        what: what is looked at.
         expected: what the run says.
         got: what is there.
-        passed: whether that is the same.
+        passed: whether they agree.
     """
 
     what: str
@@ -34,15 +33,15 @@ class Check:
 
 
 def check_tensors(
-    tensors: TicketTensors, record: Record, source: tuple[str, Tensors] | None
-) -> list[Check]:
-    """Check a ticket's tensors against one another and the counts of the round's record.
+    tensors: TicketTensors, record: Mapping[str, Any], source: tuple[str, Tensors] | None
+) -> list[TicketCheck]:
+    """Check a ticket's tensors against each other and against the counts of the round's record.
 
     Args:
         tensors: the parts of the ticket.
         record: `row` and `layers` of the round.
         source: name and weights of the dense network that the start must equal where it is kept;
-            None where starts are drawn or carried on.
+            None for a start that was drawn, or whose source is not stored any more.
     """
     masks = tensors["masks"]
     checks = [_check_shapes(masks, tensors)]
@@ -51,34 +50,34 @@ def check_tensors(
     layers = record["layers"]
     checks.append(_check_counts(masks, layers))
     for name in PRUNED:
-        there = _count_pruned(tensors[name], masks)
-        checks.append(Check(f"{name}: not zero where pruned", "0", str(there), there == 0))
+        alive = _count_pruned(tensors[name], masks)
+        checks.append(_check_number(f"{name}: not zero where pruned", 0, alive))
     expected = sum(counts["live_zeros"] for counts in layers.values())
     zeros = sum(count_live_zeros(tensors["final"], masks).values())
-    checks.append(Check("final: zero where kept", str(expected), str(zeros), zeros == expected))
+    checks.append(_check_number("final: zero where kept", expected, zeros))
     if source is not None:
         name, weights = source
         differing = _count_differing(tensors["start"], masked(weights, masks))
-        what = f"start: values unlike {name} x mask"
-        checks.append(Check(what, "0", str(differing), differing == 0))
+        checks.append(_check_number(f"start: values unlike {name} x mask", 0, differing))
     return checks
 
 
 def check_run(
     tensors: TicketTensors,
+    *,
     stored: Mapping[str, Tensors],
     entry: Mapping[str, Any],
-    record: Record,
+    record: Mapping[str, Any],
     facts: Mapping[str, Any],
-) -> list[Check]:
+) -> list[TicketCheck]:
     """Check that a ticket is what its run's files hold.
 
     Args:
         tensors: the parts of the ticket.
         stored: the parts that the run still has.
         entry: the content of ticket.json.
-        record: the round's, of the run.
-        facts: what else ticket.json must say, some of its entries.
+        record: the round's, from the run.
+        facts: other entries that ticket.json must have.
     """
     checks = []
     for what, ours, theirs in (
@@ -88,47 +87,43 @@ def check_run(
     ):
         differing = sorted(key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key))
         got = f"other {', '.join(differing)}" if differing else "the run's"
-        checks.append(Check(what, "the run's", got, not differing))
+        checks.append(TicketCheck(what, "the run's", got, not differing))
     for name, part in stored.items():
         same = digest(part) == digest(tensors[name])
-        checks.append(Check(f"{name}: bits", "the run's", "the run's" if same else "other", same))
+        got = "the run's" if same else "other"
+        checks.append(TicketCheck(f"{name}: bits", "the run's", got, same))
     return checks
 
 
-def format_checks(checks: Sequence[Check]) -> str:
-    """A table of checks, those that failed marked, and PASS or FAIL below it."""
-    lines = [
-        {"what": c.what, "expected": c.expected, "got": c.got, "": "" if c.passed else "<-"}
-        for c in checks
-    ]
-    table = pd.DataFrame(lines).to_string(index=False, justify="left", formatters=_left(lines))
+def format_checks(checks: Sequence[TicketCheck]) -> str:
+    """Return a table of checks, with an arrow at those that failed, and PASS or FAIL below."""
+    rows = [[c.what, c.expected, c.got, "" if c.passed else "<-"] for c in checks]
     verdict = "PASS" if all(check.passed for check in checks) else "FAIL"
-    return "\n".join([*(line.rstrip() for line in table.splitlines()), verdict])
+    return f"{text_table(['what', 'expected', 'got', ''], rows)}\n{verdict}"
 
 
-def _left(lines: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-    """Formatters that put the words of each column on the left."""
-    widths = {name: max(len(line[name]) for line in lines) for name in lines[0]}
-    return {name: (lambda text, w=width: text.ljust(w)) for name, width in widths.items()}
+def _check_number(what: str, expected: int, got: int) -> TicketCheck:
+    return TicketCheck(what, str(expected), str(got), expected == got)
 
 
-def _check_shapes(masks: Masks, tensors: TicketTensors) -> Check:
-    there = {name: tuple(mask.shape) for name, mask in masks.items()}
+def _check_shapes(masks: Masks, tensors: TicketTensors) -> TicketCheck:
+    expected = {name: tuple(mask.shape) for name, mask in masks.items()}
     for part in (*PRUNED, "initial"):
         shapes = {name: tuple(t.shape) for name, t in tensors[part].items() if name in masks}
-        if shapes != there:
-            differing = sorted(name for name in there if shapes.get(name) != there[name])
-            return Check("masks: shapes", f"{part}'s", f"other {', '.join(differing)}", False)
-    return Check("masks: shapes", "the weights'", "the weights'", True)
+        if shapes != expected:
+            differing = sorted(name for name in expected if shapes.get(name) != expected[name])
+            got = f"other {', '.join(differing)}"
+            return TicketCheck("masks: shapes", f"{part}'s", got, passed=False)
+    return TicketCheck("masks: shapes", "the weights'", "the weights'", passed=True)
 
 
-def _check_counts(masks: Masks, layers: Mapping[str, Mapping[str, int]]) -> Check:
+def _check_counts(masks: Masks, layers: Mapping[str, Mapping[str, int]]) -> TicketCheck:
     ours = {name: (int(mask.sum()), mask.numel()) for name, mask in masks.items()}
     theirs = {name: (counts["remaining"], counts["weights"]) for name, counts in layers.items()}
     differing = sorted(name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name))
-    some = differing[:1]  # one of the layers that differ says enough
+    some = differing[:1]  # the first layer that differs says enough
     expected, got = (_describe_counts(counts, some) for counts in (theirs, ours))
-    return Check("masks: weights kept", expected, got, not differing)
+    return TicketCheck("masks: weights kept", expected, got, not differing)
 
 
 def _describe_counts(counts: Mapping[str, tuple[int, int]], some: Sequence[str]) -> str:
@@ -138,7 +133,7 @@ def _describe_counts(counts: Mapping[str, tuple[int, int]], some: Sequence[str])
 
 
 def _count_pruned(weights: Tensors, masks: Masks) -> int:
-    """Weights on pruned places that are not zero, nan included."""
+    """Return the number of pruned weights that are not zero; nan counts."""
     return sum(int((~mask & ~(weights[name] == 0)).sum()) for name, mask in masks.items())
 
 

@@ -10,12 +10,12 @@ from lottery.tensors import Tensors
 
 
 def prune_form(weights: Tensors, masks: Masks) -> Tensors:
-    """The state dict of a module that `torch.nn.utils.prune` has pruned.
+    """Return the state dict of a module that `torch.nn.utils.prune` has pruned.
 
     Args:
         weights: parameters and buffers by name.
-        masks: of the pruned ones; their `fc1.weight` becomes `fc1.weight_orig`, under the mask
-            too, and `fc1.weight_mask`.
+        masks: of the pruned weights. Their `fc1.weight` becomes `fc1.weight_orig`, which is zero
+            where the mask is, and `fc1.weight_mask`.
 
     Example:
         >>> sorted(prune_form({"w": torch.ones(2)}, {"w": torch.tensor([True, False])}))
@@ -29,15 +29,14 @@ def prune_form(weights: Tensors, masks: Masks) -> Tensors:
 
 
 def csr_form(weights: Tensors, masks: Masks) -> Tensors:
-    """Kept weights alone, in compressed sparse rows; what has no mask stays as it is.
+    """Return the kept weights alone, in compressed sparse rows; the rest stays as it is.
 
-    A weight of more dimensions, a convolution's (out, in, height, width), is taken as the matrix
-    (out, in * height * width). Kept weights that are 0 are stored too, so that the mask can be
-    had back.
+    A convolution's weight (out, in, height, width) is taken as the matrix (out, in * height *
+    width). Kept weights that are 0 are stored too: the mask can be computed from the result.
 
     Args:
         weights: parameters and buffers by name.
-        masks: of the pruned ones; their `fc1.weight` becomes `fc1.weight.crow_indices`,
+        masks: of the pruned weights. Their `fc1.weight` becomes `fc1.weight.crow_indices`,
             `.col_indices`, `.values` and `.shape`.
     """
     state = {name: tensor for name, tensor in weights.items() if name not in masks}
@@ -48,7 +47,7 @@ def csr_form(weights: Tensors, masks: Masks) -> Tensors:
 
 
 def _compress(weight: Tensor, mask: Tensor) -> Tensors:
-    """One weight's rows.
+    """Return one weight's rows.
 
     Example:
         >>> mask = torch.tensor([[True, False, True], [False, False, False]])

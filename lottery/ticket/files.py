@@ -1,12 +1,13 @@
-"""The folder of a ticket: written whole, read with every file's digest checked."""
+"""The folder of a ticket: written whole, and read with the digest of every file checked."""
 
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from lottery.record.results import json_digest
-from lottery.record.run_dir import DamagedFile, TicketDir, creating_folder, read_json, write_json
+from lottery.record.files import DamagedFile, creating_folder, json_digest, read_json, write_json
+from lottery.record.run_dir import TicketDir
+from lottery.record.schema import TicketJson
 from lottery.tensors import Tensors, load_tensors, save_tensors
 
 FORMAT = 1
@@ -14,19 +15,18 @@ WEIGHTS = ("es", "final", "start", "initial")
 PARTS = (*WEIGHTS, "masks")  # and the base of a network that has one
 
 TicketTensors = dict[str, Tensors]
-Entry = dict[str, Any]
 
 
 def write_ticket(ticket: TicketDir, tensors: TicketTensors, entry: Mapping[str, Any]) -> None:
     """Write a ticket's folder, whole or not at all.
 
     Args:
-        ticket: the folder, which must not be there.
+        ticket: the folder, which must not be there yet.
         tensors: the parts, and `base` for a network with a frozen base.
-        entry: for ticket.json, less the digests.
+        entry: the content of ticket.json, without the digests.
 
     Raises:
-        OSError: the disk is full, say.
+        OSError: the folder cannot be written, because the disk is full for example.
     """
     with creating_folder(ticket.path) as aside:
         written = TicketDir(aside)
@@ -39,14 +39,13 @@ def write_ticket(ticket: TicketDir, tensors: TicketTensors, entry: Mapping[str, 
         write_json(written.ticket_json, {**whole, "digest": json_digest(whole)})
 
 
-def read_ticket(ticket: TicketDir) -> Entry:
-    """The content of ticket.json, every file compared with its digest.
+def read_ticket(ticket: TicketDir) -> TicketJson:
+    """Return the content of ticket.json; compare every file with its digest.
 
     Raises:
-        FileNotFoundError: there is no ticket.
-        DamagedFile: naming the file that is missing or not what was written.
+        DamagedFile: a file is missing or is not what was written; the message names it.
     """
-    entry = _read_entry(ticket)
+    entry = _read_ticket_json(ticket)
     for name, written in entry["files"].items():
         path = ticket.path / name
         if not path.is_file():
@@ -57,7 +56,7 @@ def read_ticket(ticket: TicketDir) -> Entry:
 
 
 def load_part(ticket: TicketDir, name: str) -> Tensors:
-    """One of the ticket's tensor files, by name.
+    """Return the content of one of the ticket's tensor files.
 
     Raises:
         DamagedFile: it is not what was written.
@@ -68,27 +67,27 @@ def load_part(ticket: TicketDir, name: str) -> Tensors:
         raise DamagedFile(f"{ticket.tensors(name)}: damaged; {_again(ticket)}") from error
 
 
-def _read_entry(ticket: TicketDir) -> Entry:
+def _read_ticket_json(ticket: TicketDir) -> TicketJson:
     if ticket.path.is_dir() and not ticket.ticket_json.is_file():
         raise DamagedFile(f"{ticket.ticket_json}: missing; {_again(ticket)}")
     try:
         entry = read_json(ticket.ticket_json)
         digest = entry.pop("digest")
-    except (ValueError, KeyError, AttributeError, TypeError) as error:  # no JSON, or another's
+    except (ValueError, KeyError, AttributeError, TypeError) as error:  # no JSON, or other JSON
         raise DamagedFile(f"{ticket.ticket_json}: damaged; {_again(ticket)}") from error
     if digest != json_digest(entry):
         raise DamagedFile(f"{ticket.ticket_json}: damaged; {_again(ticket)}")
     if entry.get("format") != FORMAT:
         raise DamagedFile(
             f"{ticket.ticket_json}: format {entry.get('format')}, {FORMAT} expected; "
-            "it is of another version of lottery"
+            "another version of lottery wrote it"
         )
     if not all(isinstance(entry.get(name), dict) for name in ("files", "row", "layers", "run")):
         raise DamagedFile(f"{ticket.ticket_json}: damaged; {_again(ticket)}")
     lacking = {f"{name}.safetensors" for name in PARTS} - entry["files"].keys()
     if lacking:
         raise DamagedFile(f"{ticket.ticket_json}: lists no {min(lacking)}; {_again(ticket)}")
-    return dict(entry)
+    return cast(TicketJson, entry)
 
 
 def _again(ticket: TicketDir) -> str:

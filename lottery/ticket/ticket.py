@@ -1,28 +1,37 @@
-"""A ticket on disk, opened: its network, masks and data again, from its folder alone."""
+"""A ticket on disk, opened: its network, masks and data, made from its folder alone."""
 
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
-from lottery.config.from_run_json import complete_dataset, data_at, network_of
+from lottery.config.device import dtype_of
+from lottery.config.from_run_json import data_at, network_of
 from lottery.config.frozen_base import FrozenBase, find_base
-from lottery.config.groups import build_splits, dtype_of
+from lottery.config.groups import Dataset, Model, read_group
+from lottery.config.splits import build_splits
 from lottery.data import Splits
-from lottery.errors import ConfigError
+from lottery.errors import MISTAKE, ConfigError, LotteryError
 from lottery.masks import Masks
 from lottery.models.state import State, write_state
-from lottery.record.results import read_run_json
+from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir, TicketDir
+from lottery.record.schema import TicketJson
 from lottery.tensors import Tensors, save_tensors
-from lottery.ticket import FORMS, WEIGHTS, load_part, read_ticket
+from lottery.ticket.export import FORMS
+from lottery.ticket.files import WEIGHTS, load_part, read_ticket
 
-BASE, HEAD = "base", "head"  # of a network over a frozen base
+BASE, HEAD = "base", "head"  # names of the two parts of a network over a frozen base
+
+
+class NoTicket(LotteryError, FileNotFoundError):
+    """There is no ticket in a folder; the message names the folder."""
+
+    exit_code = MISTAKE
 
 
 @dataclass(frozen=True)
@@ -32,13 +41,27 @@ class Ticket:
     Args:
         folder: its files.
         entry: the content of ticket.json.
+        parent: the folder above, opened; it need not be the folder of a run.
     """
 
     folder: TicketDir
-    entry: Mapping[str, Any]
+    entry: TicketJson
+    parent: OpenedRun
+
+    @property
+    def run(self) -> OpenedRun | None:
+        """The run whose folder the ticket is in, if the ticket was taken out of that run.
+
+        Another run with the same settings and seed will do.
+        """
+        if not self.parent.folder.run_json.exists():
+            return None
+        there, ours = self.parent.run_json, self.entry["run"]
+        same = (there["key"], there["seed"]) == (ours["key"], ours["seed"])
+        return self.parent if same else None
 
     def network(self, weights: str = "es") -> nn.Module:
-        """The whole network, which takes images, in evaluation mode.
+        """Return the whole network, which takes images, in evaluation mode.
 
         Over a frozen base it is a Sequential of `base` and `head`.
 
@@ -47,7 +70,7 @@ class Ticket:
 
         Raises:
             ValueError: there are no such weights.
-            ConfigError: the network's class is not to be had any more.
+            ConfigError: the network's class cannot be found.
         """
         trained, base = self.trained(weights), self.base()
         if base is None:
@@ -55,18 +78,21 @@ class Ticket:
         return nn.Sequential(OrderedDict([(BASE, base), (HEAD, trained)])).eval()
 
     def trained(self, weights: str = "es") -> nn.Module:
-        """What was trained and pruned: the network, or the head over a frozen base."""
+        """Return what was trained and pruned: the network, or the head over a frozen base."""
         if weights not in WEIGHTS:
             raise ValueError(f"weights={weights!r}: one of {', '.join(WEIGHTS)}")
         entry = self.entry
         network = network_of(
-            *(entry["model"], entry["input_shape"], entry["num_classes"], entry["precision"])
+            model=self.model,
+            input_shape=entry["input_shape"],
+            num_classes=entry["num_classes"],
+            precision=entry["precision"],
         )
         write_state(network, State(load_part(self.folder, weights), buffers={}))
         return network.eval()
 
     def base(self) -> nn.Module | None:
-        """The frozen base with its weights, where the network has one."""
+        """Return the frozen base with its weights; None for a network without one."""
         frozen = self._frozen
         if frozen is None:
             return None
@@ -76,35 +102,30 @@ class Ticket:
         return base.to(self.dtype).eval().requires_grad_(False)
 
     def masks(self) -> Masks:
-        """Masks by the names of the whole network's parameters, True = kept."""
+        """Return the masks by the names of the whole network's parameters, True = kept."""
         prefix = f"{HEAD}." if self._frozen else ""
         return {f"{prefix}{name}": mask for name, mask in self.part("masks").items()}
 
     def part(self, name: str) -> Tensors:
-        """A tensor file's content: initial, start, es, final, masks or base."""
+        """Return the content of a tensor file: initial, start, es, final, masks or base."""
         return load_part(self.folder, name)
 
     def export(self, form: str, weights: str = "es") -> Path:
-        """Write weights in another form, of a frozen base's network the head's.
+        """Write weights in another form; over a frozen base, the head's weights.
 
         Args:
             form: "prune" or "csr".
             weights: "es", "final" or "start".
 
         Returns:
-            The file, beside the ticket's own.
+            The file, which lies beside the ticket's own.
         """
         path = self.folder.export(weights, form)
         save_tensors(path, FORMS[form](self.part(weights), self.part("masks")))
         return path
 
-    def is_of(self, run_dir: RunDir) -> bool:
-        """Whether it was taken out of this run, or one with the same settings and seed."""
-        entry, ours = read_run_json(run_dir), self.entry["run"]
-        return bool((entry["key"], entry["seed"]) == (ours["key"], ours["seed"]))
-
     def splits(self, data: str | None = None) -> Splits:
-        """The run's data, fetched where they are missing and the run would have done so.
+        """Return the run's data; missing data are fetched if the run would have fetched them.
 
         Args:
             data: where they are now, if not where they were: `dataset.root`, or the folder of an
@@ -113,51 +134,62 @@ class Ticket:
         Raises:
             ConfigError: they cannot be read, or are not what the run had.
         """
-        node = complete_dataset(self.entry["dataset"])
+        node = dict(self.entry["dataset"])
         if data is not None:
             node |= data_at(node["_target_"], data)
-        splits = build_splits(node, may_write=True)
+        splits = build_splits(read_group(Dataset, node, "dataset"), may_write=True)
         here, there = splits.digests(), self.entry["digests"]
-        if data is not None:  # a folder of images may have another name there
+        if data is not None:  # the folder of images may have another name now
             here, there = _without_folder(here), _without_folder(there)
         differing = sorted(name for name in here if here[name] != there.get(name))
         if differing:
             raise ConfigError(f"dataset: other content than the run's of {', '.join(differing)}")
         return splits
 
+    @cached_property
+    def model(self) -> Model:
+        """The settings of the network."""
+        return read_group(Model, self.entry["model"], "model")
+
     @property
     def dtype(self) -> torch.dtype:
-        """Of the weights."""
+        """The type of the weights."""
         return dtype_of(self.entry["precision"])
 
     @cached_property
     def _frozen(self) -> FrozenBase | None:
-        return find_base(self.entry["model"], tuple(self.entry["input_shape"]), seed=0)
+        return find_base(self.model, tuple(self.entry["input_shape"]))
 
 
-def open_ticket(path: str | Path) -> Ticket:
-    """The ticket in a run's folder, or in its own.
+def open_ticket(path: str | Path, parent: OpenedRun | None = None) -> Ticket:
+    """Open the ticket in a run's folder, or in its own.
+
+    Args:
+        path: the folder.
+        parent: the run in whose folder the ticket is, if it has been opened already.
 
     Raises:
-        FileNotFoundError: there is none.
+        NoTicket: there is none.
         DamagedFile: one of its files is not what was written.
-        ConfigError: the ticket in the run's folder is of another run.
+        ConfigError: the ticket in the run's folder is another run's.
     """
-    folder, run_dir = find_ticket(Path(path)), RunDir(Path(path))
+    folder = find_ticket(Path(path))
     if folder is None:
-        raise FileNotFoundError(f"{path}: no ticket in it; `lottery-ticket {path}` takes it out")
-    ticket = Ticket(folder, read_ticket(folder))
-    if run_dir.run_json.exists() and not ticket.is_of(run_dir):
+        raise NoTicket(f"{path}: no ticket in it; `lottery-ticket {path}` takes it out")
+    parent = parent or OpenedRun(RunDir(folder.path.absolute().parent))
+    ticket = Ticket(folder, read_ticket(folder), parent)
+    in_run = folder.path != Path(path) and parent.folder.run_json.exists()
+    if in_run and ticket.run is None:
         ours = ticket.entry["run"]
         raise ConfigError(
-            f"{folder.path}: of another run, {ours['name']} with seed {ours['seed']}; remove it, "
-            "or name it itself to look at it as it is"
+            f"{folder.path}: taken out of another run, {ours['name']} with seed {ours['seed']}; "
+            "remove it, or name its own folder to look at it as it is"
         )
     return ticket
 
 
 def find_ticket(path: Path) -> TicketDir | None:
-    """The ticket in a run's folder, or in its own, if there is one."""
+    """Return the ticket in a run's folder, or in its own; None if there is none."""
     if TicketDir(path).ticket_json.exists():
         return TicketDir(path)
     ours = RunDir(path).ticket
@@ -165,7 +197,10 @@ def find_ticket(path: Path) -> TicketDir | None:
 
 
 def _without_folder(digests: Mapping[str, str]) -> dict[str, str]:
-    """`pets/metadata.csv` and `the images in pets/` by names that the folder has no part in."""
+    """Return digests by names without the folder of the images.
+
+    `pets/metadata.csv` becomes `metadata.csv`, `the images in pets/` becomes `the images in`.
+    """
     return {
         f"{name.rpartition(' ')[0]}{name.rpartition('/')[2]}": digest
         for name, digest in digests.items()

@@ -7,42 +7,42 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from lottery.config.frozen_features import compute_features
-from lottery.config.network import build_loss, laid_out
+from lottery.config.network import build_loss, set_memory_format
 from lottery.config.provenance import machine
 from lottery.data import Split
 from lottery.errors import ConfigError
 from lottery.measure.evaluate import evaluate
-from lottery.record.results import read_record
-from lottery.record.run_dir import RunDir
-from lottery.runs.workers import WorkerDied
+from lottery.runs.process_group import WorkerDied
 from lottery.signals import StopRequest
-from lottery.ticket import PARTS, Check, check_run, check_tensors
+from lottery.ticket.checks import TicketCheck, check_run, check_tensors
 from lottery.ticket.extract import facts_of, find_source, read_parts
+from lottery.ticket.files import PARTS
 from lottery.ticket.ticket import Ticket, open_ticket
 
-# column of results.csv: weights and split it is measured with
-COLUMNS = {
+# column of results.csv: the weights and the split that it is measured with
+MEASURED = {
     "val": ("es", "val"),
     "test": ("es", "test"),
     "val_last": ("final", "val"),
     "test_last": ("final", "test"),
 }
-TOLERANCE = 0.005  # of accuracies elsewhere than where the run measured them
+TOLERANCE = 0.005  # of accuracies on another device than the run's
 
 
 @dataclass(frozen=True)
-class Counted:
-    """What a fresh process has measured.
+class CorrectCounts:
+    """How many examples a ticket's networks classify correctly, counted in a fresh process.
 
     Args:
         device: as run.json names it.
-        correct: examples classified rightly, by column of results.csv.
-        examples: of the column's split.
+        correct: correct answers, by column of results.csv.
+        examples: examples of the column's split.
     """
 
     device: str
@@ -50,61 +50,65 @@ class Counted:
     examples: Mapping[str, int]
 
 
-def verify(ticket: Ticket, device: str, data: str | None) -> list[Check]:
-    """Everything there is to check of a ticket; accuracies only where its tensors are in order.
+def verify(ticket: Ticket, device: str, data: str | None) -> list[TicketCheck]:
+    """Check everything of a ticket; the accuracies only if its tensors are in order.
 
     Args:
-        ticket: its files compared with their digests already.
-        device: "auto" (the run's kind, where there is one), "cpu" or "gpu".
+        ticket: its files have been compared with their digests already.
+        device: "auto" (the run's kind of device, if there is one here), "cpu" or "gpu".
         data: where the data are now; None for where they were.
 
     Raises:
-        ConfigError: data, device or the network's class are not to be had.
+        ConfigError: the data, the device or the network's class cannot be found.
         WorkerDied: the fresh process was killed.
     """
-    entry, run_dir = ticket.entry, find_run(ticket)
+    entry, run = ticket.entry, ticket.run
     tensors = {name: ticket.part(name) for name in PARTS}
-    if run_dir is None:
+    record: Mapping[str, Any]
+    if run is None:
         record = {"row": entry["row"], "layers": entry["layers"]}
         initial = ("initial", tensors["initial"]) if entry["rewind_step"] == 0 else None
         checks = check_tensors(tensors, record, initial)
     else:
-        record = read_record(run_dir.round(entry["round"]))
-        stored = read_parts(run_dir, entry["round"])
-        source = find_source(run_dir, entry["round"], stored["initial"])
+        record = run.record(entry["round"])
+        stored = read_parts(run.folder, entry["round"])
+        source = find_source(run, entry["round"], stored["initial"])
         checks = check_tensors(tensors, record, source)
-        checks += check_run(tensors, stored, entry, record, facts_of(run_dir, record))
+        checks += check_run(
+            tensors, stored=stored, entry=entry, record=record, facts=facts_of(run, record)
+        )
     if all(check.passed for check in checks):
         checks += compare(ticket, count_in_fresh_process(ticket.folder.path, device, data))
     return checks
 
 
-def find_run(ticket: Ticket) -> RunDir | None:
-    """The run whose folder the ticket is in, if it is its own."""
-    run_dir = RunDir(ticket.folder.path.absolute().parent)
-    return run_dir if run_dir.run_json.exists() and ticket.is_of(run_dir) else None
-
-
-def compare(ticket: Ticket, counted: Counted) -> list[Check]:
-    """Accuracies as counts of examples: equal where the run measured, near elsewhere."""
+def compare(ticket: Ticket, counts: CorrectCounts) -> list[TicketCheck]:
+    """Compare counts with the run's accuracies: equal on the run's device, near elsewhere."""
     entry = ticket.entry
-    exact = counted.device == entry["device"] and not entry["reordered"]
+    row: Mapping[str, Any] = entry["row"]
+    exact = counts.device == entry["device"] and not entry["reordered"]
     checks = []
-    for column, (weights, _) in COLUMNS.items():
-        examples, correct = counted.examples[column], counted.correct[column]
-        accuracy = entry["row"][column]
-        wanted = round(accuracy * examples)
-        passed = correct == wanted
+    for column, (weights, _) in MEASURED.items():
+        examples, correct = counts.examples[column], counts.correct[column]
+        accuracy = row[column]
+        expected = round(accuracy * examples)
+        passed = correct == expected
         if not exact:
             passed = abs(correct / examples - accuracy) <= TOLERANCE
         about = "" if exact else " to 0.5 points"
-        what = f"{column}: correct with {weights} weights"
-        checks.append(Check(what, f"{wanted} of {examples}{about}", str(correct), passed))
+        checks.append(
+            TicketCheck(
+                what=f"{column}: correct with {weights} weights",
+                expected=f"{expected} of {examples}{about}",
+                got=str(correct),
+                passed=passed,
+            )
+        )
     return checks
 
 
-def count_in_fresh_process(path: Path, device: str, data: str | None) -> Counted:
-    """`count_correct` where nothing is left of this process.
+def count_in_fresh_process(path: Path, device: str, data: str | None) -> CorrectCounts:
+    """Run `count_correct` in a new process.
 
     Raises:
         WorkerDied: it was killed.
@@ -119,8 +123,8 @@ def count_in_fresh_process(path: Path, device: str, data: str | None) -> Counted
         ) from error
 
 
-def count_correct(path: Path, device: str, data: str | None) -> Counted:
-    """What a ticket's folder alone gives: its network, its weights, the run's data.
+def count_correct(path: Path, device: str, data: str | None) -> CorrectCounts:
+    """Count correct answers from a ticket's folder alone: its network, weights and data.
 
     Args:
         path: the folder.
@@ -137,29 +141,30 @@ def count_correct(path: Path, device: str, data: str | None) -> Counted:
     inputs = {name: getattr(splits, name).to(here, ticket.dtype) for name in ("val", "test")}
     base = ticket.base()
     if base is not None:
-        inputs = {name: on_features(base.to(here), split) for name, split in inputs.items()}
-    loss = build_loss(ticket.entry["model"], splits.num_classes)
+        inputs = {name: features_of(base.to(here), split) for name, split in inputs.items()}
+    loss = build_loss(ticket.model, splits.num_classes, here, ticket.dtype)
     networks = {
-        name: laid_out(ticket.trained(name).to(here), accelerator) for name in ("es", "final")
+        name: set_memory_format(ticket.trained(name).to(here), accelerator)
+        for name in ("es", "final")
     }
     accuracies = {
         column: evaluate(networks[weights], inputs[split], loss).accuracy
-        for column, (weights, split) in COLUMNS.items()
+        for column, (weights, split) in MEASURED.items()
     }
-    examples = {column: len(inputs[split]) for column, (_, split) in COLUMNS.items()}
-    correct = {column: round(accuracies[column] * examples[column]) for column in COLUMNS}
-    return Counted(machine(accelerator)["device"], correct, examples)
+    examples = {column: len(inputs[split]) for column, (_, split) in MEASURED.items()}
+    correct = {column: round(accuracies[column] * examples[column]) for column in MEASURED}
+    return CorrectCounts(machine(accelerator)["device"], correct, examples)
 
 
 def choose_device(asked: str, device: str) -> str:
-    """Where to compute: "cpu" or "gpu".
+    """Return where to compute: "cpu" or "gpu".
 
     Args:
         asked: "auto", "cpu" or "gpu".
         device: where the run was, as run.json names it.
 
     Raises:
-        ConfigError: a GPU is asked for that is not there.
+        ConfigError: a GPU is asked for, and there is none.
     """
     there = torch.cuda.is_available()
     if asked == "gpu" and not there:
@@ -169,7 +174,7 @@ def choose_device(asked: str, device: str) -> str:
     return asked
 
 
-def on_features(base: nn.Module, images: Split) -> Split:
-    """A split with a frozen base's features for images."""
+def features_of(base: nn.Module, images: Split) -> Split:
+    """Return a split whose inputs are a frozen base's features of the images."""
     features = compute_features(base, images, StopRequest())
     return Split(features.to(images.targets.device), images.targets)

@@ -15,7 +15,7 @@ import torch
 
 from lottery.distributed import from_main, gather, is_main, max_over_ranks
 from lottery.models.state import State, read_state
-from lottery.record.run_dir import replacing
+from lottery.record.files import replacing
 from lottery.signals import Stopped, StopRequest
 from lottery.training.evaluation import Evaluator
 from lottery.training.module import LotteryModule

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from lottery.data import Draws, Split
 from lottery.distributed import gather, max_over_ranks, num_ranks, share
+from lottery.errors import LotteryError
 from lottery.masks import Masks, apply_masks
 from lottery.measure.evaluate import Loss, predict
 from lottery.models.state import Start, State, load_optimizer, write_optimizer, write_state
@@ -24,7 +25,7 @@ MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 FirstStep = dict[str, str | float]  # what a round's first step was made with, for the checks
 
 
-class Diverged(Exception):
+class Diverged(LotteryError):
     """The training loss is no longer a finite number."""
 
 

@@ -9,8 +9,9 @@ from typing import Any
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
-from lottery.record.results import Record, read_records
+from lottery.record.records import read_records
 from lottery.record.run_dir import RunDir
+from lottery.record.schema import Record
 from lottery.tensors import load_tensors
 
 # TensorBoard sorts the columns and shows five of them: capitals come first.

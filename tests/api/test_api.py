@@ -13,7 +13,7 @@ import lottery as package
 from lottery.api.load import LAYER_COLUMNS
 from lottery.config import ConfigError
 from lottery.data import Digits
-from lottery.record.results import COLUMNS
+from lottery.record.schema import COLUMNS
 from tests.conftest import TINY, Done, Lottery, real_program, snapshot
 
 

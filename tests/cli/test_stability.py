@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from lottery.cli import stability as command
-from lottery.record.run_dir import RunDir, read_json, write_json
+from lottery.record.files import read_json, write_json
+from lottery.record.run_dir import RunDir
 from lottery.runs.run_lock import locked
 from lottery.signals import StopRequest
 from lottery.stability import run as api
@@ -151,7 +152,7 @@ def test_a_signal_stops_it_and_the_command_carries_on(
     assert done.code == 128 + signal.SIGTERM
     command = shlex.join(["lottery-stability", str(run), *FEW])
     assert done.err.splitlines()[-1].startswith("stopped by SIGTERM in round 0 at step ")
-    assert done.err.splitlines()[-1].endswith(f"; carry on with: {command}")
+    assert done.err.splitlines()[-1].endswith(f"; resume with: {command}")
     monkeypatch.setattr(api, "analyse_stability", measure)
     assert "round 0: carrying on from step" in stability(run, *FEW).err
 

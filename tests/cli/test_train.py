@@ -28,7 +28,7 @@ def test_ctrl_c_in_a_sweep_ends_it_with_its_table(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(lifecycle, "execute", interrupted)
+    monkeypatch.setattr(lifecycle, "run_with_status", interrupted)
     done = lottery("-m", *QUICK, "seed=0,1")
     assert done.code == 130
     assert "resume with: lottery -m" in done.err
@@ -61,3 +61,12 @@ def test_at_a_runs_end_no_report_is_a_warning(
     (run / "report.html").mkdir()
     assert report_at_end(run) is None
     assert "no report: IsADirectoryError: " in caplog.text
+
+
+def test_no_report_is_made_where_the_environment_says_so(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = write_run(folder / TRUNK / "seed_0")
+    monkeypatch.setenv("LOTTERY_REPORT", "0")
+    assert report_at_end(run) is None
+    assert not (run / "report.html").exists()

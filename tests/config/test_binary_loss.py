@@ -60,7 +60,7 @@ def test_a_run_trains_one_output(lottery: Lottery) -> None:
         (["dataset=digits", *BINARY], "model.loss=binary_cross_entropy: for two classes"),
         (
             [*TWO, *BINARY, "model._target_=two.Outputs", "model.rates=[]"],
-            "gives (2,) outputs, model.loss=binary_cross_entropy is of one",
+            "gives (2,) outputs, model.loss=binary_cross_entropy needs one",
         ),
     ],
     ids=["ten classes", "two outputs"],

@@ -9,10 +9,9 @@ import pytest
 
 from lottery.api import load_run
 from lottery.config.hydra_setup import conf_dir
-from lottery.config.rules import check_values
 from lottery.config.run_key import canonical
 from tests.conftest import Lottery
-from tests.helpers.experiments import composed
+from tests.helpers.experiments import composed, settings_of
 from tests.helpers.toy_cifar import shrink_cifar, write_cifar
 from tests.helpers.toy_image_folders import write_images
 from tests.helpers.toy_mnist import write_mnist
@@ -33,8 +32,8 @@ def test_header_says_what_one_needs_to_know(name: str) -> None:
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_values_pass_the_checks(name: str) -> None:
-    check_values(composed(f"experiment={name}"))
-    check_values(composed(f"experiment={name}", "short=true"))
+    settings_of(f"experiment={name}")
+    settings_of(f"experiment={name}", "short=true")
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from lottery.config.pruning import plan_pruning
+from lottery.config.pruning import set_up_pruning
 from lottery.config.run_key import canonical
+from lottery.config.settings import read_settings
 from lottery.masks import linear_and_conv_weights
 from lottery.record.durations import parse_duration
-from tests.helpers.experiments import PAPER, composed, network_of
+from tests.helpers.experiments import PAPER, composed, network_of, settings_of
 
 TRAIN_EXAMPLES = {"mnist": 55_000, "cifar10": 45_000}
 
@@ -65,8 +66,9 @@ def _read_protocol(config: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def _read_rates(config: Mapping[str, Any]) -> tuple[float | None, ...]:
     """Rates of convolutions, fully connected layers and the output layer; 0 where dense."""
-    weights = linear_and_conv_weights(network_of(config))
-    rates = plan_pruning(config, weights).rates
+    settings = read_settings(config)
+    weights = linear_and_conv_weights(network_of(settings))
+    rates = set_up_pruning(settings, weights).rates
     groups: dict[str, set[float]] = {"conv": set(), "fc": set(), "output": set()}
     for name, weight in weights.items():
         if "shortcut" in name:
@@ -214,6 +216,6 @@ def test_the_notebooks_iterations_add_up() -> None:
 @pytest.mark.parametrize("model", ["lenet_300_100", "lenet_5", "conv_6"])
 @pytest.mark.parametrize("scope", ["layerwise", "global"])
 def test_the_grid_prunes_every_layer_alike(model: str, scope: str) -> None:
-    config = composed("experiment=grid_cifar10", f"model={model}", f"scope={scope}")
-    weights = linear_and_conv_weights(network_of(config))
-    assert plan_pruning(config, weights).rates == dict.fromkeys(weights, 0.3)
+    settings = settings_of("experiment=grid_cifar10", f"model={model}", f"scope={scope}")
+    weights = linear_and_conv_weights(network_of(settings))
+    assert set_up_pruning(settings, weights).rates == dict.fromkeys(weights, 0.3)

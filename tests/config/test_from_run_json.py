@@ -1,16 +1,19 @@
 """A run made again from its run.json, in another folder than it was started in."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from lottery.config import ConfigError, prepare
-from lottery.config.from_run_json import rebuild_settings
-from lottery.record.results import read_run_json
+from lottery.config.from_run_json import rebuild_network, settings_of_run
+from lottery.config.run_key import ADDED_LATER
+from lottery.config.settings import read_settings
+from lottery.record.records import read_run_json
 from lottery.record.run_dir import RunDir
-from lottery.runs.lifecycle import check_same_run, is_complete
-from tests.conftest import Lottery
+from lottery.runs.lifecycle import is_complete
+from lottery.runs.run_json import check_same_run
+from tests.conftest import TINY, Lottery
+from tests.helpers.experiments import composed
 from tests.helpers.toy_image_folders import write_images
 
 
@@ -23,29 +26,43 @@ def test_the_settings_are_those_of_the_run(
     elsewhere = folder / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
-    settings = rebuild_settings(read_run_json(RunDir(run)))
-    experiment = prepare(settings, run)
-    check_same_run(experiment)
+    run_json = read_run_json(RunDir(run))
+    settings = settings_of_run(run_json)
+    experiment = prepare(settings.config, run)
+    check_same_run(experiment, run_json)
     assert is_complete(experiment)
-    assert settings["dataset"]["folder"] == str(folder / "pets")
+    assert settings.dataset.node["folder"] == str(folder / "pets")
 
 
 def test_single_values_can_be_changed() -> None:
-    settings: dict[str, Any] = {"dataset": {"root": "/a", "batch_size": 60}, "seed": 1}
-    changed = rebuild_settings({"settings": settings}, dataset={"root": "/b"})
-    assert changed["seed"] == 1
-    assert changed["dataset"].items() >= {"root": "/b", "batch_size": 60}.items()
-    assert settings["dataset"]["root"] == "/a"
+    config = composed()
+    changed = settings_of_run({"settings": config}, dataset={"root": "/b"}, logger=None)
+    assert (changed.dataset.root, changed.dataset.batch_size) == ("/b", 60)
+    assert (changed.logger, changed.seed) == ({}, 0)
+    assert config["dataset"]["root"] == "data"
 
 
 def test_options_added_since_are_at_what_was_before_them() -> None:
-    settings: dict[str, Any] = {"dataset": {"limit": 5}, "seed": 1}
-    rebuilt = rebuild_settings({"settings": settings})
-    assert rebuilt["early_bird"] == {"epsilon": None}
-    dataset = rebuilt["dataset"]
-    assert dataset == {"limit": 5, "subsample": 1, "random_labels": 0, "shuffle_pixels": False}
+    old = {key: value for key, value in composed().items() if key != "early_bird"}
+    for key in ADDED_LATER:
+        group, _, name = key.partition(".")
+        if group != "early_bird":
+            old[group] = {key: value for key, value in old[group].items() if key != name}
+    settings = settings_of_run({"settings": old})
+    assert settings.early_bird.epsilon is None
+    assert (settings.pruning.at, settings.pruning.units) == ("trained", "none")
+    dataset = settings.dataset
+    assert (dataset.limit, dataset.subsample, dataset.random_labels) == (None, 1, 0)
+    assert not dataset.shuffle_pixels
+    assert settings.key == read_settings(composed()).key
 
 
 def test_a_run_of_an_older_version_is_told_what_to_do() -> None:
     with pytest.raises(ConfigError, match=r"remove it, and the command"):
-        rebuild_settings({})
+        settings_of_run({})
+
+
+def test_a_network_is_rebuilt_from_a_run_that_did_not_keep_all_settings(lottery: Lottery) -> None:
+    entry = read_run_json(RunDir(lottery(*TINY, "rounds=0").run))
+    del entry["settings"]
+    assert rebuild_network(entry).fc1.weight.shape == (300, 64)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lottery import load_run
-from tests.conftest import QUICK, Done
+from tests.conftest import QUICK, TINY, Done
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -60,6 +60,27 @@ def test_the_readmes_example_by_a_config_folder(lottery: Callable[..., Done], ow
     assert done.code == 0, done.err
     assert "digits-two_layers-magnitude" in done.out.splitlines()[-1]
     assert load_run(done.run).model(2).hidden.weight.shape == (32, 64)
+
+
+OWN_SCHEDULE = """
+class Line:
+    def __init__(self, num_steps, steps_per_epoch, final):
+        if (num_steps, steps_per_epoch) != (60, 20):
+            raise RuntimeError(f"{num_steps} steps, {steps_per_epoch} of an epoch")
+        self.slope = (1 - final) / num_steps
+
+    def __call__(self, step):
+        return 1 - self.slope * step
+"""
+
+
+def test_a_schedule_that_names_the_steps_of_a_training_is_given_them(
+    lottery: Callable[..., Done], write_module: Callable[[str, str], Path]
+) -> None:
+    write_module("own_schedule", OWN_SCHEDULE)
+    line = ("scheduler._target_=own_schedule.Line", "+scheduler.final=0.1")
+    done = lottery(*QUICK, "rounds=0", "iterations=3ep", *line)
+    assert done.code == 0, done.err
 
 
 def test_a_changed_source_file_is_refused(lottery: Callable[..., Done], own: Path) -> None:
@@ -126,3 +147,179 @@ def test_the_readmes_callback(
     done = lottery(*QUICK, own)
     assert done.code == 0, done.err
     assert (done.run / "notes").read_text() == "40\n" * 3
+
+
+OWN_PIECES = """
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from lottery.pruning import Magnitude
+
+
+@dataclass(frozen=True)
+class Soft(Magnitude):
+    temperature: float
+    num_batches: int
+    batch_size: str
+
+
+@dataclass(frozen=True)
+class Cosine:
+    at: float
+    steps: str
+    factor: int
+
+    def __call__(self, step):
+        assert (self.at, self.steps, self.factor) == (0.5, "5ep", 0)
+        return 1.0
+
+
+class Net(nn.Module):
+    def __init__(self, fc2, body):
+        super().__init__()
+        assert fc2 == 0
+        self.fc1 = body
+        self.output = nn.Linear(20, 10)
+
+    def forward(self, inputs):
+        return self.output(self.fc1(inputs.flatten(1)).relu())
+
+
+class Sgd(torch.optim.SGD):
+    def __init__(self, params, lr, betas, **others):
+        assert betas == "none"
+        super().__init__(params, lr=0.1 - lr)
+"""
+SOFT = (
+    "criterion._target_=own_pieces.Soft",
+    "+criterion.temperature=0",
+    "+criterion.num_batches=500",
+    "+criterion.batch_size=all",
+)
+COSINE = (
+    "scheduler._target_=own_pieces.Cosine",
+    "+scheduler.at=0.5",
+    "+scheduler.steps=5ep",
+    "+scheduler.factor=0",
+)
+
+
+def test_our_rules_never_judge_or_convert_the_arguments_of_a_users_class(
+    lottery: Callable[..., Done], write_module: Callable[[str, str], Path]
+) -> None:
+    write_module("own_pieces", OWN_PIECES)
+    done = lottery(
+        *TINY,
+        *SOFT,
+        *COSINE,
+        "model._target_=own_pieces.Net",
+        "model.rates=[]",
+        "+model.fc2=0",
+        "+model.body={_target_: torch.nn.Linear, in_features: 64, out_features: 20}",
+        "optimizer._target_=own_pieces.Sgd",
+        "optimizer.lr=-0.1",
+        "optimizer.betas=none",
+    )
+    assert done.code == 0, done.err
+    assert load_run(done.run).model(1).fc1.weight.shape == (20, 64)
+
+
+def test_a_users_class_can_declare_durations_and_traits(
+    lottery: Callable[..., Done], write_module: Callable[[str, str], Path]
+) -> None:
+    declared = OWN_PIECES.replace(
+        "    at: float\n", "    at: float\n    durations = ('steps',)\n"
+    ).replace('"5ep"', "100")
+    compares = declared.replace("    temperature", "    compares_ends = True\n    temperature")
+    write_module("own_pieces", compares)
+    done = lottery(*TINY, *COSINE)
+    assert done.code == 0, done.err
+    refused = lottery(*TINY, *SOFT, "pruning.at=init")
+    assert refused.code == 2
+    assert "criterion Soft compares trained weights with initial ones" in refused.err
+
+
+UNTRAINED = """
+from lottery.pruning import LargeInit
+
+class Own(LargeInit):
+    needs_training = False
+"""
+
+
+def test_when_a_users_criterion_that_needs_no_training_prunes_is_not_in_the_key(
+    lottery: Callable[..., Done], write_module: Callable[[str, str], Path]
+) -> None:
+    write_module("untrained", UNTRAINED)
+    own = (*TINY, "criterion._target_=untrained.Own")
+    assert lottery(*own).run == lottery(*own, "pruning.at=init").run
+
+
+NESTED = """
+from pathlib import Path
+
+from pytorch_lightning import Callback
+from pytorch_lightning.loggers import CSVLogger
+
+
+class Note:
+    def __init__(self, *words, path):
+        self.words, self.path = words, Path(path)
+
+    def write(self):
+        self.path.write_text(" ".join(self.words))
+
+
+class Tell(Callback):
+    def __init__(self, note):
+        self.note = note
+
+    def on_train_end(self, trainer, pl_module):
+        self.note.write()
+
+
+class Log(CSVLogger):
+    def __init__(self, save_dir, note, twice):
+        super().__init__(save_dir)
+        note.write()
+        self.twice = twice
+
+    def log_metrics(self, metrics, step=None):
+        super().log_metrics(metrics, self.twice(step))
+
+
+def times(factor, value):
+    return factor * value
+"""
+
+
+def test_nodes_in_the_arguments_of_loggers_and_callbacks(
+    lottery: Callable[..., Done], write_module: Callable[[str, str], Path]
+) -> None:
+    write_module("nested", NESTED)
+    note = '{{_target_: nested.Note, _args_: ["{{run}}", "{{round}}"], path: "{{run_dir}}/{}"}}'
+    twice = "{_target_: nested.times, _args_: [2], _partial_: true}"
+    done = lottery(
+        *TINY,
+        f"+callbacks.tell={{_target_: nested.Tell, note: {note.format('told')}}}",
+        f'+logger.own={{_target_: nested.Log, save_dir: "{{run_dir}}/csv", '
+        f"note: {note.format('logged')}, twice: {twice}}}",
+    )
+    assert done.code == 0, done.err
+    name = f"{done.run.parent.name}-{done.run.name}"
+    assert (done.run / "told").read_text() == f"{name} round_01"
+    assert (done.run / "logged").read_text() == f"{name} round_01"
+    metrics = next(done.run.glob("csv/**/metrics.csv")).read_text()
+    assert {line.split(",")[-1] for line in metrics.splitlines()[1:]} <= {"20", "40"}
+
+
+def test_a_wrong_node_in_a_loggers_arguments_is_one_line_before_anything_is_written(
+    lottery: Callable[..., Done], folder: Path
+) -> None:
+    logger = "{_target_: pytorch_lightning.loggers.CSVLogger, save_dir: {_target_: pathlib.Pat}}"
+    done = lottery(*TINY, f"+logger.own={logger}")
+    assert done.code == 2
+    assert done.err.startswith("error: logger.own.save_dir._target_=pathlib.Pat: ")
+    assert not (folder / "outputs").exists()

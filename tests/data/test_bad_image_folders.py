@@ -32,9 +32,12 @@ GOOD = "".join(
 )
 ABSOLUTE = str(Path("/etc/passwd"))
 LISTS: dict[str, tuple[str | bytes, str]] = {
-    "no label column": ("path,class\n", "row 1: no column 'label'"),
-    "no path column": ("file,label\n", "row 1: no column 'path'"),
-    "empty file": ("", "row 1: no column 'path'"),
+    "no label column": ("path,class\n", "row 1: no column 'label'; found 'path', 'class'; path,"),
+    "no path column": ("file,label\n", "row 1: no column 'path'; found 'file', 'label'; path,"),
+    "capitals": ("Path,Label\n", "row 1: no column 'path'; found 'Path', 'Label'; path,label"),
+    "spaces": ("path, label\n", "row 1: no column 'label'; found 'path', ' label'; path,label"),
+    "semicolons": ("path;label\n", "row 1: no column 'path'; found 'path;label'; path,label"),
+    "empty file": ("", "row 1: no column 'path'; the file is empty; path,label and perhaps"),
     "no rows": (HEADER, "no image; two classes or more"),
     "one class": (HEADER + GOOD[: GOOD.index("dog")], "one class only, 'cat'; two classes"),
     "no such file": (HEADER + GOOD + "bird.png,bird\n", "row 8: bird.png: No such file"),
@@ -52,7 +55,11 @@ LISTS: dict[str, tuple[str | bytes, str]] = {
     "a linked folder": (HEADER + "more/1.png,cat\n", "row 2: more/1.png is outside of the folder"),
     "corrupt": (HEADER + GOOD, "row 6: dog.1.jpg cannot be read: "),
     "latin-1": (HEADER.encode() + b"cat.0.png,ch\xe2t\n", "row 2: not UTF-8"),
-    "utf-16": ((HEADER + GOOD).encode("utf-16"), "row 1: not UTF-8"),
+    "utf-16": ((HEADER + GOOD).encode("utf-16"), "row 1: encoded in UTF-16, not in UTF-8"),
+    "utf-16, other end first": (
+        b"\xfe\xff" + (HEADER + GOOD).encode("utf-16-be"),
+        "row 1: encoded in UTF-16, not in UTF-8",
+    ),
     "quote": (HEADER + '"cat.0.png,cat\n', "row 2: unexpected end of data"),
     "no test image of a class": (
         "path,label,split\ncat.0.png,cat,train\ncat.1.jpg,cat,val\ncat.2.bmp,cat,test\n"
@@ -87,7 +94,7 @@ def test_bad_data_is_one_line_and_leaves_no_trace(
     _assert_refused(lottery(*RUN), f"pets/metadata.csv: {reason}")
     left = {name for name in snapshot(folder) if ".lottery_cache" not in name}
     assert left == before.keys()
-    assert not list(pets.rglob("*.bytes"))
+    assert not list(pets.rglob("*.npy"))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +107,7 @@ def test_bad_data_is_one_line_and_leaves_no_trace(
         (["dataset.image_size=[8]"], "dataset.image_size=[8]: two whole numbers >= 1"),
         (["dataset.image_size=[8,0]"], "dataset.image_size=[8, 0]: two whole numbers >= 1"),
         (["dataset.image_size=128"], "dataset.image_size=128: two whole numbers >= 1"),
-        (["dataset.normalize=max"], "dataset.normalize=max: one of unit, mean_std"),
+        (["dataset.normalize=max"], "dataset.normalize=max: unit or mean_std"),
         (["dataset.folder=''"], "dataset.folder=: a text"),
     ],
 )

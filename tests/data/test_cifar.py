@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from lottery.cli import data
-from lottery.data import Cifar, DataError, Splits, tar_members
+from lottery.data import Cifar, DataError, Splits, origin
 from tests.conftest import TINY, Lottery, snapshot
 from tests.helpers.file_server import FileServer
 from tests.helpers.toy_cifar import (
@@ -30,7 +30,15 @@ from tests.helpers.toy_cifar import (
     write_cifar,
 )
 
-CIFAR = Cifar("cifar10", "data", 0, "mean_std", augment=False, download=False, base_url="")
+CIFAR = Cifar(
+    name="cifar10",
+    root="data",
+    split_seed=0,
+    normalize="mean_std",
+    augment=False,
+    download=False,
+    base_url="",
+)
 CLASSES = {"cifar10": 10, "cifar100": 100}
 BATCH = "dataset.batch_size=10"
 
@@ -195,7 +203,7 @@ def test_an_archive_with_another_digest_is_not_opened(server: FileServer, tmp_pa
 
 def test_a_server_without_the_archive_is_one_line(server: FileServer, tmp_path: Path) -> None:
     server.files.clear()
-    _assert_refused(server, tmp_path, "cannot be downloaded from .*404")
+    _assert_refused(server, tmp_path, "cannot be downloaded .*404")
     assert not (tmp_path / "data").exists()
 
 
@@ -206,7 +214,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_file(
         target.write(source.read(100))
         raise OSError(ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(tar_members, "copyfileobj", copy_half)
+    monkeypatch.setattr(origin.shutil, "copyfileobj", copy_half)
     _assert_refused(server, tmp_path, "No space left")
 
 

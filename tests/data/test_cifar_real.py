@@ -14,7 +14,15 @@ from lottery.data.cifar import SOURCES
 def splits() -> Splits:
     named = os.environ.get("LOTTERY_TEST_DATA") or os.environ.get("LOTTERY_DATA") or "data"
     root = str(Path(named).absolute())
-    dataset = Cifar("cifar10", root, 0, "mean_std", augment=False, download=False, base_url="")
+    dataset = Cifar(
+        name="cifar10",
+        root=root,
+        split_seed=0,
+        normalize="mean_std",
+        augment=False,
+        download=False,
+        base_url="",
+    )
     if not dataset.folder.is_dir():
         pytest.skip("needs LOTTERY_TEST_DATA or LOTTERY_DATA, the folder above the CIFAR files")
     return dataset.load()

@@ -1,11 +1,13 @@
 """Downloads from a server of our own: good ones, and every way in which they can fail."""
 
 import gzip
+import logging
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from errno import ENOSPC
+from io import StringIO
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -15,7 +17,7 @@ from lottery.data import DataError, Mnist
 from lottery.data.mnist import SOURCES
 from tests.conftest import environment, snapshot
 from tests.helpers.file_server import KINDS, FileServer, serving_mnist, toy_files
-from tests.helpers.toy_mnist import TRAIN_IMAGES
+from tests.helpers.toy_mnist import TRAIN_IMAGES, TRAIN_LABELS
 
 
 @pytest.fixture
@@ -30,18 +32,26 @@ def server(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileSer
 
 
 def _dataset(name: str, root: Path, server: FileServer) -> Mnist:
-    return Mnist(name, str(root), 0, "unit", download=True, base_url=server.url)
+    return Mnist(
+        name=name,
+        root=str(root),
+        split_seed=0,
+        normalize="unit",
+        download=True,
+        base_url=server.url,
+    )
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_missing_files_are_fetched_once(
     name: str, server: FileServer, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    capfd.readouterr()
     dataset = _dataset(name, tmp_path, server)
     first = dataset.load()
     captured = capfd.readouterr()
     assert captured.out == ""
-    assert captured.err.count("100%") == 4
+    assert "%" not in captured.err  # a bar is for terminals
     assert {p.name: p.read_bytes() for p in dataset.folder.iterdir()} == toy_files()
     server.files.clear()
     assert dataset.load().digest() == first.digest()
@@ -89,7 +99,7 @@ def _no_such_file(server: FileServer) -> None:
 
 
 def _cut_connection(server: FileServer) -> None:
-    server.cut = True
+    server.cut = 10
 
 
 def _server_down(server: FileServer) -> None:
@@ -132,6 +142,43 @@ def test_a_failed_download_is_one_line_and_leaves_nothing(
     assert [path.suffix for path in temporary.iterdir()] == [".lock"]
 
 
+@pytest.mark.parametrize("trouble", ["cut", "busy"])
+def test_a_failure_that_passes_is_tried_again(
+    trouble: str, server: FileServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    setattr(server, trouble, 2)
+    with caplog.at_level(logging.INFO):
+        dataset = _dataset("mnist", tmp_path, server)
+        dataset.load()
+    assert {p.name: p.read_bytes() for p in dataset.folder.iterdir()} == toy_files()
+    assert server.requests[:4] == 3 * [TRAIN_IMAGES] + [TRAIN_LABELS]
+    assert caplog.text.count("trying again in 0 s") == 2
+
+
+@pytest.mark.parametrize(("fault", "tries"), [(_cut_connection, 3), (_no_such_file, 1)])
+def test_a_failure_that_stays_ends_after_three_tries_and_a_missing_file_at_once(
+    fault: Callable[[FileServer], None], tries: int, server: FileServer, tmp_path: Path
+) -> None:
+    fault(server)
+    with pytest.raises(DataError):
+        _dataset("mnist", tmp_path, server).load()
+    assert server.requests == tries * [TRAIN_IMAGES]
+
+
+def test_a_terminal_shows_a_bar(
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    _dataset("mnist", tmp_path, server).load()
+    assert TRAIN_IMAGES in terminal.getvalue()
+    assert "100%" in terminal.getvalue()
+
+
 def test_a_second_try_fetches_what_the_first_one_missed(
     server: FileServer, tmp_path: Path
 ) -> None:
@@ -171,10 +218,12 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_file(
 FETCH = """
 import sys
 from pathlib import Path
-from lottery.data.download import RemoteFile, fetch
+from lottery.data.download import RemoteFile
+from lottery.data.origin import Origin
 folder, url, name, digest, ready = sys.argv[1:]
 Path(ready).touch()
-fetch([RemoteFile(name, digest)], Path(folder), url)
+origin = Origin("mnist", root=".", folder=Path(folder), base_url=url, download=True)
+origin.fetch([RemoteFile(name, digest)])
 """
 
 

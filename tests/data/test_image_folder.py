@@ -1,5 +1,6 @@
 """Folders of images: what is read from them, how it is split, and runs on them."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from lottery.data import Splits
+from lottery.data.image_list import read_list
 from tests.conftest import TINY, Lottery
 from tests.helpers.toy_image_folders import (
     RUN,
@@ -58,6 +60,57 @@ def test_the_list_may_say_the_splits_and_need_not_list_all(pets: Path) -> None:
     write_list(pets, "split,path,label\n" + "".join(rows))
     assert _parts(image_folder(pets).load()) == [[0, 3], [1, 4], [2, 5]]
     assert _parts(image_folder(pets, split_seed=5).load()) == [[0, 3], [1, 4], [2, 5]]
+
+
+def _in_folders(folder: Path, *folders: str) -> Path:
+    """Ten images of each class in each folder; the folder of an image is in its content."""
+    for number, name in enumerate(folders):
+        for label, brightness in (("cat", 0), ("dog", 200)):
+            for image in range(10):
+                path = folder / name / label / f"{image}.png"
+                write_image(path, brightness, 100 * number + image)
+    return folder
+
+
+def test_test_images_of_a_folder_are_never_trained_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = _in_folders(tmp_path / "pets", "train", "test")
+    with caplog.at_level(logging.INFO):
+        splits = image_folder(folder).load()
+    assert "splits by folder: 20 train, 20 test (no folder val: drawn from train)" in caplog.text
+    names = [image.name for image in read_list(folder)]
+    folders = [{names[row].split("/")[0] for row in part} for part in _parts(splits)]
+    assert folders == [{"train"}, {"train"}, {"test"}]
+    assert [len(part) for part in _parts(splits)] == [16, 4, 20]
+    other = image_folder(folder, split_seed=1).load()
+    assert _parts(other)[2] == _parts(splits)[2]
+    assert _parts(other)[1] != _parts(splits)[1]
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        image_folder(folder).load()
+    assert "pets/metadata.csv names no val image: drawn from train" in caplog.text
+
+
+def test_a_list_without_splits_is_warned_of_where_folders_name_them(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = _in_folders(tmp_path / "pets", "train", "valid", "test")
+    image_folder(folder).load()
+    assert "no column split" not in caplog.text
+    lines = (folder / "metadata.csv").read_text().splitlines()
+    write_list(folder, "\n".join(line.rpartition(",")[0] for line in lines))
+    image_folder(folder).load()
+    assert "pets/metadata.csv has no column split" in caplog.text
+    assert "also from those in test/ and valid/" in caplog.text
+
+
+def test_splits_of_a_list_have_their_usual_names(pets: Path) -> None:
+    names = [f"{label}.{name}" for label in ("cat", "dog") for name in ("0.png", "1.jpg", "2.bmp")]
+    splits = 2 * ("Train", "validation", "test")
+    rows = [f"{split},{name},{name[:3]}\n" for name, split in zip(names, splits, strict=True)]
+    write_list(pets, "split,path,label\n" + "".join(rows))
+    assert _parts(image_folder(pets).load()) == [[0, 3], [1, 4], [2, 5]]
 
 
 def test_many_classes_are_numbered_in_alphabetical_order(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lottery.data import DataError, Mnist, Splits, mnist
+from lottery.data import DataError, Mnist, Splits, origin
 from lottery.data.idx import read_bytes
 from tests.conftest import TINY, Lottery, snapshot
 from tests.helpers.toy_mnist import (
@@ -23,7 +23,9 @@ from tests.helpers.toy_mnist import (
     write_mnist,
 )
 
-MNIST = Mnist("mnist", "data", split_seed=0, normalize="unit", download=False, base_url="")
+MNIST = Mnist(
+    name="mnist", root="data", split_seed=0, normalize="unit", download=False, base_url=""
+)
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +133,7 @@ def _no_network(*_: object) -> NoReturn:
 def test_without_a_download_a_missing_file_is_one_line_and_leaves_no_trace(
     lottery: Lottery, folder: Path, monkeypatch: pytest.MonkeyPatch, setting: str
 ) -> None:
-    monkeypatch.setattr(mnist, "fetch", _no_network)
+    monkeypatch.setattr(origin, "downloaded", _no_network)
     (write_mnist(folder / "my data") / TEST_LABELS).unlink()
     before = snapshot(folder)
     done = lottery("dataset=mnist", "dataset.root='my data'", "dataset.base_url=http://x", setting)

@@ -21,7 +21,9 @@ TEST_SET_CLASSES = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
 def mnist() -> Mnist:
     named = os.environ.get("LOTTERY_TEST_DATA") or os.environ.get("LOTTERY_DATA") or "data"
     root = str(Path(named).absolute())
-    dataset = Mnist("mnist", root, split_seed=0, normalize="unit", download=False, base_url="")
+    dataset = Mnist(
+        name="mnist", root=root, split_seed=0, normalize="unit", download=False, base_url=""
+    )
     if not dataset.folder.is_dir():
         pytest.skip("needs LOTTERY_TEST_DATA or LOTTERY_DATA, the folder above MNIST/raw")
     return dataset

@@ -33,8 +33,12 @@ def test_six_images_by_the_prefix_of_their_names(prepare: Prepare, folder: Path)
     assert done == Done(0, f"pets/metadata.csv: {counts}\n", "")
     assert _rows(folder / "pets") == [
         "path,label",
-        *("cat.0.png,cat", "cat.1.jpg,cat", "cat.2.bmp,cat"),
-        *("dog.0.png,dog", "dog.1.jpg,dog", "dog.2.bmp,dog"),
+        "cat.0.png,cat",
+        "cat.1.jpg,cat",
+        "cat.2.bmp,cat",
+        "dog.0.png,dog",
+        "dog.1.jpg,dog",
+        "dog.2.bmp,dog",
     ]
 
 
@@ -94,26 +98,54 @@ def test_a_name_that_is_no_utf_8_is_left_out(prepare: Prepare, folder: Path) -> 
     assert done.err == "left out: cat.\\udce2.5.png: its name is not UTF-8\n"
 
 
-def test_folders_of_splits_are_splits_if_there_are_all_three(
-    prepare: Prepare, folder: Path
-) -> None:
+def _write(folder: Path, *folders: str) -> None:
+    """A cat and a dog in each of the folders."""
     number = 0
-    for split in ("train", "Validation", "test1"):
+    for name in folders:
         for label in ("cat", "dog"):
             number += 1
-            write_image(folder / "pets" / split / f"{label}.{number}.png", 10, number)
+            write_image(folder / name / f"{label}.{number}.png", 10, number)
+
+
+# folders of images: splits of the list by folder, and what is said of them
+SPLITS = {
+    ("train/cat", "train/dog", "val/cat", "val/dog", "test/cat", "test/dog"): (
+        {"train": "train", "val": "val", "test": "test"},
+        "; splits by folder: 4 train, 4 val, 4 test; 0 left out",
+    ),
+    ("train", "Validation", "test1"): (
+        {"train": "train", "Validation": "val", "test1": "test"},
+        "6 images: 3 cat, 3 dog; splits by folder: 2 train, 2 val, 2 test; 0 left out",
+    ),
+    ("Training", "valid"): (
+        {"Training": "train", "valid": "val"},
+        "; splits by folder: 2 train, 2 val (no folder test: drawn from train); 0 left out",
+    ),
+    ("train", "test"): (
+        {"train": "train", "test": "test"},
+        "; splits by folder: 2 train, 2 test (no folder val: drawn from train); 0 left out",
+    ),
+    ("train",): ({"train": None}, "2 images: 1 cat, 1 dog; 0 left out"),
+    ("train", "test", "."): (
+        {"train": "train", "test": "test"},
+        "; splits by folder: 2 train, 2 test (no folder val: drawn from train); 2 left out",
+    ),
+}
+
+
+@pytest.mark.parametrize("folders", SPLITS, ids=" ".join)
+def test_folders_of_splits_are_splits(
+    prepare: Prepare, folder: Path, folders: tuple[str, ...]
+) -> None:
+    splits, said = SPLITS[folders]
+    _write(folder / "pets", *folders)
     done = prepare("pets")
-    assert "6 images: 3 cat, 3 dog; 2 train, 2 val, 2 test; 0 left out" in done.out
-    assert {(image.split, image.name.split("/")[0]) for image in read_list(folder / "pets")} == {
-        ("train", "train"),
-        ("val", "Validation"),
-        ("test", "test1"),
-    }
-    for path in (folder / "pets" / "test1").iterdir():
-        path.unlink()
-    done = prepare("pets", "--force")
-    assert "4 images: 2 cat, 2 dog; 0 left out" in done.out
-    assert {image.split for image in read_list(folder / "pets")} == {None}
+    assert done.out.strip().endswith(said)
+    listed = read_list(folder / "pets")
+    assert {(image.name.split("/")[0], image.split) for image in listed} == set(splits.items())
+    assert {image.label for image in listed} == {"cat", "dog"} or "/" in folders[0]
+    left_out = [line for line in done.err.splitlines() if "in none of the folders" in line]
+    assert len(left_out) == 2 * ("." in folders)
 
 
 def test_a_list_is_not_overwritten_unless_told(prepare: Prepare, folder: Path) -> None:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from lottery.data import Split, Splits
-from lottery.forests.features import Truncated, choose_layers, compute_features, layer_names
+from lottery.forests.features import Truncated, choose_layers, features_by_layer, layer_names
 from lottery.forests.forest import count_comparisons, fit_forest, measure_forest
-from lottery.forests.measure import Forests, Part, measure_layers
+from lottery.forests.measure import ForestOptions, PrunedAndDense, measure_layers
 from lottery.masks import ones
 from lottery.measure.flops import make_counter
 from lottery.models import VGG16, LeNet5, ResNet20, VGG16Base
@@ -115,8 +115,16 @@ def test_the_flops_of_a_shortcut_are_not_the_whole_networks() -> None:
     network = ResNet20((3, 8, 8), 10)
     counter = make_counter(network, (3, 8, 8))
     data = Split(torch.rand(4, 3, 8, 8), torch.tensor([0, 1, 0, 1]))
-    part = Part(network, None, {}, Splits(data, data, data, 2), 0, 4)
-    (entry,) = measure_layers(part, ["blocks.3.shortcut"], Forests(1, 0, 1))
+    networks = PrunedAndDense(
+        pruned=network,
+        dense=None,
+        masks={},
+        splits=Splits(data, data, data, 2),
+        frozen_flops=0,
+        batch_size=4,
+    )
+    options = ForestOptions(num_trees=1, seed=0, num_jobs=1)
+    (entry,) = measure_layers(networks, ["blocks.3.shortcut"], options)
     layers = counter({})["by_layer"]
     names = [name for name in layers if name == "conv.weight" or name < "blocks.4"]
     wanted = sum(layers[name]["flops"] for name in names if name != "output.weight")
@@ -178,7 +186,7 @@ def test_features_come_in_batches_and_equal_those_of_all_at_once() -> None:
     network, inputs = LeNet5((1, 12, 12), 3), torch.rand(7, 1, 12, 12)
     truncated = Truncated(network, choose_layers(network, ["conv2", "fc2"]))
     split = Split(inputs, torch.zeros(7, dtype=torch.long))
-    some, whole = (compute_features(truncated, split, size) for size in (3, 7))
+    some, whole = (features_by_layer(truncated, split, size) for size in (3, 7))
     assert {name: tuple(f.shape) for name, f in some.items()} == {"conv2": (7, 16), "fc2": (7, 84)}
     for name, found in some.items():
         torch.testing.assert_close(found, whole[name])
@@ -235,14 +243,16 @@ def test_equal_seeds_equal_forests_however_many_jobs() -> None:
     generator = torch.Generator().manual_seed(0)
     rows, classes = torch.rand(60, 5, generator=generator), torch.arange(60) % 3
     one, two, other = (
-        fit_forest(rows, classes, 10, seed, jobs).predict_proba(rows.numpy()).tolist()
+        fit_forest(rows, classes, num_trees=10, seed=seed, num_jobs=jobs)
+        .predict_proba(rows.numpy())
+        .tolist()
         for seed, jobs in ((0, 1), (0, 2), (1, 1))
     )
     assert one == two
     assert one != other
 
 
-def toy_part(masked: str | None, *, dense: bool = True) -> Part:
+def toy_networks(masked: str | None, *, dense: bool = True) -> PrunedAndDense:
     generator = torch.Generator().manual_seed(0)
 
     def split(size: int) -> Split:
@@ -255,15 +265,22 @@ def toy_part(masked: str | None, *, dense: bool = True) -> Part:
         with torch.no_grad():
             pruned.get_parameter(masked)[0, 0] = 0
     splits = Splits(split(40), split(10), split(10), num_classes=2)
-    return Part(pruned, whole if dense else None, masks, splits, 100, 16)
+    return PrunedAndDense(
+        pruned=pruned,
+        dense=whole if dense else None,
+        masks=masks,
+        splits=splits,
+        frozen_flops=100,
+        batch_size=16,
+    )
 
 
-FORESTS = Forests(num_trees=4, seed=0, num_jobs=1)
+OPTIONS = ForestOptions(num_trees=4, seed=0, num_jobs=1)
 
 
 def test_the_layers_before_are_what_counts() -> None:
     """2 weights of each convolution at 4 places, 12 of fc1."""
-    conv1, fc1 = measure_layers(toy_part("fc1.weight"), ["conv1", "fc1"], FORESTS)
+    conv1, fc1 = measure_layers(toy_networks("fc1.weight"), ["conv1", "fc1"], OPTIONS)
     assert (conv1["pruned_before"], conv1["equal"], conv1["dense"]) == (False, True, None)
     assert conv1["pruned"]["flops_network"] == 100 + 2 * 2 * 4
     assert (fc1["pruned_before"], fc1["equal"], fc1["num_features"]) == (True, False, 3)
@@ -275,15 +292,15 @@ def test_the_layers_before_are_what_counts() -> None:
 
 
 def test_a_frozen_part_has_one_forest() -> None:
-    (conv1,) = measure_layers(toy_part(None, dense=False), ["conv1"], FORESTS)
+    (conv1,) = measure_layers(toy_networks(None, dense=False), ["conv1"], OPTIONS)
     assert (conv1["pruned_before"], conv1["equal"], conv1["dense"]) == (False, True, None)
 
 
 def test_features_may_differ_where_nothing_is_pruned() -> None:
-    part = toy_part(None)
+    part = toy_networks(None)
     with torch.no_grad():
         part.pruned.get_parameter("conv1.weight")[0] = 1.0  # trained apart
-    (conv1,) = measure_layers(part, ["conv1"], FORESTS)
+    (conv1,) = measure_layers(part, ["conv1"], OPTIONS)
     assert (conv1["pruned_before"], conv1["equal"]) == (False, False)
     assert conv1["dense"] is not None
 

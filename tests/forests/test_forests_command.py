@@ -13,8 +13,9 @@ import torch
 import lottery as package
 from lottery.cli import ticket as ticket_command
 from lottery.forests import run as forests_run
-from lottery.record.results import read_record
-from lottery.record.run_dir import RunDir, read_json
+from lottery.record.files import read_json
+from lottery.record.records import read_record
+from lottery.record.run_dir import RunDir
 from lottery.ticket import verify
 from tests.conftest import Done, snapshot
 from tests.helpers.toy_images import toy_images
@@ -48,7 +49,7 @@ def run(made: Path, folder: Path) -> Path:
 def features(in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> Features:
     """`features(run, "conv1")` runs the command, without its proof and its report."""
     monkeypatch.setattr(verify, "verify", lambda *_: [])
-    monkeypatch.setattr("lottery.ticket.format_checks", lambda checks: "PASS")
+    monkeypatch.setattr("lottery.ticket.checks.format_checks", lambda checks: "PASS")
     monkeypatch.setattr("lottery.report.report_at_end", lambda folder: None)
     monkeypatch.setattr(forests_run, "NUM_TREES", 10)
 
@@ -96,7 +97,7 @@ def test_pruned_and_dense_features_side_by_side(features: Features, run: Path) -
     assert any(
         line.startswith("pruned network, round 1 (10.0 % of the weights)") for line in lines
     )
-    assert any("fc1 (round 1, 10.0 % of the weights): its pruned features" in x for x in lines)
+    assert any("fc1 (round 1, 10.0 % of the weights): the forest on" in x for x in lines)
 
 
 def test_layers_join_earlier_ones_and_again_is_the_same(features: Features, run: Path) -> None:
@@ -129,7 +130,7 @@ def test_a_frozen_base_has_the_dense_networks_features(
     assert frozen["pruned"]["flops_network"] == 2 * places * 9 * (3 * 64 + 64 * 64)
     assert fc1["dense"]["flops_network"] == base_flops + 2 * 512 * 256
     assert fc1["pruned_before"]
-    assert "Its features equal the dense network's, and say nothing of pruning" in done.out
+    assert "so they tell nothing about pruning" in done.out
 
 
 def _flops_of_dense(run: Path) -> int:

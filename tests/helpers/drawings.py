@@ -8,10 +8,10 @@ import plotly.graph_objects as go
 from matplotlib.axes import Axes
 
 from lottery.report.contents import make_contents
-from lottery.report.draw_matplotlib import draw
-from lottery.report.draw_plotly import panel_json
-from lottery.report.figure import Figure
-from lottery.report.runs import RunRecord
+from lottery.report.figures.draw_matplotlib import draw
+from lottery.report.figures.draw_plotly import panel_json
+from lottery.report.figures.figure import Figure
+from lottery.report.read.runs import RunRecord
 
 Points = tuple[list[float], list[float]]
 

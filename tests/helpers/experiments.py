@@ -1,6 +1,5 @@
 """Experiments as Hydra composes them, for tests."""
 
-from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -10,6 +9,7 @@ from hydra import compose, initialize_config_dir
 from lottery.config.hydra_setup import conf_dir, register_resolvers
 from lottery.config.network import build_network_maker
 from lottery.config.run_key import plain
+from lottery.config.settings import Settings, read_settings
 
 PAPER = {
     "Lenet": "frankle2019_lenet",
@@ -29,7 +29,11 @@ def composed(*overrides: str) -> dict[str, Any]:
         return plain(compose("config", overrides=list(overrides)))
 
 
-def network_of(config: Mapping[str, Any]) -> torch.nn.Module:
-    shape = INPUTS[config["dataset"]["name"]]
+def settings_of(*overrides: str) -> Settings:
+    return read_settings(composed(*overrides))
+
+
+def network_of(settings: Settings) -> torch.nn.Module:
+    shape = INPUTS[settings.dataset.node["name"]]
     with torch.device("meta"):
-        return build_network_maker(config["model"], shape, 10, torch.float32)()
+        return build_network_maker(settings.model, shape, 10, torch.float32)()

@@ -1,4 +1,4 @@
-"""A small HTTP server of one's own with made-up datasets: it answers well, badly, or half."""
+"""A small HTTP server with toy datasets: it answers well, badly, or half."""
 
 import gzip
 import tempfile
@@ -13,8 +13,8 @@ from threading import Event, Thread
 
 import pytest
 
-from lottery.data.download import RemoteFile
-from lottery.data.mnist import SOURCES
+from lottery.data import download
+from lottery.data.mnist import FILES, SOURCES
 from tests.helpers.toy_mnist import idx_bytes, toy_mnist
 
 # Whether the expected digests are of the content, or of the files as they are.
@@ -29,14 +29,16 @@ class FileServer:
         url: where it is.
         files: content by name; everything else is a 404.
         requests: the names asked for, in order.
-        cut: send half of each file, and then end the connection.
+        cut: send half of a file and end the connection, so many times.
+        busy: answer with 503, so many times.
         may_answer: it waits for this.
     """
 
     url: str
     files: dict[str, bytes] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
-    cut: bool = False
+    cut: int = 0
+    busy: int = 0
     may_answer: Event = field(default_factory=Event)
 
 
@@ -52,11 +54,16 @@ def serving() -> Iterator[FileServer]:
             if name not in state.files:
                 self.send_error(404)
                 return
+            if state.busy:
+                state.busy -= 1
+                self.send_error(503)
+                return
             content = state.files[name]
             self.send_response(200)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content[: len(content) // 2] if state.cut else content)
+            state.cut = max(0, state.cut - 1)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -75,13 +82,13 @@ def serving() -> Iterator[FileServer]:
 
 @cache
 def toy_files() -> dict[str, bytes]:
-    """The made-up MNIST, gzipped; not to be changed."""
+    """The toy MNIST, gzipped; not to be changed."""
     return {name: gzip.compress(idx_bytes(array)) for name, array in toy_mnist().items()}
 
 
 @contextmanager
 def serving_mnist(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> Iterator[FileServer]:
-    """A server that has the made-up files, whose digests are for now the expected ones.
+    """A server that has the toy files; their digests are the expected ones.
 
     Args:
         monkeypatch: of the test.
@@ -89,11 +96,8 @@ def serving_mnist(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> Iterator[
     """
     files = toy_files()
     for name, of_content in KINDS.items():
-        first, second, third, fourth = (
-            RemoteFile(file.name, _digest(files[file.name], of_content), of_content)
-            for file in SOURCES[name].files
-        )
-        source = replace(SOURCES[name], files=(first, second, third, fourth))
+        digests = tuple(_digest(files[file], of_content) for file in FILES)
+        source = replace(SOURCES[name], digests=digests)
         monkeypatch.setitem(SOURCES, name, source)
     with serving_here(monkeypatch, temporary) as server:
         server.files = dict(files)
@@ -102,11 +106,12 @@ def serving_mnist(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> Iterator[
 
 @contextmanager
 def serving_here(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> Iterator[FileServer]:
-    """An empty server that is asked past any proxy, temporary files in a folder of the test."""
+    """An empty server; no proxy, no pause between tries; temporary files in the test's folder."""
     for variable in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(variable, "127.0.0.1")
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr(download, "RETRY_AFTER_S", (0, 0))
     with serving() as server:
         yield server
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from lottery.config import ProcessRank
-from lottery.runs.workers import joined
+from lottery.runs.process_group import joined
 from lottery.training import Device
 
 CPUS = Device(

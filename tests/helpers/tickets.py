@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from lottery.record.results import json_digest
-from lottery.record.run_dir import TicketDir, read_json
+from lottery.record.files import json_digest, read_json
+from lottery.record.run_dir import TicketDir
 from lottery.ticket import verify
 from lottery.ticket.files import _sha256
 from tests.conftest import Done

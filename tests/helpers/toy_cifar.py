@@ -1,4 +1,4 @@
-"""Datasets in CIFAR's format, small and made up, whose images say which ones they are."""
+"""Toy datasets in CIFAR's format; each image says which one it is."""
 
 import io
 import tarfile
@@ -24,7 +24,7 @@ NUM_TRAIN, NUM_TEST = 300, 20
 
 
 def shrink_cifar(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the made-up sizes the expected ones, for as long as the test lasts."""
+    """Make the toy sizes the expected ones, for one test."""
     for name in NAMES:
         source = SOURCES[name]
         sizes = (NUM_TRAIN // len(source.train_files), NUM_TEST)
@@ -52,7 +52,7 @@ def toy_cifar(name: str) -> dict[str, bytes]:
 def write_cifar(
     root: Path, name: str = "cifar10", changed: Mapping[str, bytes] | None = None
 ) -> Path:
-    """The made-up dataset in the archive's layout; returns the folder of the files."""
+    """The toy dataset in the archive's layout; returns the folder of the files."""
     folder = root / SOURCES[name].folder
     folder.mkdir(parents=True)
     for file, content in (toy_cifar(name) | dict(changed or {})).items():
@@ -61,7 +61,7 @@ def write_cifar(
 
 
 def numbers(split: Split) -> list[int]:
-    """The numbers that the images bear, after a check of their labels and planes."""
+    """The numbers in the images, after a check of their labels and planes."""
     pixels = split.inputs.long()
     assert pixels.shape[1:] == (3, 32, 32)
     found = 256 * pixels[:, 0, 0, 0] + pixels[:, 0, 0, 1]
@@ -97,7 +97,7 @@ def archive_of(name: str) -> dict[str, bytes | str]:
 
 @contextmanager
 def serving_cifar(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> Iterator[FileServer]:
-    """A server that has the made-up archives, whose digests are for now the expected ones."""
+    """A server that has the toy archives; their digests are the expected ones."""
     shrink_cifar(monkeypatch)
     with serving_here(monkeypatch, temporary) as server:
         for name in NAMES:

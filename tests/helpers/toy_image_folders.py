@@ -1,4 +1,4 @@
-"""A folder of small images of every size and mode, made up, whose brightness says their class."""
+"""Toy folders of images of every size and mode; the brightness of an image says its class."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,8 +11,11 @@ from lottery.data import ImageFolder
 
 SIZE = [8, 6]  # higher than wide: a confusion of the two is seen
 RUN = (
-    *("dataset=image_folder", "dataset.folder=pets", "dataset.image_size=[8,6]"),
-    *("dataset.batch_size=4", "model.rates=[]"),
+    "dataset=image_folder",
+    "dataset.folder=pets",
+    "dataset.image_size=[8,6]",
+    "dataset.batch_size=4",
+    "model.rates=[]",
 )
 ENDINGS = ("png", "jpg", "bmp", "gif", "tif", "webp")
 
@@ -45,5 +48,12 @@ def write_list(folder: Path, rows: str) -> Path:
 
 def image_folder(path: Path, **changes: object) -> ImageFolder:
     """The dataset with small images."""
-    given = ImageFolder(str(path), SIZE, None, 0, "unit", may_write=True)
+    given = ImageFolder(
+        folder=str(path),
+        image_size=SIZE,
+        limit=None,
+        split_seed=0,
+        normalize="unit",
+        may_write=True,
+    )
     return replace(given, **changes)  # type: ignore[arg-type]

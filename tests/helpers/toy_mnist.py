@@ -1,4 +1,4 @@
-"""A dataset in MNIST's format, small and made up, whose images say which ones they are."""
+"""A toy dataset in MNIST's format; each image says which one it is."""
 
 import gzip
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ def toy_mnist() -> dict[str, Bytes]:
 def write_mnist(
     root: Path, changed: Mapping[str, Bytes] | None = None, source: str = "MNIST"
 ) -> Path:
-    """The made-up dataset, gzipped, in torchvision's layout; returns the folder of the files."""
+    """The toy dataset, gzipped, in torchvision's layout; returns the folder of the files."""
     raw = root / source / "raw"
     raw.mkdir(parents=True)
     for name, array in (toy_mnist() | dict(changed or {})).items():
@@ -51,7 +51,7 @@ def write_mnist(
 
 
 def numbers(split: Split) -> list[int]:
-    """The numbers that the images bear, after a check of their labels."""
+    """The numbers in the images, after a check of their labels."""
     pixels = (split.inputs[:, 0, 0, :3] * 255).round().long()
     assert torch.equal(pixels[:, 0], split.targets)
     return (256 * pixels[:, 1] + pixels[:, 2]).tolist()

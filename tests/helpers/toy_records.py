@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lottery.record.results import COLUMNS, Record, write_record, write_tables
-from lottery.record.run_dir import RunDir, write_json
-from lottery.report.runs import RunRecord, read_run
+from lottery.record.files import write_json
+from lottery.record.records import write_record
+from lottery.record.run_dir import RunDir
+from lottery.record.schema import COLUMNS, Record
+from lottery.record.tables import write_tables
+from lottery.report.read.runs import RunRecord, read_run
 
 CONFIG: dict[str, Any] = {
     "criterion._target_": "lottery.pruning.Magnitude",

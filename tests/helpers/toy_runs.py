@@ -18,8 +18,8 @@ from lottery.measure.flops import make_counter
 from lottery.models.state import all_buffers, fresh_state
 from lottery.progress import Progress
 from lottery.pruning import Layerwise, Magnitude, Pruner, ScoredPruner, Trained
-from lottery.record.results import Row
 from lottery.record.run_dir import RunDir
+from lottery.record.schema import Row
 from lottery.reinit import Reinit, Rewind
 from lottery.seeds import derive_seed
 from lottery.signals import StopRequest
@@ -125,6 +125,7 @@ def toy_fit(
     optimizer: Callable[..., torch.optim.Optimizer] = sgd,
     schedule: Schedule | None = None,
     clip_norm: float | None = None,
+    order_seed: int = 7,
     fixed_order: bool = False,
     block: int = 50,
     augmentation: Augmentation | None = None,
@@ -138,7 +139,9 @@ def toy_fit(
         load_splits=lambda: splits,
         loss=nn.functional.cross_entropy,
         optimization=Optimization(optimizer, schedule or Constant(), clip_norm),
-        data_order=DataOrder(batch_size=BATCH, seed=7, augmentation_seed=8, fixed=fixed_order),
+        data_order=DataOrder(
+            batch_size=BATCH, seed=order_seed, augmentation_seed=8, fixed=fixed_order
+        ),
         evaluation=EvaluationSchedule(every=EVERY, test_curve=False, patience=None),
         device=Device(
             accelerator="cpu",

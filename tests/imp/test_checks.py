@@ -13,7 +13,7 @@ from lottery.imp.checks import (
     check_unchanged,
 )
 from lottery.models.state import State
-from lottery.pruning import Keep
+from lottery.pruning import IN_ALL, Keep
 
 NAN = float("nan")
 MASKS = {"w": torch.tensor([True, True, False]), "v": torch.tensor([False, False])}
@@ -27,7 +27,7 @@ def _state(
     return State(weights, {"mean": torch.tensor([mean])})
 
 
-@pytest.mark.parametrize("expected", [2, {"w": 2, "v": 0}])
+@pytest.mark.parametrize("expected", [{IN_ALL: 2}, {"w": 2, "v": 0}])
 def test_masks_as_expected_are_measured(expected: Keep) -> None:
     assert check_masks(1, MASKS, ONES, expected, nested=True) == {
         "ones_before": 5,
@@ -36,7 +36,7 @@ def test_masks_as_expected_are_measured(expected: Keep) -> None:
     }
 
 
-@pytest.mark.parametrize("expected", [1, 3, {"w": 1, "v": 1}, {"w": 2}])
+@pytest.mark.parametrize("expected", [{IN_ALL: 1}, {IN_ALL: 3}, {"w": 1, "v": 1}, {"w": 2}])
 def test_a_wrong_count_is_refused(expected: Keep) -> None:
     with pytest.raises(BrokenInvariant, match=r"round 7: .* weights left, .* expected"):
         check_masks(7, MASKS, ONES, expected, nested=True)
@@ -45,8 +45,8 @@ def test_a_wrong_count_is_refused(expected: Keep) -> None:
 def test_a_weight_that_came_back_is_refused_where_masks_are_nested() -> None:
     before = {**ONES, "w": torch.tensor([False, True, True])}
     with pytest.raises(BrokenInvariant, match="round 7: w: 1 pruned weights came back"):
-        check_masks(7, MASKS, before, 2, nested=True)
-    check_masks(7, MASKS, before, 2, nested=False)
+        check_masks(7, MASKS, before, {IN_ALL: 2}, nested=True)
+    check_masks(7, MASKS, before, {IN_ALL: 2}, nested=False)
 
 
 def test_a_dense_start_that_equals_its_source_passes() -> None:

@@ -17,7 +17,7 @@ from lottery.imp import NothingToRewindTo
 from lottery.masks import count_ones
 from lottery.pruning import CopiedPruner, Global, Layerwise, Pruner, ScoredPruner
 from lottery.pruning.scopes import left_after
-from lottery.record.results import read_records
+from lottery.record.records import read_records
 from lottery.record.run_dir import RunDir
 from lottery.reinit import Random, Rewind
 from lottery.tensors import digest, load_tensors

@@ -8,7 +8,19 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from lottery.measure.flops import make_counter, weight_uses
-from lottery.models import VGG16, VGG19, ConvN, LeNet5, LeNet300100, ResNet20, VGG16Base, VGG16Head
+from lottery.models import (
+    VGG16,
+    VGG19,
+    ConvN,
+    ImageNetResNet,
+    LeNet5,
+    LeNet300100,
+    ResNet20,
+    VGG16Base,
+    VGG16Head,
+    VisionTransformer,
+    WideResNet,
+)
 from tests.helpers.toy_runs import ToyDropout, ToyResNet
 
 
@@ -62,6 +74,10 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "lenet_5 at 128": (lambda: LeNet5((3, 128, 128), 2), (3, 128, 128)),
     **{f"conv_{n}": (lambda n=n: ConvN((3, 32, 32), 10, n, 0.0), (3, 32, 32)) for n in (2, 4, 6)},
     "resnet_20": (lambda: ResNet20((3, 32, 32), 10), (3, 32, 32)),
+    "wide_resnet": (lambda: WideResNet((3, 32, 32), 10, 16, 2, 0), (3, 32, 32)),
+    "resnet_18": (lambda: ImageNetResNet((3, 32, 32), 10, 18, "cifar"), (3, 32, 32)),
+    "resnet_50": (lambda: ImageNetResNet((3, 224, 224), 10, 50, "imagenet"), (3, 224, 224)),
+    "vit": (lambda: VisionTransformer((3, 32, 32), 10, 4, 12, 3, 192, 0), (3, 32, 32)),
     "vgg_19": (lambda: VGG19((3, 32, 32), 10), (3, 32, 32)),
     "vgg_16": (lambda: VGG16((3, 224, 224), 1000, 0.5), (3, 224, 224)),
     "vgg_16's base": (lambda: VGG16Base((3, 128, 128)), (3, 128, 128)),
@@ -81,7 +97,7 @@ def test_flops_are_those_of_pytorchs_counter(name: str) -> None:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(inputs)
     total = counter.get_total_flops()
-    if name == "vgg_16":  # its pooling is written as products of matrices, and has no weights
+    if name in ("vgg_16", "vit"):  # pooling and attention are products of no weights
         total -= counter.get_flop_counts()["Global"][torch.ops.aten.bmm]
     assert make_counter(network, shape)({})["flops"] == total
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from lottery.models import VGG16, ConvN
-from tests.helpers.networks import CIFAR, NETWORKS, VGG_19_WIDTHS, on_meta
+from tests.helpers.networks import CIFAR, NETWORKS, VGG_19_WIDTHS, on_meta, weight_shapes
 
 CONV_PAIRS = {
     "conv1": (64, 3, 3, 3),
@@ -33,12 +33,6 @@ VGG_16_CONVOLUTIONS = {
 }
 
 
-def _weight_shapes(network: nn.Module) -> dict[str, tuple[int, ...]]:
-    """In order, of the weights alone."""
-    named = network.named_parameters()
-    return {name.removesuffix(".weight"): tuple(w.shape) for name, w in named if w.ndim > 1}
-
-
 def _count(network: nn.Module) -> int:
     return sum(w.numel() for w in network.parameters() if w.ndim > 1)
 
@@ -55,7 +49,7 @@ def test_conv_n_on_cifar(name: str, fc1: int, weights: int) -> None:
     network = on_meta(name)
     convolutions = dict(list(CONV_PAIRS.items())[: int(name[-1])])
     fully_connected = {"fc1": (256, fc1), "fc2": (256, 256), "output": (10, 256)}
-    assert _weight_shapes(network) == convolutions | fully_connected
+    assert weight_shapes(network) == convolutions | fully_connected
     assert _count(network) == weights
 
 
@@ -77,7 +71,7 @@ def test_resnet_20_on_cifar() -> None:
                 shapes[f"blocks.{number}.shortcut"] = (width, before, 1, 1)
             before = width
     network = on_meta("resnet_20")
-    assert _weight_shapes(network) == shapes | {"output": (10, 64)}
+    assert weight_shapes(network) == shapes | {"output": (10, 64)}
     assert _count(network) == 270_896
     shortcuts = [w.numel() for name, w in network.named_parameters() if "shortcut.w" in name]
     assert shortcuts == [512, 2_048]
@@ -91,7 +85,7 @@ def test_vgg_19_on_cifar() -> None:
         for number, width in enumerate(VGG_19_WIDTHS, start=1)
     }
     network = on_meta("vgg_19")
-    assert _weight_shapes(network) == shapes | {"output": (10, 512)}
+    assert weight_shapes(network) == shapes | {"output": (10, 512)}
     assert _count(network) == 20_024_000
     assert _count(network) - 5_120 == 20_018_880
 
@@ -103,7 +97,7 @@ def test_vgg_16_has_torchvisions_names_and_shapes() -> None:
         "classifier.3": (4_096, 4_096),
         "classifier.6": (1_000, 4_096),
     }
-    assert _weight_shapes(network) == VGG_16_CONVOLUTIONS | classifier
+    assert weight_shapes(network) == VGG_16_CONVOLUTIONS | classifier
     assert _count(network) == 138_344_128
     layers = VGG_16_CONVOLUTIONS | classifier
     assert list(network.state_dict()) == [
@@ -120,7 +114,10 @@ def test_vgg_16_loads_a_state_dict_of_torchvisions() -> None:
     assert network.load_state_dict(stored, strict=True, assign=True)
 
 
-@pytest.mark.parametrize("name", sorted(set(NETWORKS) - {"vgg_16"}))
+TORCHVISIONS_NAMES = ("vgg_16", "resnet_18", "resnet_34", "resnet_50", "resnet_18 cifar")
+
+
+@pytest.mark.parametrize("name", sorted(set(NETWORKS) - set(TORCHVISIONS_NAMES)))
 def test_the_last_layer_is_called_output(name: str) -> None:
     layers = [n for n, module in on_meta(name).named_modules() if isinstance(module, nn.Linear)]
     assert layers[-1] == "output"
@@ -135,6 +132,13 @@ def test_the_last_layer_is_called_output(name: str) -> None:
         ("conv_6", (3, 9, 17)),
         ("resnet_20", (1, 28, 28)),
         ("resnet_20", (3, 5, 9)),
+        ("resnet 32-2", (3, 5, 9)),
+        ("wide_resnet 10-2", (1, 28, 28)),
+        ("wide_resnet 10-2", (3, 5, 9)),
+        ("resnet_18", (1, 8, 8)),
+        ("resnet_18 cifar", (3, 64, 64)),
+        ("resnet_50", (3, 64, 50)),
+        ("vgg 11", (3, 16, 50)),
         ("vgg_19", (1, 28, 28)),
         ("vgg_19", (3, 16, 50)),
         ("vgg_16", (1, 32, 32)),
@@ -157,6 +161,10 @@ def test_images_of_other_sizes(name: str, shape: tuple[int, ...]) -> None:
         ("vgg_19", (3, 15, 32), "16 or more"),
         ("vgg_16", (3, 32, 31), "32 or more"),
         ("resnet_20", (784,), "height"),
+        ("resnet 32-2", (784,), "height"),
+        ("wide_resnet 10-2", (784,), "height"),
+        ("resnet_50", (784,), "height"),
+        ("vgg 13", (3, 15, 32), "16 or more"),
     ],
     ids=str,
 )

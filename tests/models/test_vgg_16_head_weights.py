@@ -85,7 +85,7 @@ def _spoilt(what: str) -> Path:
         ("list", "holds no state dict but list"),
         ("missing", "no features.17.bias in it"),
         ("shape", "features.0.weight is (64, 1, 3, 3), (64, 3, 3, 3) expected"),
-        ("others", "of another network, with features.30.weight in it"),
+        ("others", "belongs to another network, with features.30.weight in it"),
         ("numbers", "no features.0.weight in it"),
     ],
 )
@@ -126,7 +126,7 @@ def test_official_weights_are_fetched_once_and_checked(
     monkeypatch.setattr(bases, "OFFICIAL", weights.as_uri())
     refused = lottery(*HEAD, "rounds=0", "model.weights=imagenet")
     assert refused.code == 2
-    assert "model.weights=imagenet: not to be had" in refused.err.splitlines()[-1]
+    assert "model.weights=imagenet: cannot be fetched" in refused.err.splitlines()[-1]
     assert "hash" in refused.err
     digest = bases.hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
     right = folder / f"vgg16-{digest}.pth"

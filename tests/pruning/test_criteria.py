@@ -6,6 +6,7 @@ from torch import Tensor
 
 from lottery.masks import Masks, ones
 from lottery.pruning import (
+    IN_ALL,
     Balanced,
     Criterion,
     Erk,
@@ -146,8 +147,8 @@ SCOPES: list[tuple[Scope, Keep]] = [
     (Layerwise(), {"fc1.weight": 1, "fc2.weight": 20, "output.weight": 5}),
     (Erk(), {"fc1.weight": 10, "fc2.weight": 10, "output.weight": 6}),
     (Balanced(), {"fc1.weight": 8, "fc2.weight": 8, "output.weight": 8}),
-    (Global(), 25),
-    (Global(), 0),
+    (Global(), {IN_ALL: 25}),
+    (Global(), {IN_ALL: 0}),
 ]
 
 

@@ -1,5 +1,6 @@
 """Criteria of gradients: by hand, by finite differences, and that they leave nothing behind."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ from torch.func import functional_call
 
 from lottery.data import Split
 from lottery.masks import Masks
+from lottery.models import VisionTransformer
 from lottery.models.state import State
 from lottery.pruning import Criterion, GradientMagnitude, Grasp, Layerwise, ScoredPruner, Snip
 from lottery.pruning.interface import Trained
@@ -142,9 +144,15 @@ def test_gradients_are_taken_at_the_masked_weights() -> None:
 # What they use and what they leave
 
 
+def _attention() -> nn.Module:
+    """torch's faster kernels of attention have no second derivative, which GraSP takes."""
+    sizes = {"patch": 3, "depth": 1, "heads": 2, "width": 4}
+    return VisionTransformer((3, 6, 6), 3, dropout=0.5, **sizes)
+
+
 @pytest.mark.parametrize("criterion", ALL, ids=lambda c: type(c).__name__)
-@pytest.mark.parametrize("builder", [ToyResNet, ToyDropout])
-def test_a_criterion_is_pure(criterion: Criterion, builder: type[nn.Module]) -> None:
+@pytest.mark.parametrize("builder", [ToyResNet, ToyDropout, _attention])
+def test_a_criterion_is_pure(criterion: Criterion, builder: Callable[[], nn.Module]) -> None:
     """Weights, BatchNorm's averages and the random generators are as before, scores the same."""
     network = make(builder)
     train = toy_splits().train

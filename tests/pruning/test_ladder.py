@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from lottery.masks import linear_and_conv_weights
 from lottery.models import LeNet300100
-from lottery.pruning import Global, Layer, Layerwise
+from lottery.pruning import IN_ALL, Global, Layer, Layerwise
 from lottery.pruning.scopes import left_after
 
 
@@ -73,8 +73,9 @@ def test_one_shot_leaves_what_rounds_leave(rounds: int) -> None:
 @pytest.mark.parametrize("rounds", range(1, 21))
 def test_global_one_shot_leaves_what_rounds_leave(rounds: int) -> None:
     layers = _lenet(0.2, 0.2)
-    left = 266_200
+    left = {IN_ALL: 266_200}
     for _ in range(rounds):
         # how the weights that are left are spread over the layers plays no part
-        left = Global().keep({"a": Layer(left // 3, 0.2), "b": Layer(left - left // 3, 0.2)}, 1)
+        third, rest = left[IN_ALL] // 3, left[IN_ALL] - left[IN_ALL] // 3
+        left = Global().keep({"a": Layer(third, 0.2), "b": Layer(rest, 0.2)}, 1)
     assert Global().keep(layers, rounds) == left

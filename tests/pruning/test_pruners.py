@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lottery.masks import Masks, check_nested, count_ones, ones
 from lottery.pruning import (
+    IN_ALL,
     Balanced,
     CopiedPruner,
     Criterion,
@@ -91,7 +92,7 @@ def test_expected_is_what_a_round_leaves() -> None:
     layerwise = ScoredPruner(Magnitude(), Layerwise(), RATES)
     assert layerwise.expected(trained) == count_ones(layerwise(trained))
     over_all = ScoredPruner(Magnitude(), Global(), SAME_RATES)
-    assert over_all.expected(trained) == sum(count_ones(over_all(trained)).values())
+    assert over_all.expected(trained) == {IN_ALL: sum(count_ones(over_all(trained)).values())}
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,8 @@ def test_scorings_on_the_way_change_no_count_and_are_nested(
     pruner = ScoredPruner(criterion, scope, dict.fromkeys(sizes, rate), steps, iterations)
     masks = pruner(trained)
     counts = count_ones(masks)
-    assert pruner.expected(trained) == (sum(counts.values()) if scope == Global() else counts)
+    in_all = {IN_ALL: sum(counts.values())}
+    assert pruner.expected(trained) == (in_all if scope == Global() else counts)
     assert len(criterion.masks) == iterations
     for after, before in zip([*criterion.masks[1:], masks], criterion.masks, strict=True):
         check_nested(after, before)
@@ -277,7 +279,7 @@ def test_copied_masks_are_expected_to_have_the_trunks_counts(shuffle: str) -> No
     trained = _trained(ones(_weights()))
     expected = CopiedPruner(_trunk, shuffle).expected(trained)
     counts = {"fc1.weight": 79, "fc2.weight": 10, "output.weight": 0}
-    assert expected == (89 if shuffle == "global" else counts)
+    assert expected == ({IN_ALL: 89} if shuffle == "global" else counts)
 
 
 def test_copied_masks_are_bool() -> None:

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lottery.config.pruning import ladder, plan_pruning
+from lottery.config.pruning import ladder, set_up_pruning
 from lottery.masks import Masks, count_ones, linear_and_conv_weights, ones
-from lottery.pruning import Keep, ScoredPruner, Trained
+from lottery.pruning import IN_ALL, Keep, ScoredPruner, Trained
 from lottery.pruning.scopes import split_like
-from tests.helpers.experiments import PAPER, composed, network_of
+from tests.helpers.experiments import PAPER, network_of, settings_of
 
 # Percent of the weights left after rounds 0, 1, 2, ... 20.
 LADDER = {
@@ -55,15 +55,15 @@ DENOMINATOR = {
 
 @pytest.mark.parametrize("network", LADDER)
 def test_ladder_of_remaining_weights(network: str) -> None:
-    config = composed(f"experiment={PAPER[network]}")
-    weights = linear_and_conv_weights(network_of(config))
-    plan = plan_pruning(config, weights)
-    sizes = {name: weights[name].numel() for name in plan.prunable}
-    shapes = {name: tuple(weights[name].shape) for name in plan.prunable}
+    settings = settings_of(f"experiment={PAPER[network]}")
+    weights = linear_and_conv_weights(network_of(settings))
+    setup = set_up_pruning(settings, weights)
+    sizes = {name: weights[name].numel() for name in setup.prunable}
+    shapes = {name: tuple(weights[name].shape) for name in setup.prunable}
     prunable, everything = sum(sizes.values()), sum(w.numel() for w in weights.values())
     assert (prunable, everything) == DENOMINATOR[network]
     for number, percent in enumerate(LADDER[network]):
-        left = ladder(plan.scope, shapes, plan.rates, number) * prunable
+        left = ladder(setup.scope, shapes, setup.rates, number) * prunable
         ours = 100 * (left + everything - prunable) / everything
         assert ours == pytest.approx(percent, abs=0.03), f"round {number}"
     assert len(LADDER[network]) == 21
@@ -72,19 +72,20 @@ def test_ladder_of_remaining_weights(network: str) -> None:
 @pytest.mark.parametrize("network", ["Lenet", "Conv-2", "Resnet-18"])
 def test_one_shot_leaves_exactly_what_the_rounds_leave(network: str) -> None:
     experiment = f"experiment={PAPER[network]}"
-    layers = linear_and_conv_weights(network_of(composed(experiment)))
-    plan = plan_pruning(composed(experiment), layers)
-    shapes = {name: layers[name].shape for name in plan.prunable}
-    pruner = plan.pruner
+    settings = settings_of(experiment)
+    layers = linear_and_conv_weights(network_of(settings))
+    setup = set_up_pruning(settings, layers)
+    shapes = {name: layers[name].shape for name in setup.prunable}
+    pruner = setup.pruner
     assert isinstance(pruner, ScoredPruner)
     dense = masks = ones({name: torch.empty(shape) for name, shape in shapes.items()})
     for k in range(1, 21):
         left = pruner.expected(_trained(masks))
         masks = _with(left, masks)
         assert replace(pruner, steps=k).expected(_trained(dense)) == left
-    shot = plan_pruning(composed(experiment, "pruning.one_shot=20"), layers).pruner
+    shot = set_up_pruning(settings_of(experiment, "pruning.one_shot=20"), layers).pruner
     counts = count_ones(shot(_trained(dense)))
-    assert (sum(counts.values()) if isinstance(left, int) else counts) == left
+    assert ({IN_ALL: sum(counts.values())} if IN_ALL in left else counts) == left
 
 
 def _trained(masks: Masks) -> Trained:
@@ -95,9 +96,9 @@ def _trained(masks: Masks) -> Trained:
 
 def _with(left: Keep, masks: Masks) -> Masks:
     """Masks with so many ones, in each layer or in all, wherever."""
-    if isinstance(left, int):
+    if IN_ALL in left:
         joined = torch.cat([mask.flatten() for mask in masks.values()])
-        return split_like(joined & (joined.cumsum(0) <= left), masks)
+        return split_like(joined & (joined.cumsum(0) <= left[IN_ALL]), masks)
     return {
         name: mask & (mask.flatten().cumsum(0).reshape(mask.shape) <= left[name])
         for name, mask in masks.items()

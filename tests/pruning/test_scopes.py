@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lottery.masks import Masks, check_nested, count_ones
-from lottery.pruning import Global, Layer, Layerwise, Scope, top_k
+from lottery.pruning import IN_ALL, Global, Keep, Layer, Layerwise, Scope, top_k
 from lottery.pruning.top_k import keep_highest
 from lottery.tensors import Tensors
 
@@ -86,10 +86,10 @@ def test_layerwise_compares_within_a_layer(keep: dict[str, int], kept: tuple[str
 def test_global_compares_all_layers(
     scores: dict[str, list[float]], keep: int, kept: tuple[str, str]
 ) -> None:
-    assert _choose(Global(), scores, keep) == kept
+    assert _choose(Global(), scores, {IN_ALL: keep}) == kept
 
 
-def _choose(scope: Scope, table: dict[str, list[float]], keep: int | dict[str, int]) -> object:
+def _choose(scope: Scope, table: dict[str, list[float]], keep: Keep) -> object:
     scores = {name: torch.tensor(values, dtype=torch.float32) for name, values in table.items()}
     masks = {name: torch.ones(len(values), dtype=torch.bool) for name, values in table.items()}
     kept = scope(scores, masks, keep)
@@ -101,7 +101,7 @@ def _choose(scope: Scope, table: dict[str, list[float]], keep: int | dict[str, i
 def test_the_order_of_the_masks_counts_not_that_of_the_scores(of_a: float) -> None:
     scores = {"a": torch.full((2,), of_a), "b": torch.full((2,), 2.0)}
     masks = {name: torch.ones(2, dtype=torch.bool) for name in ("b", "a")}
-    assert count_ones(Global()(scores, masks, 2)) == {"b": 2, "a": 0}
+    assert count_ones(Global()(scores, masks, {IN_ALL: 2})) == {"b": 2, "a": 0}
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -109,7 +109,7 @@ def test_scores_are_compared_to_their_last_bit(dtype: torch.dtype) -> None:
     one = torch.tensor(1.0, dtype=dtype)
     scores = torch.stack([one, torch.nextafter(one, 2 * one), one])
     masks = {"w": torch.ones(3, dtype=torch.bool)}
-    for scope, keep in ((Layerwise(), {"w": 1}), (Global(), 1)):
+    for scope, keep in ((Layerwise(), {"w": 1}), (Global(), {IN_ALL: 1})):
         assert scope({"w": scores}, masks, keep)["w"].tolist() == [False, True, False]
 
 
@@ -120,7 +120,7 @@ def test_layers_whose_scores_are_of_different_types_are_compared(
     first, second = types
     scores = {"a": torch.tensor([5, -1, 3]).to(first), "b": torch.tensor([-2, 4, 6]).to(second)}
     masks = {name: torch.ones(3, dtype=torch.bool) for name in scores}
-    kept = Global()(scores, masks, 4)
+    kept = Global()(scores, masks, {IN_ALL: 4})
     assert {name: mask.tolist() for name, mask in kept.items()} == {
         "a": [True, False, True],
         "b": [False, True, True],
@@ -134,9 +134,9 @@ def test_whole_numbers_are_compared_to_their_last_bit() -> None:
 
 def test_a_number_per_layer_is_not_a_number_in_all() -> None:
     scores, masks = {"w": torch.ones(2)}, {"w": torch.ones(2, dtype=torch.bool)}
-    with pytest.raises(TypeError, match="layerwise"):
-        Layerwise()(scores, masks, 1)
-    with pytest.raises(TypeError, match="global"):
+    with pytest.raises(KeyError, match="w"):
+        Layerwise()(scores, masks, {IN_ALL: 1})
+    with pytest.raises(KeyError, match="in all"):
         Global()(scores, masks, {"w": 1})
 
 
@@ -158,7 +158,7 @@ def test_non_contiguous_scores_and_masks_count_by_their_own_index() -> None:
 def test_inputs_are_left_as_they_were() -> None:
     scores, mask = torch.tensor([3.0, 1.0, 2.0]), _bits("110")
     keep_highest(scores, mask, 1)
-    Global()({"w": scores}, {"w": mask}, 1)
+    Global()({"w": scores}, {"w": mask}, {IN_ALL: 1})
     assert scores.tolist() == [3.0, 1.0, 2.0]
     assert mask.tolist() == [True, True, False]
 
@@ -225,7 +225,7 @@ def test_global_equals_sorting_all_layers(
     pairs = {name: _tensors(*layer) for name, layer in drawn.items()}
     scores, masks = _split(pairs)
     keep = data.draw(st.integers(0, sum(count_ones(masks).values())))
-    kept = Global()(scores, masks, keep)
+    kept = Global()(scores, masks, {IN_ALL: keep})
     assert sum(count_ones(kept).values()) == keep
     check_nested(kept, masks)
     joined = [torch.cat([t[name].flatten() for name in masks]) for t in (scores, masks, kept)]

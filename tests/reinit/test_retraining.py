@@ -130,6 +130,7 @@ ADAM = {"optimizer._target_": "torch.optim.Adam"}
 SGD = {"optimizer._target_": "torch.optim.SGD", "optimizer.momentum": 0}
 CONSTANT = {"scheduler._target_": "lottery.training.schedules.Constant"}
 OWN = {"scheduler._target_": "mine.Cosine"}
+COSINE = {"scheduler._target_": "lottery.training.schedules.Cosine", "scheduler.final": 1}
 
 
 def _drops(*at: int | str) -> dict[str, Any]:
@@ -159,6 +160,7 @@ def _warmup(steps: int | str, *at: int | str) -> dict[str, Any]:
         (100, None, _warmup(200), "lr_rewind"),
         (100, 20, _warmup(10, 90), "lr_rewind"),
         (100, None, OWN, "lr_rewind"),
+        (100, None, COSINE, "lr_rewind"),  # nothing is claimed, though it is constant
     ],
 )
 def test_where_rewinding_the_rate_is_fine_tuning(
@@ -207,7 +209,7 @@ def test_a_copy_goes_on_from_its_own_weights(tmp_path: Path, reinit: Reinit) -> 
     run_toy(tmp_path / "trunk")
     trunk = RunDir(tmp_path / "trunk")
     copied = CopiedPruner(lambda number: load_tensors(trunk.round(number).masks), "none")
-    fit = replace(toy_fit(), order_seed=9)  # another dense run than the trunk's
+    fit = toy_fit(order_seed=9)  # another dense run than the trunk's
     run_toy(tmp_path / "copy", fit, prune=copied, reinit=reinit)
     here = RunDir(tmp_path / "copy")
     for rounds in ((0, 1), (0, 1, 2)):

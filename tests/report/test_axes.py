@@ -1,20 +1,14 @@
-"""Axes, ticks and colours of a report's figures, and the page that holds them."""
+"""Axes, ticks and colours of a report's figures."""
 
-import json
-import re
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from lottery.report.contents import Contents, make_contents
-from lottery.report.draw_matplotlib import draw
-from lottery.report.draw_plotly import panel_json
-from lottery.report.figure import Line, count_axis, remaining_axis, style
-from lottery.report.page import make_page
-from lottery.report.runs import RunRecord
+from lottery.report.figures.draw_matplotlib import draw
+from lottery.report.figures.draw_plotly import panel_json
+from lottery.report.figures.figure import Line, count_axis, remaining_axis, style
+from lottery.report.read.runs import RunRecord
 from tests.helpers.drawings import figures
 from tests.helpers.toy_records import TRUNK, toy_record
 
@@ -81,26 +75,3 @@ def test_ticks_of_large_numbers(values: tuple[float, ...], ticks: list[str]) -> 
 def test_colours_and_dashes_tell_28_lines_apart() -> None:
     looks = [style(number) for number in range(28)]
     assert len({(look.color, look.dash) for look in looks}) == 28
-
-
-def panels_of(page: str) -> list[dict[str, Any]]:
-    found = re.findall(r'<script type="application/json">(.*?)</script>', page, re.DOTALL)
-    return [json.loads(text) for text in found]
-
-
-def test_the_page_holds_what_the_figures_hold(run: RunRecord) -> None:
-    contents = make_contents([run])
-    specs = [panel_json(panel) for figure in contents.figures for panel in figure.panels]
-    assert panels_of(make_page(contents)) == json.loads(json.dumps(specs))
-
-
-def test_the_page_survives_any_name(run: RunRecord) -> None:
-    contents: Contents = make_contents([run])
-    (panel,) = contents.figures[1].panels
-    evil = "</script><script>alert(1)</script>&amp;"
-    lines = tuple(replace(one, label=evil) for one in panel.lines)
-    figure = replace(contents.figures[1], panels=(replace(panel, title=evil, lines=lines),))
-    page = make_page(replace(contents, figures=(figure,), notes=(evil,), title=evil))
-    assert "alert(1)</script>" not in page
-    (spec,) = panels_of(page)
-    assert spec["data"][0]["name"] == evil

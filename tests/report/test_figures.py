@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lottery.record.results import COLUMNS
+from lottery.record.schema import COLUMNS
 from lottery.report.contents import make_contents
-from lottery.report.draw_matplotlib import draw
-from lottery.report.draw_plotly import panel_json
-from lottery.report.runs import RunRecord, read_run
+from lottery.report.figures.draw_matplotlib import draw
+from lottery.report.figures.draw_plotly import panel_json
+from lottery.report.read.runs import RunRecord, read_run
 from tests.helpers.drawings import both, figures, on_page, on_paper
 from tests.helpers.toy_records import CONFIG, TRUNK, toy_record, write_controls, write_run
 
@@ -117,11 +117,10 @@ def test_without_flops_the_report_says_so(tmp_path: Path) -> None:
 def mean_of(sweep: list[Path], column: str, scale: float = 100) -> dict[str, list[float]]:
     """A column's means over the seeds by setting, from the tables."""
     found = {}
-    for label, place in (
-        *(("winning ticket", 0), ("random pruning", 3)),
-        *(("random reinit", 6), ("random ticket", 9)),
-    ):
-        tables = [pd.read_csv(path / "results.csv") for path in sweep[place : place + 3]]
+    labels = ("winning ticket", "random pruning", "random reinit", "random ticket")
+    for number, label in enumerate(labels):
+        runs = sweep[3 * number : 3 * number + 3]
+        tables = [pd.read_csv(path / "results.csv") for path in runs]
         found[label] = list(scale * np.mean([table[column] for table in tables], axis=0))
     return found
 
@@ -167,7 +166,12 @@ def test_on_demand_bands_are_confidence_intervals(sweep: list[Path]) -> None:
 def test_of_several_settings_every_figure_has_a_line_each(sweep: list[Path]) -> None:
     found = figures([with_flops(read_run(path)) for path in sweep])
     assert list(found) == [
-        *("1_accuracy", "2_parameters", "3_layers", "4_learning", "5_flops", "6_settings")
+        "1_accuracy",
+        "2_parameters",
+        "3_layers",
+        "4_learning",
+        "5_flops",
+        "6_settings",
     ]
     means = mean_of(sweep, "test")
     for name in ("1_accuracy", "2_parameters", "5_flops", "6_settings"):
@@ -181,7 +185,8 @@ def test_of_several_settings_every_figure_has_a_line_each(sweep: list[Path]) -> 
     }
     # Copied masks are pruned as their trunk's: two panels, not four
     assert [panel.title for panel in found["3_layers"].panels] == [
-        *("winning ticket", "random pruning")
+        "winning ticket",
+        "random pruning",
     ]
 
 

@@ -1,17 +1,21 @@
 """What a report says of forests on features: table, sentences, figure 5; no torch."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lottery.record.run_dir import DamagedFile, RunDir, write_json
+from lottery.record.files import DamagedFile, write_json
+from lottery.record.run_dir import RunDir
 from lottery.report.contents import make_contents
-from lottery.report.draw_plotly import panel_json
-from lottery.report.figure import Figure
-from lottery.report.forests import hybrid_answer, hybrid_lines, hybrid_table, read_hybrids
-from lottery.report.markdown import make_markdown
-from lottery.report.runs import RunRecord, read_run
+from lottery.report.figures.draw_plotly import panel_json
+from lottery.report.figures.figure import Figure
+from lottery.report.figures.forests import forest_lines
+from lottery.report.page import make_markdown
+from lottery.report.read.forests import read_forests
+from lottery.report.read.runs import RunRecord, read_run
+from lottery.report.words.forests import forest_answer, forest_table
 from tests.helpers.toy_records import TRUNK, toy_record, write_run
 
 OTHER: dict[str, Any] = {
@@ -47,7 +51,7 @@ def entry(layer: str, pruned: float, dense: float | None, **changes: Any) -> dic
     return given | changes
 
 
-def with_hybrids(path: Path, *forests: dict[str, Any], compared: Any = ()) -> RunRecord:
+def with_forests(path: Path, *forests: dict[str, Any], compared: Any = ()) -> RunRecord:
     """A run of two rounds, 2,200 FLOPs dense and 1,760 pruned, with such a hybrid.json."""
     run = toy_record(path / TRUNK / "seed_0", tests=(0.95, 0.96))
     content = {"forests": list(forests), "compared": list(compared)}
@@ -57,12 +61,17 @@ def with_hybrids(path: Path, *forests: dict[str, Any], compared: Any = ()) -> Ru
 
 def test_the_table_has_the_networks_the_forests_and_others(tmp_path: Path) -> None:
     forests = (entry("conv2", 0.9, 0.93), entry("conv1", 0.7, None))
-    run = with_hybrids(tmp_path, *forests, compared=[OTHER, OTHER | {"name": "x", "flops": None}])
-    assert hybrid_table(read_hybrids(run)).rows == (
+    run = with_forests(tmp_path, *forests, compared=[OTHER, OTHER | {"name": "x", "flops": None}])
+    assert forest_table(read_forests(run)).cells == (
         ("dense network", "95.00", "95.00", "94.70", "2,200", "100.00", "-"),
         (
             "pruned network, round 1 (80.0 % of the weights)",
-            *("96.00", "96.00", "95.70", "1,760", "80.00", "-"),
+            "96.00",
+            "96.00",
+            "95.70",
+            "1,760",
+            "80.00",
+            "-",
         ),
         ("forest on conv2, pruned", "91.00", "90.00", "89.00", "840", "38.18", "40"),
         ("forest on conv2, dense", "94.00", "93.00", "92.00", "1,040", "47.27", "40"),
@@ -82,39 +91,40 @@ def test_the_table_has_the_networks_the_forests_and_others(tmp_path: Path) -> No
 
 # Two standard errors: of 90 against 92.5 % among 1,000 2.52 points, of 54 against 50 % 4.47.
 @pytest.mark.parametrize(
-    ("pruned", "dense", "said"),
+    ("pruned", "dense", "verdict"),
     [
-        (0.90, 0.90, "as good a forest as the dense network's, as far as one can tell: 90.00 %"),
-        (0.90, 0.925, "as good a forest as"),
-        (0.90, 0.926, "still feed a forest, but a worse one"),
-        (0.93, 0.90, "a better forest"),
-        (0.54, 0.90, "no forest that one could tell from guessing"),
-        (0.55, 0.90, "still feed a forest, but a worse one"),
+        (0.90, 0.90, "not shown to differ"),
+        (0.90, 0.925, "not shown to differ"),
+        (0.90, 0.926, "worse than"),
+        (0.93, 0.90, "is better than the forest on dense"),
+        (0.54, 0.90, "not shown to be better than guessing"),
+        (0.55, 0.90, "worse than"),
     ],
 )
-def test_the_verdict(tmp_path: Path, pruned: float, dense: float, said: str) -> None:
-    answer = hybrid_answer(read_hybrids(with_hybrids(tmp_path, entry("conv2", pruned, dense))))
+def test_the_verdict(tmp_path: Path, pruned: float, dense: float, verdict: str) -> None:
+    answer = forest_answer(read_forests(with_forests(tmp_path, entry("conv2", pruned, dense))))
     (sentence,) = answer.sentences
-    assert said in sentence
-    assert "It takes 38.18 % of the dense network's FLOPs" in sentence
-    assert "the pruned network itself has 96.00 % at 80.00 %" in sentence
+    assert verdict in sentence
+    numbers = re.findall(r"\d+\.\d\d %", sentence)
+    accuracies = [f"{100 * share:.2f} %" for share in (pruned, dense, 0.5)]
+    assert numbers == [*accuracies, "38.18 %", "96.00 %", "80.00 %"]
 
 
 def test_without_a_pruned_layer_there_is_no_verdict(tmp_path: Path) -> None:
     frozen = entry("features.14 (block3_conv3)", 0.9, None)
     apart = entry("conv1", 0.9, 0.5, pruned_before=False, equal=False)
-    equal, differing = hybrid_answer(read_hybrids(with_hybrids(tmp_path, frozen, apart))).sentences
-    assert "neither it nor a layer before it is pruned" in equal
-    assert "equal the dense network's, and say nothing of pruning" in equal
-    assert "differ from the dense network's by training alone, and say nothing" in differing
+    equal, differing = forest_answer(read_forests(with_forests(tmp_path, frozen, apart))).sentences
+    assert "features equal" in equal
+    assert "features differ by training alone" in differing
     for sentence in (equal, differing):
-        assert "feed" not in sentence
+        assert "nothing about pruning" in sentence
+        assert not any(word in sentence for word in ("better", "worse", "guessing"))
 
 
 def test_figure_5_has_a_line_from_dense_to_pruned_features(tmp_path: Path) -> None:
     forests = (entry("conv2", 0.9, 0.93), entry("conv1", 0.7, None))
-    run = with_hybrids(tmp_path, *forests, compared=[OTHER, OTHER | {"name": "x", "flops": None}])
-    lines = {line.label: (line.x, line.y) for line in hybrid_lines(read_hybrids(run))}
+    run = with_forests(tmp_path, *forests, compared=[OTHER, OTHER | {"name": "x", "flops": None}])
+    lines = {line.label: (line.x, line.y) for line in forest_lines(read_forests(run))}
     assert lines == {
         "forest on conv2": ((1040.0, 840.0), (93.0, 90.0)),
         "forest on conv1": ((840.0,), (70.0,)),
@@ -128,13 +138,13 @@ def test_figure_5_has_a_line_from_dense_to_pruned_features(tmp_path: Path) -> No
     assert high > 2200
     text = make_markdown(contents)
     assert "## Forests on features of digits-" in text
-    assert "a worse one than the dense network's" in text
+    assert "worse than the forest on dense features" in text
 
 
 def test_models_from_elsewhere_can_be_told_apart_in_the_figure(tmp_path: Path) -> None:
     others = [OTHER | {"name": name} for name in "abcd"]
-    run = with_hybrids(tmp_path, entry("conv1", 0.7, None), compared=others)
-    _, *lines = hybrid_lines(read_hybrids(run))
+    run = with_forests(tmp_path, entry("conv1", 0.7, None), compared=others)
+    _, *lines = forest_lines(read_forests(run))
     assert len({line.style for line in lines}) == 4
 
 
@@ -143,7 +153,7 @@ def names(figure: Figure) -> set[str]:
 
 
 def test_of_several_runs_only_the_tables_are_shown(tmp_path: Path) -> None:
-    run = with_hybrids(tmp_path, entry("conv2", 0.9, 0.93))
+    run = with_forests(tmp_path, entry("conv2", 0.9, 0.93))
     other = read_run(write_run(tmp_path / TRUNK / "seed_1", tests=(0.95, 0.96)))
     contents = make_contents([run, other])
     titles = [table.title for table in contents.tables]
@@ -153,12 +163,12 @@ def test_of_several_runs_only_the_tables_are_shown(tmp_path: Path) -> None:
 
 
 def test_a_damaged_file_is_named_and_the_report_goes_on(tmp_path: Path) -> None:
-    run = with_hybrids(tmp_path)
+    run = with_forests(tmp_path)
     path = RunDir(run.path).ticket.hybrid_json
     for text in ("{", "[]", "{}"):
         path.write_text(text)
         with pytest.raises(DamagedFile, match=r"hybrid.json: damaged; remove it"):
-            read_hybrids(run)
+            read_forests(run)
     contents = make_contents([run])
     assert any("hybrid.json: damaged" in note for note in contents.notes)
 

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from lottery.report.roles import role_of
-from lottery.report.settings import Setting, group_runs
-from lottery.report.ticket_vs_controls import against_dense, compare_with_controls
+from lottery.report.read.controls import against_dense, compare_with_controls
+from lottery.report.read.groups import group_runs
+from lottery.report.read.roles import role_of
+from lottery.report.read.runs import read_run
+from lottery.report.read.settings import Setting
 from tests.helpers.toy_records import (
     CHAINED,
     CONFIG,
@@ -84,7 +86,8 @@ def settings_of(folder: Path, *configs: dict[str, Any]) -> list[Setting]:
         (
             [CONFIG | {"optimizer.lr": 0.1}, CONFIG, CONFIG | {"pruning.rate": 0.1}],
             [
-                *("optimizer.lr=0.1, pruning.rate=0.2", "optimizer.lr=0.0012, pruning.rate=0.2"),
+                "optimizer.lr=0.1, pruning.rate=0.2",
+                "optimizer.lr=0.0012, pruning.rate=0.2",
                 "optimizer.lr=0.0012, pruning.rate=0.1",
             ],
         ),
@@ -128,7 +131,9 @@ def test_what_older_settings_do_not_have_is_named(
 def test_one_shots_are_named_by_the_rounds_they_stand_for(tmp_path: Path) -> None:
     settings = settings_of(tmp_path, *(CONFIG | {"pruning.one_shot": k} for k in (None, 8, 12)))
     assert [setting.label for setting in settings] == [
-        *("winning ticket", "one-shot ticket, as 8 rounds", "one-shot ticket, as 12 rounds"),
+        "winning ticket",
+        "one-shot ticket, as 8 rounds",
+        "one-shot ticket, as 12 rounds",
     ]
 
 
@@ -143,8 +148,10 @@ def test_copies_of_different_trunks_say_of_which(tmp_path: Path) -> None:
     runs = [toy_record(tmp_path / name / "seed_0", canonical=c) for name, c in folders.items()]
     settings, _ = group_runs(runs)
     assert [setting.label for setting in settings] == [
-        *("winning ticket", "random reinit, of winning ticket"),
-        *("SNIP at init", "random reinit, of SNIP at init"),
+        "winning ticket",
+        "random reinit, of winning ticket",
+        "SNIP at init",
+        "random reinit, of SNIP at init",
     ]
     pairs = [(pair.ticket.label, pair.control.label) for pair in compare_with_controls(settings)]
     assert pairs == [
@@ -165,8 +172,10 @@ def test_copies_are_named_by_their_trunks_pruning(tmp_path: Path) -> None:
         ),
     ]
     assert [setting.label for setting in group_runs(runs)[0]] == [
-        *("winning ticket, pruning.rate=0.2", "random reinit, pruning.rate=0.2"),
-        *("winning ticket, pruning.rate=0.1", "random reinit, pruning.rate=0.1"),
+        "winning ticket, pruning.rate=0.2",
+        "random reinit, pruning.rate=0.2",
+        "winning ticket, pruning.rate=0.1",
+        "random reinit, pruning.rate=0.1",
     ]
 
 
@@ -199,8 +208,6 @@ def test_seeds_make_one_setting_and_doubles_count_once(tmp_path: Path) -> None:
 
 
 def test_controls_at_equal_sparsity_paired_by_seed(tmp_path: Path) -> None:
-    from lottery.report.runs import read_run
-
     settings, _ = group_runs([read_run(path) for path in write_controls(tmp_path)])
     pairs = {pair.control.label: pair for pair in compare_with_controls(settings)}
     assert sorted(pairs) == ["random pruning", "random reinit", "random ticket"]

@@ -12,13 +12,15 @@ import pytest
 import torch
 
 from lottery.api import load_run
-from lottery.record.results import read_record, read_run_json, write_record, write_tables
-from lottery.record.run_dir import DamagedFile, RunDir
+from lottery.record.files import DamagedFile
+from lottery.record.records import read_record, read_run_json, write_record
+from lottery.record.run_dir import RunDir
+from lottery.record.tables import write_tables
 from lottery.runs.sweep import Sweep
 from lottery.tensors import digest, load_tensors, save_tensors
 from tests.conftest import TINY, Done, Lottery, result_tables
 from tests.helpers.damages import assert_one_line, change, empty, round_files, truncate
-from tests.record.test_results import _record
+from tests.helpers.toy_rows import toy_record
 
 DAMAGES = (truncate, empty, change)
 
@@ -69,14 +71,14 @@ def test_tensor_files_of_the_first_release_are_read(tmp_path: Path) -> None:
 
 def test_a_record_with_any_byte_changed_is_the_same_or_none(tmp_path: Path) -> None:
     run = RunDir(tmp_path)
-    write_record(run, _record(3))
+    write_record(run, toy_record(3))
     path = run.round(3).record
     content = path.read_bytes()
     noticed = 0
     for place in range(len(content)):
         _flip(path, content, place)
         record = _unless_damaged(partial(read_record, run.round(3)))
-        assert record is None or record.items() >= _record(3).items(), place
+        assert record is None or record.items() >= toy_record(3).items(), place
         noticed += record is None
     assert noticed > 0.8 * len(content)
     path.write_bytes(b"")
@@ -88,9 +90,9 @@ def test_a_record_with_any_byte_changed_is_the_same_or_none(tmp_path: Path) -> N
 def test_records_of_the_first_release_are_read(tmp_path: Path) -> None:
     run = RunDir(tmp_path)
     run.round(0).path.mkdir(parents=True)
-    run.round(0).record.write_text(json.dumps(_record(0)))
-    assert read_record(run.round(0)) == _record(0)
-    run.round(0).record.write_text(json.dumps(_record(0)).replace('"row"', '"rov"'))
+    run.round(0).record.write_text(json.dumps(toy_record(0)))
+    assert read_record(run.round(0)) == toy_record(0)
+    run.round(0).record.write_text(json.dumps(toy_record(0)).replace('"row"', '"rov"'))
     with pytest.raises(DamagedFile):
         read_record(run.round(0))
 
@@ -108,7 +110,7 @@ def test_who_changed_a_table_is_told_but_not_who_adds_rounds(
     run = RunDir(tmp_path)
     for number in (None, 1, 0, 2):  # in any order: criterion.rounds leaves some out
         if number is not None:
-            write_record(run, _record(number))
+            write_record(run, toy_record(number))
         write_tables(run)
     assert caplog.text == ""
     whole = {file: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()}
@@ -126,14 +128,21 @@ def test_a_damaged_job_hides_no_other_in_a_sweeps_table(tmp_path: Path) -> None:
     sweep = Sweep(tmp_path)
     for number in (0, 1, 2):
         row = {"round": 1, "remaining": 0.5, "ES": 3, "val": 0.25, "test": 0.5}
-        sweep.note(number, [f"seed={number}"], tmp_path / "run", "finished", "", row)
+        sweep.note(
+            number,
+            overrides=[f"seed={number}"],
+            run=tmp_path / "run",
+            status="finished",
+            message="",
+            row=row,
+        )
     assert sweep.all_finished()
     for text in ("", "{", "[]", "{}"):
         (tmp_path / "jobs" / "1.json").write_text(text)
         assert not sweep.all_finished()
         summary = sweep.summary()
-        assert "seed=0 finished" in summary
-        assert "seed=2 finished" in summary
+        assert re.search(r"0 +seed=0 +finished", summary)
+        assert re.search(r"2 +seed=2 +finished", summary)
         assert f"job 1 unknown: {tmp_path}/jobs/1.json: damaged" in summary
 
 

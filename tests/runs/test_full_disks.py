@@ -13,7 +13,7 @@ import pytest
 
 from lottery.progress import LogFile
 from lottery.record.disk_errors import DiskError, disk_errors_in
-from lottery.record.run_dir import replacing
+from lottery.record.files import replacing
 from tests.conftest import TINY, Lottery, result_tables
 from tests.helpers.damages import assert_one_line, round_files
 

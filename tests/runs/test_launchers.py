@@ -11,7 +11,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from lottery.config.hydra_setup import conf_dir, register_resolvers
-from lottery.runs.local_launcher import Workers
+from lottery.runs.local_launcher import WorkerPool
 from lottery.runs.sweep import Sweep
 from tests.conftest import TINY, Lottery, environment, tensor_files
 from tests.helpers.sweeps import NETWORKS, jobs_of, wait_for
@@ -138,6 +138,8 @@ def test_gpus_are_dealt_out_in_turn(
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if given is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
-    workers = Workers(Sweep(Path("sweep")), num_gpus, gpus_per_run, n_jobs=3)
-    dealt = [workers.environment(slot).get("CUDA_VISIBLE_DEVICES") for slot in range(3)]
+    pool = WorkerPool(
+        sweep=Sweep(Path("sweep")), num_workers=3, num_gpus=num_gpus, gpus_per_run=gpus_per_run
+    )
+    dealt = [pool.environment(slot).get("CUDA_VISIBLE_DEVICES") for slot in range(3)]
     assert dealt == expected

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from lottery.runs.run_lock import NoFileLocks, RunLocked, locked
+from lottery.runs.run_lock import NoFileLocks, RunLocked, RunTakenOver, locked
 from tests.conftest import TINY, Lottery
 from tests.helpers.locks import assert_free, left_by, owner_of
 
@@ -49,7 +49,9 @@ def test_who_was_replaced_while_it_slept_is_told_by_whom(tmp_path: Path) -> None
         ownership.check_owned()
         file = left_by(tmp_path, 0)  # another host has taken over
         os.utime(file, (0, 0))
-        with pytest.raises(RunLocked, match="process 17 on elsewhere has taken over from process"):
+        with pytest.raises(
+            RunTakenOver, match="process 17 on elsewhere has taken over from process"
+        ):
             ownership.check_owned()
         time.sleep(0.1)
         assert file.stat().st_mtime == 0  # no sign of life in another's name
@@ -61,7 +63,7 @@ def test_a_later_process_with_the_same_id_is_another(tmp_path: Path) -> None:
         (tmp_path / ".owner.json").write_text(
             json.dumps(owner_of(tmp_path) | {"token": "another"})
         )
-        with pytest.raises(RunLocked, match="has taken over"):
+        with pytest.raises(RunTakenOver, match="has taken over"):
             ownership.check_owned()
 
 
@@ -84,7 +86,7 @@ def test_worker_processes_can_ask_too(tmp_path: Path) -> None:
         handed_over = pickle.loads(pickle.dumps(ownership))
         handed_over.check_owned()
         left_by(tmp_path, 0)
-        with pytest.raises(RunLocked):
+        with pytest.raises(RunTakenOver):
             handed_over.check_owned()
 
 
@@ -148,7 +150,7 @@ def test_a_file_system_without_locks_is_refused_in_one_line(
     assert done.code == 2
     (line,) = done.err.splitlines()
     assert line.endswith(
-        "seed_0: this file system has no file locks; choose an output_dir on one that has"
+        "seed_0: this file system has no file locks; choose an output_dir on one with locks"
     )
     with pytest.raises(NoFileLocks), locked(Path("folder"), wait=False):
         pytest.fail("not locked")

@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from lottery.config import ConfigError, ProcessRank, prepare
-from lottery.config.groups import synchronized
+from lottery.config.device import synchronized
 from lottery.config.loggers import build_logger_maker
 from lottery.imp import run_rounds
 from lottery.measure.evaluate import evaluate
 from lottery.record.run_dir import RunDir
-from lottery.runs.lifecycle import train
+from lottery.runs.rounds import train_rounds
 from lottery.runs.run_lock import locked
 from lottery.tensors import load_tensors
 from lottery.training import Device
@@ -86,7 +86,7 @@ def test_every_example_is_evaluated_once(number: int) -> None:
 def _train(process: ProcessRank, config: dict[str, Any], path: Path) -> None:
     experiment = prepare(config, path, process)
     with locked(path / f"lock_{process.rank}", wait=False) as ownership:
-        train(experiment, ownership)
+        train_rounds(experiment, ownership)
 
 
 def _digits(*overrides: str) -> dict[str, Any]:
@@ -212,4 +212,4 @@ def test_tasks_of_slurm_that_do_not_fit_the_devices(
     monkeypatch.delenv("SLURM_PROCID")
     done = lottery("trainer=ddp_cpu")
     assert (done.code, done.out) == (2, "")
-    assert done.err.startswith("error: trainer.devices: a part of what SLURM or torchrun sets is")
+    assert done.err.startswith("error: trainer.devices: a variable that SLURM or torchrun sets is")

@@ -58,7 +58,7 @@ def test_an_error_on_one_rank_keeps_its_traceback(
     write_module("mine", RAISES_ON_RANK_1)
     done = lottery(*DDP, "rounds=0", "iterations=20", "+callbacks.mine._target_=mine.Raises")
     assert done.code == 1
-    assert "rank 1: ValueError: my own bug" in done.err
+    assert "RuntimeError: rank 1: ValueError: my own bug" in done.err
     assert 'raise ValueError("my own bug")' in done.err
 
 

@@ -182,7 +182,7 @@ def test_copies_of_another_start_are_made_again(
     target.start.weights[name].mul_(2)
     analyse(analysis)
     assert len(trained) == 4
-    assert "of another start, and made again" in caplog.text
+    assert "has another start; made again" in caplog.text
 
 
 def test_masks_are_worth_something_on_untrained_weights(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from lottery.data.augmentation import CropAndFlip
-from lottery.record.run_dir import RunDir, read_json
+from lottery.record.files import read_json
+from lottery.record.run_dir import RunDir
 from lottery.reinit import Finetune, Reinit, Rewind
 from lottery.stability.copies import with_noise
 from lottery.tensors import digest, load_tensors

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 import lottery as package
-from lottery.record.run_dir import DamagedFile, RunDir, TicketDir, read_json
+from lottery.record.files import DamagedFile, read_json
+from lottery.record.run_dir import RunDir, TicketDir
 from lottery.tensors import load_tensors, save_tensors
 from lottery.ticket import verify
 from tests.conftest import TINY, Lottery
@@ -53,7 +54,9 @@ def test_another_runs_ticket_in_a_runs_folder_is_refused(ticket: TicketCommand, 
     (run / "run.json").write_text(json.dumps({**entry, "seed": 7}))
     for arguments in ((), ("--round", 1), ("--export", "csr")):
         done = ticket(run, *arguments)
-        assert_refused(done, f"{run / 'ticket'}: of another run, {entry['name']} with seed 0")
+        assert_refused(
+            done, f"{run / 'ticket'}: taken out of another run, {entry['name']} with seed 0"
+        )
     with pytest.raises(package.ConfigError, match="of another run"):
         package.load_ticket(run)
     assert_passed(ticket(run / "ticket"))  # as it is
@@ -68,7 +71,8 @@ def test_a_file_that_every_run_keeps_is_missed(
     if there:
         assert_passed(ticket(run, "--round", 2))
     (run / f"{file}.safetensors").unlink()
-    assert_refused(ticket(run, "--round", 2), "No such file", f"{run}/{file}.safetensors")
+    missing = f"no such file or directory: {run}/{file}.safetensors"
+    assert_refused(ticket(run, "--round", 2), missing, code=1)
 
 
 def test_masks_of_two_rounds_swapped_make_no_ticket(ticket: TicketCommand, run: Path) -> None:

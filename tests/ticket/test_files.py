@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from lottery.record.run_dir import RunDir, creating_folder
+from lottery.record.files import creating_folder
+from lottery.record.run_dir import RunDir
 from lottery.tensors import save_tensors
 from lottery.ticket import verify
 from lottery.ticket.files import write_ticket
@@ -23,7 +24,7 @@ def test_a_write_that_fails_leaves_no_half_ticket(
 
     monkeypatch.setattr("lottery.ticket.files.save_tensors", full)
     before = snapshot(run).keys()
-    assert_refused(ticket(run), "No space left on device")
+    assert_refused(ticket(run), "no space left on device", code=1)
     assert snapshot(run).keys() == before
 
 
@@ -58,7 +59,9 @@ def test_ctrl_c_is_one_line(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(verify, "count_in_fresh_process", stop)
-    assert_refused(ticket(run), "stopped", code=130)
+    done = ticket(run)
+    assert done.code == 130
+    assert done.err.splitlines()[-1] == f"stopped; resume with: lottery-ticket {run}"
 
 
 def test_a_folder_with_something_in_it_is_never_overwritten(folder: Path) -> None:

@@ -15,7 +15,7 @@ from torch.nn.utils import prune
 from lottery import load_ticket, run
 from lottery.masks import linear_and_conv_weights, masked
 from lottery.models import ConvN
-from lottery.record.run_dir import RunDir
+from lottery.record.opened_run import open_run
 from lottery.ticket.export import csr_form, prune_form
 from lottery.ticket.extract import take_out
 from lottery.ticket.ticket import open_ticket
@@ -32,7 +32,7 @@ def taken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lottery.runs.lifecycle.report_at_end", lambda folder: None)
         path = run(*TINY, "logger=none", f"output_dir={tmp_path_factory.mktemp('taken')}").path
-    take_out(RunDir(path), 1)
+    take_out(open_run(path), 1)
     for weights in ("es", "final"):
         for form in ("prune", "csr"):
             open_ticket(path).export(form, weights)

@@ -12,7 +12,8 @@ from torch import nn
 import lottery as package
 from lottery.measure.evaluate import Evaluation, evaluate
 from lottery.models import LeNet300100
-from lottery.record.run_dir import RunDir, read_json
+from lottery.record.files import read_json
+from lottery.record.run_dir import RunDir
 from lottery.ticket import verify
 from tests.conftest import TINY, Lottery, snapshot
 from tests.helpers.tickets import (
@@ -186,7 +187,7 @@ def test_an_export_lies_beside_the_ticket_and_changes_nothing_else(
 
 def _set_rows(run: Path, vals: list[float]) -> None:
     """Other validation accuracies; what else a record holds stays."""
-    from lottery.record.results import read_record, write_record
+    from lottery.record.records import read_record, write_record
 
     for number, val in enumerate(vals):
         record = read_record(RunDir(run).round(number))
@@ -214,7 +215,7 @@ def test_the_round_is_chosen_by_validation(
 ) -> None:
     _set_rows(run, vals)
     monkeypatch.setattr(verify, "verify", lambda *_: [])
-    monkeypatch.setattr("lottery.ticket.format_checks", lambda checks: "PASS")
+    monkeypatch.setattr("lottery.ticket.checks.format_checks", lambda checks: "PASS")
     assert chosen in ticket(run, *arguments).out
 
 
@@ -239,7 +240,7 @@ def test_a_dense_run_has_no_ticket(lottery: Lottery, ticket: TicketCommand) -> N
 def test_dropped_weights_make_no_ticket(lottery: Lottery, ticket: TicketCommand) -> None:
     run = lottery(*TINY, "rounds=3", "keep=winner", "logger=none").run
     dropped = [n for n in (1, 2, 3) if not RunDir(run).round(n).es.exists()]
-    assert_refused(ticket(run, "--round", dropped[0]), "no start weights any more", "keep=winner")
+    assert_refused(ticket(run, "--round", dropped[0]), "the start weights are gone", "keep=winner")
     assert_passed(ticket(run))
 
 

@@ -11,11 +11,11 @@ from lottery.data import CropAndFlip
 from lottery.masks import linear_and_conv_weights
 from lottery.models import LeNet300100, ResNet20
 from lottery.pruning import Layerwise, Magnitude, ScoredPruner
-from lottery.record.results import read_records
+from lottery.record.records import read_records
 from lottery.record.run_dir import RunDir
 from lottery.reinit import Rewind
 from lottery.tensors import digest, load_tensors
-from lottery.training.schedules import Constant, Schedule, StepDrops
+from lottery.training.schedules import Constant, Cosine, Schedule, StepDrops
 from tests.helpers.toy_runs import NUM_STEPS, ToyDropout, ToyResNet, adam, run_toy, sgd, toy_fit
 
 DROP = StepDrops((9,), 0.1)
@@ -26,12 +26,17 @@ def _keep_all(network: nn.Module) -> ScoredPruner:
     return ScoredPruner(Magnitude(), Layerwise(), rates)
 
 
-@pytest.mark.parametrize("network", [ToyResNet, ToyDropout])
+@pytest.mark.parametrize(
+    ("network", "schedule"),
+    [(ToyResNet, StepDrops((7,), 0.5)), (ToyDropout, Cosine(0, NUM_STEPS))],
+)
 @pytest.mark.parametrize("optimizer", [sgd, adam])
 def test_5_a_mask_of_ones_rewound_to_step_k_repeats_the_dense_tail(
-    tmp_path: Path, optimizer: Callable[..., Any], network: Callable[[], nn.Module]
+    tmp_path: Path,
+    optimizer: Callable[..., Any],
+    network: Callable[[], nn.Module],
+    schedule: Schedule,
 ) -> None:
-    schedule = StepDrops((7,), 0.5)
     fit = toy_fit(network(), optimizer=optimizer, fixed_order=True, schedule=schedule)
     _, rows = run_toy(tmp_path, fit, prune=_keep_all(fit.network), reinit=Rewind(5, "restored"))
     dense = load_tensors(RunDir(tmp_path).round(0).final)

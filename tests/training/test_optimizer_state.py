@@ -22,6 +22,16 @@ OPTIMIZERS: dict[str, Make] = {
     "sgd nesterov": partial(SGD, lr=0.01, momentum=0.9, nesterov=True, weight_decay=0.1),
     "rmsprop": partial(RMSprop, lr=0.01, momentum=0.9, centered=True),
 }
+
+
+def _in_groups(parameters: list[nn.Parameter]) -> Optimizer:
+    """Biases come first here, unlike in the network."""
+    biases = [parameter for parameter in parameters if parameter.ndim < 2]
+    weights = [parameter for parameter in parameters if parameter.ndim > 1]
+    return AdamW([{"params": biases, "weight_decay": 0.0}, {"params": weights}], lr=0.01)
+
+
+OPTIMIZERS["adamw in groups"] = _in_groups
 OF_EACH = pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS.keys())
 
 

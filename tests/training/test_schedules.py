@@ -1,8 +1,22 @@
 """Learning-rate schedules, by tables of factors."""
 
-import pytest
+from functools import partial
+from typing import Any
 
-from lottery.training.schedules import Constant, Schedule, StepDrops, Warmup
+import pytest
+import torch
+
+from lottery.training.schedules import (
+    Constant,
+    Cosine,
+    LinearWarmupCosine,
+    OneCycle,
+    Schedule,
+    StepDrops,
+    Warmup,
+)
+
+SHAPE: dict[str, Any] = {"start": 0.5, "final": 0.25, "num_steps": 6}
 
 
 @pytest.mark.parametrize(
@@ -25,7 +39,72 @@ def test_factors_of_the_first_steps(schedule: Schedule, factors: list[float]) ->
     assert [schedule(step) for step in range(6)] == factors
 
 
-@pytest.mark.parametrize("schedule", [Constant(), StepDrops((1,), 1), Warmup(3, [4], 1)])
+@pytest.mark.parametrize(
+    ("schedule", "factors"),
+    [
+        (Cosine(final=0, num_steps=6), [1, 0.933, 0.75, 0.5, 0.25, 0.067]),
+        (Cosine(final=0, num_steps=2), [1, 0.5, 0, 0, 0, 0]),  # 0 beyond the end
+        (Cosine(final=0.5, num_steps=4), [1, 0.927, 0.75, 0.573, 0.5, 0.5]),
+        (Cosine(final=1, num_steps=4), [1, 1, 1, 1, 1, 1]),
+        (LinearWarmupCosine(2, 0, num_steps=6), [0.5, 1, 1, 0.854, 0.5, 0.146]),
+        (LinearWarmupCosine(1, 0, num_steps=5), [1, 1, 0.854, 0.5, 0.146, 0]),
+        (LinearWarmupCosine(5, 0, num_steps=6), [0.2, 0.4, 0.6, 0.8, 1, 1]),
+        (LinearWarmupCosine(2, 0.5, num_steps=4), [0.5, 1, 1, 0.75, 0.5, 0.5]),
+        (OneCycle(0.5, anneal="linear", **SHAPE), [0.5, 0.75, 1, 0.75, 0.5, 0.25]),
+        (OneCycle(0.5, anneal="cosine", **SHAPE), [0.5, 0.75, 1, 0.812, 0.438, 0.25]),
+        (OneCycle(0.1, anneal="linear", **SHAPE), [0.944, 0.806, 0.667, 0.528, 0.389, 0.25]),
+        (OneCycle(0.9, anneal="linear", **SHAPE), [0.5, 0.614, 0.727, 0.841, 0.955, 0.25]),
+    ],
+)
+def test_factors_of_a_training_of_known_length(schedule: Schedule, factors: list[float]) -> None:
+    """Tables to check by eye; the factors here have three digits."""
+    assert [round(schedule(step), 3) for step in range(6)] == factors
+
+
+@pytest.mark.parametrize("anneal", ["cosine", "linear"])
+@pytest.mark.parametrize(("rise", "num_steps"), [(0.3, 50), (0.1, 7), (0.25, 100)])
+def test_one_cycle_is_torchs(anneal: str, rise: float, num_steps: int) -> None:
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1)
+    theirs = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer,
+        max_lr=2.0,
+        total_steps=num_steps,
+        pct_start=rise,
+        anneal_strategy="cos" if anneal == "cosine" else "linear",
+        cycle_momentum=False,
+        div_factor=25,
+        final_div_factor=10,
+    )
+    ours = OneCycle(rise, start=1 / 25, final=1 / 250, anneal=anneal, num_steps=num_steps)
+    for step in range(num_steps):
+        assert 2 * ours(step) == pytest.approx(theirs.get_last_lr()[0], rel=1e-9), step
+        optimizer.step()
+        if step < num_steps - 1:
+            theirs.step()
+
+
+@pytest.mark.parametrize("final", [0, 0.1])
+def test_cosine_is_torchs(final: float) -> None:
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    theirs = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=30, eta_min=final)
+    ours = Cosine(final, num_steps=30)
+    for step in range(30):
+        assert ours(step) == pytest.approx(theirs.get_last_lr()[0], rel=1e-9, abs=1e-12)
+        optimizer.step()
+        theirs.step()
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        Constant(),
+        StepDrops((1,), 1),
+        Warmup(3, [4], 1),
+        Cosine(0, num_steps=3),
+        LinearWarmupCosine(1, 0, num_steps=3),
+        OneCycle(0.5, start=1, final=0, anneal="linear", num_steps=3),
+    ],
+)
 def test_factors_are_floats(schedule: Schedule) -> None:
     assert {type(schedule(step)) for step in range(6)} == {float}
 
@@ -34,3 +113,36 @@ def test_factors_are_floats(schedule: Schedule) -> None:
 def test_a_warmup_of_no_steps_is_refused(steps: int) -> None:
     with pytest.raises(ValueError, match=f"steps={steps}: at least 1"):
         Warmup(steps, (), 0.1)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"rise": 0}, "rise=0: a number above 0 and below 1"),
+        ({"rise": 1}, "rise=1: a number above 0 and below 1"),
+        ({"rise": "0.3"}, "rise=0.3: a number above 0 and below 1"),
+        ({"start": -0.1}, "start=-0.1: a number from 0 to 1"),
+        ({"final": 1.5}, "final=1.5: a number from 0 to 1"),
+        ({"final": True}, "final=True: a number from 0 to 1"),
+        ({"final": float("nan")}, "final=nan: a number from 0 to 1"),
+        ({"anneal": "cos"}, "anneal=cos: cosine or linear"),
+        ({"num_steps": 0}, "num_steps=0: a whole number >= 1"),
+    ],
+)
+def test_one_cycle_refuses_other_values(changed: dict[str, Any], message: str) -> None:
+    usual = {"rise": 0.3, "start": 0.1, "final": 0, "anneal": "linear", "num_steps": 10}
+    with pytest.raises(ValueError, match=f"^{message}"):
+        OneCycle(**(usual | changed))
+
+
+@pytest.mark.parametrize("steps", [0, 10, 11])
+def test_a_rise_that_fills_the_training_is_refused(steps: int) -> None:
+    with pytest.raises(ValueError, match=f"^steps={steps}: .* 10 steps"):
+        LinearWarmupCosine(steps, 0, num_steps=10)
+
+
+@pytest.mark.parametrize("final", [-1, 2, "a"])
+def test_cosines_refuse_a_final_factor_outside_0_to_1(final: Any) -> None:
+    for make in (Cosine, partial(LinearWarmupCosine, 1)):
+        with pytest.raises(ValueError, match=f"^final={final}: a number from 0 to 1"):
+            make(final=final, num_steps=10)

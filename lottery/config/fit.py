@@ -1,0 +1,114 @@
+"""How a round is trained: optimizer, schedule, loss, evaluation."""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from lottery.config.device import dtype_of
+from lottery.config.groups import Optimizer as OptimizerSettings
+from lottery.config.instantiate import bind, make, run_call
+from lottery.config.loggers import build_callback_maker, build_logger_maker
+from lottery.config.network import build_loss, set_memory_format
+from lottery.config.settings import Settings
+from lottery.data import Splits
+from lottery.progress import Progress
+from lottery.record.run_dir import RunDir
+from lottery.signals import StopRequest
+from lottery.training import DataOrder, Device, LightningFit, Optimization
+from lottery.training.evaluation import EvaluationSchedule
+from lottery.training.module import MakeOptimizer
+
+
+def build_fit(
+    settings: Settings,
+    *,
+    run_dir: RunDir,
+    device: Device,
+    network: nn.Module,
+    splits: Splits,
+    load_splits: Callable[[], Splits],
+    progress: Progress,
+    stop: StopRequest,
+) -> LightningFit:
+    """Return what trains a run's rounds.
+
+    Args:
+        settings: the run's settings.
+        run_dir: the run's folder.
+        device: where to train.
+        network: the network, which lives through all rounds.
+        splits: the data as they are before `load_splits`.
+        load_splits: gives the data on the device.
+        progress: shows how far a round is.
+        stop: tells whether a signal has asked to stop.
+
+    Raises:
+        ConfigError: the loss, the optimizer or the schedule refuses its arguments.
+    """
+    set_memory_format(network, device.accelerator)
+    if device.compile:
+        network.compile()  # in place: the parameters keep their names
+    dtype = dtype_of(device.precision)
+    steps_per_epoch = len(splits.train) // settings.dataset.batch_size
+    return LightningFit(
+        network=network,
+        load_splits=load_splits,
+        loss=build_loss(settings.model, splits.num_classes, device.torch_device, dtype),
+        optimization=Optimization(
+            make_optimizer=build_optimizer_maker(settings.optimizer),
+            schedule=make(
+                settings.scheduler,
+                "scheduler",
+                num_steps=settings.iterations.steps(steps_per_epoch),
+                steps_per_epoch=steps_per_epoch,
+            ),
+            clip_norm=settings.optimizer.clip_norm,
+        ),
+        data_order=DataOrder(
+            batch_size=settings.dataset.batch_size,
+            seed=settings.seed_for("order"),
+            augmentation_seed=settings.seed_for("augmentation"),
+            fixed=settings.dataset.order == "fixed",
+        ),
+        evaluation=EvaluationSchedule(
+            every=settings.evaluation.every.steps(steps_per_epoch),
+            test_curve=settings.evaluation.test_curve,
+            patience=settings.early_stopping.patience,
+        ),
+        device=device,
+        make_callbacks=build_callback_maker(settings.callbacks, run_dir),
+        make_loggers=build_logger_maker(settings.logger, run_dir),
+        progress=progress,
+        run_dir=run_dir,
+        checkpoint_seconds=settings.checkpoint.every_seconds,
+        stop=stop,
+    )
+
+
+def build_optimizer_maker(settings: OptimizerSettings) -> MakeOptimizer:
+    """Return a function from parameters to a new optimizer.
+
+    With `decay_norms=false` weight decay leaves out all parameters of one dimension: the biases,
+    and the scales of norm layers.
+
+    Raises:
+        ConfigError: the optimizer refuses its arguments.
+    """
+    make_optimizer = bind(settings.node, "optimizer")
+    run_call(partial(make_optimizer, [nn.Parameter(torch.zeros(1))]), "optimizer", settings.node)
+    if settings.decay_norms:
+        return make_optimizer
+
+    def make_with_groups(parameters: Iterable[nn.Parameter]) -> Optimizer:
+        parameters = list(parameters)
+        decayed = [parameter for parameter in parameters if parameter.ndim > 1]
+        others = [parameter for parameter in parameters if parameter.ndim < 2]
+        groups: list[dict[str, Any]] = [{"params": decayed}, {"params": others, "weight_decay": 0}]
+        optimizer: Optimizer = make_optimizer([group for group in groups if group["params"]])
+        return optimizer
+
+    return make_with_groups

@@ -1,0 +1,50 @@
+"""`reinit`: where rounds start."""
+
+from lottery.config.instantiate import make
+from lottery.config.rules import show
+from lottery.config.settings import Settings
+from lottery.config.targets import load_target
+from lottery.errors import ConfigError
+from lottery.reinit import Reinit, steps_to_come
+
+
+def build_reinit(settings: Settings, steps_per_epoch: int, num_steps: int) -> Reinit:
+    """Return the reinit, checked against the length of a training.
+
+    Args:
+        settings: the run's settings.
+        steps_per_epoch: optimizer steps of an epoch.
+        num_steps: steps of a whole training, T.
+
+    Raises:
+        ConfigError: it rewinds to the end of training or beyond, or retrains for longer; or masks
+            are copied in a way that it cannot continue.
+    """
+    node = settings.reinit
+    reinit: Reinit = make(node, "reinit", steps_per_epoch=steps_per_epoch)
+    durations = getattr(load_target(node, "reinit"), "durations", ())
+    asked = ", ".join(f"reinit.{name}={show(node[name])}" for name in durations if name in node)
+    asked = asked or f"reinit._target_={node['_target_']}"
+    if reinit.rewind_step >= num_steps:
+        raise ConfigError(f"{asked}: before the end of training, {num_steps} steps")
+    if steps_to_come(reinit, num_steps) > num_steps:
+        raise ConfigError(f"{asked}: at most the {num_steps} of iterations")
+    _check_copying(settings, reinit)
+    return reinit
+
+
+def _check_copying(settings: Settings, reinit: Reinit) -> None:
+    """Check that a round that starts from the end of the last one can have copied masks."""
+    copying = settings.copying
+    if copying is None or reinit.source != "last":
+        return
+    if copying.rounds is not None:
+        raise ConfigError(
+            f"criterion.rounds={copying.rounds}: null with this reinit, "
+            "where each round continues from the one before"
+        )
+    if copying.shuffle != "none":
+        raise ConfigError(
+            f"criterion.shuffle={copying.shuffle}: none with this reinit, which continues from "
+            "weights that are pruned elsewhere; a random ticket starts from dense weights"
+        )

@@ -1,0 +1,165 @@
+"""A run's settings: checked once, with types, and what follows from them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+from lottery.config import groups
+from lottery.config.groups import Node, read_values
+from lottery.config.rules import (
+    BETAS,
+    FLAG,
+    NODE,
+    NODES,
+    NOT_NEGATIVE,
+    POSITIVE,
+    SEED,
+    TEXT,
+    Rule,
+    duration,
+    one_of,
+    whole,
+)
+from lottery.config.run_key import canonical, copies_masks, key_of, located
+from lottery.errors import ConfigError
+from lottery.record.durations import Duration
+from lottery.record.run_dir import RunDir
+from lottery.seeds import derive_seed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of a run.
+
+    `copying` is None if the run makes its own masks. `config` is the composed config as plain
+    containers, for the run's key, run.json and the processes of the run.
+    """
+
+    seed: Annotated[int, SEED, "one number that all random numbers of the run come from"]
+    rounds: Annotated[int, whole(0), "prunings; round 0 is dense"]
+    iterations: Annotated[Duration, duration(1), "optimizer steps per round"]
+    output_dir: Annotated[str, TEXT, "folder of all runs"]
+    keep: Annotated[str, one_of("all", "winner"), "which rounds' weights stay on disk"]
+    short: Annotated[bool, FLAG, "use the values of `shortened`"] = False
+    dry_run: Annotated[bool, FLAG, "check everything, train and write nothing"] = False
+    seeds: groups.Seeds
+    pruning: groups.Pruning
+    evaluation: groups.Evaluation
+    early_stopping: groups.EarlyStopping
+    early_bird: groups.EarlyBird
+    checkpoint: groups.Checkpoint
+    trainer: groups.Trainer
+    dataset: groups.Dataset
+    model: groups.Model
+    criterion: groups.Criterion
+    optimizer: groups.Optimizer
+    scope: Annotated[Node, NODE, "which scores are compared, and how many weights stay"]
+    reinit: Annotated[Node, NODE, "where the next round starts"]
+    scheduler: Annotated[Node, NODE, "factor of the learning rate by step"]
+    logger: Annotated[Mapping[str, Node], NODES, "loggers by name"]
+    callbacks: Annotated[Mapping[str, Node], NODES, "callbacks by name"]
+    copying: groups.Copying | None
+    config: Mapping[str, Any]
+
+    @cached_property
+    def canonical(self) -> dict[str, Any]:
+        """Every value that changes results, in one spelling, flat: {"pruning.rate": 0.2, ...}."""
+        return canonical(self.config)
+
+    @cached_property
+    def key(self) -> str:
+        """The run's key."""
+        return key_of(self.config)
+
+    @cached_property
+    def located(self) -> dict[str, Any]:
+        """The composed config with absolute paths."""
+        return located(self.config)
+
+    @cached_property
+    def trunk(self) -> RunDir:
+        """The run that masks are copied from: `criterion.run` itself, or its run of this seed.
+
+        Raises:
+            ConfigError: there is no such run.
+        """
+        named = self.copying.run if self.copying else None
+        if named is None:
+            raise ConfigError(
+                "criterion.run=null: the folder of a finished run to copy masks from"
+            )
+        for path in (Path(named), Path(named) / f"seed_{self.seed}"):
+            if (path / "run.json").exists():
+                return RunDir(path.absolute())
+        raise ConfigError(f"criterion.run={named}: not the folder of a run (no run.json in it)")
+
+    @cached_property
+    def rounds_to_do(self) -> list[int]:
+        """The rounds to do: 0 ... `rounds`, or 0 and 1 in one shot, or `criterion.rounds`."""
+        if self.copying and self.copying.rounds is not None:
+            return [0, *sorted(set(self.copying.rounds))]
+        one_shot = self.pruning.one_shot and not self.copying
+        return list(range(1 + (min(self.rounds, 1) if one_shot else self.rounds)))
+
+    def seed_for(self, purpose: str) -> int:
+        """Return the seed of one purpose: `seeds.<purpose>` if it is given, else from `seed`."""
+        own = getattr(self.seeds, purpose)
+        return derive_seed(self.seed if own is None else own, purpose)
+
+
+def read_settings(config: Mapping[str, Any]) -> Settings:
+    """Check a config's plain values and return its settings. torch is not imported.
+
+    Args:
+        config: the composed config as plain containers.
+
+    Raises:
+        ConfigError: naming the key, the value and what is accepted.
+    """
+    values = read_values(Settings, config)
+    copying = None
+    if copies_masks(config):
+        copied = read_values(groups.Copying, config["criterion"], "criterion.")
+        copying = groups.Copying(**copied)
+    settings = Settings(**values, copying=copying, config=config)
+    _check_torch_optimizer(settings.optimizer.node)
+    _check_early_bird(settings)
+    return settings
+
+
+# Arguments that torch's optimizers share. Their values are checked before torch is imported.
+TORCH_OPTIMIZER: dict[str, Rule] = {
+    "lr": POSITIVE,
+    "betas": BETAS,
+    "eps": NOT_NEGATIVE,
+    "nesterov": FLAG,
+    "momentum": NOT_NEGATIVE,
+    "weight_decay": NOT_NEGATIVE,
+}
+
+
+def _check_torch_optimizer(node: Node) -> None:
+    if not str(node.get("_target_")).startswith("torch.optim."):
+        return
+    for name, rule in TORCH_OPTIMIZER.items():
+        if name in node:
+            rule.check(f"optimizer.{name}", node[name])
+    if node.get("nesterov") and not node.get("momentum"):
+        raise ConfigError("optimizer.nesterov=true: needs optimizer.momentum above 0")
+
+
+def _check_early_bird(settings: Settings) -> None:
+    """Refuse a detection of early birds when no mask follows from the training."""
+    epsilon = settings.early_bird.epsilon
+    if epsilon is None:
+        return
+    if settings.pruning.at == "init":
+        raise ConfigError(
+            f"early_bird.epsilon={epsilon}: null with pruning.at=init: no mask follows training"
+        )
+    if settings.copying:
+        raise ConfigError(
+            f"early_bird.epsilon={epsilon}: null with criterion=copy: its masks are another run's"
+        )

@@ -1,0 +1,63 @@
+"""`dataset`: the splits."""
+
+from typing import Any
+
+from lottery.config.groups import Dataset
+from lottery.config.instantiate import make
+from lottery.data import DataError, Splits
+from lottery.data.corruptions import Corruptions
+from lottery.data.subset import limited
+from lottery.errors import ConfigError
+
+
+def build_splits(dataset: Dataset, *, may_write: bool) -> Splits:
+    """Load the data, limit it and corrupt the training examples as asked.
+
+    Args:
+        dataset: the settings.
+        may_write: whether missing files may be fetched or made.
+
+    Raises:
+        ConfigError: wrong arguments or files, or a batch larger than the training set.
+    """
+    splits = _load(dataset, may_write=may_write)
+    if dataset.limit is not None:  # for datasets that do not limit themselves
+        splits = limited(splits, dataset.limit, dataset.split_seed)
+    corrupt = Corruptions(
+        subsample=dataset.subsample,
+        random_labels=dataset.random_labels,
+        shuffle_pixels=dataset.shuffle_pixels,
+        seed=dataset.split_seed,
+    )
+    splits = corrupt(splits)
+    if dataset.batch_size > len(splits.train):
+        raise ConfigError(
+            f"dataset.batch_size={dataset.batch_size}: "
+            f"at most the {len(splits.train)} training examples"
+        )
+    return splits
+
+
+def _load(dataset: Dataset, *, may_write: bool) -> Splits:
+    """Make the dataset and return its splits, with their types checked."""
+    target = f"dataset._target_={dataset.node.get('_target_')}"
+    made = make(
+        dataset.node,
+        "dataset",
+        root=dataset.root,
+        split_seed=dataset.split_seed,
+        limit=dataset.limit,
+        download=may_write and dataset.download,
+        may_write=may_write,
+    )
+    if not hasattr(made, "load"):
+        raise ConfigError(f"{target}: a class with load() expected")
+    try:
+        splits: Any = made.load()
+        if isinstance(splits, Splits):
+            splits.check()
+    except DataError as error:
+        raise ConfigError(f"dataset: {error}") from error
+    if not isinstance(splits, Splits):
+        raise ConfigError(f"{target}: load() must return Splits")
+    return splits

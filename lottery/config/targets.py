@@ -1,0 +1,127 @@
+"""What `_target_` names: classes and functions, found and checked without being called."""
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import reduce
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from lottery.errors import ConfigError
+
+Node = Mapping[str, Any]  # a `_target_` and its arguments
+
+SPECIAL = ("_target_", "_args_", "_partial_", "_recursive_", "_convert_")  # Hydra's own keys
+
+
+def make_cwd_importable() -> None:
+    """Let users' modules be imported from the current folder, which console scripts leave out."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+
+
+def load_target(node: Node, key: str) -> Callable[..., Any]:
+    """Return the class or function that `_target_` names.
+
+    Raises:
+        ConfigError: there is no such thing.
+    """
+    name = node.get("_target_")
+    if not isinstance(name, str):
+        raise ConfigError(f"{key}._target_={name}: the dotted name of a class or function")
+    if name.startswith("__main__."):
+        raise ConfigError(f"{key}._target_={name}: put it in a file, whose content can be checked")
+    try:
+        target = _locate(name)
+    except LookupError as error:
+        raise ConfigError(f"{key}._target_={name}: {error.args[0]}") from error
+    if not callable(target):
+        raise ConfigError(f"{key}._target_={name}: not a class or function")
+    found: Callable[..., Any] = target
+    return found
+
+
+def _locate(name: str) -> Any:
+    """Return the object with a dotted name. An error inside a user's module is left as it is."""
+    parts = name.split(".")
+    for length in range(len(parts) - 1, 0, -1):
+        module = ".".join(parts[:length])
+        try:
+            found = import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+                raise  # the module is there, but imports something that is not
+            continue
+        try:
+            return reduce(getattr, parts[length:], found)
+        except AttributeError as error:
+            raise LookupError(str(error)) from error
+    raise LookupError(f"no module named {parts[0]!r}")
+
+
+def find_nodes(value: Any, key: str = "", *, made: bool = False) -> Iterator[tuple[str, Node]]:
+    """Yield the nodes in a value with their config keys, the outermost first.
+
+    Args:
+        value: plain containers.
+        key: the config key of the value.
+        made: True leaves out nodes that Hydra does not make, because of `_recursive_: false`.
+    """
+    if isinstance(value, Mapping):
+        if "_target_" in value:
+            yield key, value
+        if made and value.get("_recursive_") is False:
+            return
+        for name, item in value.items():
+            yield from find_nodes(item, f"{key}.{name}" if key else str(name), made=made)
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from find_nodes(item, f"{key}[{number}]", made=made)
+
+
+def check_call(node: Node, key: str) -> None:
+    """Check that a node's targets are there and take their arguments, without calling any.
+
+    Raises:
+        ConfigError: one is not there or does not take its arguments.
+    """
+    for path, inner in find_nodes(node, key, made=True):
+        check_node(inner, path)
+
+
+def check_node(node: Node, key: str) -> None:
+    """Check a single node as `check_call` does, without the nodes in it."""
+    target = load_target(node, key)
+    if not node.get("_partial_"):
+        named = {name: value for name, value in node.items() if name not in SPECIAL}
+        check_arguments(target, node.get("_args_", ()), named, key)
+
+
+def check_arguments(
+    target: Callable[..., Any], args: Sequence[Any], named: Node, key: str
+) -> None:
+    """Check that a target takes arguments, without calling it.
+
+    Raises:
+        ConfigError: it does not take them.
+    """
+    try:
+        signature = inspect.signature(target)
+    except ValueError:  # some functions written in C have none
+        return
+    try:
+        signature.bind(*args, **named)
+    except TypeError as error:
+        name = getattr(target, "__qualname__", target)
+        raise ConfigError(f"{key}: {name}: {error}") from error
+
+
+def open_parameters(target: Callable[..., Any], args: Sequence[Any]) -> set[str]:
+    """Return the names of a target's parameters that `args` leave open."""
+    try:
+        names = list(inspect.signature(target).parameters)
+    except ValueError:
+        return set()
+    return set(names[len(args) :])

@@ -1,0 +1,55 @@
+"""Checks of a network's arguments; each error begins with the argument's name."""
+
+from typing import Any
+
+
+def check_images(input_shape: tuple[int, ...], least: int | None = None) -> None:
+    """Check that examples are images, of at least `least` by `least` pixels.
+
+    Raises:
+        ValueError: they are not.
+    """
+    if len(input_shape) == 3 and min(input_shape[1:]) >= (least or 1):
+        return
+    accepted = f"{least} or more, {least} or more" if least else "height, width"
+    raise ValueError(f"input_shape={input_shape}: (channels, {accepted})")
+
+
+def check_whole(name: str, value: Any, at_least: int) -> None:
+    """Check that an argument is a whole number.
+
+    Raises:
+        ValueError: it is not, or it is below `at_least`.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
+        raise ValueError(f"{name}={value}: a whole number >= {at_least}")
+
+
+def check_flag(name: str, value: Any) -> None:
+    """Check that an argument is True or False.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not isinstance(value, bool):
+        raise ValueError(f"{name}={value}: true or false")
+
+
+def check_dropout(dropout: Any) -> None:
+    """Check a share of units to drop.
+
+    Raises:
+        ValueError: it is no number, or not from 0 to below 1.
+    """
+    if not isinstance(dropout, int | float) or not 0 <= dropout < 1:
+        raise ValueError(f"dropout={dropout}: a number >= 0 and below 1")
+
+
+def check_heads(width: int, heads: int) -> None:
+    """Check that a layer of `width` units divides evenly into attention heads.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if width % heads:
+        raise ValueError(f"heads={heads}: a divisor of width={width}")

@@ -1,0 +1,31 @@
+"""Attention of several heads, for the networks that are made of it."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+
+def attend(
+    queries: Tensor, keys: Tensor, values: Tensor, *, heads: int, causal: bool, dropout: float
+) -> Tensor:
+    """Return softmax(q k' / sqrt(d)) v for each head, the heads side by side.
+
+    Vaswani et al. 2017.
+
+    Args:
+        queries: (batch, positions, width); `keys` and `values` as well.
+        keys: what each position is looked up by.
+        values: what each position gives.
+        heads: a divisor of width.
+        causal: whether a position sees only itself and those before it.
+        dropout: share of the attention weights dropped; 0 outside of training.
+
+    Returns:
+        (batch, positions, width).
+    """
+    q, k, v = (
+        torch.unflatten(tensor, -1, (heads, -1)).transpose(1, 2)
+        for tensor in (queries, keys, values)
+    )
+    mixed = scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=causal)
+    return mixed.transpose(1, 2).flatten(2)

@@ -1,0 +1,85 @@
+"""A run on disk as one command sees it: run.json and the records, each read at most once."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from lottery.errors import NoRun
+from lottery.record.records import read_record, read_run_json
+from lottery.record.rows import winning_round
+from lottery.record.run_dir import RunDir
+from lottery.record.schema import Record, Row, RunJson
+
+
+@dataclass(frozen=True)
+class OpenedRun:
+    """A run, finished or not, as it was when its files were first read.
+
+    Open the run again to see what was written later.
+
+    Args:
+        folder: the names of its files.
+    """
+
+    folder: RunDir
+    _records: dict[int, Record] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def path(self) -> Path:
+        """The folder itself."""
+        return self.folder.path
+
+    @cached_property
+    def run_json(self) -> RunJson:
+        """The content of run.json.
+
+        Raises:
+            DamagedFile: it cannot be read.
+        """
+        return read_run_json(self.folder)
+
+    @cached_property
+    def finished_rounds(self) -> list[int]:
+        """Numbers of the finished rounds, ascending."""
+        return self.folder.finished_rounds()
+
+    def record(self, number: int) -> Record:
+        """Return the record of a finished round.
+
+        Raises:
+            DamagedFile: it is not what was written.
+        """
+        if number not in self._records:
+            self._records[number] = read_record(self.folder.round(number))
+        return self._records[number]
+
+    @property
+    def records(self) -> list[Record]:
+        """The records of all finished rounds, by round.
+
+        Raises:
+            DamagedFile: one of them is not what was written.
+        """
+        return [self.record(number) for number in self.finished_rounds]
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows of all finished rounds, by round."""
+        return [record["row"] for record in self.records]
+
+    @property
+    def winning_round(self) -> int | None:
+        """The round of the winning ticket so far; None if no round was pruned."""
+        return winning_round(self.rows)
+
+
+def open_run(path: str | Path) -> OpenedRun:
+    """Open the run in a folder `.../seed_<n>`.
+
+    Raises:
+        NoRun: there is no run in the folder.
+    """
+    folder = RunDir(Path(path))
+    if not folder.run_json.exists():
+        raise NoRun(f"{path}: not the folder of a run (no run.json in it)")
+    return OpenedRun(folder)

@@ -1,0 +1,149 @@
+"""The content of every JSON file and table of a run, with types."""
+
+from typing import Any, NotRequired, TypedDict
+
+FORMAT = 2  # of run.json and round.json; files of version 0.1 name none, which means 1
+
+
+class Row(TypedDict):
+    """What results.csv says of a round, in the order of its columns.
+
+    Shares and accuracies are fractions. `ES` counts steps on the round's clock. A new column goes
+    to the end, as `NotRequired`: runs made before it have none.
+    """
+
+    round: int
+    remaining: float
+    ES: int
+    val: float
+    test: float
+    val_loss: float
+    val_f1: float
+    val_precision: float
+    val_recall: float
+    f1: float
+    precision: float
+    recall: float
+    val_last: float
+    test_last: float
+    steps: int
+    remaining_all: float
+    params: int
+    params_remaining: int
+    flops: int
+    flops_remaining: int
+    live_zeros: int
+    compression_ratio: float | None
+    theoretical_speedup: float | None
+
+
+class HistoryRow(TypedDict):
+    """One evaluation of one split, a row of history.csv."""
+
+    round: int
+    iteration: int
+    split: str
+    loss: float
+    accuracy: float
+
+
+class TimingRow(TypedDict):
+    """What depends on the machine, a row of timing.csv; None where it was not measured."""
+
+    round: int
+    train_seconds: float
+    steps_per_second: float
+    inference_ms: float | None
+    inference_csr_ms: float | None
+    peak_memory_mb: float | None
+
+
+class LayerCounts(TypedDict):
+    """Numbers of weights and operations of one layer."""
+
+    weights: int
+    remaining: int
+    live_zeros: int
+    flops: int
+    flops_remaining: int
+
+
+class Record(TypedDict):
+    """Everything measured in a round, the content of round.json without format and digest."""
+
+    row: Row
+    layers: dict[str, LayerCounts]
+    checks: dict[str, Any]  # what the checks at the round's boundaries measured
+    history: list[HistoryRow]
+    timing: TimingRow
+    early_bird: NotRequired[dict[str, Any]]  # with early_bird.epsilon
+
+
+class RunJson(TypedDict):
+    """The content of run.json without its format."""
+
+    name: str
+    key: str
+    seed: int
+    status: str  # running, finished, failed or interrupted
+    message: str
+    rounds: list[int]  # that the last command asked for
+    config: dict[str, Any]  # canonical, flat: {"pruning.rate": 0.2, ...}
+    settings: NotRequired[dict[str, Any]]  # as composed, with absolute paths
+    digests: dict[str, str]
+    input_shape: list[int]
+    num_classes: int
+    versions: dict[str, str]
+    git_commit: str | None
+    machine: dict[str, Any]
+
+
+class TicketRun(TypedDict):
+    """The run that a ticket was taken out of."""
+
+    name: str
+    key: str
+    seed: int
+    config: dict[str, Any]
+
+
+class TicketJson(TypedDict):
+    """The content of ticket.json without its digest."""
+
+    format: int
+    model: dict[str, Any]
+    input_shape: list[int]
+    num_classes: int
+    precision: str
+    round: int
+    remaining: float
+    ES: int
+    rewind_step: int | None
+    row: Row
+    layers: dict[str, LayerCounts]
+    run: TicketRun
+    dataset: dict[str, Any]
+    digests: dict[str, str]
+    device: str
+    threads: int
+    deterministic: bool | str
+    reordered: bool
+    versions: dict[str, str]
+    git_commit: str | None
+    files: dict[str, str]  # sha256 by name
+
+
+class SweepJob(TypedDict):
+    """The status of a sweep's job, the content of jobs/<number>.json."""
+
+    job: int
+    overrides: list[str]
+    run: str
+    status: str  # as in run.json, or unknown where the file is damaged
+    message: str
+    row: Row | None  # of the last round that the job asked for
+
+
+COLUMNS = tuple(Row.__annotations__)
+HISTORY_COLUMNS = tuple(HistoryRow.__annotations__)
+TIMING_COLUMNS = tuple(TimingRow.__annotations__)

@@ -1,0 +1,82 @@
+"""The tables of a run, made from its rounds' records: results, history and timing."""
+
+import csv
+import logging
+from collections.abc import Mapping, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from lottery.record.files import to_json, write_text
+from lottery.record.records import read_records
+from lottery.record.run_dir import RunDir
+from lottery.record.schema import COLUMNS, HISTORY_COLUMNS, TIMING_COLUMNS
+
+log = logging.getLogger(__name__)
+
+IN_RESULTS_JSON = ("row", "layers", "checks", "early_bird")
+
+
+def tables_are_current(run_dir: RunDir) -> bool:
+    """Return whether the tables are there and say, to the byte, what the records say."""
+    return all(
+        path.exists() and path.read_bytes() == content.encode()
+        for path, content in _make_tables(run_dir).items()
+    )
+
+
+def write_tables(run_dir: RunDir) -> None:
+    """Make results.csv, results.json, history.csv and timing.csv from the rounds' records.
+
+    The records are the truth, and the tables can always be made from them again: after a kill
+    between two tables as well.
+    """
+    for path, content in _make_tables(run_dir).items():
+        there = path.read_bytes() if path.exists() else None
+        if there == content.encode():
+            continue
+        if there is not None and not _is_part_of(there, content, is_json=path.suffix == ".json"):
+            log.warning("%s: was damaged; made again from the rounds' records", path)
+        write_text(path, content)
+
+
+def _make_tables(run_dir: RunDir) -> dict[Path, str]:
+    records = read_records(run_dir)
+    rounds = [{name: v for name, v in r.items() if name in IN_RESULTS_JSON} for r in records]
+    history = [row for record in records for row in record["history"]]
+    return {
+        run_dir.results_json: to_json({"rounds": rounds}),
+        run_dir.history_csv: _to_csv(HISTORY_COLUMNS, history),
+        run_dir.timing_csv: _to_csv(TIMING_COLUMNS, [record["timing"] for record in records]),
+        run_dir.results_csv: _to_csv(COLUMNS, [record["row"] for record in records]),
+    }
+
+
+def _to_csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return a table with the columns that some row has; an empty table has all of them.
+
+    So the tables of a run that was made before a column was added stay as they are.
+    """
+    known = [name for name in columns if not rows or any(name in row for row in rows)]
+    text = StringIO()
+    writer = csv.DictWriter(text, known, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _is_part_of(there: bytes, content: str, *, is_json: bool) -> bool:
+    """Return whether a table is whole and lacks rounds or columns at most.
+
+    It lacks them before a round is added, and before a round with a new column is added.
+    """
+    try:
+        text = there.decode()
+        if is_json:
+            lines, known = ({line.rstrip(",") for line in t.splitlines()} for t in (text, content))
+            return text.endswith("\n}\n") and lines <= known | {' "rounds": []'}
+        header, *rows = csv.reader(StringIO(text))
+    except (ValueError, csv.Error):  # not UTF-8, empty, no table
+        return False
+    same = {tuple(row.get(name) for name in header) for row in csv.DictReader(StringIO(content))}
+    return text.endswith("\n") and all(tuple(row) in same for row in rows)

@@ -1,0 +1,1 @@
+"""What a report shows: figures as data, drawn by plotly.js and by matplotlib."""

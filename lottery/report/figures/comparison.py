@@ -1,0 +1,53 @@
+"""Figure 6: settings side by side, and the ticket minus its controls."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lottery.report.figures.figure import Axis, Figure, Panel, remaining_axis, style
+from lottery.report.figures.lines import line_of_values, lines_of_settings
+from lottery.report.read.controls import Comparison
+from lottery.report.read.settings import Setting
+
+
+def comparison_figure(settings: Sequence[Setting], comparisons: Sequence[Comparison]) -> Figure:
+    """Make figure 6: one line per setting, and one per control of a ticket.
+
+    Args:
+        settings: at most as many as a reader can tell apart.
+        comparisons: tickets with their controls.
+    """
+    interval = settings[0].band_is_interval
+    band = "95 % confidence interval" if interval else "lowest to highest"
+    lines = lines_of_settings(settings, "remaining", "test")
+    panels = [Panel("", remaining_axis(lines), Axis("test accuracy at ES (%)"), lines)]
+    caption = f"Mean test accuracy over the seeds; the band is {band}."
+    if comparisons:
+        panels.append(_differences(settings, comparisons))
+        caption += (
+            " Beside it: the ticket's test accuracy minus that of each control, at equal sparsity "
+            "and paired by seed. There the band is the 95 % confidence interval of the mean "
+            "difference."
+        )
+    return Figure(
+        name="6_settings", title="6. Settings compared", caption=caption, panels=tuple(panels)
+    )
+
+
+def _differences(settings: Sequence[Setting], comparisons: Sequence[Comparison]) -> Panel:
+    numbers = {setting.label: number for number, setting in enumerate(settings)}
+    times = Counter(pair.control.label for pair in comparisons)
+    lines = []
+    for number, pair in enumerate(comparisons):
+        control = pair.control.label
+        look = style(numbers.get(control, number))
+        line = line_of_values(pair.ticket, "remaining", pair.summaries, look)
+        label = f"{pair.ticket.label} minus {control}" if times[control] > 1 else control
+        lines.append(replace(line, label=label))
+    return Panel(
+        title="",
+        x=remaining_axis(lines),
+        y=Axis("ticket minus control (points)"),
+        lines=tuple(lines),
+        level=(0, "no difference"),
+    )

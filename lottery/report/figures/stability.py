@@ -1,0 +1,102 @@
+"""Figures 7 and 8: the line between two copies of a network, and their instability."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from lottery.report.figures.figure import (
+    MAX_LINES,
+    Axis,
+    Figure,
+    Line,
+    Panel,
+    line_of_means,
+    remaining_axis,
+    style,
+)
+from lottery.report.read.settings import Setting
+from lottery.report.read.stability import (
+    SPLIT_TITLES,
+    STABLE_BELOW,
+    AnalysedStep,
+    batch_norm_note,
+    find_analysed_steps,
+)
+
+LEVEL = (100 * STABLE_BELOW, f"stable: below {100 * STABLE_BELOW:g} points")
+
+
+def stability_figures(settings: Sequence[Setting]) -> Iterator[Figure]:
+    """Make figures 7 (error along the lines) and 8 (instability), if any run was analysed."""
+    found = find_analysed_steps(settings)
+    if not found:
+        return
+    drawn = found[:MAX_LINES]
+    more = f" The first {len(drawn)} of {len(found)} lines are drawn." if drawn != found else ""
+    yield Figure(
+        name="7_lines",
+        title="7. Error on the line between two copies",
+        caption="Two copies are trained from step k of a round to its end. They differ only in "
+        "the order of the data. The band is over the pairs of copies. A flat line means that the "
+        f"network is stable to the noise of SGD.{batch_norm_note(found)}{more}",
+        panels=tuple(_line_panel(drawn, split) for split in SPLIT_TITLES),
+    )
+    yield Figure(
+        name="8_instability",
+        title="8. Instability",
+        caption="The highest error on the line minus the mean error at its ends, in points. "
+        f"Frankle et al. (2020) call a network stable below {LEVEL[0]:g} points.",
+        panels=tuple(_instability_panels(drawn)),
+    )
+
+
+def _line_panel(steps: Sequence[AnalysedStep], split: str) -> Panel:
+    lines = []
+    for number, step in enumerate(steps):
+        error = step.error(split)
+        label = f"round {step.round} ({100 * step.remaining:.1f} %), k = {step.step}"
+        label = f"{step.label}, {label}" if step.label else label
+        x, y = dict(enumerate(error)), dict(enumerate(error.values()))
+        look = replace(style(number), marker=None)  # thirty markers would hide the line
+        lines.append(line_of_means(label, x, y, look, factor=100))
+    x_axis = Axis("position between the copies", span=(0, 1))
+    return Panel(SPLIT_TITLES[split], x_axis, Axis("error (%)"), tuple(lines))
+
+
+def _instability_panels(steps: Sequence[AnalysedStep]) -> Iterator[Panel]:
+    """Draw against the step k if there are several, else against the weights remaining."""
+    numbers = sorted({step.step for step in steps})
+    for split in SPLIT_TITLES:
+        lines = _instability_lines(steps, split, over_steps=len(numbers) > 1)
+        yield Panel(
+            title=SPLIT_TITLES[split],
+            x=_step_axis(numbers) if len(numbers) > 1 else remaining_axis(lines),
+            y=Axis("instability (points)", from_zero=True),
+            lines=tuple(lines),
+            level=LEVEL,
+        )
+
+
+def _step_axis(steps: Sequence[int]) -> Axis:
+    """Return an axis with a tick at each step, and a text where there is room."""
+    last, named = steps[-1], list[int]()
+    for step in steps:
+        if not named or step - named[-1] >= 0.1 * last:
+            named.append(step)
+    ticks = tuple((float(step), str(step) if step in named else "") for step in steps)
+    return Axis("k (step)", ticks=ticks, span=(-0.05 * last, 1.05 * last))
+
+
+def _instability_lines(
+    steps: Sequence[AnalysedStep], split: str, *, over_steps: bool
+) -> list[Line]:
+    """Return one line per round over the steps, or one per step over the weights remaining."""
+    groups: dict[str, list[AnalysedStep]] = {}
+    for step in steps:
+        name = f"round {step.round}" if over_steps else f"k = {step.step}"
+        groups.setdefault(f"{step.label}, {name}" if step.label else name, []).append(step)
+    lines = []
+    for number, (label, group) in enumerate(groups.items()):
+        x = {n: float(s.step) if over_steps else 100 * s.remaining for n, s in enumerate(group)}
+        y = {n: step.barrier(split) for n, step in enumerate(group)}
+        lines.append(line_of_means(label, x, y, style(number), factor=100))
+    return lines

@@ -1,0 +1,1 @@
+"""Read runs from disk and group them into settings, tickets and their controls."""

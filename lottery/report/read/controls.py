@@ -1,0 +1,88 @@
+"""Compare a ticket with its controls and its dense network, at equal sparsity, by seed."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lottery.report.read.roles import is_control, trunk_of
+from lottery.report.read.settings import Setting
+from lottery.report.read.statistics import Summary, summarise
+
+EQUAL_SHARES = 1e-9  # largest difference of two shares of weights that count as equal
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A ticket minus another network: differences of test accuracy at ES, in points."""
+
+    ticket: Setting
+    control: Setting
+    differences: dict[int, dict[int, float]]  # round -> seed -> points
+
+    @property
+    def summaries(self) -> dict[int, Summary]:
+        """The differences by round; their band is always the confidence interval."""
+        return {
+            number: summarise(list(seeds.values()), band_is_interval=True)
+            for number, seeds in self.differences.items()
+        }
+
+    @property
+    def judged_rounds(self) -> list[int]:
+        """Of the rounds that both have: the best by validation, and the last."""
+        best = self.ticket.winning_round(among=self.differences)
+        return [] if best is None else list(dict.fromkeys((best, max(self.differences))))
+
+
+def compare_with_controls(settings: Sequence[Setting]) -> list[Comparison]:
+    """Compare every ticket with each of its controls, if they share a pruned round and a seed."""
+    pairs = [
+        _compare(ticket, control)
+        for ticket in settings
+        for control in settings
+        if is_control(control.config, ticket.config, ticket.name)
+    ]
+    return [pair for pair in pairs if pair.differences]
+
+
+def _compare(ticket: Setting, control: Setting) -> Comparison:
+    test, remaining = ticket.values("test"), ticket.values("remaining")
+    control_test = _by_trunk_seed(control, "test")
+    control_remaining = _by_trunk_seed(control, "remaining")
+    differences: dict[int, dict[int, float]] = {}
+    for number in sorted(test.keys() & control_test.keys() - {0}):
+        found = {
+            seed: 100 * (test[number][seed] - control_test[number][seed])
+            for seed in sorted(test[number].keys() & control_test[number].keys())
+            if abs(remaining[number][seed] - control_remaining[number][seed]) < EQUAL_SHARES
+        }
+        if found:
+            differences[number] = found
+    return Comparison(ticket, control, differences)
+
+
+def _by_trunk_seed(control: Setting, column: str) -> dict[int, dict[int, float]]:
+    """Return a control's column by the seed of its ticket.
+
+    Several controls of one ticket count once, by their mean: they tell nothing about others.
+    """
+    fixed = trunk_of(control.config)[1]
+    if fixed is None:
+        return control.values(column)
+    found: dict[int, dict[int, float]] = defaultdict(dict)
+    for number, seeds in control.values(column).items():
+        found[number][fixed] = sum(seeds.values()) / len(seeds)
+    return found
+
+
+def against_dense(setting: Setting) -> Comparison:
+    """Compare a setting's pruned networks with its own dense ones."""
+    test = setting.values("test")
+    dense = test.get(0, {})
+    differences = {
+        number: {seed: 100 * (seeds[seed] - dense[seed]) for seed in seeds if seed in dense}
+        for number, seeds in test.items()
+        if number >= 1
+    }
+    kept = {number: seeds for number, seeds in differences.items() if seeds}
+    return Comparison(setting, setting, kept)

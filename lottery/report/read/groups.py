@@ -1,0 +1,50 @@
+"""Group runs into settings, tickets followed by their controls."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+
+from lottery.report.read.labels import label_settings
+from lottery.report.read.roles import is_control, is_ticket
+from lottery.report.read.runs import RunRecord
+from lottery.report.read.settings import Setting
+
+
+def group_runs(
+    runs: Sequence[RunRecord], *, band_is_interval: bool = False
+) -> tuple[list[Setting], list[str]]:
+    """Return the settings of some runs, and one line for each run that is there twice.
+
+    Of two runs with equal config and seed the one with more rounds is kept.
+
+    Args:
+        runs: the runs.
+        band_is_interval: figures draw 95 % confidence intervals instead of lowest to highest.
+    """
+    kept: dict[tuple[str, int], RunRecord] = {}
+    problems = []
+    for run in runs:
+        key = json.dumps(run.config, sort_keys=True), run.seed
+        other = kept.setdefault(key, run)
+        if other is not run:
+            shorter, longer = sorted((other, run), key=lambda one: len(one.records))
+            kept[key] = longer
+            problems.append(f"left out: {shorter.path} is the same run as {longer.path}")
+    grouped: dict[str, list[RunRecord]] = defaultdict(list)
+    for (config, _), run in kept.items():
+        grouped[config].append(run)
+    by_seed = [tuple(sorted(some, key=lambda run: run.seed)) for some in grouped.values()]
+    settings = [Setting(runs, band_is_interval=band_is_interval) for runs in by_seed]
+    return label_settings(_in_order(settings)), problems
+
+
+def _in_order(settings: Sequence[Setting]) -> list[Setting]:
+    """Tickets first, each followed by its controls; then all others."""
+    ordered: dict[int, Setting] = {}  # by identity, each setting once
+    for ticket in settings:
+        if is_ticket(ticket.config):
+            ordered.setdefault(id(ticket), ticket)
+            for other in settings:
+                if is_control(other.config, ticket.config, ticket.name):
+                    ordered.setdefault(id(other), other)
+    return list((ordered | {id(setting): setting for setting in settings}).values())

@@ -1,0 +1,159 @@
+"""The role of a setting in an experiment: the ticket, or one of its controls."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from lottery.record.equivalent_reinits import plainest_reinit
+
+Config = Mapping[str, Any]
+
+WINNING_TICKET = "winning ticket"
+RANDOM_REINIT = "random reinit"
+RANDOM_TICKET = "random ticket"
+RANDOM_PRUNING = "random pruning"
+CHAINED_REINIT = "chained reinit"
+ONE_SHOT_TICKET = "one-shot ticket"
+
+# Display names of criteria; other criteria are named by their classes
+CRITERIA = {"Random": RANDOM_PRUNING, "Snip": "SNIP", "Grasp": "GraSP", "SynFlow": "SynFlow"}
+# Display names of the other reinits
+REINITS = {
+    "Continue": "training continued",
+    "LrRewind": "learning-rate rewinding",
+    "Finetune": "fine-tuning",
+    "Sign": "initial signs",
+}
+
+# Keys that may differ between a ticket and a control that copies its masks ...
+MASK_KEYS = ("criterion.", "scope.", "pruning.", "model.rates", "seeds.pruning")
+# ... and between a ticket and random pruning, which does the same before and after training
+CRITERION_KEYS = ("criterion.", "seeds.pruning", "pruning.at")
+
+
+def copies(config: Config) -> bool:
+    """Return whether the masks are copied from another run."""
+    return _class(config, "criterion") == "CopiedPruner"
+
+
+def trunk_of(config: Config) -> tuple[str, int | None]:
+    """Return the folder name of the trunk's setting, and the trunk's seed if one is fixed."""
+    name, _, seed = str(config.get("criterion.run")).partition("/seed_")
+    return name, int(seed) if seed.isdigit() else None
+
+
+def role_of(config: Config) -> str:
+    """Return a setting's role, in the field's words.
+
+    Chained reinit is `reinit=random` with its own pruning. It is another experiment than random
+    reinit, which takes the ticket's masks.
+    """
+    reinit = _class(config, "reinit")
+    if copies(config):
+        return _role_of_copy(config, reinit)
+    pruning = _pruning(config)
+    if reinit == "Rewind":
+        role = pruning or _ticket(config)
+    else:
+        start = CHAINED_REINIT if reinit == "Random" else REINITS.get(reinit, reinit)
+        role = f"{pruning}, {start}" if pruning else start
+    if not is_one_shot(config):
+        return role
+    return ONE_SHOT_TICKET if role == WINNING_TICKET else f"{role}, one shot"
+
+
+def _pruning(config: Config) -> str:
+    """Name what chooses the masks; "" for the default, magnitude after training."""
+    criterion = _class(config, "criterion")
+    at_init = config.get("pruning.at") == "init"
+    if criterion == "Magnitude" and not at_init:
+        return ""
+    name = CRITERIA.get(criterion) or _spaced(criterion)
+    return f"{name} at init" if at_init else name
+
+
+def _spaced(name: str) -> str:
+    """Return a class's name in words; the name of a user's own class stays as it is.
+
+    Example:
+        >>> _spaced("LargeInit"), _spaced("mine.LargeInit")
+        ('large init', 'mine.LargeInit')
+    """
+    return name if "." in name else re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
+
+
+def _role_of_copy(config: Config, reinit: str) -> str:
+    start = RANDOM_REINIT if reinit == "Random" else REINITS.get(reinit, reinit)
+    if _is_shuffled(config):
+        return RANDOM_TICKET if reinit == "Rewind" else f"masks shuffled, {start}"
+    if reinit == "Random":
+        return RANDOM_REINIT
+    return "copied masks" if reinit == "Rewind" else f"copied masks, {start}"
+
+
+def _is_shuffled(config: Config) -> bool:
+    return bool(config.get("criterion.shuffle", "none") != "none")
+
+
+def _ticket(config: Config) -> str:
+    """Return the role of a rewound network; only step 0 makes it a winning ticket."""
+    to = config.get("reinit.to", 0)
+    return WINNING_TICKET if to in (0, "0it") else f"rewound to {to}"
+
+
+def is_ticket(config: Config) -> bool:
+    """Return whether a setting finds tickets: it chooses masks, not at random, and rewinds."""
+    criterion, reinit = _class(config, "criterion"), _class(config, "reinit")
+    return not copies(config) and criterion != "Random" and reinit == "Rewind"
+
+
+def is_one_shot(config: Config) -> bool:
+    """Return whether one pruning removes everything, so that there are rounds 0 and 1 only."""
+    return config.get("pruning.one_shot") is not None
+
+
+def is_control(control: Config, ticket: Config, ticket_name: str) -> bool:
+    """Return whether a setting is a control of a ticket.
+
+    Controls are random pruning, a random ticket, and the ticket's masks with another start
+    (random reinit, fine-tuning, ...). Copied masks name their ticket's setting by its folder.
+    """
+    if not is_ticket(ticket):
+        return False
+    role = role_of(control)
+    if role.startswith(RANDOM_PRUNING) and _class(control, "reinit") == "Rewind":
+        return _equal_except(control, ticket, CRITERION_KEYS)
+    if not copies(control) or trunk_of(control)[0] != ticket_name:
+        return False
+    if role == RANDOM_TICKET:
+        return _equal_except(control, ticket, MASK_KEYS)
+    if _is_shuffled(control) or _equal_except(control, ticket, MASK_KEYS):
+        return False  # other masks, or the same start
+    return _equal_except(control, ticket, (*MASK_KEYS, "reinit."))
+
+
+def is_same_training(one: Config, other: Config) -> bool:
+    """Return whether two settings differ only in their reinit, and there only by name.
+
+    Under a constant learning rate, learning-rate rewinding and fine-tuning are one training.
+    """
+    same_reinit = plainest_reinit(one) == plainest_reinit(other)
+    return same_reinit and _equal_except(one, other, ("reinit.",))
+
+
+def _equal_except(one: Config, other: Config, prefixes: tuple[str, ...]) -> bool:
+    keys = {key for key in one.keys() | other.keys() if not key.startswith(prefixes)}
+    return all(one.get(key) == other.get(key) for key in keys)
+
+
+def _class(config: Config, group: str) -> str:
+    """Return the class name of a group; a user's own class keeps its module, unlike ours.
+
+    Example:
+        >>> _class({"reinit._target_": "lottery.reinit.Rewind"}, "reinit")
+        'Rewind'
+        >>> _class({"criterion._target_": "mine.Random"}, "criterion")
+        'mine.Random'
+    """
+    target = str(config.get(f"{group}._target_"))
+    return target.rpartition(".")[2] if target.startswith("lottery.") else target

@@ -1,0 +1,106 @@
+"""A setting: one config with its runs, one per seed."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lottery.record.rows import best_round
+from lottery.report.read.roles import copies, role_of
+from lottery.report.read.runs import RunRecord
+from lottery.report.read.statistics import Summary, summarise
+
+# The fields of a folder's name that say which option of a config group was chosen
+GROUPS = ("dataset", "model", "criterion", "rate", "scope", "reinit")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One config and its runs."""
+
+    runs: tuple[RunRecord, ...]  # by seed
+    label: str = ""  # what distinguishes it from the report's other settings
+    band_is_interval: bool = False  # figures draw confidence intervals, not lowest to highest
+
+    @property
+    def name(self) -> str:
+        """Name of its folder."""
+        return self.runs[0].name
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Its canonical config."""
+        return self.runs[0].config
+
+    @property
+    def role(self) -> str:
+        """What it is in an experiment: a ticket, a control, or something else."""
+        return role_of(self.config)
+
+    @property
+    def network(self) -> str:
+        """Model and dataset, as folders name them."""
+        return f"{self.option('model')} on {self.option('dataset')}"
+
+    def option(self, group: str) -> str:
+        """Return the option of a config group (`dataset`, `model`, ...), as folders name it."""
+        fields = self.name.split("-")
+        if len(fields) == len(GROUPS) + 1:
+            return fields[GROUPS.index(group)]
+        return str(self.config.get(f"{group}._target_")).rpartition(".")[2]
+
+    def values(self, column: str) -> dict[int, dict[int, float]]:
+        """Return a column of results.csv or timing.csv: round -> seed -> value."""
+        found: dict[int, dict[int, float]] = defaultdict(dict)
+        for run in self.runs:
+            for number, value in run.values(column).items():
+                found[number][run.seed] = value
+        return dict(sorted(found.items()))
+
+    def summaries(self, column: str) -> dict[int, Summary]:
+        """Return a column by round, summarised over the seeds."""
+        return {n: self.summarise(list(s.values())) for n, s in self.values(column).items()}
+
+    def summarise(self, values: Sequence[float]) -> Summary:
+        """Summarise values with the kind of band that the report was asked for."""
+        return summarise(values, band_is_interval=self.band_is_interval)
+
+    def means(self, column: str) -> dict[int, float]:
+        """Return a column by round, as means over the seeds."""
+        return {number: summary.mean for number, summary in self.summaries(column).items()}
+
+    def round_text(self, number: int) -> str:
+        """Name a round with its mean share of weights left, for a sentence."""
+        return f"round {number} ({100 * self.means('remaining')[number]:.1f} % of the weights)"
+
+    def winning_round(self, among: Collection[int] | None = None) -> int | None:
+        """Return the winning round by mean `val`; None if no round was pruned.
+
+        Args:
+            among: look at these rounds only.
+        """
+        val = self.means("val")
+        known = {n: value for n, value in val.items() if among is None or n in among}
+        return best_round(known, self.means("remaining"))
+
+    def remaining_by_layer(self) -> dict[str, dict[int, float]]:
+        """Return the share of weights left, mean over the seeds: layer -> round -> share."""
+        found: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+        for run in self.runs:
+            for record in run.records:
+                for layer, counts in record["layers"].items():
+                    share = counts["remaining"] / counts["weights"]
+                    found[layer][record["row"]["round"]].append(share)
+        return {
+            layer: {number: sum(shares) / len(shares) for number, shares in sorted(rounds.items())}
+            for layer, rounds in found.items()
+        }
+
+
+def with_own_masks(settings: Sequence[Setting]) -> list[Setting]:
+    """Return the settings whose masks are not those of their trunks; all if there are none."""
+    return [s for s in settings if not _has_masks_of_trunk(s.config)] or list(settings)
+
+
+def _has_masks_of_trunk(config: Mapping[str, Any]) -> bool:
+    return copies(config) and config.get("criterion.shuffle") != "global"

@@ -1,0 +1,169 @@
+"""The checks of a report: reasons to doubt its results, in sentences."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lottery.report.read.controls import Comparison
+from lottery.report.read.roles import (
+    RANDOM_PRUNING,
+    RANDOM_REINIT,
+    RANDOM_TICKET,
+    is_same_training,
+)
+from lottery.report.read.settings import Setting, with_own_masks
+from lottery.report.words.published import FAR_BELOW, far_below_paper, published_dense
+from lottery.report.words.table import format_difference, plural
+from lottery.report.words.verdicts import BEATS, TOO_FEW, judge
+
+MAX_SENTENCES = 8  # of one check
+
+# For each control: what a ticket does not show unless it is better than the control
+MEANINGS = {
+    RANDOM_REINIT: "its initial weights matter, as they must for a winning ticket",
+    RANDOM_TICKET: "it matters which of the weights were kept",
+    RANDOM_PRUNING: "its criterion is better than chance",
+}
+
+
+@dataclass(frozen=True)
+class SanityCheck:
+    """One check of the results, with a sentence for each problem."""
+
+    passed: str  # what is true if there are no problems
+    applies: bool  # whether there is anything to check
+    problems: Sequence[str]
+
+
+def run_checks(settings: Sequence[Setting], comparisons: Sequence[Comparison]) -> tuple[str, ...]:
+    """Return a sentence for each problem, and a last one that names the checks that passed.
+
+    Args:
+        settings: those that have a finished round.
+        comparisons: tickets with their controls.
+    """
+    judged = [pair for pair in comparisons if _meaning(pair) and _verdicts(pair)]
+    published = [setting for setting in settings if published_dense(setting.config)]
+    pruned = [setting for setting in with_own_masks(settings) if max(setting.values("test")) > 0]
+    papers = f"every dense network is at most {FAR_BELOW} points below its paper's"
+    es = "the early-stopping step (ES) is before the last step"
+    checks = (
+        SanityCheck("every ticket is better than its controls", bool(judged), _not_better(judged)),
+        SanityCheck("no layer is empty", bool(pruned), _collapsed(pruned)),
+        SanityCheck(papers, bool(published), far_below_paper(published)),
+        SanityCheck(es, bool(settings), _still_falling(settings)),
+    )
+    lines = [line for check in checks for line in _shortened(check.problems)]
+    lines += _same_trainings(settings)
+    passed = [check.passed for check in checks if check.applies and not check.problems]
+    return (*lines, f"Passed: {'; '.join(passed)}.") if passed else tuple(lines)
+
+
+def _shortened(problems: Sequence[str]) -> list[str]:
+    more = len(problems) - MAX_SENTENCES
+    shown = list(problems[:MAX_SENTENCES])
+    return (
+        [*shown, f"{plural(more, 'more setting')} with the same problem."] if more > 0 else shown
+    )
+
+
+def _meaning(pair: Comparison) -> str | None:
+    role = pair.control.role  # also "random pruning at init"
+    return next((words for start, words in MEANINGS.items() if role.startswith(start)), None)
+
+
+def _verdicts(pair: Comparison) -> dict[int, str]:
+    """Return the verdicts in the judged rounds that have enough seeds."""
+    found = {number: judge(pair.summaries[number]) for number in pair.judged_rounds}
+    return {number: verdict for number, verdict in found.items() if verdict != TOO_FEW}
+
+
+def _not_better(pairs: Sequence[Comparison]) -> list[str]:
+    found = []
+    for pair in pairs:
+        rounds = [
+            f"in {pair.ticket.round_text(number)} {format_difference(pair.summaries[number])}"
+            for number, verdict in _verdicts(pair).items()
+            if verdict != BEATS
+        ]
+        if rounds:
+            found.append(
+                f"{pair.ticket.label} is not shown to be better than {pair.control.label}: "
+                f"{', '.join(rounds)}. So it is not shown that {_meaning(pair)}."
+            )
+    return found
+
+
+def _collapsed(settings: Sequence[Setting]) -> list[str]:
+    found = []
+    for setting in settings:
+        empty = [
+            (layer, run.seed, record["row"])
+            for run in setting.runs
+            for record in run.records
+            for layer, counts in record["layers"].items()
+            if counts["remaining"] == 0
+        ]
+        named = []
+        for layer in dict.fromkeys(layer for layer, _, _ in empty):
+            first = min(row["round"] for name, _, row in empty if name == layer)
+            seeds = {seed for name, seed, _ in empty if name == layer}
+            total = plural(len(setting.runs), "seed")
+            named.append(f"{layer} from round {first} on ({len(seeds)} of {total})")
+        if named:
+            tests = {(seed, row["round"]): row["test"] for _, seed, row in empty}
+            found.append(
+                f"Layer collapse in {setting.label}: no weight is left in {', '.join(named)}. "
+                "Without a shortcut around the empty layer, a network gives the same answer to "
+                "every input. The mean test accuracy with an empty layer is "
+                f"{100 * sum(tests.values()) / len(tests):.2f} %."
+            )
+    return found
+
+
+def _still_falling(settings: Sequence[Setting]) -> list[str]:
+    """Return one sentence for all settings, as this problem is common."""
+    found = []
+    for setting in settings:
+        records = [record for run in setting.runs for record in run.records]
+        last_steps = [max((e["iteration"] for e in r["history"]), default=None) for r in records]
+        rows = [record["row"] for record in records]
+        at_end = [
+            row["round"] for row, step in zip(rows, last_steps, strict=True) if row["ES"] == step
+        ]
+        if at_end:
+            rounds = sorted(set(at_end))
+            found.append(
+                f"{setting.label} in {len(at_end)} of {len(records)} trainings "
+                f"(round{'s' if len(rounds) > 1 else ''} {_spans(rounds)})"
+            )
+    if not found:
+        return []
+    more = len(found) - MAX_SENTENCES
+    named = "; ".join(found[:MAX_SENTENCES]) + (
+        f"; {plural(more, 'more setting')}" if more > 0 else ""
+    )
+    return [
+        "The early-stopping step (ES) is the last step, so the validation loss was still falling: "
+        f"{named}. These networks were not trained long enough. More iterations may change the "
+        "results."
+    ]
+
+
+def _spans(rounds: Sequence[int]) -> str:
+    """Write ascending rounds in short, as "0, 2, 3, 5 to 8"."""
+    spans: list[list[int]] = []
+    for number in rounds:
+        if spans and number == spans[-1][-1] + 1:
+            spans[-1].append(number)
+        else:
+            spans.append([number])
+    return ", ".join(f"{s[0]} to {s[-1]}" if len(s) > 2 else ", ".join(map(str, s)) for s in spans)
+
+
+def _same_trainings(settings: Sequence[Setting]) -> list[str]:
+    return [
+        f"Two names for the same training: {one.label}; {other.label}. A difference means nothing."
+        for number, one in enumerate(settings)
+        for other in settings[number + 1 :]
+        if is_same_training(one.config, other.config)
+    ]

@@ -1,0 +1,104 @@
+"""The processes that train one network: which of them this one is, and how they meet."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lottery.config import ConfigError, ProcessRank
+from lottery.config.rules import get_nested
+from lottery.errors import LotteryError
+
+if TYPE_CHECKING:
+    from lottery.training import Device
+
+
+class WorkerDied(LotteryError):
+    """One of the run's processes is gone."""
+
+
+def find_process_rank(config: Mapping[str, Any]) -> ProcessRank:
+    """Return this process's rank among those that SLURM's srun or torchrun started for the run.
+
+    Args:
+        config: the composed config; its values need not be checked yet.
+
+    Raises:
+        ConfigError: some of the variables that SLURM or torchrun sets are missing.
+    """
+    asked = [get_nested(config, f"trainer.{name}") for name in ("devices", "num_nodes")]
+    if asked == [1, 1]:
+        return ProcessRank()  # other processes beside it belong to other runs
+    env = os.environ
+    if "TORCHELASTIC_RUN_ID" in env:
+        names = ("RANK", "LOCAL_RANK", "GROUP_RANK", "WORLD_SIZE")
+    elif int(env.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
+        names = ("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID", "SLURM_STEP_NUM_TASKS")
+    else:
+        return ProcessRank()
+    try:
+        rank, local_rank, node, processes = (int(env[name]) for name in names)
+    except (KeyError, ValueError) as error:
+        raise ConfigError(
+            f"trainer.devices: a variable that SLURM or torchrun sets is missing: {error}; unset "
+            f"{names[-1]} to start processes here"
+        ) from error
+    return ProcessRank(rank=rank, local_rank=local_rank, node=node, processes=processes)
+
+
+@contextmanager
+def joined(process: ProcessRank, device: "Device", meeting: Path | None = None) -> Iterator[None]:
+    """Join the run's other processes for a while; a process that is alone has nothing to do.
+
+    Args:
+        process: which process this is.
+        device: what it trains on.
+        meeting: a folder through which workers on one machine find each other. Without it they
+            use the address that torchrun or SLURM gave them.
+
+    Raises:
+        WorkerDied: another process of the run is gone, or never came.
+    """
+    if process.processes == 1:
+        yield
+        return
+    import torch
+    import torch.distributed as dist
+
+    from lottery.distributed import max_over_ranks
+
+    # Lightning looks here for ready-made processes, and would choose its own number of threads.
+    os.environ |= {"LOCAL_RANK": str(process.local_rank), "NODE_RANK": str(process.node)}
+    os.environ.setdefault("OMP_NUM_THREADS", str(torch.get_num_threads()))
+    if device.accelerator == "gpu":
+        torch.cuda.set_device(device.torch_device)
+    if meeting is None and "MASTER_ADDR" not in os.environ:
+        os.environ |= _slurm_address()
+    try:
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if device.accelerator == "gpu" else "gloo",
+            init_method=f"file://{meeting}/ranks" if meeting else "env://",
+            rank=process.rank,
+            world_size=process.processes,
+            timeout=timedelta(seconds=device.timeout),
+        )
+        yield
+        max_over_ranks([0])  # wait: a process that leaves cannot answer the others any more
+    except RuntimeError as error:
+        if not isinstance(error, dist.DistError) and "Connection" not in str(error):
+            raise
+        raise WorkerDied("another process of the run is gone, or never came") from error
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def _slurm_address() -> dict[str, str]:
+    """Return where the tasks of a SLURM step meet: the first node, and a port of the job's own."""
+    from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+
+    host = SLURMEnvironment.resolve_root_node_address(os.environ["SLURM_STEP_NODELIST"])
+    number = 10 * int(os.environ["SLURM_JOB_ID"]) + int(os.environ["SLURM_STEP_ID"])
+    return {"MASTER_ADDR": host, "MASTER_PORT": str(15000 + number % 15000)}

@@ -1,0 +1,121 @@
+"""run.json: what a run is and rests on, and how far it has come; written and compared here."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from lottery.errors import ConfigError
+from lottery.record.records import read_run_json, write_run_json
+from lottery.record.schema import RunJson
+from lottery.runs.run_lock import Ownership
+from lottery.signals import Stopped
+
+if TYPE_CHECKING:
+    from lottery.config.experiment import Experiment
+
+log = logging.getLogger(__name__)
+
+
+def check_same_run(experiment: "Experiment", run_json: RunJson) -> None:
+    """Check that a folder holds this run, and that the run rests on the same files as before.
+
+    Args:
+        experiment: the prepared run.
+        run_json: the content of the folder's run.json.
+
+    Raises:
+        ConfigError: they differ; the message names what differs.
+    """
+    path = experiment.imp.run_dir.path
+    here = experiment.settings.canonical | {"seed": experiment.settings.seed}
+    there = run_json["config"] | {"seed": run_json["seed"]}
+    differing = [
+        f"{key} ({there.get(key, 'absent')} there, {here.get(key, 'absent')} here)"
+        for key in sorted(here.keys() | there.keys())
+        if here.get(key, "absent") != there.get(key, "absent")
+    ]
+    if differing:
+        raise ConfigError(f"{path}: holds another run; differing: {', '.join(differing)}")
+    changed = [
+        name
+        for name in sorted(experiment.digests.keys() & run_json["digests"].keys())
+        if experiment.digests[name] != run_json["digests"][name]
+    ]
+    if changed:
+        raise ConfigError(
+            f"{path}: began with other content of {', '.join(changed)}; "
+            "put it back, or choose another output_dir"
+        )
+
+
+@contextmanager
+def status_in_run_json(experiment: "Experiment", ownership: Ownership) -> Iterator[None]:
+    """Write run.json before the training, and the status in it after the training.
+
+    Args:
+        experiment: the prepared run.
+        ownership: of its folder. If the folder is another process's by now, nothing is written.
+    """
+    _write_run_json(experiment)
+    try:
+        yield
+    except BaseException as error:
+        interrupted = isinstance(error, KeyboardInterrupt | SystemExit | Stopped)
+        with suppress(OSError):  # the disk may be full, and the error says so
+            if not ownership.lost:
+                _set_status(
+                    experiment,
+                    status="interrupted" if interrupted else "failed",
+                    message=f"{type(error).__name__}: {error}",
+                )
+        raise
+    _set_status(experiment, status="finished", message="")
+
+
+def _write_run_json(experiment: "Experiment") -> None:
+    from lottery.config.provenance import git_commit, machine, versions
+
+    run_dir, settings = experiment.imp.run_dir, experiment.settings
+    here = machine(experiment.device.accelerator)
+    digests = dict(experiment.digests)
+    if run_dir.run_json.exists():
+        earlier = read_run_json(run_dir)
+        # rounds that were copied earlier, and are not asked for now, have digests too
+        digests = earlier["digests"] | digests
+        _warn_of_other_machine(earlier["machine"], here)
+    entry: RunJson = {
+        "name": run_dir.path.parent.name,
+        "key": settings.key,
+        "seed": settings.seed,
+        "status": "running",
+        "message": "",
+        "rounds": list(experiment.imp.rounds.numbers),
+        "config": settings.canonical,
+        "settings": settings.located,
+        "digests": digests,
+        "input_shape": list(experiment.splits.input_shape),
+        "num_classes": experiment.splits.num_classes,
+        "versions": versions(),
+        "git_commit": git_commit(),
+        "machine": here,
+    }
+    write_run_json(run_dir, entry)
+
+
+def _warn_of_other_machine(earlier: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    for name in ("device", "threads"):
+        if earlier.get(name) != here[name]:
+            log.warning(
+                "this run began with %s=%s and goes on with %s: its last bits may differ from "
+                "those of a run that was not interrupted",
+                name,
+                earlier.get(name),
+                here[name],
+            )
+
+
+def _set_status(experiment: "Experiment", *, status: str, message: str) -> None:
+    run_dir = experiment.imp.run_dir
+    entry = read_run_json(run_dir)
+    write_run_json(run_dir, {**entry, "status": status, "message": message})

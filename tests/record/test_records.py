@@ -1,0 +1,104 @@
+"""run.json and the records of rounds: what is stored, and what is refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lottery.record.files import DamagedFile, json_digest, read_json, write_json
+from lottery.record.records import (
+    read_record,
+    read_records,
+    read_run_json,
+    write_record,
+    write_run_json,
+)
+from lottery.record.run_dir import RunDir
+from lottery.record.schema import COLUMNS, Row
+from tests.helpers.toy_rows import toy_record, toy_row
+
+CONTRACT = (
+    "round,remaining,ES,val,test,val_loss,val_f1,val_precision,val_recall,f1,precision,recall,"
+    "val_last,test_last,steps,remaining_all,params,params_remaining"
+)
+RUN: Any = {"config": {}, "digests": {}, "machine": {}, "status": "running", "seed": 3}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDir:
+    return RunDir(tmp_path / "seed_0")
+
+
+def test_the_columns_begin_as_the_contract_says() -> None:
+    assert ",".join(COLUMNS).startswith(CONTRACT)
+    assert len(set(COLUMNS)) == len(COLUMNS)
+
+
+def test_a_record_makes_its_round_finished(run: RunDir) -> None:
+    assert not run.round(3).finished
+    write_record(run, toy_record(3))
+    assert run.round(3).finished
+    assert run.finished_rounds() == [3]
+    assert read_records(run) == [toy_record(3)]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {name: 0 for name in COLUMNS if name != "test_last"},
+        {**toy_row(0), "extra": 0},
+        dict(reversed(toy_row(0).items())),
+    ],
+    ids=["missing", "extra", "another order"],
+)
+def test_a_row_with_other_columns_is_refused(run: RunDir, row: Row) -> None:
+    with pytest.raises(ValueError, match="a row has the columns"):
+        write_record(run, toy_record(0, row))
+    assert not run.round(0).finished
+
+
+def test_a_record_with_nan_is_refused(run: RunDir) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_record(run, toy_record(0, {**toy_row(0), "val_loss": float("nan")}))
+    assert not run.round(0).finished
+
+
+def test_records_are_read_by_number(run: RunDir) -> None:
+    for number in (100, 2, 11, 0):  # folders in the order of names: 00, 02, 100, 11
+        write_record(run, toy_record(number))
+    assert [record["row"]["round"] for record in read_records(run)] == [0, 2, 11, 100]
+
+
+def test_files_say_their_format_and_those_of_version_0_1_need_not(run: RunDir) -> None:
+    write_run_json(run, RUN)
+    assert read_json(run.run_json)["format"] == 2
+    write_json(run.run_json, RUN)
+    assert read_run_json(run) == RUN
+    write_record(run, toy_record(1))
+    assert read_json(run.round(1).record)["format"] == 2
+    old = toy_record(1)
+    write_json(run.round(1).record, {**old, "digest": json_digest(old)})
+    assert read_record(run.round(1)) == old
+
+
+def test_a_later_format_is_refused_by_name(run: RunDir) -> None:
+    write_json(run.run_json, {**RUN, "format": 3})
+    with pytest.raises(DamagedFile, match=r"run.json: format 3, at most 2 expected; it is of a"):
+        read_run_json(run)
+    entry = {"format": 3, **toy_record(1)}
+    write_json(run.round(1).record, {**entry, "digest": json_digest(entry)})
+    with pytest.raises(DamagedFile, match=r"round.json: format 3, at most 2 expected"):
+        read_record(run.round(1))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"row": []}, {"layers": None}, {"history": {}}, {"timing": 1}, {"format": "new"}],
+    ids=str,
+)
+def test_a_record_of_another_shape_is_named(run: RunDir, change: dict[str, Any]) -> None:
+    run.round(1).path.mkdir(parents=True)
+    run.round(1).record.write_text(json.dumps({**toy_record(1), **change}))
+    with pytest.raises(DamagedFile, match=r"round.json: "):
+        read_record(run.round(1))

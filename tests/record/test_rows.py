@@ -1,0 +1,51 @@
+"""The rows of results.csv: the winning ticket, and the table that people read."""
+
+import pytest
+
+from lottery.record.rows import best_round, format_table, sparsest_within, winning_round
+from lottery.record.schema import Row
+from tests.helpers.toy_rows import toy_row as row
+
+
+@pytest.mark.parametrize(
+    ("rows", "winner"),
+    [
+        ([], None),
+        ([row(0, 1.0, 0.9)], None),  # the dense network is no ticket
+        ([row(0, 1.0, 0.99), row(1, 0.8, 0.5)], 1),
+        ([row(0), row(1, 0.8, 0.7), row(2, 0.64, 0.8), row(3, 0.5, 0.6)], 2),
+        ([row(0), row(1, 0.8, 0.8), row(2, 0.64, 0.8), row(3, 0.5, 0.6)], 2),  # a tie
+        ([row(0), row(2, 0.64, 0.8), row(1, 0.8, 0.8)], 2),  # in any order
+        ([row(0), row(7, 0.5, 0.8), row(15, 0.6, 0.8)], 7),  # the sparsest, not the last
+        ([row(1, 0.8, 0.7, test=0.9), row(2, 0.64, 0.8, test=0.1)], 2),  # test has no say
+    ],
+)
+def test_winning_round(rows: list[Row], winner: int | None) -> None:
+    assert winning_round(rows) == winner
+
+
+@pytest.mark.parametrize(("points", "number"), [(0.5, 1), (1, 2), (0.1, None)])
+def test_the_sparsest_round_within_some_points_of_dense(points: float, number: int | None) -> None:
+    rows = [row(0, 1.0, 0.99), row(1, 0.8, 0.985), row(2, 0.64, 0.98), row(3, 0.5, 0.9)]
+    assert sparsest_within(rows, points) == number
+
+
+def test_the_table_shows_percent_and_marks_the_winner() -> None:
+    table = format_table([row(0), row(1, 0.5128, 0.98123, 0.97), row(2, 0.41, 0.5)])
+    lines = [line.split() for line in table.splitlines()]
+    assert lines[1] == ["0", "100.00", "0", "50.00", "50.00", "25.00"]
+    assert lines[2] == ["1", "51.28", "10", "98.12", "97.00", "25.00", "winning", "round"]
+    assert lines[3] == ["2", "41.00", "20", "50.00", "50.00", "25.00"]
+
+
+@pytest.mark.parametrize(
+    ("val", "best"),
+    [
+        ({1: (0.1 + 0.2) / 3, 2: 0.3 / 3}, 2),  # equal but for the last bit
+        ({0: 0.99, 1: 0.95 + 2e-16, 2: 0.8, 3: 0.95}, 3),
+        ({1: 0.9990234375, 2: 0.9990234375 - 2e-16, 3: 0.9}, 2),  # a 5 at the tenth decimal
+        ({1: 0.95000001, 2: 0.95}, 1),  # one example in a hundred million is no tie
+    ],
+)
+def test_means_that_differ_in_their_last_bits_are_ties(val: dict[int, float], best: int) -> None:
+    assert best_round(val, {0: 1.0, 1: 0.8, 2: 0.64, 3: 0.51}) == best
