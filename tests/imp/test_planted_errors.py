@@ -22,7 +22,7 @@ from lottery.pruning.top_k import keep_highest
 from lottery.reinit import Rewind, Stored
 from lottery.tensors import Tensors
 from lottery.training import EarlyBird, LightningFit, Outcome
-from lottery.training.schedules import StepDrops
+from lottery.training.schedules import StepDrops, Warmup
 from tests.helpers.toy_runs import NUM_STEPS, SIZES, AllEqual, run_toy, toy_fit
 from tests.imp import test_invariants, test_pruned_weights
 
@@ -143,7 +143,7 @@ def test_a_schedule_that_does_not_begin_again_is_stopped(tmp_path: Path) -> None
 
 
 def by_another_schedule(fit: LightningFit, training: Training) -> Outcome:
-    right, schedule = training.by(fit), StepDrops((0,), 0.9)
+    right, schedule = training.by(fit), Warmup(steps=2, at=(), factor=1)
     other = replace(fit, optimization=replace(fit.optimization, schedule=schedule))
     return replace(training.by(other), first_expected=right.first_expected)
 
