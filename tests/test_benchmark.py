@@ -1,4 +1,4 @@
-"""The benchmark works: whether what it says is good is for a quiet machine."""
+"""The benchmark runs; its figures need a quiet machine."""
 
 import json
 import logging

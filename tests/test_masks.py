@@ -85,7 +85,7 @@ def test_a_bare_layer_has_the_name_its_parameter_has() -> None:
 
 
 def test_every_prunable_name_is_a_parameter_name_even_of_tied_weights() -> None:
-    """All other code looks weights up in `named_parameters()`, which names a tied one once."""
+    """Other code looks weights up in `named_parameters()`, which names a tied weight once."""
     model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
     model[1].weight = model[0].weight
     assert linear_and_conv_weights(model).keys() <= dict(model.named_parameters()).keys()

@@ -1,4 +1,4 @@
-"""Seeds by name: independent streams, and pinned values, as old runs are repeated with them."""
+"""Seeds by name: independent streams, and pinned values, which repeat old runs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Named tensors: files that give back the same bits, digests that see them, real copies."""
+"""Named tensors: files return the same bits, digests depend on them, copies share nothing."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lottery.pruning import Global
+from lottery.pruning import IN_ALL, Global
 from lottery.tensors import Tensors, copy_to_cpu, digest, load_tensors, save_tensors
 
 TENSORS: dict[str, Tensor] = {
@@ -43,7 +43,7 @@ def test_masks_of_a_global_scope_can_be_saved(tmp_path: Path) -> None:
     """They are parts of one tensor."""
     scores = {"a": torch.tensor([[3.0, 1.0]]), "b": torch.tensor([2.0, 0.0, 4.0])}
     masks = {name: torch.ones_like(score, dtype=torch.bool) for name, score in scores.items()}
-    save_tensors(tmp_path / "t.safetensors", Global()(scores, masks, 3))
+    save_tensors(tmp_path / "t.safetensors", Global()(scores, masks, {IN_ALL: 3}))
     loaded = load_tensors(tmp_path / "t.safetensors")
     assert loaded["a"].tolist() == [[True, False]]
     assert loaded["b"].tolist() == [True, False, True]
@@ -100,7 +100,7 @@ def test_a_digest_does_not_depend_on_order_of_names_nor_memory_layout() -> None:
 
 
 def test_a_pinned_digest() -> None:
-    """Digests of finished runs are compared with ours at every start."""
+    """Every start compares digests of finished runs with ours."""
     assert digest(_plain()) == "215b1f85a55c024d8880f26d5d95ab570526f4f9e644e1b83a50224f631fec26"
 
 

@@ -36,7 +36,7 @@ def run_rounds(imp: Imp, check_owned: Callable[[], None] = lambda: None) -> list
             row = train(imp, dense_round(imp), check_owned)
         else:
             row = storage.adopt_dense_round(storage.dense_from)
-        rows = sorted([*rows, row], key=lambda row: int(row["round"]))
+        rows = sorted([*rows, row], key=lambda row: row["round"])
         storage.update_tables()
         storage.drop_unneeded(rows)
     return imp.rounds.rows(rows)

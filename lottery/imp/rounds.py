@@ -10,6 +10,8 @@ from lottery.record.schema import Row
 class Rounds:
     """The rounds that a run is asked for.
 
+    `finished` stands for the rows of all finished rounds, by round.
+
     Args:
         numbers: ascending from 0. A run with copied masks may leave some out.
         target_sparsity: the first round that reaches it is the last one; None sets no target.
@@ -25,11 +27,7 @@ class Rounds:
     target_sparsity: float | None = None
 
     def rows(self, finished: Sequence[Row]) -> list[Row]:
-        """Return the rows of the rounds asked for, up to the target sparsity.
-
-        Args:
-            finished: rows of all finished rounds, by round.
-        """
+        """Return the rows of the rounds asked for, up to the target sparsity."""
         rows = []
         for row in finished:
             if row["round"] in self.numbers:
@@ -39,11 +37,7 @@ class Rounds:
         return rows
 
     def todo(self, finished: Sequence[Row]) -> list[int]:
-        """Return the numbers of the rounds that are still to be done.
-
-        Args:
-            finished: rows of all finished rounds, by round.
-        """
+        """Return the numbers of the rounds that are still to be done."""
         rows = self.rows(finished)
         done = {row["round"] for row in rows}
         last = self.numbers[-1]

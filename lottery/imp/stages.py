@@ -140,6 +140,5 @@ def train(imp: Imp, ready: Round, check_owned: Callable[[], None]) -> Row:
         record["early_bird"] = early_bird.record()
         log.info("round %d: early bird at step %s", number, early_bird.step)
     storage.finish_round(record, check_owned)
-    row: Row = record["row"]
-    report_round(row, outcome)
-    return row
+    report_round(record["row"], outcome)
+    return record["row"]

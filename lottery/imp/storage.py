@@ -57,8 +57,7 @@ class Storage:
 
         def copy() -> Row:
             copy_dense_round(trunk, self.run_dir)
-            row: Row = read_record(self.run_dir.round(0))["row"]
-            return row
+            return read_record(self.run_dir.round(0))["row"]
 
         return from_main(copy)
 

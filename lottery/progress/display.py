@@ -55,7 +55,7 @@ class Progress:
     @property
     def steps_left(self) -> int:
         """Steps still to be made in all rounds."""
-        return sum(self._steps) - self._done
+        return max(0, sum(self._steps) - self._done)
 
     @contextmanager
     def running(

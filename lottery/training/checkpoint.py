@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 Checkpoint = dict[str, Any]  # plain containers and tensors: torch.load(weights_only=True) reads it
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)  # Lightning prints its callbacks' repr
 class Checkpointer(pl.Callback):
     """Saves how far the round is, and restores it.
 

@@ -35,7 +35,7 @@ class EvaluationSchedule:
     patience: int | None
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)  # Lightning prints its callbacks' repr
 class Evaluator(pl.Callback):
     """Evaluates at the multiples of `schedule.every` and at the last step.
 

@@ -13,22 +13,24 @@ from lottery.data import Split, Splits
 from lottery.data.splits import Augmentation
 from lottery.distributed import num_ranks
 from lottery.imp import Fit, Imp, Pruning, Rounds, Storage, run_rounds
-from lottery.masks import linear_and_conv_weights
+from lottery.masks import Masks, linear_and_conv_weights
 from lottery.measure.flops import make_counter
 from lottery.models.state import all_buffers, fresh_state
 from lottery.progress import Progress
-from lottery.pruning import Layerwise, Magnitude, Pruner, ScoredPruner
+from lottery.pruning import Layerwise, Magnitude, Pruner, ScoredPruner, Trained
 from lottery.record.run_dir import RunDir
 from lottery.record.schema import Row
 from lottery.reinit import Reinit, Rewind
 from lottery.seeds import derive_seed
 from lottery.signals import StopRequest
+from lottery.tensors import load_tensors
 from lottery.training import DataOrder, Device, EvaluationSchedule, LightningFit, Optimization
 from lottery.training.schedules import Constant, Schedule
 
 NUM_STEPS = 12
 EVERY = 4
 BATCH = 8
+SIZES = {"conv1.weight": 162, "conv2.weight": 324, "output.weight": 18}  # of ToyResNet's weights
 
 
 class ToyDropout(nn.Module):
@@ -62,6 +64,18 @@ class ToyResNet(nn.Module):
         hidden = (self.norm2(self.conv2(hidden)) + hidden).relu()
         logits: Tensor = self.output(hidden.mean((2, 3)))
         return logits
+
+
+@dataclass(frozen=True)
+class AllEqual:
+    """A criterion in which all weights tie."""
+
+    def __call__(self, trained: Trained) -> dict[str, torch.Tensor]:
+        return {name: torch.ones_like(weight) for name, weight in trained.weights.items()}
+
+
+def masks_of(path: Path, number: int) -> Masks:
+    return load_tensors(RunDir(path).round(number).masks)
 
 
 def toy_splits() -> Splits:
@@ -111,6 +125,7 @@ def toy_fit(
     optimizer: Callable[..., torch.optim.Optimizer] = sgd,
     schedule: Schedule | None = None,
     clip_norm: float | None = None,
+    order_seed: int = 7,
     fixed_order: bool = False,
     block: int = 50,
     augmentation: Augmentation | None = None,
@@ -124,7 +139,9 @@ def toy_fit(
         load_splits=lambda: splits,
         loss=nn.functional.cross_entropy,
         optimization=Optimization(optimizer, schedule or Constant(), clip_norm),
-        data_order=DataOrder(batch_size=BATCH, seed=7, augmentation_seed=8, fixed=fixed_order),
+        data_order=DataOrder(
+            batch_size=BATCH, seed=order_seed, augmentation_seed=8, fixed=fixed_order
+        ),
         evaluation=EvaluationSchedule(every=EVERY, test_curve=False, patience=None),
         device=Device(
             accelerator="cpu",

@@ -96,7 +96,7 @@ def test_random_tickets_have_the_trunks_counts_and_dense_initial_weights(
             start = run.weights(number, "start")
             assert all(torch.equal(start[n][m], initial[n][m]) for n, m in masks.items())
             assert all((start[name][mask] != 0).all() for name, mask in masks.items())
-        # permuted for each round anew: round 2's masks are not within round 1's
+        # each round permutes again: round 2's masks are not within round 1's
         revived = run.masks(2)["fc1.weight"] & ~run.masks(1)["fc1.weight"]
         assert revived.any()
 

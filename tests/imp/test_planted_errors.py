@@ -22,10 +22,9 @@ from lottery.pruning.top_k import keep_highest
 from lottery.reinit import Rewind, Stored
 from lottery.tensors import Tensors
 from lottery.training import EarlyBird, LightningFit, Outcome
-from lottery.training.schedules import StepDrops
-from tests.helpers.toy_runs import NUM_STEPS, run_toy, toy_fit
-from tests.imp import test_invariants
-from tests.imp.test_invariants import SIZES, AllEqual
+from lottery.training.schedules import StepDrops, Warmup
+from tests.helpers.toy_runs import NUM_STEPS, SIZES, AllEqual, run_toy, toy_fit
+from tests.imp import test_invariants, test_pruned_weights
 
 RATES = dict.fromkeys(SIZES, 0.2)
 
@@ -144,7 +143,7 @@ def test_a_schedule_that_does_not_begin_again_is_stopped(tmp_path: Path) -> None
 
 
 def by_another_schedule(fit: LightningFit, training: Training) -> Outcome:
-    right, schedule = training.by(fit), StepDrops((0,), 0.9)
+    right, schedule = training.by(fit), Warmup(steps=2, at=(), factor=1)
     other = replace(fit, optimization=replace(fit.optimization, schedule=schedule))
     return replace(training.by(other), first_expected=right.first_expected)
 
@@ -239,7 +238,7 @@ def test_clipping_over_pruned_gradients_fails_test_3(tmp_path: Path) -> None:
         torch.nn.utils.clip_grad_norm_(parameters, 0.01)
 
     with pytest.raises(AssertionError):
-        test_invariants.assert_live_gradients_are_clipped(tmp_path, None, clip_all)
+        test_pruned_weights.assert_live_gradients_are_clipped(tmp_path, None, clip_all)
 
 
 def by_the_test_set(fit: LightningFit, training: Training) -> Outcome:

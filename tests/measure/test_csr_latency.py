@@ -1,4 +1,4 @@
-"""Networks in CSR give the same outputs, and are timed where that can pay."""
+"""Networks in CSR give the same outputs, and are timed where they can be faster."""
 
 import pytest
 import torch

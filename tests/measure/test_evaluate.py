@@ -1,4 +1,4 @@
-"""What a network is worth, against sums by hand and scikit-learn."""
+"""Measurements of a network, against sums by hand and scikit-learn."""
 
 import math
 
@@ -20,7 +20,7 @@ from lottery.tensors import digest
 
 
 def _first(logits: Tensor, targets: Tensor) -> Tensor:
-    """A loss one can add up: the mean of the first logits."""
+    """Return a loss that is easily added up by hand: the mean of the first logits."""
     return logits[:, 0].mean()
 
 
@@ -55,7 +55,7 @@ def test_a_last_chunk_that_is_shorter_does_not_weigh_more() -> None:
 
 
 def _noisy() -> nn.Sequential:
-    """In training mode its outputs are random and its buffers move."""
+    """Return a network whose outputs are random and whose buffers change in training mode."""
     return nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Dropout(), nn.Linear(8, 2))
 
 

@@ -209,7 +209,7 @@ def test_a_copy_goes_on_from_its_own_weights(tmp_path: Path, reinit: Reinit) -> 
     run_toy(tmp_path / "trunk")
     trunk = RunDir(tmp_path / "trunk")
     copied = CopiedPruner(lambda number: load_tensors(trunk.round(number).masks), "none")
-    fit = replace(toy_fit(), order_seed=9)  # another dense run than the trunk's
+    fit = toy_fit(order_seed=9)  # another dense run than the trunk's
     run_toy(tmp_path / "copy", fit, prune=copied, reinit=reinit)
     here = RunDir(tmp_path / "copy")
     for rounds in ((0, 1), (0, 1, 2)):

@@ -1,4 +1,4 @@
-"""A round goes on where it was stopped, exactly; and what a damaged checkpoint does."""
+"""A stopped round continues exactly where it was; a damaged checkpoint is not used."""
 
 import os
 from collections.abc import Callable
@@ -144,7 +144,7 @@ def test_checkpoint_of_another_start_is_not_used(
 
 
 def test_a_checkpoint_of_another_device_keeps_each_weights_momentum(tmp_path: Path) -> None:
-    """Convolutions lie in memory one way on CPUs, another on GPUs; fused Adam looks no further."""
+    """CPUs and GPUs store convolutions in different orders; fused Adam goes by that order."""
     of_gpu, of_cpu = ToyDropout(), ToyDropout()
     of_cpu.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     run_two_rounds(tmp_path / "whole", toy_fit(of_cpu, optimizer=adam))

@@ -69,7 +69,7 @@ def test_5_the_papers_networks_repeat_their_dense_tails(
     schedule: Schedule,
     augmentation: CropAndFlip | None,
 ) -> None:
-    """As above, with the networks and optimizers of the papers, from the middle of an epoch."""
+    """The same with the networks and optimizers of the papers, from the middle of an epoch."""
     fit = toy_fit(
         network(),
         optimizer=optimizer,
@@ -90,7 +90,7 @@ def test_5_the_papers_networks_repeat_their_dense_tails(
 
 
 def test_5_fails_with_a_fresh_optimizer(tmp_path: Path) -> None:
-    """What the test above sees is not there by chance."""
+    """The equality of the test above is no chance."""
     fit = toy_fit(fixed_order=True)
     run_toy(tmp_path, fit, prune=_keep_all(fit.network), reinit=Rewind(5, "fresh"))
     final = [digest(load_tensors(RunDir(tmp_path).round(n).final)) for n in (0, 1)]

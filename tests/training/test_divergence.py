@@ -1,4 +1,4 @@
-"""A loss that is no longer a number: the run stops with a hint, and what is finished stays."""
+"""A loss that is no longer a number: the run stops with a hint, and finished rounds stay."""
 
 import json
 from collections.abc import Callable

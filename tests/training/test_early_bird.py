@@ -41,15 +41,18 @@ def _looked(epsilon: float) -> EarlyBird:
 
 def test_distances_to_the_four_masks_before() -> None:
     expected = [
-        *[(20, 1, 1.0)],
-        *[(30, 1, 1.0), (30, 2, 0.0)],
-        *[(40, 1, 0.25), (40, 2, 0.75), (40, 3, 0.25)],
-        *[(50, 1, 0.0), (50, 2, 0.25), (50, 3, 0.75), (50, 4, 0.25)],
-        *[(60, 1, 0.0), (60, 2, 0.0), (60, 3, 0.25), (60, 4, 0.75)],
-        *[(70, 1, 0.0), (70, 2, 0.0), (70, 3, 0.0), (70, 4, 0.25)],
+        (20, [1.0]),
+        (30, [1.0, 0.0]),
+        (40, [0.25, 0.75, 0.25]),
+        (50, [0.0, 0.25, 0.75, 0.25]),
+        (60, [0.0, 0.0, 0.25, 0.75]),
+        (70, [0.0, 0.0, 0.0, 0.25]),
     ]
-    found = [tuple(entry.values()) for entry in _looked(0.1).distances]
-    assert found == expected
+    assert _looked(0.1).distances == [
+        {"iteration": step, "back": back, "distance": distance}
+        for step, distances in expected
+        for back, distance in enumerate(distances, start=1)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +107,7 @@ def test_looking_changes_no_bit(tmp_path: Path, prune: Pruner | None) -> None:
         bird = entry.pop("early_bird")
         assert entry == json.loads(without.results_json.read_text())["rounds"][number]
         assert len(bird["distances"]) == 0 + 1 + 2 + 3 + 4 * (NUM_STEPS - 4)
-        if prune is not None:  # random masks owe nothing to the weights
+        if prune is not None:  # random masks do not depend on the weights
             assert bird["step"] == 5
             assert {distance["distance"] for distance in bird["distances"]} == {0.0}
 

@@ -1,4 +1,4 @@
-"""Optimizer state taken out and put back by name: the training goes on bit for bit."""
+"""Optimizer state is read and restored by name: the training continues bit for bit."""
 
 from collections.abc import Callable
 from functools import partial
