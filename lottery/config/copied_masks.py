@@ -26,15 +26,7 @@ class TrunkMasks:
 
 
 def inspect_trunk(settings: Settings, weights: Tensors) -> TrunkMasks:
-    """Load every mask to copy once, and check that it is there and fits the network.
-
-    Args:
-        settings: settings of a run that copies masks.
-        weights: the network's Linear and Conv weights.
-
-    Raises:
-        ConfigError: the trunk is no run, lacks a round, or fits another network.
-    """
+    """Load every mask to copy once, and check that it is there and fits the network."""
     trunk, names, digests = settings.trunk, set[str](), {}
     for number in settings.rounds_to_do:
         if not trunk.round(number).finished:
@@ -58,11 +50,6 @@ def shared_dense_round(
     """Return the trunk if its round 0 is also this run's, else None.
 
     It is if all that shapes it is equal, and if it has stored the states that the reinit needs.
-
-    Args:
-        settings: the run's settings.
-        reinit: may need the state of a step, or the optimizer's.
-        digests: digests of the files that this run depends on.
     """
     if settings.copying is None:
         return None

@@ -32,30 +32,20 @@ def build_fit(
     progress: Progress,
     stop: StopRequest,
 ) -> LightningFit:
-    """Return what trains a run's rounds.
-
-    Args:
-        settings: the run's settings.
-        run_dir: the run's folder.
-        device: where to train.
-        network: the network, which lives through all rounds.
-        splits: the data as they are before `load_splits`.
-        load_splits: gives the data on the device.
-        progress: shows how far a round is.
-        stop: tells whether a signal has asked to stop.
-
-    Raises:
-        ConfigError: the loss, the optimizer or the schedule refuses its arguments.
-    """
+    """Return what trains a run's rounds."""
     set_memory_format(network, device.accelerator)
     if device.compile:
         network.compile()  # in place: the parameters keep their names
-    dtype = dtype_of(device.precision)
     steps_per_epoch = len(splits.train) // settings.dataset.batch_size
     return LightningFit(
         network=network,
         load_splits=load_splits,
-        loss=build_loss(settings.model, splits.num_classes, device.torch_device, dtype),
+        loss=build_loss(
+            settings.model,
+            splits.num_classes,
+            device=device.torch_device,
+            dtype=dtype_of(device.precision),
+        ),
         make_optimizer=build_optimizer_maker(settings.optimizer.node),
         schedule=make(settings.scheduler, "scheduler", steps_per_epoch=steps_per_epoch),
         clip_norm=settings.optimizer.clip_norm,
@@ -79,11 +69,7 @@ def build_fit(
 
 
 def build_optimizer_maker(node: Node) -> MakeOptimizer:
-    """Return a function from parameters to a new optimizer.
-
-    Raises:
-        ConfigError: the optimizer refuses its arguments.
-    """
+    """Return a function from parameters to a new optimizer."""
     make_optimizer = bind(node, "optimizer")
     run_call(partial(make_optimizer, [nn.Parameter(torch.zeros(1))]), "optimizer", node)
     return make_optimizer

@@ -41,11 +41,7 @@ class FrozenBase:
 
     @property
     def feature_shape(self) -> tuple[int, ...]:
-        """The shape of one example's features.
-
-        Raises:
-            ConfigError: the images are too small.
-        """
+        """The shape of one example's features."""
         with torch.device("meta"):
             try:
                 features = self.network(self.input_shape)(torch.zeros(1, *self.input_shape))
@@ -54,11 +50,7 @@ class FrozenBase:
         return tuple(features.shape[1:])
 
     def load(self) -> nn.Module:
-        """Return the base in evaluation mode with its weights.
-
-        Raises:
-            ConfigError: the weights cannot be read, or they belong to another network.
-        """
+        """Return the base in evaluation mode with its weights."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             base = self.network(self.input_shape)
@@ -74,9 +66,6 @@ class FrozenBase:
         Args:
             splits: the images.
             fetch: whether official weights may be downloaded. If not, they are not checked.
-
-        Raises:
-            ConfigError: the weights cannot be read or do not fit, or the images are augmented.
         """
         if splits.train.augmentation is not None:
             raise ConfigError(
@@ -108,23 +97,14 @@ class FrozenBase:
 
 
 def find_base(model: Model, input_shape: tuple[int, ...], seed: int = 0) -> FrozenBase | None:
-    """Return the network's frozen base, if its class names one as `frozen_base`.
-
-    Args:
-        model: the network's settings.
-        input_shape: shape of one image.
-        seed: draws random weights.
-
-    Raises:
-        ConfigError: `model.weights` is not the name of weights.
-    """
+    """Return the network's frozen base, if its class names one as `frozen_base`."""
     network = getattr(load_target(model.node, "model"), "frozen_base", None)
     if network is None:
         return None
     weights = model.node.get("weights")
     if not isinstance(weights, str) or not weights:
         raise ConfigError(f"model.weights={show(weights)}: {ACCEPTED}")
-    return FrozenBase(network, input_shape, weights, seed)
+    return FrozenBase(network, input_shape, weights=weights, seed=seed)
 
 
 def _fetch() -> Tensors:

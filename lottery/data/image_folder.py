@@ -55,7 +55,7 @@ class ImageFolder:
 
     def __post_init__(self) -> None:
         check_normalize(self.normalize)
-        if not isinstance(self.folder, str) or not self.folder:
+        if type(self.folder) is not str or not self.folder:
             raise ValueError(f"folder={self.folder}: a text")
         size: object = self.image_size
         sizes = size if isinstance(size, Sequence) else []

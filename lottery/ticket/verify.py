@@ -138,7 +138,7 @@ def count_correct(path: Path, device: str, data: str | None) -> Counted:
     base = ticket.base()
     if base is not None:
         inputs = {name: on_features(base.to(here), split) for name, split in inputs.items()}
-    loss = build_loss(ticket.model, splits.num_classes, here, ticket.dtype)
+    loss = build_loss(ticket.model, splits.num_classes, device=here, dtype=ticket.dtype)
     networks = {
         name: set_memory_format(ticket.trained(name).to(here), accelerator)
         for name in ("es", "final")

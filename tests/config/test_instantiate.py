@@ -82,6 +82,8 @@ def test_what_is_offered_goes_to_those_that_name_it() -> None:
     offered: dict[str, Any] = {"input_shape": (1, 8, 8), "num_classes": 10}
     made = make({"_target_": "pieces.NamesShape", "width": 4}, "key", **offered)
     assert (made.input_shape, made.width) == ((1, 8, 8), 4)
+    given = make({"_target_": "pieces.NamesShape", "width": 4, "input_shape": 5}, "key", **offered)
+    assert given.input_shape == 5
     taken = make({"_target_": "pieces.NamesShape", "_args_": ["mine", 4]}, "key", **offered)
     assert (taken.input_shape, taken.width) == ("mine", 4)
 
