@@ -1,7 +1,6 @@
 """`criterion=copy`: the run that masks are copied from, its trunk, checked."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from lottery.config.run_key import shapes_dense_round
 from lottery.config.settings import Settings
@@ -12,20 +11,7 @@ from lottery.reinit import Reinit
 from lottery.tensors import Tensors, digest, load_tensors
 
 
-@dataclass(frozen=True)
-class TrunkMasks:
-    """What is known of the masks to copy, after a look at each of them.
-
-    Args:
-        prunable: names of the weights that have masks, in the network's order.
-        digests: digests of the masks by round, with names that a user understands.
-    """
-
-    prunable: list[str]
-    digests: dict[str, str]
-
-
-def inspect_trunk(settings: Settings, weights: Tensors) -> TrunkMasks:
+def inspect_trunk(settings: Settings, weights: Tensors) -> tuple[list[str], dict[str, str]]:
     """Load every mask to copy once, and check that it is there and fits the network."""
     trunk, names, digests = settings.trunk, set[str](), {}
     for number in settings.rounds_to_do:
@@ -41,7 +27,7 @@ def inspect_trunk(settings: Settings, weights: Tensors) -> TrunkMasks:
                 )
         names |= masks.keys()
         digests[f"criterion.run round {number} masks"] = digest(masks)
-    return TrunkMasks([name for name in weights if name in names], digests)
+    return [name for name in weights if name in names], digests
 
 
 def shared_dense_round(

@@ -66,27 +66,19 @@ def bind(node: Node, key: str, **offered: Any) -> "partial[Any]":
     return partial(bound.func, *_plain(bound.args), **given | _plain(bound.keywords))
 
 
-def _in_steps(value: Any, key: str, steps_per_epoch: int) -> Any:
-    """Copy nodes with their durations as numbers of steps."""
+def _in_steps(value: Any, key: str, steps_per_epoch: int, *, is_duration: bool = False) -> Any:
+    """Copy nodes with the durations that their classes declare as numbers of steps."""
     if isinstance(value, list):
-        return [_in_steps(item, f"{key}[{i}]", steps_per_epoch) for i, item in enumerate(value)]
-    if not isinstance(value, Mapping):
+        return [_in_steps(v, key, steps_per_epoch, is_duration=is_duration) for v in value]
+    if isinstance(value, Mapping):
+        target = load_target(value, key) if "_target_" in value else None
+        names = getattr(target, "durations", ())
+        return {
+            name: _in_steps(item, f"{key}.{name}", steps_per_epoch, is_duration=name in names)
+            for name, item in value.items()
+        }
+    if not is_duration or value is None:
         return value
-    target = load_target(value, key) if "_target_" in value else None
-    durations = getattr(target, "durations", ())
-    copied = {}
-    for name, item in value.items():
-        convert = _steps_of if name in durations else _in_steps
-        copied[name] = convert(item, f"{key}.{name}", steps_per_epoch)
-    return copied
-
-
-def _steps_of(value: Any, key: str, steps_per_epoch: int) -> Any:
-    """Convert a duration, or a list of them, to steps; null stays null."""
-    if isinstance(value, list):
-        return [_steps_of(item, key, steps_per_epoch) for item in value]
-    if value is None:
-        return None
     try:
         return parse_duration(value).steps(steps_per_epoch)
     except ValueError as error:

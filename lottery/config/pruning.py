@@ -58,7 +58,8 @@ def set_up_pruning(settings: Settings, weights: Tensors) -> PruningSetup:
 
 def _copied(settings: Settings, weights: Tensors, scope: Scope) -> PruningSetup:
     """Set up a run that prunes what its trunk pruned."""
-    masks, trunk = inspect_trunk(settings, weights), settings.trunk
+    prunable, digests = inspect_trunk(settings, weights)
+    trunk = settings.trunk
 
     def load(number: int) -> Masks:
         return load_tensors(trunk.round(number).masks)
@@ -66,11 +67,11 @@ def _copied(settings: Settings, weights: Tensors, scope: Scope) -> PruningSetup:
     ours = ("run", "rounds")
     node = {name: value for name, value in settings.criterion.node.items() if name not in ours}
     return PruningSetup(
-        masks.prunable,
+        prunable,
         scope,
         make(node, "criterion", load=load),
         notes=["criterion=copy: scope and the rates and patterns of pruning have no effect"],
-        digests=masks.digests,
+        digests=digests,
     )
 
 

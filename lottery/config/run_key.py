@@ -120,8 +120,8 @@ def located(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def key_of(config: Mapping[str, Any]) -> str:
-    """Return the run's key: eight hexadecimal digits of sha256 over the canonical config."""
-    text = json.dumps(canonical(config), sort_keys=True, default=str)
+    """Return the key of a canonical config: eight hexadecimal digits of its sha256."""
+    text = json.dumps(config, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
@@ -138,7 +138,7 @@ def folder_name(config: Mapping[str, Any], choices: Mapping[str, Any]) -> str:
         rate,
         scope,
         choices.get("reinit"),
-        key_of(config),
+        key_of(canonical(config)),
     )
     return "-".join(re.sub(r"[^\w.+]", "_", str(word)) for word in words)
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from lottery.config import groups
 from lottery.config.groups import Node, read_values
 from lottery.config.rules import FLAG, NODE, NODES, TEXT, duration, one_of, whole
-from lottery.config.run_key import canonical, copies_masks, key_of, located
+from lottery.config.run_key import canonical, copies_masks, key_of
 from lottery.errors import ConfigError
 from lottery.record.durations import Duration
 from lottery.record.run_dir import RunDir
@@ -67,12 +67,7 @@ class Settings:
     @cached_property
     def key(self) -> str:
         """The run's key."""
-        return key_of(self.config)
-
-    @cached_property
-    def located(self) -> dict[str, Any]:
-        """The composed config with absolute paths."""
-        return located(self.config)
+        return key_of(self.canonical)
 
     @cached_property
     def trunk(self) -> RunDir:

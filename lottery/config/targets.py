@@ -23,27 +23,19 @@ def make_cwd_importable() -> None:
 
 
 def load_target(node: Node, key: str) -> Callable[..., Any]:
-    """Return the class or function that `_target_` names."""
+    """Return the class or function that `_target_` names.
+
+    An error inside a user's module is left as it is.
+    """
     name = node.get("_target_")
+    shown = f"{key}._target_={name}"
     if not isinstance(name, str):
-        raise ConfigError(f"{key}._target_={name}: the dotted name of a class or function")
+        raise ConfigError(f"{shown}: the dotted name of a class or function")
     if name.startswith("__main__."):
-        raise ConfigError(f"{key}._target_={name}: put it in a file, whose content can be checked")
-    try:
-        target = _locate(name)
-    except LookupError as error:
-        raise ConfigError(f"{key}._target_={name}: {error.args[0]}") from error
-    if not callable(target):
-        raise ConfigError(f"{key}._target_={name}: not a class or function")
-    found: Callable[..., Any] = target
-    return found
-
-
-def _locate(name: str) -> Any:
-    """Return the object with a dotted name. An error inside a user's module is left as it is."""
-    parts = name.split(".")
-    for length in range(len(parts) - 1, 0, -1):
-        module = ".".join(parts[:length])
+        raise ConfigError(f"{shown}: put it in a file, whose content can be checked")
+    words = name.split(".")
+    for length in range(len(words) - 1, 0, -1):
+        module = ".".join(words[:length])
         try:
             found = import_module(module)
         except ModuleNotFoundError as error:
@@ -51,10 +43,13 @@ def _locate(name: str) -> Any:
                 raise  # the module is there, but imports something that is not
             continue
         try:
-            return reduce(getattr, parts[length:], found)
+            target = reduce(getattr, words[length:], found)
         except AttributeError as error:
-            raise LookupError(str(error)) from error
-    raise LookupError(f"no module named {parts[0]!r}")
+            raise ConfigError(f"{shown}: {error}") from error
+        if not callable(target):
+            raise ConfigError(f"{shown}: not a class or function")
+        return target
+    raise ConfigError(f"{shown}: no module named {words[0]!r}")
 
 
 def find_nodes(value: Any, key: str = "", *, made: bool = False) -> Iterator[tuple[str, Node]]:

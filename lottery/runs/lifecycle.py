@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lottery.config import ConfigError
+from lottery.config.run_key import located
 from lottery.record.disk_errors import DiskError, disk_errors_in
 from lottery.record.results import Row, read_run_json, tables_are_current
 from lottery.record.run_dir import DamagedFile, RunDir, write_json
@@ -263,7 +264,7 @@ def _write_run_json(experiment: "Experiment") -> None:
         "message": "",
         "rounds": list(experiment.imp.rounds),
         "config": settings.canonical,
-        "settings": settings.located,
+        "settings": located(settings.config),
         "digests": dict(digests),
         "input_shape": list(experiment.splits.input_shape),
         "num_classes": experiment.splits.num_classes,

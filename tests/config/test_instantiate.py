@@ -150,6 +150,14 @@ def test_a_module_that_imports_something_missing_keeps_its_error(
             make(node, "key")
 
 
+def test_an_error_in_a_users_module_is_left_as_it_is(
+    write_module: Callable[[str, str], Path],
+) -> None:
+    write_module("wrong", "import math\nmath.nothing\n")
+    with pytest.raises(AttributeError, match="'nothing'"):
+        make({"_target_": "wrong.X"}, "key")
+
+
 def test_an_optimizer_is_bound_without_its_parameters() -> None:
     make_optimizer = bind({**ADAM, "_partial_": True}, "optimizer")
     assert type(make_optimizer) is partial
