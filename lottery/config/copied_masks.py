@@ -12,7 +12,11 @@ from lottery.tensors import Tensors, digest, load_tensors
 
 
 def inspect_trunk(settings: Settings, weights: Tensors) -> tuple[list[str], dict[str, str]]:
-    """Load every mask to copy once, and check that it is there and fits the network."""
+    """Load every mask to copy once, and check that it is there and fits the network.
+
+    Returns:
+        The names of the prunable weights in the network's order, and the digests of the masks.
+    """
     trunk, names, digests = settings.trunk, set[str](), {}
     for number in settings.rounds_to_do:
         if not trunk.round(number).finished:

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from lottery.config.groups import Model
-from lottery.config.rules import show
+from lottery.config.rules import first_line, show
 from lottery.config.targets import load_target
 from lottery.data import Splits
 from lottery.errors import ConfigError
@@ -114,9 +114,8 @@ def _fetch() -> Tensors:
                 OFFICIAL, map_location="cpu", check_hash=True, weights_only=True
             )
     except (OSError, RuntimeError) as error:  # no network, or not the right file
-        first_line = str(error).splitlines()[0]
         raise ConfigError(
-            f"model.weights=imagenet: cannot be fetched from {OFFICIAL} ({first_line}); "
+            f"model.weights=imagenet: cannot be fetched from {OFFICIAL} ({first_line(error)}); "
             "accepted: a file of it, or random"
         ) from error
     return stored
@@ -130,8 +129,9 @@ def _read(path: Path) -> Tensors:
             return load_file(path)
         stored = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # other files make the readers fail in many ways
-        first_line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ConfigError(f"model.weights={path}: not a weights file: {first_line}") from error
+        raise ConfigError(
+            f"model.weights={path}: not a weights file: {first_line(error)}"
+        ) from error
     if not isinstance(stored, Mapping):
         raise ConfigError(f"model.weights={path}: holds no state dict but {type(stored).__name__}")
     return dict(stored)

@@ -8,7 +8,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf.errors import OmegaConfBaseException
 
-from lottery.config.rules import show
+from lottery.config.rules import first_line, show
 from lottery.config.targets import Node, check_arguments, check_call, load_target, signature_of
 from lottery.errors import ConfigError
 from lottery.record.durations import parse_duration
@@ -102,11 +102,11 @@ def _refusal(error: Exception, key: str, node: Node) -> str | None:
     entered = trace.tb_next if trace else None  # below the frame that made the call
     module = str(entered.tb_frame.f_globals.get("__name__", "")) if entered else ""
     if isinstance(error, InstantiationException | OmegaConfBaseException):
-        return f"{key}: {str(error).splitlines()[0]}"
+        return f"{key}: {first_line(error)}"
     if module.startswith("lottery.") and isinstance(error, ValueError):
         return f"{key}.{_as_written(str(error), node)}"
     if module.startswith("torch.") and isinstance(error, ValueError | TypeError):
-        return f"{key}: {str(error).splitlines()[0]}"
+        return f"{key}: {first_line(error)}"
     return None
 
 

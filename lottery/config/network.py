@@ -12,6 +12,7 @@ from lottery.config.device import dtype_of, synchronized
 from lottery.config.frozen_base import FrozenBase, find_base
 from lottery.config.groups import Model
 from lottery.config.instantiate import bind, make
+from lottery.config.rules import first_line
 from lottery.config.settings import Settings
 from lottery.config.targets import load_target
 from lottery.data import Splits
@@ -90,7 +91,7 @@ def build_network_maker(
         logits = _forward(make_network, input_shape, dtype)
     except (RuntimeError, ValueError) as error:
         raise ConfigError(
-            f"{target}: does not fit the dataset's input shape {input_shape}: {_first_line(error)}"
+            f"{target}: does not fit the dataset's input shape {input_shape}: {first_line(error)}"
         ) from error
     if logits.shape != (2, num_outputs):
         wanted = f"the dataset has {num_classes} classes"
@@ -161,8 +162,7 @@ def build_loss(model: Model, num_classes: int, device: torch.device, dtype: torc
             value = loss(logits, targets)
     except (RuntimeError, ValueError, TypeError) as error:
         raise ConfigError(
-            f"model.loss={model.loss}: a function of logits and class numbers: "
-            f"{_first_line(error)}"
+            f"model.loss={model.loss}: a function of logits and class numbers: {first_line(error)}"
         ) from error
     if value.shape != ():
         raise ConfigError(f"model.loss={model.loss}: one number expected, got {value.shape}")
@@ -179,7 +179,3 @@ def _find_loss(model: Model) -> Loss:
         accepted = ", ".join(LOSSES)
         raise ConfigError(f"model.loss={model.loss}: {accepted}, or a function by _target_")
     return LOSSES[model.loss]
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]

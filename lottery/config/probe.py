@@ -7,7 +7,7 @@ from functools import cache
 import torch
 
 from lottery.config.network import Networks, count_outputs
-from lottery.config.rules import show
+from lottery.config.rules import first_line, show
 from lottery.config.settings import Settings
 from lottery.config.targets import SPECIAL
 from lottery.data import Splits
@@ -56,5 +56,5 @@ def check_criterion(settings: Settings, pruner: Pruner, *, splits: Splits, loss:
         name = type(pruner.criterion).__name__
         raise ConfigError(
             f"model.loss={settings.model.loss}: criterion {name} takes second derivatives, "
-            f"but the loss has none: {str(error).splitlines()[0]}"
+            f"but the loss has none: {first_line(error)}"
         ) from error

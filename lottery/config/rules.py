@@ -37,6 +37,11 @@ def show(value: Any) -> str:
     return "null" if value is None else str(value)
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its name if there is none."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def get_nested(config: Mapping[str, Any], key: str) -> Any:
     """Return the value of a key like "trainer.devices" in an unchecked config, or None."""
     value: Any = config

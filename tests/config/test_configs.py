@@ -245,6 +245,11 @@ def test_a_scheduler_takes_effect(lottery: Lottery) -> None:
         ["trainer.deterministic=false"],
         ["model.loss=multi_margin_loss"],
         ["model.loss={_target_:torch.nn.functional.cross_entropy,label_smoothing:0.1}"],
+        [
+            "trainer.precision=64-true",
+            "model.loss={_target_:torch.nn.CrossEntropyLoss,"
+            "weight:{_target_:torch.ones,_args_:[10]}}",
+        ],
     ],
     ids=lambda overrides: overrides[-1],
 )
