@@ -1,6 +1,7 @@
 """From a composed config to a run that is ready to start. With `cli` and `api`, it knows Hydra.
 
-Importing this package does not import torch: plain values are checked first.
+Importing this package does not import torch: plain values are checked first. All its functions
+raise ConfigError for a mistake of a user, one line that names the key.
 """
 
 from collections.abc import Mapping

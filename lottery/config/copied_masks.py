@@ -1,7 +1,6 @@
 """`criterion=copy`: the run that masks are copied from, its trunk, checked."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from lottery.config.run_key import shapes_dense_round
 from lottery.config.settings import Settings
@@ -12,28 +11,11 @@ from lottery.reinit import Reinit
 from lottery.tensors import Tensors, digest, load_tensors
 
 
-@dataclass(frozen=True)
-class TrunkMasks:
-    """What is known of the masks to copy, after a look at each of them.
-
-    Args:
-        prunable: names of the weights that have masks, in the network's order.
-        digests: digests of the masks by round, with names that a user understands.
-    """
-
-    prunable: list[str]
-    digests: dict[str, str]
-
-
-def inspect_trunk(settings: Settings, weights: Tensors) -> TrunkMasks:
+def inspect_trunk(settings: Settings, weights: Tensors) -> tuple[list[str], dict[str, str]]:
     """Load every mask to copy once, and check that it is there and fits the network.
 
-    Args:
-        settings: settings of a run that copies masks.
-        weights: the network's Linear and Conv weights.
-
-    Raises:
-        ConfigError: the trunk is no run, lacks a round, or fits another network.
+    Returns:
+        The names of the prunable weights in the network's order, and the digests of the masks.
     """
     trunk, names, digests = settings.trunk, set[str](), {}
     for number in settings.rounds_to_do:
@@ -49,7 +31,7 @@ def inspect_trunk(settings: Settings, weights: Tensors) -> TrunkMasks:
                 )
         names |= masks.keys()
         digests[f"criterion.run round {number} masks"] = digest(masks)
-    return TrunkMasks([name for name in weights if name in names], digests)
+    return [name for name in weights if name in names], digests
 
 
 def shared_dense_round(
@@ -58,11 +40,6 @@ def shared_dense_round(
     """Return the trunk if its round 0 is also this run's, else None.
 
     It is if all that shapes it is equal, and if it has stored the states that the reinit needs.
-
-    Args:
-        settings: the run's settings.
-        reinit: may need the state of a step, or the optimizer's.
-        digests: digests of the files that this run depends on.
     """
     if settings.copying is None:
         return None

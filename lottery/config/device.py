@@ -21,11 +21,7 @@ def dtype_of(precision: str) -> torch.dtype:
 
 
 def build_device(trainer: Trainer, process: ProcessRank) -> Device:
-    """Return the device, with "auto" decided.
-
-    Raises:
-        ConfigError: GPUs are asked for that are not there, or the number of processes is wrong.
-    """
+    """Return the device, with "auto" decided."""
     num_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     accelerator = trainer.accelerator
     if accelerator == "gpu" and not num_gpus:
@@ -57,11 +53,7 @@ def _check_processes(trainer: Trainer, process: ProcessRank) -> None:
 
 
 def check_batch(batch_size: int, device: Device) -> None:
-    """Check that every device gets an example of each batch.
-
-    Raises:
-        ConfigError: there are more devices than examples.
-    """
+    """Check that every device gets an example of each batch."""
     if batch_size < device.num_processes:
         raise ConfigError(
             f"dataset.batch_size={batch_size}: at least one example for each of the "
@@ -70,11 +62,7 @@ def check_batch(batch_size: int, device: Device) -> None:
 
 
 def synchronized(network: nn.Module, device: Device) -> nn.Module:
-    """Return the network with BatchNorm layers that see the batches of all processes.
-
-    Raises:
-        ConfigError: it has BatchNorm and the processes have no GPUs, which SyncBatchNorm needs.
-    """
+    """Return the network with BatchNorm layers that see the batches of all processes."""
     layers = network.modules()
     if not any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in layers):
         return network

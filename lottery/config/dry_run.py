@@ -58,7 +58,7 @@ def _ladder(experiment: Experiment) -> str:
     share = 1.0
     for number in experiment.imp.rounds.numbers:
         prunings = number * (pruning.one_shot or 1)
-        share = ladder(setup.scope, experiment.shapes, setup.rates, prunings, units=whole_units)
+        share = ladder(setup, experiment.shapes, prunings, units=whole_units)
         lines.append(f"  round {number:>2}  {100 * share:6.2f} %")
     target = pruning.target_sparsity
     if target is not None and not whole_units and share > 1 - target:

@@ -12,14 +12,13 @@ from lottery.config.device import (
     build_device,
     check_batch,
     choose_threads,
-    dtype_of,
 )
 from lottery.config.fit import build_fit
 from lottery.config.frozen_base import FrozenBase
 from lottery.config.frozen_features import feature_file, load_features
 from lottery.config.loggers import uses_tensorboard
 from lottery.config.network import set_up_networks
-from lottery.config.probe import build_probe_maker, check_criterion
+from lottery.config.probe import check_criterion
 from lottery.config.process_rank import ProcessRank
 from lottery.config.provenance import file_digests
 from lottery.config.pruning import PruningSetup, set_up_pruning
@@ -82,16 +81,7 @@ class Experiment:
 
 
 def build_experiment(settings: Settings, run_dir: RunDir, process: ProcessRank) -> Experiment:
-    """Build everything a run needs. Nothing is written.
-
-    Args:
-        settings: the run's settings.
-        run_dir: the run's folder, which need not exist.
-        process: the rank of this process.
-
-    Raises:
-        ConfigError: something does not fit.
-    """
+    """Build everything a run needs. Nothing is written."""
     device = build_device(settings.trainer, process)
     check_batch(settings.dataset.batch_size, device)
     splits = build_splits(settings.dataset, may_write=not settings.dry_run)
@@ -104,7 +94,18 @@ def build_experiment(settings: Settings, run_dir: RunDir, process: ProcessRank) 
     digests = data | file_digests(settings.config) | _base_digest(networks.base)
     digests |= pruning.digests
     progress, stop = Progress(), StopRequest()
-    load_splits = _make_loader(settings, splits, data, networks.base, device, stop)
+    load_splits: Callable[[], Splits] = partial(splits.to, device.torch_device, networks.dtype)
+    if networks.base:
+        load_splits = partial(
+            load_features,
+            feature_file(settings, digests=data, base=networks.base, device=device),
+            splits=splits,
+            base=networks.base,
+            device=device,
+            dtype=networks.dtype,
+            stop=stop,
+        )
+    load_splits = cache(load_splits)
     # before the fit has the network compiled, which changes how it can be called
     count = networks.counter()
     fit = build_fit(
@@ -117,11 +118,10 @@ def build_experiment(settings: Settings, run_dir: RunDir, process: ProcessRank) 
         progress=progress,
         stop=stop,
     )
-    check_criterion(settings, pruning.pruner, splits, fit.loss)
+    check_criterion(settings, pruning.pruner, splits=splits, loss=fit.loss)
     steps_per_epoch = len(splits.train) // settings.dataset.batch_size
     num_steps = settings.iterations.steps(steps_per_epoch)
     reinit = build_reinit(settings, steps_per_epoch, num_steps)
-    probe = build_probe_maker(networks.make, load_splits, fit.loss, networks.input_shape, device)
     imp = Imp(
         rounds=Rounds(settings.rounds_to_do, settings.pruning.target_sparsity),
         num_steps=num_steps,
@@ -132,7 +132,7 @@ def build_experiment(settings: Settings, run_dir: RunDir, process: ProcessRank) 
             prunable=pruning.prunable,
             seed=settings.seed_for("pruning"),
             at=settings.pruning.at,
-            probe=probe,
+            probe=build_probe_maker(networks, load_splits, loss=fit.loss, device=device),
             early_bird=settings.early_bird.epsilon,
         ),
         reinit=reinit,
@@ -162,22 +162,6 @@ def build_experiment(settings: Settings, run_dir: RunDir, process: ProcessRank) 
 
 def _base_digest(base: FrozenBase | None) -> dict[str, str]:
     return {base.name: base.digest()} if base else {}
-
-
-def _make_loader(
-    settings: Settings,
-    splits: Splits,
-    digests: Mapping[str, str],
-    base: FrozenBase | None,
-    device: Device,
-    stop: StopRequest,
-) -> Callable[[], Splits]:
-    """Return a function that moves the data to the device once: images, or a base's features."""
-    dtype = dtype_of(device.precision)
-    if base is None:
-        return cache(partial(splits.to, device.torch_device, dtype))
-    file = feature_file(settings, digests, base, device)
-    return cache(partial(load_features, file, splits, base, device, dtype, stop))
 
 
 def _build_summary(settings: Settings, run_dir: RunDir) -> Callable[[], None]:

@@ -34,30 +34,20 @@ def build_fit(
     progress: Progress,
     stop: StopRequest,
 ) -> LightningFit:
-    """Return what trains a run's rounds.
-
-    Args:
-        settings: the run's settings.
-        run_dir: the run's folder.
-        device: where to train.
-        network: the network, which lives through all rounds.
-        splits: the data as they are before `load_splits`.
-        load_splits: gives the data on the device.
-        progress: shows how far a round is.
-        stop: tells whether a signal has asked to stop.
-
-    Raises:
-        ConfigError: the loss, the optimizer or the schedule refuses its arguments.
-    """
+    """Return what trains a run's rounds."""
     set_memory_format(network, device.accelerator)
     if device.compile:
         network.compile()  # in place: the parameters keep their names
-    dtype = dtype_of(device.precision)
     steps_per_epoch = len(splits.train) // settings.dataset.batch_size
     return LightningFit(
         network=network,
         load_splits=load_splits,
-        loss=build_loss(settings.model, splits.num_classes, device.torch_device, dtype),
+        loss=build_loss(
+            settings.model,
+            splits.num_classes,
+            device=device.torch_device,
+            dtype=dtype_of(device.precision),
+        ),
         optimization=Optimization(
             make_optimizer=build_optimizer_maker(settings.optimizer),
             schedule=make(

@@ -53,14 +53,7 @@ def data_at(target: str, path: str) -> dict[str, str]:
 
 
 def rebuild_network(entry: Mapping[str, Any]) -> nn.Module:
-    """Return a run's network with random weights; only the head, if the base is frozen.
-
-    Args:
-        entry: the content of run.json.
-
-    Raises:
-        ConfigError: the network's class cannot be imported.
-    """
+    """Return a run's network with random weights; only the head, if the base is frozen."""
     node = entry.get("settings", {}).get("model") or _unflatten(entry["config"], "model")
     node = {name: value for name, value in node.items() if name != "rates"}
     return network_of(
@@ -87,19 +80,9 @@ def _unflatten(config: Mapping[str, Any], group: str) -> dict[str, Any]:
 def network_of(
     model: Model, input_shape: Sequence[int], num_classes: int, precision: str
 ) -> nn.Module:
-    """Return a network with random weights; only the head, if the base is frozen.
-
-    Args:
-        model: the network's settings.
-        input_shape: shape of one image.
-        num_classes: number of classes.
-        precision: `trainer.precision`.
-
-    Raises:
-        ConfigError: the network's class cannot be imported.
-    """
+    """Return a network with random weights; only the head, if the base is frozen."""
     base = find_base(model, tuple(input_shape))
     shape = base.feature_shape if base else tuple(input_shape)
-    make_network = build_network_maker(model, shape, num_classes, dtype_of(precision))
+    make_network = build_network_maker(model, shape, num_classes, dtype=dtype_of(precision))
     with torch.random.fork_rng(devices=[]):  # its weights will be replaced
         return make_network()

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from lottery.config.groups import Model
-from lottery.config.rules import show
+from lottery.config.rules import first_line, show
 from lottery.config.targets import load_target
 from lottery.data import Splits
 from lottery.errors import ConfigError
@@ -41,11 +41,7 @@ class FrozenBase:
 
     @property
     def feature_shape(self) -> tuple[int, ...]:
-        """The shape of one example's features.
-
-        Raises:
-            ConfigError: the images are too small.
-        """
+        """The shape of one example's features."""
         with torch.device("meta"):
             try:
                 features = self.network(self.input_shape)(torch.zeros(1, *self.input_shape))
@@ -54,11 +50,7 @@ class FrozenBase:
         return tuple(features.shape[1:])
 
     def load(self) -> nn.Module:
-        """Return the base in evaluation mode with its weights.
-
-        Raises:
-            ConfigError: the weights cannot be read, or they belong to another network.
-        """
+        """Return the base in evaluation mode with its weights."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             base = self.network(self.input_shape)
@@ -74,9 +66,6 @@ class FrozenBase:
         Args:
             splits: the images.
             fetch: whether official weights may be downloaded. If not, they are not checked.
-
-        Raises:
-            ConfigError: the weights cannot be read or do not fit, or the images are augmented.
         """
         if splits.train.augmentation is not None:
             raise ConfigError(
@@ -108,23 +97,14 @@ class FrozenBase:
 
 
 def find_base(model: Model, input_shape: tuple[int, ...], seed: int = 0) -> FrozenBase | None:
-    """Return the network's frozen base, if its class names one as `frozen_base`.
-
-    Args:
-        model: the network's settings.
-        input_shape: shape of one image.
-        seed: draws random weights.
-
-    Raises:
-        ConfigError: `model.weights` is not the name of weights.
-    """
+    """Return the network's frozen base, if its class names one as `frozen_base`."""
     network = getattr(load_target(model.node, "model"), "frozen_base", None)
     if network is None:
         return None
     weights = model.node.get("weights")
     if not isinstance(weights, str) or not weights:
         raise ConfigError(f"model.weights={show(weights)}: {ACCEPTED}")
-    return FrozenBase(network, input_shape, weights, seed)
+    return FrozenBase(network, input_shape, weights=weights, seed=seed)
 
 
 def _fetch() -> Tensors:
@@ -134,9 +114,8 @@ def _fetch() -> Tensors:
                 OFFICIAL, map_location="cpu", check_hash=True, weights_only=True
             )
     except (OSError, RuntimeError) as error:  # no network, or not the right file
-        first_line = str(error).splitlines()[0]
         raise ConfigError(
-            f"model.weights=imagenet: cannot be fetched from {OFFICIAL} ({first_line}); "
+            f"model.weights=imagenet: cannot be fetched from {OFFICIAL} ({first_line(error)}); "
             "accepted: a file of it, or random"
         ) from error
     return stored
@@ -150,8 +129,9 @@ def _read(path: Path) -> Tensors:
             return load_file(path)
         stored = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # other files make the readers fail in many ways
-        first_line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ConfigError(f"model.weights={path}: not a weights file: {first_line}") from error
+        raise ConfigError(
+            f"model.weights={path}: not a weights file: {first_line(error)}"
+        ) from error
     if not isinstance(stored, Mapping):
         raise ConfigError(f"model.weights={path}: holds no state dict but {type(stored).__name__}")
     return dict(stored)

@@ -36,12 +36,6 @@ def feature_file(
 
     Its name is a digest of all that the features depend on: the images, the weights, and what the
     last bits depend on.
-
-    Args:
-        settings: the run's settings.
-        digests: digests of the data.
-        base: makes the features.
-        device: where it runs.
     """
     here = machine(device.accelerator)
     of_training = ("dataset.batch_size", "dataset.order", "dataset.random_labels")
@@ -62,6 +56,7 @@ def feature_file(
 
 def load_features(
     file: Path,
+    *,
     splits: Splits,
     base: FrozenBase,
     device: Device,
@@ -69,14 +64,6 @@ def load_features(
     stop: StopRequest,
 ) -> Splits:
     """Return the splits with features in place of images, from the file or computed.
-
-    Args:
-        file: the file of the features; it is written if it is not there.
-        splits: the images.
-        base: makes the features.
-        device: where it runs.
-        dtype: the network's floating-point type.
-        stop: tells whether a signal has asked to stop.
 
     Raises:
         Stopped: a signal has asked to stop.
@@ -102,11 +89,6 @@ def load_features(
 
 def compute_features(network: nn.Module, images: Split, stop: StopRequest) -> torch.Tensor:
     """Return a network's outputs for every example of a split, in CPU memory.
-
-    Args:
-        network: the network, on the split's device.
-        images: (n, channels, height, width).
-        stop: tells whether a signal has asked to stop.
 
     Raises:
         Stopped: a signal has asked to stop.

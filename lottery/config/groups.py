@@ -18,6 +18,7 @@ from lottery.config.rules import (
     SHARE_OR_ALL,
     SHARE_OR_NONE,
     TEXT,
+    TORCH_OPTIMIZER,
     WHOLE,
     duration,
     list_of,
@@ -152,18 +153,18 @@ class Optimizer:
     decay_norms: Annotated[bool, FLAG, "false: no weight decay of biases and norm layers"] = True
     node: Node
 
+    def __post_init__(self) -> None:
+        if not str(self.node.get("_target_")).startswith("torch.optim."):
+            return
+        for name, rule in TORCH_OPTIMIZER.items():
+            if name in self.node:
+                rule.check(f"optimizer.{name}", self.node[name])
+        if self.node.get("nesterov") and not self.node.get("momentum"):
+            raise ConfigError("optimizer.nesterov=true: needs optimizer.momentum above 0")
+
 
 def read_group(kind: type[Group], values: Any, name: str) -> Group:
-    """Check the keys of a config group and return it as settings.
-
-    Args:
-        kind: the type of the group.
-        values: the group as plain containers.
-        name: the group's key.
-
-    Raises:
-        ConfigError: it is no group, or a value is not accepted, or a key is not known.
-    """
+    """Check a config group, given as plain containers, and return it as settings."""
     hints = get_type_hints(kind)
     known = [key for key in hints if key != "node"]
     shown = ", ".join(f"{name}.{key}" for key in known)
@@ -183,9 +184,6 @@ def read_values(kind: type[Any], values: Node, prefix: str = "") -> dict[str, An
     """Check values by the fields of a type and return them by name.
 
     A key that is not there has its neutral value if it was added later, or its default, or null.
-
-    Raises:
-        ConfigError: a value is not accepted.
     """
     read = {}
     for key, hint in get_type_hints(kind, include_extras=True).items():

@@ -8,15 +8,8 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf.errors import OmegaConfBaseException
 
-from lottery.config.rules import show
-from lottery.config.targets import (
-    Node,
-    check_arguments,
-    check_node,
-    find_nodes,
-    load_target,
-    open_parameters,
-)
+from lottery.config.rules import first_line, show
+from lottery.config.targets import Node, check_arguments, check_call, load_target, signature_of
 from lottery.errors import ConfigError
 from lottery.record.durations import parse_duration
 
@@ -44,17 +37,8 @@ def make(node: Node, key: str, *, steps_per_epoch: int | None = None, **offered:
 
 
 def run_call(call: "partial[Any]", key: str, node: Node) -> Any:
-    """Run a call that `bind` has returned.
-
-    Args:
-        call: the call with all arguments that it needs.
-        key: the config key of the node, for messages.
-        node: the node as the user wrote it.
-
-    Raises:
-        ConfigError: see `make`.
-    """
-    check_arguments(call.func, call.args, call.keywords, key)
+    """Run a call that `bind` has returned, of a node as the user wrote it."""
+    check_arguments(call, key)
     try:
         return call()
     except Exception as error:
@@ -66,61 +50,38 @@ def run_call(call: "partial[Any]", key: str, node: Node) -> Any:
 def bind(node: Node, key: str, **offered: Any) -> "partial[Any]":
     """Return the call that a node stands for, with its nested nodes made.
 
-    It is a plain `functools.partial`: Hydra's own partial takes 0.2 ms at every call. Arguments
-    may still be missing.
-
-    Args:
-        node: a `_target_` and its arguments, which may hold nodes.
-        key: the config key of the node, for messages.
-        offered: further arguments. The target gets those that it names.
-
-    Raises:
-        ConfigError: see `make`.
+    It is a plain `functools.partial`, because Hydra's own takes 0.2 ms more at every call.
+    Arguments may still be missing. The parameters are those of `make`.
     """
-    load_target(node, key)
-    for path, inner in find_nodes(node, key, made=True):
-        if inner is not node:
-            check_node(inner, path)
+    node = {"_convert_": "all", **node, "_partial_": True}
+    check_call(node, key)
     try:
-        bound = instantiate({"_convert_": "all", **node, "_partial_": True})
-    except OmegaConfBaseException as error:
-        raise ConfigError(f"{key}: {_first_line(error)}") from error
-    except InstantiationException as error:
-        nested = str(error).partition("full_key: ")[2]
-        key = f"{key}.{nested}" if nested else key
-        cause = error.__cause__
-        if not isinstance(cause, Exception):  # Hydra's own refusal
-            raise ConfigError(f"{key}: {_first_line(error)}") from error
-        if (line := _refusal(cause, key, {})) is None:
-            raise cause from cause.__cause__
+        bound = instantiate(node)
+    except (InstantiationException, OmegaConfBaseException) as error:
+        nested = str(error).partition("full_key: ")[2].partition("\n")[0]
+        cause = error.__cause__ if isinstance(error, InstantiationException) else error
+        raised = cause if isinstance(cause, Exception) else error  # by a nested target, by Hydra
+        if (line := _refusal(raised, f"{key}.{nested}" if nested else key, {})) is None:
+            raise raised from raised.__cause__
         raise ConfigError(line) from error
-    target, args = bound.func, bound.args
-    names = open_parameters(target, args)
-    given = {name: value for name, value in offered.items() if name in names} | bound.keywords
-    return partial(target, *_plain(args), **_plain(given))
+    open_names = list(signature_of(bound.func).parameters)[len(bound.args) :]
+    given = {name: value for name, value in offered.items() if name in open_names}
+    return partial(bound.func, *_plain(bound.args), **given | _plain(bound.keywords))
 
 
-def _in_steps(value: Any, key: str, steps_per_epoch: int) -> Any:
-    """Copy nodes with their durations as numbers of steps."""
+def _in_steps(value: Any, key: str, steps_per_epoch: int, *, is_duration: bool = False) -> Any:
+    """Copy nodes with the durations that their classes declare as numbers of steps."""
     if isinstance(value, list):
-        return [_in_steps(item, f"{key}[{i}]", steps_per_epoch) for i, item in enumerate(value)]
-    if not isinstance(value, Mapping):
+        return [_in_steps(v, key, steps_per_epoch, is_duration=is_duration) for v in value]
+    if isinstance(value, Mapping):
+        target = load_target(value, key) if "_target_" in value else None
+        names = getattr(target, "durations", ())
+        return {
+            name: _in_steps(item, f"{key}.{name}", steps_per_epoch, is_duration=name in names)
+            for name, item in value.items()
+        }
+    if not is_duration or value is None:
         return value
-    target = load_target(value, key) if "_target_" in value else None
-    durations = getattr(target, "durations", ())
-    copied = {}
-    for name, item in value.items():
-        convert = _steps_of if name in durations else _in_steps
-        copied[name] = convert(item, f"{key}.{name}", steps_per_epoch)
-    return copied
-
-
-def _steps_of(value: Any, key: str, steps_per_epoch: int) -> Any:
-    """Convert a duration, or a list of them, to steps; null stays null."""
-    if isinstance(value, list):
-        return [_steps_of(item, key, steps_per_epoch) for item in value]
-    if value is None:
-        return None
     try:
         return parse_duration(value).steps(steps_per_epoch)
     except ValueError as error:
@@ -139,20 +100,16 @@ def _plain(value: Any) -> Any:
 
 
 def _refusal(error: Exception, key: str, node: Node) -> str | None:
-    """Return the line for an error if a class of ours or torch's refuses a value, else None.
-
-    Args:
-        error: the error that a call has raised.
-        key: the config key of the node.
-        node: the node as the user wrote it.
-    """
+    """Return one line for a refusal of Hydra's, of ours or of torch's, else None."""
     trace = error.__traceback__
     entered = trace.tb_next if trace else None  # below the frame that made the call
     module = str(entered.tb_frame.f_globals.get("__name__", "")) if entered else ""
+    if isinstance(error, InstantiationException | OmegaConfBaseException):
+        return f"{key}: {first_line(error)}"
     if module.startswith("lottery.") and isinstance(error, ValueError):
         return f"{key}.{_as_written(str(error), node)}"
     if module.startswith("torch.") and isinstance(error, ValueError | TypeError):
-        return f"{key}: {_first_line(error)}"
+        return f"{key}: {first_line(error)}"
     return None
 
 
@@ -161,7 +118,3 @@ def _as_written(message: str, node: Node) -> str:
     name, _, rest = message.partition("=")
     _, found, accepted = rest.partition(": ")
     return f"{name}={show(node[name])}: {accepted}" if found and name in node else message
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]

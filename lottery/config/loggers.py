@@ -19,18 +19,14 @@ Nodes = Mapping[str, Node]
 
 
 def build_logger_maker(nodes: Nodes, run_dir: RunDir) -> Callable[[int], list[Logger]]:
-    """Return a function from the round to its loggers.
-
-    Raises:
-        ConfigError: a `_target_` is wrong or does not take its arguments.
-    """
+    """Return a function from the round to its loggers."""
     for name, node in nodes.items():
         check_call(node, f"logger.{name}")
 
     def make_loggers(round_number: int) -> list[Logger]:
         if not is_main():  # callbacks may ask for a logger on every rank
             return [DummyLogger() for _ in nodes]
-        loggers: list[Logger] = _make_all(nodes, "logger", run_dir, round_number)
+        loggers: list[Logger] = _make_all(nodes, "logger", _texts(run_dir, round_number))
         for logger in loggers:
             _remove_leftovers(logger, run_dir, _round_name(round_number))
         return loggers
@@ -39,14 +35,10 @@ def build_logger_maker(nodes: Nodes, run_dir: RunDir) -> Callable[[int], list[Lo
 
 
 def build_callback_maker(nodes: Nodes, run_dir: RunDir) -> Callable[[int], list[pl.Callback]]:
-    """Return a function from the round to the user's callbacks.
-
-    Raises:
-        ConfigError: a `_target_` is wrong or does not take its arguments.
-    """
+    """Return a function from the round to the user's callbacks."""
     for name, node in nodes.items():
         check_call(node, f"callbacks.{name}")
-    return lambda round_number: _make_all(nodes, "callbacks", run_dir, round_number)
+    return lambda round_number: _make_all(nodes, "callbacks", _texts(run_dir, round_number))
 
 
 def uses_tensorboard(nodes: Nodes) -> bool:
@@ -54,12 +46,15 @@ def uses_tensorboard(nodes: Nodes) -> bool:
     return any(str(node.get("_target_")).endswith(".TensorBoardLogger") for node in nodes.values())
 
 
-def _make_all(nodes: Nodes, key: str, run_dir: RunDir, round_number: int) -> list[Any]:
-    texts = {
+def _texts(run_dir: RunDir, round_number: int) -> dict[str, str]:
+    return {
         "{run_dir}": str(run_dir.path),
         "{round}": _round_name(round_number),
         "{run}": f"{run_dir.path.parent.name}-{run_dir.path.name}",
     }
+
+
+def _make_all(nodes: Nodes, key: str, texts: Mapping[str, str]) -> list[Any]:
     return [make(_fill(node, texts), f"{key}.{name}") for name, node in nodes.items()]
 
 

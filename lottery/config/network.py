@@ -12,6 +12,7 @@ from lottery.config.device import dtype_of, synchronized
 from lottery.config.frozen_base import FrozenBase, find_base
 from lottery.config.groups import Model
 from lottery.config.instantiate import bind, make
+from lottery.config.rules import first_line
 from lottery.config.settings import Settings
 from lottery.config.targets import load_target
 from lottery.data import Splits
@@ -39,12 +40,14 @@ class Networks:
         network: the network that lives through all rounds.
         input_shape: shape of its inputs; of features if there is a frozen base.
         base: the frozen base, or None.
+        dtype: type of the weights.
     """
 
     make: Callable[[], nn.Module]
     network: nn.Module
     input_shape: tuple[int, ...]
     base: FrozenBase | None
+    dtype: torch.dtype
 
     def counter(self) -> Callable[[Masks], dict[str, Any]]:
         """Return a function that counts parameters and operations under masks."""
@@ -53,39 +56,25 @@ class Networks:
 
 
 def set_up_networks(settings: Settings, splits: Splits, device: Device) -> Networks:
-    """Make the network, checked to fit the data, and find its frozen base.
-
-    Args:
-        settings: the run's settings.
-        splits: the data.
-        device: where it trains.
-
-    Raises:
-        ConfigError: they do not fit, or the base's weights cannot be had.
-    """
+    """Make the network, checked to fit the data, and find its frozen base."""
     seed = derive_seed(settings.seed_for("init"), "base")
     base = find_base(settings.model, splits.input_shape, seed)
     if base:
         base.check(splits, fetch=not settings.dry_run)
     input_shape = base.feature_shape if base else splits.input_shape
     dtype = dtype_of(device.precision)
-    make_network = build_network_maker(settings.model, input_shape, splits.num_classes, dtype)
+    make_network = build_network_maker(
+        settings.model, input_shape, splits.num_classes, dtype=dtype
+    )
     with torch.random.fork_rng(devices=[]):  # every round writes its weights
         network = synchronized(make_network(), device)
-    return Networks(make_network, network, input_shape, base)
+    return Networks(make_network, network, input_shape=input_shape, base=base, dtype=dtype)
 
 
 def build_network_maker(
-    model: Model,
-    input_shape: tuple[int, ...],
-    num_classes: int,
-    dtype: torch.dtype,
+    model: Model, input_shape: tuple[int, ...], num_classes: int, *, dtype: torch.dtype
 ) -> Callable[[], nn.Module]:
-    """Return a function that makes the network with random weights, checked to fit the data.
-
-    Raises:
-        ConfigError: the network refuses its arguments or the inputs, or gives other outputs.
-    """
+    """Return a function that makes the network with random weights, checked to fit the data."""
     target = f"model._target_={model.node.get('_target_')}"
     num_outputs = count_outputs(model, num_classes)
     node = dict(model.node)
@@ -102,7 +91,7 @@ def build_network_maker(
         logits = _forward(make_network, input_shape, dtype)
     except (RuntimeError, ValueError) as error:
         raise ConfigError(
-            f"{target}: does not fit the dataset's input shape {input_shape}: {_first_line(error)}"
+            f"{target}: does not fit the dataset's input shape {input_shape}: {first_line(error)}"
         ) from error
     if logits.shape != (2, num_outputs):
         wanted = f"the dataset has {num_classes} classes"
@@ -145,11 +134,7 @@ def set_memory_format(network: nn.Module, accelerator: str) -> nn.Module:
 
 
 def count_outputs(model: Model, num_classes: int) -> int:
-    """Return the number of logits: one per class, or one for two classes.
-
-    Raises:
-        ConfigError: `model.loss=binary_cross_entropy` with more than two classes.
-    """
+    """Return the number of logits: one per class, or one for two classes."""
     if model.loss != "binary_cross_entropy":
         return num_classes
     if num_classes != 2:
@@ -168,9 +153,6 @@ def build_loss(model: Model, num_classes: int, device: torch.device, dtype: torc
         num_classes: number of classes of the dataset.
         device: where logits will be.
         dtype: type of the network's weights.
-
-    Raises:
-        ConfigError: there is no such loss, or it does not take logits and class numbers.
     """
     loss = _find_loss(model)
     logits = torch.zeros(2, count_outputs(model, num_classes))
@@ -180,8 +162,7 @@ def build_loss(model: Model, num_classes: int, device: torch.device, dtype: torc
             value = loss(logits, targets)
     except (RuntimeError, ValueError, TypeError) as error:
         raise ConfigError(
-            f"model.loss={model.loss}: a function of logits and class numbers: "
-            f"{_first_line(error)}"
+            f"model.loss={model.loss}: a function of logits and class numbers: {first_line(error)}"
         ) from error
     if value.shape != ():
         raise ConfigError(f"model.loss={model.loss}: one number expected, got {value.shape}")
@@ -198,7 +179,3 @@ def _find_loss(model: Model) -> Loss:
         accepted = ", ".join(LOSSES)
         raise ConfigError(f"model.loss={model.loss}: {accepted}, or a function by _target_")
     return LOSSES[model.loss]
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]

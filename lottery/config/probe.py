@@ -5,10 +5,9 @@ from collections.abc import Callable
 from functools import cache
 
 import torch
-from torch import nn
 
-from lottery.config.network import count_outputs
-from lottery.config.rules import show
+from lottery.config.network import Networks, count_outputs
+from lottery.config.rules import first_line, show
 from lottery.config.settings import Settings
 from lottery.config.targets import SPECIAL
 from lottery.data import Splits
@@ -19,21 +18,9 @@ from lottery.training import Device
 
 
 def build_probe_maker(
-    make_network: Callable[[], nn.Module],
-    load_splits: Callable[[], Splits],
-    loss: Loss,
-    input_shape: tuple[int, ...],
-    device: Device,
+    networks: Networks, load_splits: Callable[[], Splits], *, loss: Loss, device: Device
 ) -> MakeProbe:
-    """Return a function that makes a probe when a criterion asks for one.
-
-    Args:
-        make_network: makes a network; its weights do not matter.
-        load_splits: gives the data on the device.
-        loss: mean loss of (logits, targets).
-        input_shape: shape of one example.
-        device: where to compute, as reproducibly as in training.
-    """
+    """Return a function that makes a probe when a criterion asks for one."""
 
     @cache
     def make(dtype: torch.dtype) -> Probe:
@@ -41,24 +28,14 @@ def build_probe_maker(
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.use_deterministic_algorithms(True)
         with torch.random.fork_rng(devices=[]):
-            network = make_network().to(device.torch_device, dtype)
-        return Probe(network, load_splits().train, loss, input_shape)
+            network = networks.make().to(device.torch_device, dtype)
+        return Probe(network, load_splits().train, loss=loss, input_shape=networks.input_shape)
 
     return make
 
 
-def check_criterion(settings: Settings, pruner: Pruner, splits: Splits, loss: Loss) -> None:
-    """Check that a criterion has the examples and the derivatives that it needs.
-
-    Args:
-        settings: the run's settings.
-        pruner: has the criterion, unless it copies masks.
-        splits: the data.
-        loss: mean loss of (logits, targets).
-
-    Raises:
-        ConfigError: there are fewer examples, or the loss has no second derivatives.
-    """
+def check_criterion(settings: Settings, pruner: Pruner, *, splits: Splits, loss: Loss) -> None:
+    """Check that a criterion has the examples and the derivatives that it needs."""
     if not isinstance(pruner, ScoredPruner):
         return
     wanted, num_train = trait(pruner.criterion, "num_examples"), len(splits.train)
@@ -79,5 +56,5 @@ def check_criterion(settings: Settings, pruner: Pruner, splits: Splits, loss: Lo
         name = type(pruner.criterion).__name__
         raise ConfigError(
             f"model.loss={settings.model.loss}: criterion {name} takes second derivatives, "
-            f"but the loss has none: {str(error).splitlines()[0]}"
+            f"but the loss has none: {first_line(error)}"
         ) from error

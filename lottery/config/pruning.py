@@ -36,20 +36,12 @@ class PruningSetup:
 
 
 def set_up_pruning(settings: Settings, weights: Tensors) -> PruningSetup:
-    """Build the pruner and check it against the network.
-
-    Args:
-        settings: the run's settings.
-        weights: the network's Linear and Conv weights.
-
-    Raises:
-        ConfigError: something does not fit.
-    """
+    """Build the pruner and check it against the network."""
     scope: Scope = make(settings.scope, "scope")
     if settings.copying:
         return _copied(settings, weights, scope)
     prunable = choose_prunable(settings, weights)
-    rates = choose_rates(settings, scope, prunable, list(weights))
+    rates = choose_rates(settings, scope, prunable=prunable, candidates=list(weights))
     criterion: Criterion = make(settings.criterion.node, "criterion")
     _check_combination(settings, criterion, scope)
     pruner = ScoredPruner(
@@ -66,7 +58,8 @@ def set_up_pruning(settings: Settings, weights: Tensors) -> PruningSetup:
 
 def _copied(settings: Settings, weights: Tensors, scope: Scope) -> PruningSetup:
     """Set up a run that prunes what its trunk pruned."""
-    masks, trunk = inspect_trunk(settings, weights), settings.trunk
+    prunable, digests = inspect_trunk(settings, weights)
+    trunk = settings.trunk
 
     def load(number: int) -> Masks:
         return load_tensors(trunk.round(number).masks)
@@ -74,11 +67,11 @@ def _copied(settings: Settings, weights: Tensors, scope: Scope) -> PruningSetup:
     ours = ("run", "rounds")
     node = {name: value for name, value in settings.criterion.node.items() if name not in ours}
     return PruningSetup(
-        masks.prunable,
+        prunable,
         scope,
         make(node, "criterion", load=load),
         notes=["criterion=copy: scope and the rates and patterns of pruning have no effect"],
-        digests=masks.digests,
+        digests=digests,
     )
 
 
@@ -86,13 +79,6 @@ def choose_prunable(settings: Settings, weights: Tensors) -> list[str]:
     """Return `pruning.only` without `pruning.exclude`.
 
     If whole units are pruned, the last layer of the network is left out: its outputs are classes.
-
-    Args:
-        settings: the run's settings.
-        weights: the network's Linear and Conv weights.
-
-    Raises:
-        ConfigError: a pattern matches nothing, or nothing is left.
     """
     pruning = settings.pruning
     try:
@@ -144,24 +130,11 @@ def _notes(settings: Settings, scope: Scope, last: str) -> list[str]:
 
 
 def ladder(
-    scope: Scope,
-    shapes: Mapping[str, tuple[int, ...]],
-    rates: Mapping[str, float],
-    k: int,
-    *,
-    units: bool = False,
+    setup: PruningSetup, shapes: Mapping[str, tuple[int, ...]], k: int, *, units: bool = False
 ) -> float:
-    """Return the share of the prunable weights, or units, that is left after k prunings.
-
-    Args:
-        scope: counts the weights that stay.
-        shapes: shape of each layer's weight.
-        rates: pruning rate of each layer.
-        k: number of prunings.
-        units: whether whole filters and neurons are counted.
-    """
+    """Return the share of the prunable weights, or units, that is left after k prunings."""
     sizes = {name: shape[0] if units else prod(shape) for name, shape in shapes.items()}
     layers = {
-        name: Layer(sizes[name], rates[name], tuple(shape)) for name, shape in shapes.items()
+        name: Layer(sizes[name], setup.rates[name], tuple(shape)) for name, shape in shapes.items()
     }
-    return sum(scope.keep(layers, k).values()) / sum(sizes.values())
+    return sum(setup.scope.keep(layers, k).values()) / sum(sizes.values())

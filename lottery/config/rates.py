@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from lottery.config.groups import Node
-from lottery.config.rules import SHARE
+from lottery.config.rules import BELOW_1
 from lottery.config.settings import Settings
 from lottery.errors import ConfigError
 from lottery.pruning import Scope, trait
@@ -15,23 +14,19 @@ RATE = "a number >= 0 and below 1, or '0.5x' for half of pruning.rate"
 
 
 def choose_rates(
-    settings: Settings, scope: Scope, prunable: Sequence[str], candidates: Sequence[str]
+    settings: Settings, scope: Scope, *, prunable: Sequence[str], candidates: Sequence[str]
 ) -> dict[str, float]:
-    """Return the pruning rate of each layer.
-
-    Args:
-        settings: the run's settings.
-        scope: may count over all layers, which have one rate then.
-        prunable: names of the weights that are pruned.
-        candidates: names of the weights that patterns may match.
-
-    Raises:
-        ConfigError: a pattern matches nothing, a value is no rate, or the scope has one rate.
-    """
-    rate, own = settings.pruning.rate, settings.pruning.rates
-    rules = settings.model.rates if own is None else own
-    key = "model.rates" if own is None else "pruning.rates"
-    pairs = _read_rules(rules, rate, key, candidates)
+    """Return the pruning rate of each prunable weight. Patterns may match any candidate."""
+    own = settings.pruning.rates
+    key, rules = ("model.rates", settings.model.rates) if own is None else ("pruning.rates", own)
+    rate = settings.pruning.rate
+    pairs: list[tuple[str, float]] = []  # patterns and rates
+    for pattern, value in [pair for rule in rules for pair in rule.items()]:
+        if not any(fnmatchcase(name, str(pattern)) for name in candidates):
+            raise ConfigError(f"{key}: {pattern!r} matches none of {', '.join(candidates)}")
+        if (read := _read_rate(value, rate)) is None:
+            raise ConfigError(f"{key}: {pattern}: {value}: {RATE}")
+        pairs.append((str(pattern), read))
     if pairs and trait(scope, "one_rate"):
         if own is not None:
             raise ConfigError(
@@ -50,19 +45,8 @@ def scope_name(scope: Scope) -> str:
     return type(scope).__name__.lower()
 
 
-def _read_rules(
-    rules: Sequence[Node], rate: float, key: str, candidates: Sequence[str]
-) -> list[tuple[str, float]]:
-    pairs = [(str(pattern), value) for rule in rules for pattern, value in rule.items()]
-    for pattern, _ in pairs:
-        if not any(fnmatchcase(name, pattern) for name in candidates):
-            raise ConfigError(f"{key}: {pattern!r} matches none of {', '.join(candidates)}")
-    return [(pattern, _read_rate(pattern, value, rate, key)) for pattern, value in pairs]
-
-
-def _read_rate(pattern: str, value: Any, rate: float, key: str) -> float:
+def _read_rate(value: Any, rate: float) -> float | None:
+    """Return the rate that a value stands for, if it is one."""
     factor = re.fullmatch(r"(\d+\.?\d*|\.\d+)x", str(value))
-    result = float(factor[1]) * rate if factor else value
-    if isinstance(result, bool) or (result != 0 and not SHARE.accepts(result)):
-        raise ConfigError(f"{key}: {pattern}: {value}: {RATE}")
-    return float(result)
+    own = float(factor[1]) * rate if factor else value
+    return float(own) if BELOW_1.accepts(own) else None

@@ -9,17 +9,7 @@ from lottery.reinit import Reinit, steps_to_come
 
 
 def build_reinit(settings: Settings, steps_per_epoch: int, num_steps: int) -> Reinit:
-    """Return the reinit, checked against the length of a training.
-
-    Args:
-        settings: the run's settings.
-        steps_per_epoch: optimizer steps of an epoch.
-        num_steps: steps of a whole training, T.
-
-    Raises:
-        ConfigError: it rewinds to the end of training or beyond, or retrains for longer; or masks
-            are copied in a way that it cannot continue.
-    """
+    """Return the reinit, checked against the length of a training."""
     node = settings.reinit
     reinit: Reinit = make(node, "reinit", steps_per_epoch=steps_per_epoch)
     durations = getattr(load_target(node, "reinit"), "durations", ())

@@ -24,15 +24,7 @@ class Rule:
     read: Callable[[Any], Any] = lambda value: value
 
     def check(self, key: str, value: Any) -> Any:
-        """Return the setting for a value.
-
-        Args:
-            key: the config key, for messages.
-            value: the value as plain containers.
-
-        Raises:
-            ConfigError: the value is not accepted.
-        """
+        """Return the setting for the value of a key."""
         if not self.accepts(value):
             raise ConfigError(f"{key}={show(value)}: {self.accepted}")
         return self.read(value)
@@ -45,11 +37,13 @@ def show(value: Any) -> str:
     return "null" if value is None else str(value)
 
 
-def get_nested(config: Mapping[str, Any], key: str) -> Any:
-    """Return the value of a key like "trainer.devices" in a config of which nothing is checked.
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its name if there is none."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
-    A key that is not there gives None.
-    """
+
+def get_nested(config: Mapping[str, Any], key: str) -> Any:
+    """Return the value of a key like "trainer.devices" in an unchecked config, or None."""
     value: Any = config
     for name in key.split("."):
         value = value.get(name) if isinstance(value, Mapping) else None
@@ -104,9 +98,7 @@ WHOLE = whole(1)
 SHARE = number(lambda v: 0 < v < 1, "a number above 0 and below 1")
 SHARE_OR_ALL = number(lambda v: 0 < v <= 1, "a number above 0, at most 1")
 SHARE_OR_NONE = number(lambda v: 0 <= v <= 1, "a number from 0 to 1")
-BELOW_1 = number(lambda v: 0 <= v < 1, "a number >= 0 and below 1")
 POSITIVE = number(lambda v: v > 0, "a number above 0")
-NOT_NEGATIVE = number(lambda v: v >= 0, "a number >= 0")
 FLAG = Rule(lambda v: isinstance(v, bool), "true or false")
 TEXT = Rule(lambda v: isinstance(v, str) and v != "", "a text")
 PRECISION = one_of("32-true", "64-true", "bf16-true", "bf16-mixed")
@@ -115,13 +107,24 @@ LAYER_RATES = Rule(
     lambda v: isinstance(v, list) and all(isinstance(item, Mapping) for item in v),
     "a list of patterns and rates, [{'output*': 0.5x}]",
 )
-BETAS = Rule(
-    lambda v: isinstance(v, list) and len(v) == 2 and all(map(BELOW_1.accepts, v)),
-    "two numbers >= 0 and below 1",
-)
 NODE = Rule(lambda v: isinstance(v, Mapping), "a _target_ and its arguments")
 NODES = Rule(
     lambda v: v is None or (isinstance(v, Mapping) and all(map(NODE.accepts, v.values()))),
     "names, each with a _target_ and its arguments",
     lambda v: v or {},
 )
+
+# Arguments that torch's optimizers share. Their values are checked before torch is imported.
+BELOW_1 = number(lambda v: 0 <= v < 1, "a number >= 0 and below 1")
+NOT_NEGATIVE = number(lambda v: v >= 0, "a number >= 0")
+TORCH_OPTIMIZER = {
+    "lr": POSITIVE,
+    "betas": Rule(
+        lambda v: isinstance(v, list) and len(v) == 2 and all(map(BELOW_1.accepts, v)),
+        "two numbers >= 0 and below 1",
+    ),
+    "eps": NOT_NEGATIVE,
+    "nesterov": FLAG,
+    "momentum": NOT_NEGATIVE,
+    "weight_decay": NOT_NEGATIVE,
+}

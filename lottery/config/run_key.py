@@ -83,11 +83,7 @@ def copies_masks(config: Mapping[str, Any]) -> bool:
 
 
 def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return every value that changes results, in one spelling, flat: {"pruning.rate": 0.2, ...}.
-
-    Args:
-        config: the composed config as plain containers.
-    """
+    """Return all values that change results, in one spelling, flat: {"pruning.rate": 0.2, ...}."""
     flat = _flatten(config)
     if copies_masks(config):
         # Copied masks do not depend on the scope and the pruning of this run.
@@ -115,11 +111,7 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def located(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the config with absolute paths, so that its run can be rebuilt from any folder.
-
-    Args:
-        config: the composed config as plain containers.
-    """
+    """Return the config with absolute paths, so that its run can be rebuilt from any folder."""
     changed = {group: dict(node) for group, node in config.items() if isinstance(node, Mapping)}
     for group, name in PATHS:
         value = changed.get(group, {}).get(name)
@@ -129,18 +121,13 @@ def located(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def key_of(config: Mapping[str, Any]) -> str:
-    """Return the run's key: eight hexadecimal digits of sha256 over the canonical config."""
-    text = json.dumps(canonical(config), sort_keys=True, default=str)
+    """Return the key of a canonical config: eight hexadecimal digits of its sha256."""
+    text = json.dumps(config, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def folder_name(config: Mapping[str, Any], choices: Mapping[str, Any]) -> str:
-    """Return `<dataset>-<model>-<criterion>-<rate>-<scope>-<reinit>-<key>`.
-
-    Args:
-        config: the composed config as plain containers.
-        choices: the option chosen in each config group.
-    """
+    """Return `<dataset>-<model>-<criterion>-<rate>-<scope>-<reinit>-<key>`."""
     copied = copies_masks(config)
     rate = "none" if copied else get_nested(config, "pruning.rate")
     scope = "none" if copied else choices.get("scope")
@@ -152,7 +139,7 @@ def folder_name(config: Mapping[str, Any], choices: Mapping[str, Any]) -> str:
         rate,
         scope,
         choices.get("reinit"),
-        key_of(config),
+        key_of(canonical(config)),
     )
     return "-".join(re.sub(r"[^\w.+]", "_", str(word)) for word in words)
 
@@ -168,10 +155,6 @@ def shapes_dense_round(config: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """Return the values of a canonical config that round 0 depends on.
 
     Two runs for which they are equal have the same round 0.
-
-    Args:
-        config: a canonical config.
-        seed: the run's seed.
     """
     later = (
         "criterion.",

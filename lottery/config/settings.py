@@ -8,21 +8,8 @@ from typing import Annotated, Any
 
 from lottery.config import groups
 from lottery.config.groups import Node, read_values
-from lottery.config.rules import (
-    BETAS,
-    FLAG,
-    NODE,
-    NODES,
-    NOT_NEGATIVE,
-    POSITIVE,
-    SEED,
-    TEXT,
-    Rule,
-    duration,
-    one_of,
-    whole,
-)
-from lottery.config.run_key import canonical, copies_masks, key_of, located
+from lottery.config.rules import FLAG, NODE, NODES, TEXT, duration, one_of, whole
+from lottery.config.run_key import canonical, copies_masks, key_of
 from lottery.errors import ConfigError
 from lottery.record.durations import Duration
 from lottery.record.run_dir import RunDir
@@ -37,7 +24,7 @@ class Settings:
     containers, for the run's key, run.json and the processes of the run.
     """
 
-    seed: Annotated[int, SEED, "one number that all random numbers of the run come from"]
+    seed: Annotated[int, whole(0), "one number that all random numbers of the run come from"]
     rounds: Annotated[int, whole(0), "prunings; round 0 is dense"]
     iterations: Annotated[Duration, duration(1), "optimizer steps per round"]
     output_dir: Annotated[str, TEXT, "folder of all runs"]
@@ -63,6 +50,15 @@ class Settings:
     copying: groups.Copying | None
     config: Mapping[str, Any]
 
+    def __post_init__(self) -> None:
+        epsilon, why = self.early_bird.epsilon, ""
+        if self.pruning.at == "init":
+            why = "pruning.at=init: no mask follows training"
+        elif self.copying:
+            why = "criterion=copy: its masks are another run's"
+        if epsilon is not None and why:
+            raise ConfigError(f"early_bird.epsilon={epsilon}: null with {why}")
+
     @cached_property
     def canonical(self) -> dict[str, Any]:
         """Every value that changes results, in one spelling, flat: {"pruning.rate": 0.2, ...}."""
@@ -71,25 +67,14 @@ class Settings:
     @cached_property
     def key(self) -> str:
         """The run's key."""
-        return key_of(self.config)
-
-    @cached_property
-    def located(self) -> dict[str, Any]:
-        """The composed config with absolute paths."""
-        return located(self.config)
+        return key_of(self.canonical)
 
     @cached_property
     def trunk(self) -> RunDir:
-        """The run that masks are copied from: `criterion.run` itself, or its run of this seed.
-
-        Raises:
-            ConfigError: there is no such run.
-        """
+        """The run that masks are copied from: `criterion.run` itself, or its run of this seed."""
         named = self.copying.run if self.copying else None
         if named is None:
-            raise ConfigError(
-                "criterion.run=null: the folder of a finished run to copy masks from"
-            )
+            raise ConfigError("criterion.run=null: the folder of a run to copy masks from")
         for path in (Path(named), Path(named) / f"seed_{self.seed}"):
             if (path / "run.json").exists():
                 return RunDir(path.absolute())
@@ -110,56 +95,13 @@ class Settings:
 
 
 def read_settings(config: Mapping[str, Any]) -> Settings:
-    """Check a config's plain values and return its settings. torch is not imported.
-
-    Args:
-        config: the composed config as plain containers.
+    """Check a composed config's plain values and return its settings. torch is not imported.
 
     Raises:
         ConfigError: naming the key, the value and what is accepted.
     """
-    values = read_values(Settings, config)
     copying = None
     if copies_masks(config):
         copied = read_values(groups.Copying, config["criterion"], "criterion.")
         copying = groups.Copying(**copied)
-    settings = Settings(**values, copying=copying, config=config)
-    _check_torch_optimizer(settings.optimizer.node)
-    _check_early_bird(settings)
-    return settings
-
-
-# Arguments that torch's optimizers share. Their values are checked before torch is imported.
-TORCH_OPTIMIZER: dict[str, Rule] = {
-    "lr": POSITIVE,
-    "betas": BETAS,
-    "eps": NOT_NEGATIVE,
-    "nesterov": FLAG,
-    "momentum": NOT_NEGATIVE,
-    "weight_decay": NOT_NEGATIVE,
-}
-
-
-def _check_torch_optimizer(node: Node) -> None:
-    if not str(node.get("_target_")).startswith("torch.optim."):
-        return
-    for name, rule in TORCH_OPTIMIZER.items():
-        if name in node:
-            rule.check(f"optimizer.{name}", node[name])
-    if node.get("nesterov") and not node.get("momentum"):
-        raise ConfigError("optimizer.nesterov=true: needs optimizer.momentum above 0")
-
-
-def _check_early_bird(settings: Settings) -> None:
-    """Refuse a detection of early birds when no mask follows from the training."""
-    epsilon = settings.early_bird.epsilon
-    if epsilon is None:
-        return
-    if settings.pruning.at == "init":
-        raise ConfigError(
-            f"early_bird.epsilon={epsilon}: null with pruning.at=init: no mask follows training"
-        )
-    if settings.copying:
-        raise ConfigError(
-            f"early_bird.epsilon={epsilon}: null with criterion=copy: its masks are another run's"
-        )
+    return Settings(**read_values(Settings, config), copying=copying, config=config)

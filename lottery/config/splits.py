@@ -11,15 +11,7 @@ from lottery.errors import ConfigError
 
 
 def build_splits(dataset: Dataset, *, may_write: bool) -> Splits:
-    """Load the data, limit it and corrupt the training examples as asked.
-
-    Args:
-        dataset: the settings.
-        may_write: whether missing files may be fetched or made.
-
-    Raises:
-        ConfigError: wrong arguments or files, or a batch larger than the training set.
-    """
+    """Load the data, limit it and corrupt the training examples as asked."""
     splits = _load(dataset, may_write=may_write)
     if dataset.limit is not None:  # for datasets that do not limit themselves
         splits = limited(splits, dataset.limit, dataset.split_seed)

@@ -2,8 +2,8 @@
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import reduce
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial, reduce
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -25,29 +25,17 @@ def make_cwd_importable() -> None:
 def load_target(node: Node, key: str) -> Callable[..., Any]:
     """Return the class or function that `_target_` names.
 
-    Raises:
-        ConfigError: there is no such thing.
+    An error inside a user's module is left as it is.
     """
     name = node.get("_target_")
+    shown = f"{key}._target_={name}"
     if not isinstance(name, str):
-        raise ConfigError(f"{key}._target_={name}: the dotted name of a class or function")
+        raise ConfigError(f"{shown}: the dotted name of a class or function")
     if name.startswith("__main__."):
-        raise ConfigError(f"{key}._target_={name}: put it in a file, whose content can be checked")
-    try:
-        target = _locate(name)
-    except LookupError as error:
-        raise ConfigError(f"{key}._target_={name}: {error.args[0]}") from error
-    if not callable(target):
-        raise ConfigError(f"{key}._target_={name}: not a class or function")
-    found: Callable[..., Any] = target
-    return found
-
-
-def _locate(name: str) -> Any:
-    """Return the object with a dotted name. An error inside a user's module is left as it is."""
-    parts = name.split(".")
-    for length in range(len(parts) - 1, 0, -1):
-        module = ".".join(parts[:length])
+        raise ConfigError(f"{shown}: put it in a file, whose content can be checked")
+    words = name.split(".")
+    for length in range(len(words) - 1, 0, -1):
+        module = ".".join(words[:length])
         try:
             found = import_module(module)
         except ModuleNotFoundError as error:
@@ -55,10 +43,13 @@ def _locate(name: str) -> Any:
                 raise  # the module is there, but imports something that is not
             continue
         try:
-            return reduce(getattr, parts[length:], found)
+            target = reduce(getattr, words[length:], found)
         except AttributeError as error:
-            raise LookupError(str(error)) from error
-    raise LookupError(f"no module named {parts[0]!r}")
+            raise ConfigError(f"{shown}: {error}") from error
+        if not callable(target):
+            raise ConfigError(f"{shown}: not a class or function")
+        return target
+    raise ConfigError(f"{shown}: no module named {words[0]!r}")
 
 
 def find_nodes(value: Any, key: str = "", *, made: bool = False) -> Iterator[tuple[str, Node]]:
@@ -82,46 +73,26 @@ def find_nodes(value: Any, key: str = "", *, made: bool = False) -> Iterator[tup
 
 
 def check_call(node: Node, key: str) -> None:
-    """Check that a node's targets are there and take their arguments, without calling any.
-
-    Raises:
-        ConfigError: one is not there or does not take its arguments.
-    """
+    """Check that a node's targets are there and take their arguments, without calling any."""
     for path, inner in find_nodes(node, key, made=True):
-        check_node(inner, path)
+        target = load_target(inner, path)
+        if not inner.get("_partial_"):
+            named = {name: value for name, value in inner.items() if name not in SPECIAL}
+            check_arguments(partial(target, *inner.get("_args_", ()), **named), path)
 
 
-def check_node(node: Node, key: str) -> None:
-    """Check a single node as `check_call` does, without the nodes in it."""
-    target = load_target(node, key)
-    if not node.get("_partial_"):
-        named = {name: value for name, value in node.items() if name not in SPECIAL}
-        check_arguments(target, node.get("_args_", ()), named, key)
-
-
-def check_arguments(
-    target: Callable[..., Any], args: Sequence[Any], named: Node, key: str
-) -> None:
-    """Check that a target takes arguments, without calling it.
-
-    Raises:
-        ConfigError: it does not take them.
-    """
+def check_arguments(call: "partial[Any]", key: str) -> None:
+    """Check that a target takes the arguments of a call, without calling it."""
     try:
-        signature = inspect.signature(target)
-    except ValueError:  # some functions written in C have none
-        return
-    try:
-        signature.bind(*args, **named)
+        signature_of(call.func).bind(*call.args, **call.keywords)
     except TypeError as error:
-        name = getattr(target, "__qualname__", target)
+        name = getattr(call.func, "__qualname__", call.func)
         raise ConfigError(f"{key}: {name}: {error}") from error
 
 
-def open_parameters(target: Callable[..., Any], args: Sequence[Any]) -> set[str]:
-    """Return the names of a target's parameters that `args` leave open."""
+def signature_of(target: Callable[..., Any]) -> inspect.Signature:
+    """Return a target's signature; for functions in C that have none, one that takes anything."""
     try:
-        names = list(inspect.signature(target).parameters)
+        return inspect.signature(target)
     except ValueError:
-        return set()
-    return set(names[len(args) :])
+        return inspect.signature(lambda *_, **__: None)

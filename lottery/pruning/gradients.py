@@ -16,6 +16,9 @@ from lottery.pruning.interface import Trained
 from lottery.pruning.probe import Batch, Probe, differentiable, to_scores
 from lottery.tensors import Tensors
 
+# The trait of criteria that score on training examples: how many.
+NUM_EXAMPLES = property(lambda criterion: criterion.num_batches * criterion.batch_size)
+
 
 @dataclass(frozen=True)
 class GradientMagnitude:
@@ -28,14 +31,10 @@ class GradientMagnitude:
 
     num_batches: int
     batch_size: int
+    num_examples = NUM_EXAMPLES
 
     def __post_init__(self) -> None:
         _check_batches(self.num_batches, self.batch_size)
-
-    @property
-    def num_examples(self) -> int:
-        """Number of training examples that the scores are computed on."""
-        return self.num_batches * self.batch_size
 
     def __call__(self, trained: Trained) -> Tensors:
         """Return |g|."""
@@ -54,14 +53,10 @@ class Snip:
 
     num_batches: int
     batch_size: int
+    num_examples = NUM_EXAMPLES
 
     def __post_init__(self) -> None:
         _check_batches(self.num_batches, self.batch_size)
-
-    @property
-    def num_examples(self) -> int:
-        """Number of training examples that the scores are computed on."""
-        return self.num_batches * self.batch_size
 
     def __call__(self, trained: Trained) -> Tensors:
         """Return |g w|."""
@@ -87,6 +82,7 @@ class Grasp:
     num_batches: int
     batch_size: int
     temperature: float
+    num_examples = NUM_EXAMPLES
     signed: ClassVar[bool] = True
     second_derivatives: ClassVar[bool] = True
 
@@ -95,30 +91,25 @@ class Grasp:
         if not self.temperature > 0:
             raise ValueError(f"temperature={self.temperature}: a number above 0")
 
-    @property
-    def num_examples(self) -> int:
-        """Number of training examples that the scores are computed on."""
-        return self.num_batches * self.batch_size
-
     def __call__(self, trained: Trained) -> Tensors:
         """Return w Hg."""
         probe = trained.probe(_precision(trained.weights))
         batches = probe.batches(self.num_batches, self.batch_size, trained.generator)
         weights = differentiable(probe, trained.weights)
         with sdpa_kernel(SDPBackend.MATH):  # torch's faster attention has no second derivative
-            product = self._hessian_gradient(probe, trained, weights, batches)
+            product = self._hessian_gradient(probe, trained, weights=weights, batches=batches)
         scores = [w.detach() * part for w, part in zip(weights.values(), product, strict=True)]
         return to_scores(weights, scores)
 
     def _hessian_gradient(
-        self, probe: Probe, trained: Trained, weights: Tensors, batches: list[Batch]
+        self, probe: Probe, trained: Trained, *, weights: Tensors, batches: list[Batch]
     ) -> list[Tensor]:
         """Return Hg, the gradient of g'g with the first g held constant, batch by batch."""
         masks = list(probe.on_device({name: trained.masks[name] for name in weights}).values())
         parameters = list(weights.values())
 
         def losses() -> Iterator[Tensor]:
-            return probe.losses(trained.state, weights, batches, self.temperature)
+            return probe.losses(trained.state, weights, batches, temperature=self.temperature)
 
         gradient = _mean([torch.autograd.grad(loss, parameters, **UNUSED) for loss in losses()])
         still = [g * mask for g, mask in zip(gradient, masks, strict=True)]

@@ -74,7 +74,7 @@ def _threshold(scores: Tensors, masks: Masks, keep: int) -> tuple[Tensor, Tensor
     bits = 64 if some.dtype == torch.float64 else 32
     places, key = torch.tensor(keep, device=some.device), None
     for shift in range(bits - DIGIT, -1, -DIGIT):
-        counts = _count_digits(scores, masks, shift, key)
+        counts = _count_digits(scores, masks, shift=shift, upper=key)
         at_least = counts.flip(0).cumsum(0)  # for the digits VALUES - 1, VALUES - 2, ...
         above = (at_least < places).sum()  # number of digits above the threshold
         places = places - torch.where(above > 0, at_least[(above - 1).clamp(min=0)], 0)
@@ -84,7 +84,7 @@ def _threshold(scores: Tensors, masks: Masks, keep: int) -> tuple[Tensor, Tensor
     return key, places
 
 
-def _count_digits(scores: Tensors, masks: Masks, shift: int, upper: Tensor | None) -> Tensor:
+def _count_digits(scores: Tensors, masks: Masks, *, shift: int, upper: Tensor | None) -> Tensor:
     """Count the live keys with each value of the digit at `shift`, (VALUES,).
 
     Args:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from lottery.config.run_key import located
 from lottery.errors import ConfigError
 from lottery.record.records import read_run_json, write_run_json
 from lottery.record.schema import RunJson
@@ -92,7 +93,7 @@ def _write_run_json(experiment: "Experiment") -> None:
         "message": "",
         "rounds": list(experiment.imp.rounds.numbers),
         "config": settings.canonical,
-        "settings": settings.located,
+        "settings": located(settings.config),
         "digests": digests,
         "input_shape": list(experiment.splits.input_shape),
         "num_classes": experiment.splits.num_classes,

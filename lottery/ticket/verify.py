@@ -142,7 +142,7 @@ def count_correct(path: Path, device: str, data: str | None) -> CorrectCounts:
     base = ticket.base()
     if base is not None:
         inputs = {name: features_of(base.to(here), split) for name, split in inputs.items()}
-    loss = build_loss(ticket.model, splits.num_classes, here, ticket.dtype)
+    loss = build_loss(ticket.model, splits.num_classes, device=here, dtype=ticket.dtype)
     networks = {
         name: set_memory_format(ticket.trained(name).to(here), accelerator)
         for name in ("es", "final")

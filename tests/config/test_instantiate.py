@@ -82,6 +82,8 @@ def test_what_is_offered_goes_to_those_that_name_it() -> None:
     offered: dict[str, Any] = {"input_shape": (1, 8, 8), "num_classes": 10}
     made = make({"_target_": "pieces.NamesShape", "width": 4}, "key", **offered)
     assert (made.input_shape, made.width) == ((1, 8, 8), 4)
+    given = make({"_target_": "pieces.NamesShape", "width": 4, "input_shape": 5}, "key", **offered)
+    assert given.input_shape == 5
     taken = make({"_target_": "pieces.NamesShape", "_args_": ["mine", 4]}, "key", **offered)
     assert (taken.input_shape, taken.width) == ("mine", 4)
 
@@ -146,6 +148,14 @@ def test_a_module_that_imports_something_missing_keeps_its_error(
     ):
         with pytest.raises(ModuleNotFoundError, match="nothing_like_this"):
             make(node, "key")
+
+
+def test_an_error_in_a_users_module_is_left_as_it_is(
+    write_module: Callable[[str, str], Path],
+) -> None:
+    write_module("wrong", "import math\nmath.nothing\n")
+    with pytest.raises(AttributeError, match="'nothing'"):
+        make({"_target_": "wrong.X"}, "key")
 
 
 def test_an_optimizer_is_bound_without_its_parameters() -> None:

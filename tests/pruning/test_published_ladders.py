@@ -64,7 +64,7 @@ def test_ladder_of_remaining_weights(network: str) -> None:
     prunable, everything = sum(sizes.values()), sum(w.numel() for w in weights.values())
     assert (prunable, everything) == DENOMINATOR[network]
     for number, percent in enumerate(LADDER[network]):
-        left = ladder(setup.scope, shapes, setup.rates, number) * prunable
+        left = ladder(setup, shapes, number) * prunable
         ours = 100 * (left + everything - prunable) / everything
         assert ours == pytest.approx(percent, abs=0.03), f"round {number}"
     assert len(LADDER[network]) == 21
