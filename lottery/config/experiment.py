@@ -18,7 +18,7 @@ from lottery.config.frozen_base import FrozenBase
 from lottery.config.frozen_features import feature_file, load_features
 from lottery.config.loggers import uses_tensorboard
 from lottery.config.network import set_up_networks
-from lottery.config.probe import check_criterion
+from lottery.config.probe import build_probe_maker, check_criterion
 from lottery.config.process_rank import ProcessRank
 from lottery.config.provenance import file_digests
 from lottery.config.pruning import PruningSetup, set_up_pruning
