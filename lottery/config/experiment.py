@@ -33,7 +33,7 @@ from lottery.config.loggers import (
     uses_tensorboard,
 )
 from lottery.config.network import build_loss, build_network_maker, count_outputs, laid_out
-from lottery.config.probe import build_probe_maker, check_examples, check_loss
+from lottery.config.probe import build_probe_maker, check_examples, check_inputs, check_loss
 from lottery.config.process_rank import Place
 from lottery.config.provenance import file_digests
 from lottery.config.pruning import PruningPlan, plan_pruning
@@ -108,7 +108,13 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir, place: Place) -
     init_seed = purpose_seed(config, "init")
     base = find_base(config["model"], splits.input_shape, derive_seed(init_seed, "base"))
     input_shape = base.feature_shape if base else splits.input_shape
-    make_network = build_network_maker(config["model"], input_shape, splits.num_classes, dtype)
+    make_network = build_network_maker(
+        config["model"],
+        input_shape=input_shape,
+        num_classes=splits.num_classes,
+        dtype=dtype,
+        num_tokens=splits.num_tokens,
+    )
     network = synchronized(_make_quietly(make_network), device)
     set_threads(config["trainer"]["threads"], network, device)
     steps_per_epoch = len(splits.train) // config["dataset"]["batch_size"]
@@ -134,9 +140,15 @@ def build_experiment(config: Mapping[str, Any], run_dir: RunDir, place: Place) -
     else:
         load_splits = cache(partial(splits.to, device.torch_device, dtype))
     # before the fit has the network compiled, for other ways of calling it
-    count = make_counter(network, input_shape, base.flops() if base else 0)
+    count = make_counter(
+        network,
+        input_shape=input_shape,
+        frozen_flops=base.flops() if base else 0,
+        input_dtype=splits.input_dtype,
+    )
     fit = _build_fit(config, run_dir, device, splits, load_splits, network, progress, stop)
     check_examples(config["criterion"], len(splits.train))
+    check_inputs(config, splits)
     check_loss(config, fit.loss, count_outputs(config["model"], splits.num_classes))
     imp = Imp(
         storage=Storage(run_dir, all_buffers(network).keys()),

@@ -82,12 +82,20 @@ def rebuild_network(entry: Mapping[str, Any]) -> nn.Module:
                 parent = parent.setdefault(part, {})
             parent[name] = value
     return network_of(
-        *(node, entry["input_shape"], entry["num_classes"], entry["config"]["trainer.precision"])
+        node,
+        input_shape=entry["input_shape"],
+        num_classes=entry["num_classes"],
+        precision=entry["config"]["trainer.precision"],
+        num_tokens=entry.get("num_tokens"),
     )
 
 
 def network_of(
-    node: Mapping[str, Any], input_shape: Sequence[int], num_classes: int, precision: str
+    node: Mapping[str, Any],
+    input_shape: Sequence[int],
+    num_classes: int,
+    precision: str,
+    num_tokens: int | None,
 ) -> nn.Module:
     """The network of a `model` group, with weights yet to be loaded; of a frozen base the head.
 
@@ -96,12 +104,19 @@ def network_of(
         input_shape: of one image.
         num_classes: of the dataset.
         precision: `trainer.precision`.
+        num_tokens: how many tokens there are, where the inputs are tokens.
 
     Raises:
         ConfigError: the network's class is not to be had any more.
     """
     base = find_base(node, tuple(input_shape), seed=0)
     shape = base.feature_shape if base else tuple(input_shape)
-    make_network = build_network_maker(node, shape, num_classes, dtype_of(precision))
+    make_network = build_network_maker(
+        node,
+        input_shape=shape,
+        num_classes=num_classes,
+        dtype=dtype_of(precision),
+        num_tokens=num_tokens,
+    )
     with torch.random.fork_rng(devices=[]):  # its weights are about to be overwritten
         return make_network()

@@ -68,6 +68,7 @@ def build_splits(node: Mapping[str, Any], *, may_write: bool) -> Splits:
         raise ConfigError(f"dataset: {error}") from error
     if not isinstance(splits, Splits):
         raise ConfigError(f"dataset._target_={node['_target_']}: load() must return Splits")
+    splits = splits.with_num_tokens()  # of all examples, whatever is left of them below
     if node["limit"] is not None:  # where the dataset has not seen to it itself
         splits = limited(splits, node["limit"], node["split_seed"])
     splits = Corruptions(**{key: node[key] for key in CORRUPTIONS}, seed=node["split_seed"])(

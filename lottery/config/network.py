@@ -26,9 +26,20 @@ BASE_KEYS = ("weights",)  # of a network with a frozen base
 
 
 def build_network_maker(
-    node: Mapping[str, Any], input_shape: tuple[int, ...], num_classes: int, dtype: torch.dtype
+    node: Mapping[str, Any],
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    dtype: torch.dtype,
+    num_tokens: int | None = None,
 ) -> Callable[[], nn.Module]:
-    """`model`: a function that makes the network anew, checked to fit the data.
+    """`model`: a function that makes a new network each time, checked to fit the data.
+
+    Args:
+        node: the group.
+        input_shape: of one example.
+        num_classes: of the dataset.
+        dtype: of the weights.
+        num_tokens: how many tokens there are, where the inputs are tokens.
 
     Raises:
         ConfigError: wrong arguments, or the network does not take the inputs or give the classes.
@@ -36,20 +47,24 @@ def build_network_maker(
     num_outputs = count_outputs(node, num_classes)
     has_base = hasattr(load_target(node, "model"), "frozen_base")
     arguments = without(node, (*MODEL_KEYS, *BASE_KEYS) if has_base else MODEL_KEYS)
+    offered = {"input_shape": input_shape, "num_classes": num_outputs}
+    if num_tokens is not None:
+        offered["num_tokens"] = num_tokens
 
     def make_network() -> nn.Module:
-        network = make(arguments, "model", input_shape=input_shape, num_classes=num_outputs)
+        network = make(arguments, "model", **offered)
         if not isinstance(network, nn.Module):
             raise ConfigError(f"model._target_={node['_target_']}: not a torch.nn.Module")
         return network.to(dtype)
 
     try:
-        logits = _forward(make_network, input_shape, dtype)
-    except (RuntimeError, ValueError) as error:
+        logits = _forward(make_network, _example(input_shape, dtype, num_tokens))
+    except (RuntimeError, ValueError, IndexError) as error:
         first_line = str(error).splitlines()[0]
+        tokens = "" if num_tokens is None else f" of tokens 0 to {num_tokens - 1}"
         raise ConfigError(
             f"model._target_={node['_target_']}: does not fit the dataset's "
-            f"input shape {input_shape}: {first_line}"
+            f"input shape {input_shape}{tokens}: {first_line}"
         ) from error
     if logits.shape != (2, num_outputs):
         wanted = f"the dataset has {num_classes} classes"
@@ -91,20 +106,30 @@ def count_outputs(node: Mapping[str, Any], num_classes: int) -> int:
     return 1
 
 
-def _forward(
-    make_network: Callable[[], nn.Module], input_shape: tuple[int, ...], dtype: torch.dtype
+def _example(
+    input_shape: tuple[int, ...], dtype: torch.dtype, num_tokens: int | None
 ) -> torch.Tensor:
-    """Logits of two examples, on the meta device: no memory, no arithmetic, no random numbers.
+    """Two inputs: of zeros, or of the highest token, for which an embedding must have a row."""
+    if num_tokens is None:
+        return torch.zeros(2, *input_shape, dtype=dtype)
+    return torch.full((2, *input_shape), num_tokens - 1)
 
-    A network that looks at values cannot be run there, and is run on the CPU.
+
+def _forward(make_network: Callable[[], nn.Module], inputs: torch.Tensor) -> torch.Tensor:
+    """Logits of some examples, on the meta device: no memory, no arithmetic, no random numbers.
+
+    A network that looks at values cannot be run there, and is run on the CPU; so is one of tokens,
+    whose values must be looked at.
     """
 
     def forward_on(device: str) -> torch.Tensor:
         with torch.device(device), torch.random.fork_rng(devices=[]), torch.no_grad():
             network = make_network().eval()
-            logits: torch.Tensor = network(torch.zeros(2, *input_shape, dtype=dtype))
+            logits: torch.Tensor = network(inputs.to(device))
             return logits
 
+    if inputs.dtype == torch.long:
+        return forward_on("cpu")
     try:
         return forward_on("meta")
     except RuntimeError as error:

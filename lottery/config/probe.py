@@ -71,6 +71,19 @@ def check_loss(config: Mapping[str, Any], loss: Loss, num_outputs: int) -> None:
         ) from error
 
 
+def check_inputs(config: Mapping[str, Any], splits: Splits) -> None:
+    """Check that SynFlow, which runs the network on ones, is not asked for inputs that are tokens.
+
+    Raises:
+        ConfigError: it is.
+    """
+    if our_class(config, "criterion") == "SynFlow" and splits.num_tokens is not None:
+        raise ConfigError(
+            "criterion=synflow: runs the network on an input of ones, and the dataset's inputs "
+            "are tokens; snip and grasp take them"
+        )
+
+
 def check_examples(node: Mapping[str, Any], num_train: int) -> None:
     """Check that there are the examples that a criterion scores on.
 

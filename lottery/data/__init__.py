@@ -8,6 +8,7 @@ from lottery.data.digits import Digits as Digits
 from lottery.data.errors import DataError as DataError
 from lottery.data.image_folder import ImageFolder as ImageFolder
 from lottery.data.mnist import Mnist as Mnist
+from lottery.data.modular_addition import ModularAddition as ModularAddition
 from lottery.data.scaling import Scaling as Scaling
 from lottery.data.splits import Split as Split
 from lottery.data.splits import Splits as Splits

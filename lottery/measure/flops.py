@@ -13,7 +13,9 @@ from lottery.measure.evaluate import count_parameters, evaluating
 TRANSPOSED = nn.modules.conv._ConvTransposeNd
 
 
-def weight_uses(network: nn.Module, input_shape: tuple[int, ...]) -> dict[str, int]:
+def weight_uses(
+    network: nn.Module, input_shape: tuple[int, ...], input_dtype: torch.dtype | None = None
+) -> dict[str, int]:
     """How often each weight of a layer multiplies in a forward pass of one example, by name.
 
     A Linear weight once; a Conv weight once per place of the output, Hout * Wout, whatever
@@ -21,8 +23,9 @@ def weight_uses(network: nn.Module, input_shape: tuple[int, ...]) -> dict[str, i
     called twice counts twice.
 
     Args:
-        network: any; its parameters' type and device are the input's.
+        network: any; the input is made on the device of its parameters.
         input_shape: of one example.
+        input_dtype: of the input; None for the type of the parameters.
     """
     layers = [(n, m) for n, m in network.named_modules() if isinstance(m, LAYERS)]
     uses = {f"{name}.weight" if name else "weight": 0 for name, _ in layers}
@@ -43,7 +46,8 @@ def weight_uses(network: nn.Module, input_shape: tuple[int, ...]) -> dict[str, i
     first = next(network.parameters())
     try:
         with evaluating(network), torch.random.fork_rng(devices=[]):
-            network(torch.zeros(1, *input_shape, dtype=first.dtype, device=first.device))
+            dtype = input_dtype or first.dtype
+            network(torch.zeros(1, *input_shape, dtype=dtype, device=first.device))
     finally:
         for hook in hooks:
             hook.remove()
@@ -72,7 +76,10 @@ def count_flops(network: nn.Module, uses: Mapping[str, int], masks: Masks) -> di
 
 
 def make_counter(
-    network: nn.Module, input_shape: tuple[int, ...], frozen_flops: int = 0
+    network: nn.Module,
+    input_shape: tuple[int, ...],
+    frozen_flops: int = 0,
+    input_dtype: torch.dtype | None = None,
 ) -> Callable[[Masks], dict[str, Any]]:
     """A function from masks to the parameters and operations that a round's record states.
 
@@ -80,8 +87,9 @@ def make_counter(
         network: any.
         input_shape: of one example.
         frozen_flops: of what comes before the network and is never pruned.
+        input_dtype: of the input; None for the type of the parameters.
     """
-    uses = weight_uses(network, input_shape)
+    uses = weight_uses(network, input_shape, input_dtype)
     dense_by_layer = count_flops(network, uses, {})
     dense = frozen_flops + sum(dense_by_layer.values())
 

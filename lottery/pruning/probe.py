@@ -46,7 +46,10 @@ class Probe:
         parts = torch.split(rows.to(self.train.targets.device), batch_size)
         first = next(self.network.parameters())
         pairs = [self.train.batch(part) for part in parts]
-        return [(inputs.to(first.dtype), targets) for inputs, targets in pairs]
+        return [
+            (inputs if self.train.has_tokens else inputs.to(first.dtype), targets)
+            for inputs, targets in pairs
+        ]
 
     def on_device(self, tensors: Tensors) -> Tensors:
         """Copies in the network's memory, those of floating point in its type."""

@@ -171,6 +171,7 @@ def facts_of(run_dir: RunDir, record: Record) -> dict[str, Any]:
     return {
         "input_shape": entry["input_shape"],
         "num_classes": entry["num_classes"],
+        "num_tokens": entry.get("num_tokens"),  # older runs have none
         "precision": entry["config"]["trainer.precision"],
         **{name: row[name] for name in ("round", "remaining", "ES")},
         "rewind_step": rewind_step(run_dir),

@@ -60,7 +60,11 @@ class Ticket:
             raise ValueError(f"weights={weights!r}: one of {', '.join(WEIGHTS)}")
         entry = self.entry
         network = network_of(
-            *(entry["model"], entry["input_shape"], entry["num_classes"], entry["precision"])
+            entry["model"],
+            input_shape=entry["input_shape"],
+            num_classes=entry["num_classes"],
+            precision=entry["precision"],
+            num_tokens=entry.get("num_tokens"),
         )
         write_state(network, State(load_part(self.folder, weights), buffers={}))
         return network.eval()
