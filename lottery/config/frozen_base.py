@@ -80,8 +80,8 @@ class FrozenBase:
         """
         if splits.train.augmentation is not None:
             raise ConfigError(
-                "dataset.augment=true: false with a frozen base, whose features of each image "
-                "are computed once"
+                "dataset.augment: false, or none of an image folder, with a frozen base, whose "
+                "features of each image are computed once"
             )
         if self.weights != "random" and (fetch or self.weights != "imagenet"):
             self.load()

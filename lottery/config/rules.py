@@ -105,7 +105,6 @@ RULES: dict[str, Rule] = {
     "dataset.root": TEXT,
     "dataset.download": FLAG,
     "dataset.base_url": TEXT,
-    "dataset.augment": FLAG,
     "dataset.folder": TEXT,
     "dataset.image_size": (_is_pair_of_sizes, "two whole numbers >= 1, height and width"),
     "dataset.normalize": one_of("unit", "mean_std"),

@@ -28,6 +28,7 @@ ADDED_LATER: dict[str, Any] = {
     "dataset.subsample": 1,
     "dataset.random_labels": 0,
     "dataset.shuffle_pixels": False,
+    "dataset.augment": "none",
     "early_bird.epsilon": None,
     "pruning.at": "trained",
     "pruning.units": "none",

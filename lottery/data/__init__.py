@@ -6,6 +6,7 @@ from lottery.data.batch_order import BatchOrder as BatchOrder
 from lottery.data.cifar import Cifar as Cifar
 from lottery.data.digits import Digits as Digits
 from lottery.data.errors import DataError as DataError
+from lottery.data.image_augmentation import ResizedCropAndFlip as ResizedCropAndFlip
 from lottery.data.image_folder import ImageFolder as ImageFolder
 from lottery.data.mnist import Mnist as Mnist
 from lottery.data.modular_addition import ModularAddition as ModularAddition

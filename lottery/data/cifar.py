@@ -114,6 +114,8 @@ class Cifar:
 
     def __post_init__(self) -> None:
         check_arguments(self, SOURCES, self.normalize)
+        if not isinstance(self.augment, bool):
+            raise ValueError(f"augment={self.augment}: true or false")
 
     @property
     def folder(self) -> Path:

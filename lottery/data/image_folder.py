@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 
 from lottery.data.download import alone_in
 from lottery.data.errors import DataError
+from lottery.data.image_augmentation import check_augment, make_augmentation
 from lottery.data.image_cache import cached_pixels
 from lottery.data.image_list import LIST, SPLITS, ListedImage, read_list
 from lottery.data.prepare import Found, find_images, make_list
@@ -44,6 +45,7 @@ class ImageFolder:
         normalize: "mean_std", pixels less the channel's mean over its standard deviation, of
             ImageNet, as networks trained on it expect; "unit", pixels in [0, 1].
         may_write: False makes neither list nor cache.
+        augment: how training images are changed, see `make_augmentation`.
     """
 
     folder: str
@@ -52,9 +54,11 @@ class ImageFolder:
     split_seed: int
     normalize: str
     may_write: bool
+    augment: str = "none"  # which the settings of older runs do not have
 
     def __post_init__(self) -> None:
         check_normalize(self.normalize)
+        check_augment(self.augment)
 
     def load(self) -> Splits:
         """The splits.
@@ -81,6 +85,7 @@ class ImageFolder:
         train, val, test = (
             Split(inputs, targets[rows], scaling, torch.from_numpy(rows)) for rows in parts
         )
+        train = replace(train, augmentation=make_augmentation(self.augment, self.image_size))
         name = folder.resolve().name
         digests = {f"{name}/{LIST}": _digest(images), f"the images in {name}/": digest}
         return Splits(train, val, test, len(classes), digests)

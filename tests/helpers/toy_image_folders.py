@@ -45,5 +45,5 @@ def write_list(folder: Path, rows: str) -> Path:
 
 def image_folder(path: Path, **changes: object) -> ImageFolder:
     """The dataset with small images."""
-    given = ImageFolder(str(path), SIZE, None, 0, "unit", may_write=True)
+    given = ImageFolder(str(path), SIZE, None, 0, "unit", may_write=True, augment="none")
     return replace(given, **changes)  # type: ignore[arg-type]
