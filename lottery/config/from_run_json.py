@@ -11,7 +11,7 @@ from lottery.config.frozen_base import find_base
 from lottery.config.groups import CORRUPTIONS, OFFERED_KEYS, dtype_of
 from lottery.config.hydra_setup import conf_dir
 from lottery.config.network import build_network_maker
-from lottery.config.run_key import ADDED_LATER, IMAGES
+from lottery.config.run_key import ADDED_LATER, DATA_PATHS
 from lottery.errors import ConfigError
 
 
@@ -57,9 +57,9 @@ def data_at(target: str, place: str) -> dict[str, str]:
 
     Args:
         target: the group's `_target_`.
-        place: `dataset.root`, or of an image folder the folder.
+        place: `dataset.root`; for a dataset that does not use it, its folder or file.
     """
-    return {"folder" if target == IMAGES else "root": str(Path(place).absolute())}
+    return {DATA_PATHS.get(target, "root"): str(Path(place).absolute())}
 
 
 def rebuild_network(entry: Mapping[str, Any]) -> nn.Module:

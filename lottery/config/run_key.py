@@ -38,10 +38,21 @@ UNTRAINED = ("lottery.pruning.Random", "lottery.pruning.LargeInit")
 # Options that are another name of one: equal runs have one folder.
 ALIASES = {"large_final": "magnitude"}
 
-IMAGES = "lottery.data.ImageFolder"  # whose dataset.folder is a folder
+# The key of `dataset` that says where the files are, for datasets that do not use dataset.root.
+DATA_PATHS = {
+    "lottery.data.ImageFolder": "folder",
+    "lottery.data.Tabular": "file",
+    "lottery.data.Text": "file",
+}
 WITH_BASE = "lottery.models.VGG16Head"  # whose model.weights may be a file
 
-PATHS = (("dataset", "root"), ("dataset", "folder"), ("criterion", "run"), ("model", "weights"))
+PATHS = (
+    ("dataset", "root"),
+    ("dataset", "folder"),
+    ("dataset", "file"),
+    ("criterion", "run"),
+    ("model", "weights"),
+)
 
 DURATIONS = (
     *("iterations", "evaluation.every", "scheduler.at", "scheduler.steps"),
@@ -82,8 +93,9 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
         flat.pop("pruning.at", None)
     if flat.get("model._target_") == WITH_BASE and isinstance(flat.get("model.weights"), str):
         flat["model.weights"] = Path(flat["model.weights"]).name
-    if flat.get("dataset._target_") == IMAGES:
-        flat["dataset.folder"] = Path(str(flat.get("dataset.folder"))).absolute().name
+    if name := DATA_PATHS.get(str(flat.get("dataset._target_"))):
+        key = f"dataset.{name}"
+        flat[key] = Path(str(flat.get(key))).absolute().name
     for key in DURATIONS:
         if key in flat:
             flat[key] = _canonical_duration(flat[key])

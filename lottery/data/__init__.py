@@ -13,3 +13,5 @@ from lottery.data.modular_addition import ModularAddition as ModularAddition
 from lottery.data.scaling import Scaling as Scaling
 from lottery.data.splits import Split as Split
 from lottery.data.splits import Splits as Splits
+from lottery.data.tabular import Tabular as Tabular
+from lottery.data.text import Text as Text

@@ -141,6 +141,11 @@ class Splits:
             if split.inputs.shape[1:] != self.train.inputs.shape[1:]:
                 raise DataError(f"the {name} split's inputs have another shape than training's")
             self._check_tokens(name, split)
+            if split.targets.dim() > 1:
+                raise DataError(
+                    f"the {name} split has {split.targets[0].numel()} targets for each example: "
+                    "one expected (language models: not yet)"
+                )
             if split.targets.dtype != torch.long or split.targets.dim() != 1:
                 raise DataError(f"the {name} split's targets are no vector of torch.long")
             if int(split.targets.min()) < 0 or int(split.targets.max()) >= self.num_classes:

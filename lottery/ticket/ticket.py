@@ -111,8 +111,8 @@ class Ticket:
         """The run's data, fetched where they are missing and the run would have done so.
 
         Args:
-            data: where they are now, if not where they were: `dataset.root`, or the folder of an
-                image folder.
+            data: where they are now, if not where they were: `dataset.root`, or the folder or file
+                of a dataset that does not use it.
 
         Raises:
             ConfigError: they cannot be read, or are not what the run had.
