@@ -15,3 +15,4 @@ from lottery.data.splits import Split as Split
 from lottery.data.splits import Splits as Splits
 from lottery.data.tabular import Tabular as Tabular
 from lottery.data.text import Text as Text
+from lottery.data.tiny_imagenet import TinyImageNet as TinyImageNet

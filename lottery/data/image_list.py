@@ -20,7 +20,7 @@ class ListedImage:
     """A row of the list, and its file as it is now.
 
     Args:
-        row: in the list; the names of the columns are row 1.
+        row: in the list; the names of the columns are row 1. None where there is no list.
         name: path below the folder.
         label: its class.
         split: train, val or test; None where the list does not say.
@@ -28,7 +28,7 @@ class ListedImage:
         mtime_ns: when it changed last.
     """
 
-    row: int
+    row: int | None
     name: str
     label: str
     split: str | None
@@ -54,9 +54,10 @@ def read_list(folder: Path, text: str | None = None) -> list[ListedImage]:
     return listed
 
 
-def bad_row(folder: Path, row: int, reason: str) -> DataError:
-    """The error for a row of the list."""
-    return DataError(f"{folder / LIST}: row {row}: {reason}")
+def bad_row(folder: Path, row: int | None, reason: str) -> DataError:
+    """The error for a row of the list, or for the folder where there is no list."""
+    where = folder if row is None else f"{folder / LIST}: row {row}"
+    return DataError(f"{where}: {reason}")
 
 
 def _text(folder: Path) -> str:

@@ -9,6 +9,7 @@ import torch
 from lottery import load_run, load_ticket
 from lottery.data import DataError, Scaling, Split, Splits
 from lottery.measure.flops import make_counter
+from tests.config.test_own_code import readme_block
 from tests.conftest import TINY, Done, Lottery
 from tests.helpers.token_networks import TOKEN_MLP, TokenMLP
 
@@ -159,6 +160,15 @@ def test_an_embedding_network_trains(lottery: Lottery, overrides: list[str]) -> 
     run = load_run(done.run)
     assert run.model(1).embedding.num_embeddings == 9  # whatever a limit has left
     assert run.results["flops"][0] == 2 * (4 * 32 * 32 + 32 * 7)
+
+
+def test_the_readmes_network_of_tokens(
+    lottery: Lottery, write_module: Callable[[str, str], Path]
+) -> None:
+    write_module("tokens", readme_block("# tokens.py"))
+    own = ("dataset=modular_addition", "model._target_=tokens.TokenNet", "dataset.p=7")
+    done = lottery(*TINY, *own, "dataset.batch_size=10", "logger=none")
+    assert done.code == 0, done.err
 
 
 def test_a_ticket_of_an_embedding_network_verifies(
