@@ -80,7 +80,7 @@ class FrozenBase:
         """
         if splits.train.augmentation is not None:
             raise ConfigError(
-                "dataset.augment: false, or none of an image folder, with a frozen base, whose "
+                "dataset.augment: a frozen base needs false (for an image folder none), since its "
                 "features of each image are computed once"
             )
         if self.weights != "random" and (fetch or self.weights != "imagenet"):

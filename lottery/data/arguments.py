@@ -10,7 +10,7 @@ def check_whole(name: str, value: Any, at_least: int, at_most: int) -> None:
         ValueError: it is not.
     """
     if not isinstance(value, int) or isinstance(value, bool) or not at_least <= value <= at_most:
-        raise ValueError(f"{name}={value}: a whole number from {at_least} to {at_most}")
+        raise _refusal(name, value, f"a whole number from {at_least} to {at_most}")
 
 
 def check_share(name: str, value: Any) -> None:
@@ -19,8 +19,8 @@ def check_share(name: str, value: Any) -> None:
     Raises:
         ValueError: it is not.
     """
-    if not isinstance(value, int | float) or not 0 < value < 1:
-        raise ValueError(f"{name}={value}: a number above 0 and below 1")
+    if not isinstance(value, float) or not 0 < value < 1:
+        raise _refusal(name, value, "a number above 0 and below 1")
 
 
 def check_text(name: str, value: Any) -> None:
@@ -30,7 +30,7 @@ def check_text(name: str, value: Any) -> None:
         ValueError: it is not.
     """
     if not isinstance(value, str) or not value:
-        raise ValueError(f"{name}={'null' if value is None else value}: a text")
+        raise _refusal(name, value, "a text")
 
 
 def check_texts(name: str, value: Any) -> None:
@@ -40,7 +40,7 @@ def check_texts(name: str, value: Any) -> None:
         ValueError: it is not.
     """
     if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-        raise ValueError(f"{name}={'null' if value is None else value}: a list of texts")
+        raise _refusal(name, value, "a list of texts")
 
 
 def check_one_of(name: str, value: Any, accepted: tuple[str, ...]) -> None:
@@ -49,6 +49,12 @@ def check_one_of(name: str, value: Any, accepted: tuple[str, ...]) -> None:
     Raises:
         ValueError: it is not.
     """
-    if not isinstance(value, str) or value not in accepted:
-        shown = "null" if value is None else value
-        raise ValueError(f"{name}={shown}: one of {', '.join(accepted)}")
+    if value not in accepted:
+        raise _refusal(name, value, f"one of {', '.join(accepted)}")
+
+
+def _refusal(name: str, value: Any, accepted: str) -> ValueError:
+    """Return the error, the value as a user types it."""
+    shown = {None: "null", True: "true", False: "false"}
+    typed = shown[value] if value is None or isinstance(value, bool) else value
+    return ValueError(f"{name}={typed}: {accepted}")

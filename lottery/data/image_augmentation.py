@@ -89,7 +89,7 @@ class ResizedCropAndFlip:
             drawn: (batch, 5), on the images' device.
 
         Returns:
-            The images in a floating-point type: of bytes 0 to 255 in torch.float32.
+            The images in a floating-point type; bytes become torch.float32, still 0 to 255.
         """
         images = inputs if inputs.is_floating_point() else inputs.float()
         top, left, height, width, mirrored = drawn.to(images.dtype).unbind(1)

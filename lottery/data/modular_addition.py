@@ -29,11 +29,12 @@ class ModularAddition:
     """All equations `a o b = c (mod p)` of one operation; the class of an equation is c.
 
     An input is four tokens, `a o b =`. The tokens 0 to p - 1 are the numbers, p is the operation
-    and p + 1 is "=". There are p * p equations, and of a division, whose b is never 0,
-    p * (p - 1). A share of them, drawn at random, is for training; half of the others is for
-    validation and half for testing (of an odd number testing has one more). The draw is not
-    stratified, and `a + b` may be in training where `b + a` is in test: both as in the paper,
-    which has no third split.
+    and p + 1 is "=". There are p * p equations; p * (p - 1) for a division, whose b is never 0.
+
+    A share of the equations, drawn at random, is for training. The others are for validation and
+    testing, half each; testing gets the one that may be left over. The draw is not stratified by
+    class, and `a + b` may be in training where `b + a` is in test: both as in the paper, which
+    has training and validation only.
 
     Args:
         p: the modulus; a prime for a division.

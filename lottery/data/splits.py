@@ -54,7 +54,7 @@ class Split:
 
     @property
     def has_tokens(self) -> bool:
-        """Whether the inputs are whole numbers that stay so; bytes are pixels."""
+        """Whether the inputs are tokens: whole numbers that are no bytes."""
         return self.scaling is None and self.inputs.dtype in INTEGERS
 
     def batch(self, which: Tensor | slice, drawn: Tensor | None = None) -> tuple[Tensor, Tensor]:

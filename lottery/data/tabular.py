@@ -10,10 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from sklearn.compose import make_column_transformer
-from sklearn.impute import SimpleImputer
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from lottery.data.arguments import check_one_of, check_text, check_texts
 from lottery.data.csv_table import bad_row, read_table
@@ -127,15 +123,8 @@ class Tabular:
             else:
                 self._check_texts(table[name].iloc[train])
                 columns["texts"].append(name)
-        scale = make_pipeline(SimpleImputer(strategy="mean"), StandardScaler())
-        encode = make_pipeline(
-            SimpleImputer(strategy="most_frequent"),
-            OneHotEncoder(handle_unknown="ignore", sparse_output=False),
-        )
-        transform = make_column_transformer(
-            (scale, columns["numbers"]), (encode, columns["texts"])
-        )
-        inputs: npt.NDArray[np.float64] = transform.fit(table.iloc[train]).transform(table)
+        transform = _make_transform(columns["numbers"], columns["texts"]).fit(table.iloc[train])
+        inputs: npt.NDArray[np.float64] = transform.transform(table)
         return inputs
 
     def _check_missing(self, column: "pd.Series[Any]", train: Rows) -> None:
@@ -159,3 +148,19 @@ class Tabular:
         """Raise the error for the first row that is wrong, if there is one."""
         if wrong.any():
             raise bad_row(self.file, column.index[wrong][0], reason)
+
+
+def _make_transform(numbers: Sequence[str], texts: Sequence[str]) -> Any:
+    """Return scikit-learn's transformer of some columns of numbers and some of texts."""
+    # imported here: half a second, which other datasets need not wait for
+    from sklearn.compose import make_column_transformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    scale = make_pipeline(SimpleImputer(strategy="mean"), StandardScaler())
+    encode = make_pipeline(
+        SimpleImputer(strategy="most_frequent"),
+        OneHotEncoder(handle_unknown="ignore", sparse_output=False),
+    )
+    return make_column_transformer((scale, numbers), (encode, texts))

@@ -139,11 +139,11 @@ def test_runs_on_an_image_folder(lottery: Lottery, folder: Path) -> None:
     ("overrides", "line"),
     [
         (["dataset.augment=crop"], "dataset.augment=crop: one of none, flip, crop_flip, resized_"),
-        (["dataset.augment=true"], "dataset.augment=True: one of none, flip"),
+        (["dataset.augment=true"], "dataset.augment=true: one of none, flip"),
         (["dataset.augment=null"], "dataset.augment=null: one of none, flip"),
         (
             ["dataset.augment=flip", "model=vgg_16_head", "model.weights=random"],
-            "dataset.augment: false, or none of an image folder, with a frozen base",
+            "dataset.augment: a frozen base needs false (for an image folder none)",
         ),
     ],
 )
