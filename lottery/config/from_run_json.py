@@ -11,7 +11,7 @@ from lottery.config.device import dtype_of
 from lottery.config.frozen_base import find_base
 from lottery.config.groups import Model, read_group
 from lottery.config.network import build_network_maker
-from lottery.config.run_key import IMAGES
+from lottery.config.run_key import PATH_ARGUMENTS
 from lottery.config.settings import Settings, read_settings
 from lottery.errors import ConfigError
 
@@ -47,9 +47,10 @@ def data_at(target: str, path: str) -> dict[str, str]:
 
     Args:
         target: the group's `_target_`.
-        path: the new `dataset.root`, or the folder of an image folder.
+        path: the new `dataset.root`; of an image folder or a table, its folder or file.
     """
-    return {"folder" if target == IMAGES else "root": str(Path(path).absolute())}
+    argument = PATH_ARGUMENTS.get(target, "dataset.root").removeprefix("dataset.")
+    return {argument: str(Path(path).absolute())}
 
 
 def rebuild_network(entry: Mapping[str, Any]) -> nn.Module:
@@ -61,6 +62,7 @@ def rebuild_network(entry: Mapping[str, Any]) -> nn.Module:
         input_shape=entry["input_shape"],
         num_classes=entry["num_classes"],
         precision=entry["config"]["trainer.precision"],
+        num_tokens=entry.get("num_tokens"),
     )
 
 
@@ -78,11 +80,22 @@ def _unflatten(config: Mapping[str, Any], group: str) -> dict[str, Any]:
 
 
 def network_of(
-    model: Model, input_shape: Sequence[int], num_classes: int, precision: str
+    model: Model,
+    *,
+    input_shape: Sequence[int],
+    num_classes: int,
+    precision: str,
+    num_tokens: int | None,
 ) -> nn.Module:
     """Return a network with random weights; only the head, if the base is frozen."""
     base = find_base(model, tuple(input_shape))
     shape = base.feature_shape if base else tuple(input_shape)
-    make_network = build_network_maker(model, shape, num_classes, dtype=dtype_of(precision))
+    make_network = build_network_maker(
+        model,
+        input_shape=shape,
+        num_classes=num_classes,
+        num_tokens=num_tokens,
+        dtype=dtype_of(precision),
+    )
     with torch.random.fork_rng(devices=[]):  # its weights will be replaced
         return make_network()

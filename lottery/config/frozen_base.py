@@ -69,8 +69,8 @@ class FrozenBase:
         """
         if splits.train.augmentation is not None:
             raise ConfigError(
-                "dataset.augment=true: false with a frozen base, whose features of each image "
-                "are computed once"
+                "dataset.augment: a frozen base needs false (for an image folder none), since its "
+                "features of each image are computed once"
             )
         if self.weights != "random" and (fetch or self.weights != "imagenet"):
             self.load()

@@ -39,6 +39,7 @@ class Networks:
         make: makes a network with random weights.
         network: the network that lives through all rounds.
         input_shape: shape of its inputs; of features if there is a frozen base.
+        input_dtype: type of its inputs, if they are tokens, else None.
         base: the frozen base, or None.
         dtype: type of the weights.
     """
@@ -46,13 +47,19 @@ class Networks:
     make: Callable[[], nn.Module]
     network: nn.Module
     input_shape: tuple[int, ...]
+    input_dtype: torch.dtype | None
     base: FrozenBase | None
     dtype: torch.dtype
 
     def counter(self) -> Callable[[Masks], dict[str, Any]]:
         """Return a function that counts parameters and operations under masks."""
         base_flops = self.base.flops() if self.base else 0
-        return make_counter(self.network, self.input_shape, base_flops)
+        return make_counter(
+            self.network,
+            input_shape=self.input_shape,
+            frozen_flops=base_flops,
+            input_dtype=self.input_dtype,
+        )
 
 
 def set_up_networks(settings: Settings, splits: Splits, device: Device) -> Networks:
@@ -64,15 +71,31 @@ def set_up_networks(settings: Settings, splits: Splits, device: Device) -> Netwo
     input_shape = base.feature_shape if base else splits.input_shape
     dtype = dtype_of(device.precision)
     make_network = build_network_maker(
-        settings.model, input_shape, splits.num_classes, dtype=dtype
+        settings.model,
+        input_shape=input_shape,
+        num_classes=splits.num_classes,
+        num_tokens=splits.num_tokens,
+        dtype=dtype,
     )
     with torch.random.fork_rng(devices=[]):  # every round writes its weights
         network = synchronized(make_network(), device)
-    return Networks(make_network, network, input_shape=input_shape, base=base, dtype=dtype)
+    return Networks(
+        make=make_network,
+        network=network,
+        input_shape=input_shape,
+        input_dtype=splits.input_dtype,
+        base=base,
+        dtype=dtype,
+    )
 
 
 def build_network_maker(
-    model: Model, input_shape: tuple[int, ...], num_classes: int, *, dtype: torch.dtype
+    model: Model,
+    *,
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    num_tokens: int | None,
+    dtype: torch.dtype,
 ) -> Callable[[], nn.Module]:
     """Return a function that makes the network with random weights, checked to fit the data."""
     target = f"model._target_={model.node.get('_target_')}"
@@ -81,17 +104,26 @@ def build_network_maker(
     if hasattr(load_target(node, "model"), "frozen_base"):
         node.pop("weights", None)  # those of the base
 
+    offered: dict[str, Any] = {"input_shape": input_shape, "num_classes": num_outputs}
+    example, tokens = torch.zeros(2, *input_shape, dtype=dtype), ""
+    if num_tokens is not None:
+        offered["num_tokens"] = num_tokens
+        # the highest token, for which an embedding must have a row
+        example = torch.full((2, *input_shape), num_tokens - 1)
+        tokens = f" of tokens 0 to {num_tokens - 1}"
+
     def make_network() -> nn.Module:
-        network = make(node, "model", input_shape=input_shape, num_classes=num_outputs)
+        network = make(node, "model", **offered)
         if not isinstance(network, nn.Module):
             raise ConfigError(f"{target}: not a torch.nn.Module")
         return network.to(dtype)
 
     try:
-        logits = _forward(make_network, input_shape, dtype)
-    except (RuntimeError, ValueError) as error:
+        logits = _forward(make_network, example)
+    except (RuntimeError, ValueError, IndexError) as error:
         raise ConfigError(
-            f"{target}: does not fit the dataset's input shape {input_shape}: {first_line(error)}"
+            f"{target}: does not fit the dataset's input shape {input_shape}{tokens}: "
+            f"{first_line(error)}"
         ) from error
     if logits.shape != (2, num_outputs):
         wanted = f"the dataset has {num_classes} classes"
@@ -101,20 +133,20 @@ def build_network_maker(
     return make_network
 
 
-def _forward(
-    make_network: Callable[[], nn.Module], input_shape: tuple[int, ...], dtype: torch.dtype
-) -> torch.Tensor:
-    """Return logits of two examples from a forward pass on the meta device, which costs nothing.
+def _forward(make_network: Callable[[], nn.Module], inputs: torch.Tensor) -> torch.Tensor:
+    """Return logits from a forward pass on the meta device, which costs nothing.
 
-    A network that looks at values cannot run there and runs on the CPU.
+    A network that looks at values cannot run there and runs on the CPU, as do tokens.
     """
 
     def forward_on(device: str) -> torch.Tensor:
         with torch.device(device), torch.random.fork_rng(devices=[]), torch.no_grad():
             network = make_network().eval()
-            logits: torch.Tensor = network(torch.zeros(2, *input_shape, dtype=dtype))
+            logits: torch.Tensor = network(inputs.to(device))
             return logits
 
+    if inputs.dtype == torch.long:
+        return forward_on("cpu")
     try:
         return forward_on("meta")
     except RuntimeError as error:

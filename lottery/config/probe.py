@@ -43,6 +43,11 @@ def check_criterion(settings: Settings, pruner: Pruner, *, splits: Splits, loss:
         arguments = {n: v for n, v in settings.criterion.node.items() if n not in SPECIAL}
         shown = ", ".join(f"criterion.{name}={show(value)}" for name, value in arguments.items())
         raise ConfigError(f"{shown}: {wanted} examples; at most the {num_train} training examples")
+    if trait(pruner.criterion, "runs_on_ones") and splits.num_tokens is not None:
+        raise ConfigError(
+            f"criterion={type(pruner.criterion).__name__.lower()}: runs the network on an input "
+            "of ones, and the dataset's inputs are tokens; snip and grasp take them"
+        )
     if not trait(pruner.criterion, "second_derivatives"):
         return
     # Two factors, like two layers: second derivatives are then needed even for a linear loss.

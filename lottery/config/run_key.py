@@ -37,6 +37,7 @@ TRAINER_KEPT = "precision"
 # Options added after the first release, with the value that means what was there before. An
 # option with this value is left out of the key, so that keys of older runs last.
 ADDED_LATER: dict[str, Any] = {
+    "dataset.augment": "none",
     "dataset.limit": None,
     "dataset.subsample": 1,
     "dataset.random_labels": 0,
@@ -52,12 +53,19 @@ ALIASES = {"large_final": "magnitude"}
 COPIED = "lottery.pruning.CopiedPruner"
 # Arguments of our classes that are paths; they enter the key by their last component. A table
 # and no class attributes: reading those would import torch before any value is checked.
-IMAGES = "lottery.data.ImageFolder"
 PATH_ARGUMENTS = {
-    IMAGES: "dataset.folder",
+    "lottery.data.ImageFolder": "dataset.folder",
+    "lottery.data.Tabular": "dataset.file",
+    "lottery.data.Text": "dataset.file",
     "lottery.models.VGG16Head": "model.weights",
 }
-PATHS = (("dataset", "root"), ("dataset", "folder"), ("criterion", "run"), ("model", "weights"))
+PATHS = (
+    ("dataset", "root"),
+    ("dataset", "folder"),
+    ("dataset", "file"),
+    ("criterion", "run"),
+    ("model", "weights"),
+)
 
 DURATIONS = ("iterations", "evaluation.every")
 # Durations of our own schedules and reinits, for the same reason.

@@ -13,6 +13,7 @@ from lottery.errors import ConfigError
 def build_splits(dataset: Dataset, *, may_write: bool) -> Splits:
     """Load the data, limit it and corrupt the training examples as asked."""
     splits = _load(dataset, may_write=may_write)
+    splits = splits.with_num_tokens()  # of all examples, before some are left out
     if dataset.limit is not None:  # for datasets that do not limit themselves
         splits = limited(splits, dataset.limit, dataset.split_seed)
     corrupt = Corruptions(

@@ -4,13 +4,14 @@ import hashlib
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from lottery.data.errors import DataError
+from lottery.data.image_augmentation import check_augment, make_augmentation
 from lottery.data.image_cache import cached_pixels
 from lottery.data.image_list import LIST, SPLITS, ListedImage, read_list, split_named
 from lottery.data.origin import alone_in
@@ -44,6 +45,7 @@ class ImageFolder:
         normalize: "mean_std", pixels less the channel's mean over its standard deviation, of
             ImageNet, as networks trained on it expect; "unit", pixels in [0, 1].
         may_write: False makes neither list nor cache.
+        augment: how training images are changed, see `make_augmentation`.
     """
 
     folder: str
@@ -52,6 +54,7 @@ class ImageFolder:
     split_seed: int
     normalize: str
     may_write: bool
+    augment: str = "none"  # which the settings of older runs do not have
 
     def __post_init__(self) -> None:
         check_normalize(self.normalize)
@@ -62,6 +65,7 @@ class ImageFolder:
         sizes = size if isinstance(size, Sequence) else []
         if [type(number) for number in sizes] != [int, int] or min(sizes) < 1:
             raise ValueError(f"image_size={size}: two whole numbers >= 1, height and width")
+        check_augment(self.augment)
 
     def load(self) -> Splits:
         """Return the splits.
@@ -88,6 +92,7 @@ class ImageFolder:
             Split(inputs, targets[rows], scaling, torch.from_numpy(rows))
             for rows in (rows_of[name] for name in SPLITS)
         )
+        train = replace(train, augmentation=make_augmentation(self.augment, self.image_size))
         name = folder.resolve().name
         digests = {f"{name}/{LIST}": _digest(images), f"the images in {name}/": digest}
         return Splits(

@@ -24,7 +24,7 @@ class ListedImage:
     """A row of the list, and its file as it is now.
 
     Args:
-        row: number of the row; the names of the columns are row 1.
+        row: number of the row; the names of the columns are row 1. None if there is no list.
         name: path below the folder.
         label: its class.
         split: train, val or test; None if the list has no such column.
@@ -32,7 +32,7 @@ class ListedImage:
         mtime_ns: when the file changed last.
     """
 
-    row: int
+    row: int | None
     name: str
     label: str
     split: str | None
@@ -69,9 +69,10 @@ def read_list(folder: Path, text: str | None = None) -> list[ListedImage]:
     return listed
 
 
-def bad_row(folder: Path, row: int, reason: str) -> DataError:
-    """Return the error for a row of the list."""
-    return DataError(f"{folder / LIST}: row {row}: {reason}")
+def bad_row(folder: Path, row: int | None, reason: str) -> DataError:
+    """Return the error for a row of the list, or for the folder if there is no list."""
+    where = folder if row is None else f"{folder / LIST}: row {row}"
+    return DataError(f"{where}: {reason}")
 
 
 def _text(folder: Path) -> str:

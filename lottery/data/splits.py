@@ -11,6 +11,8 @@ from lottery import tensors
 from lottery.data.errors import DataError
 from lottery.data.scaling import Scaling
 
+INTEGERS = (torch.int16, torch.int32, torch.int64)
+
 
 class Augmentation(Protocol):
     """Changes training images at random, a batch at a time, by numbers drawn beforehand."""
@@ -27,7 +29,8 @@ class Split:
     """Examples that are used together.
 
     Args:
-        inputs: (n, *input_shape), ready for the network; or bytes, which `scaling` makes ready.
+        inputs: (n, *input_shape), ready for the network; or bytes, which `scaling` makes ready;
+            or whole numbers (tokens), which the network takes as they are.
         targets: (n,), class numbers.
         scaling: of inputs that are bytes.
         rows: (n,), these examples' rows in `inputs` if splits share one tensor, such as a file
@@ -49,6 +52,11 @@ class Split:
     def __len__(self) -> int:
         return len(self.targets)
 
+    @property
+    def has_tokens(self) -> bool:
+        """Whether the inputs are tokens: whole numbers that are no bytes."""
+        return self.scaling is None and self.inputs.dtype in INTEGERS
+
     def batch(self, which: Tensor | slice, drawn: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return inputs, ready for the network, and targets of some examples.
 
@@ -66,12 +74,12 @@ class Split:
     def to(self, device: torch.device | str, dtype: torch.dtype) -> "Split":
         """Return the split in a device's memory, for a network of a floating-point type.
 
-        Bytes stay bytes, and a mapped file stays mapped if the device is the CPU.
+        Bytes stay bytes, and a mapped file stays mapped if the device is the CPU. Whole numbers
+        become torch.long.
         """
         inputs, rows = self.inputs, self.rows
         if rows is not None and torch.device(device).type != "cpu":
             inputs, rows = inputs[rows], None
-        inputs = inputs.to(device, dtype if self.scaling is None else inputs.dtype)
         scaling = self.scaling and self.scaling.to(device, dtype)
         return replace(
             self, inputs=inputs, targets=self.targets.to(device), scaling=scaling, rows=rows
@@ -88,6 +96,8 @@ class Splits:
         test: is reported; nothing is chosen by it.
         num_classes: number of classes.
         known_digests: sha256 by name of the files that the splits are made from; None: computed.
+        num_tokens: number of different tokens, if the inputs are tokens; None takes the highest
+            plus 1.
     """
 
     train: Split
@@ -95,11 +105,24 @@ class Splits:
     test: Split
     num_classes: int
     known_digests: Mapping[str, str] | None = None
+    num_tokens: int | None = None
 
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one example."""
         return tuple(self.train.inputs.shape[1:])
+
+    @property
+    def input_dtype(self) -> torch.dtype | None:
+        """torch.long where the inputs are tokens; None where they have the network's own type."""
+        return torch.long if self.train.has_tokens else None
+
+    def with_num_tokens(self) -> "Splits":
+        """The splits with the number of tokens filled in, where the inputs are tokens."""
+        if self.num_tokens is not None or not self.train.has_tokens:
+            return self
+        parts = (self.train, self.val, self.test)
+        return replace(self, num_tokens=1 + max(int(part.inputs.max()) for part in parts))
 
     def check(self) -> None:
         """Check everything that a training relies on.
@@ -115,12 +138,34 @@ class Splits:
                 raise DataError(f"the {name} split is empty")
             if split.inputs.shape[1:] != self.train.inputs.shape[1:]:
                 raise DataError(f"the {name} split's inputs have another shape than training's")
+            self._check_tokens(name, split)
+            if split.targets.dim() > 1:
+                raise DataError(
+                    f"the {name} split has {split.targets[0].numel()} targets for each example: "
+                    "one expected (language models: not yet)"
+                )
             if split.targets.dtype != torch.long or split.targets.dim() != 1:
                 raise DataError(f"the {name} split's targets are not a vector of torch.long")
             if int(split.targets.min()) < 0 or int(split.targets.max()) >= self.num_classes:
                 raise DataError(
                     f"the {name} split has a target outside 0 to {self.num_classes - 1}"
                 )
+
+    def _check_tokens(self, name: str, split: Split) -> None:
+        dtype, tokens = split.inputs.dtype, self.num_tokens
+        if split.has_tokens != self.train.has_tokens:
+            raise DataError(f"the {name} split's inputs have another type than training's")
+        if not split.has_tokens:
+            if tokens is not None:
+                raise DataError(f"num_tokens={tokens}, and the {name} split's inputs are {dtype}")
+            return
+        lowest, highest = (int(token) for token in split.inputs.aminmax())
+        if lowest < 0:
+            raise DataError(f"the {name} split has the token {lowest}: 0 or above expected")
+        if tokens is not None and highest >= tokens:
+            raise DataError(
+                f"the {name} split has the token {highest}: 0 to {tokens - 1} expected"
+            )
 
     def digests(self) -> dict[str, str]:
         """Return the digests of the data for run.json, by names that a user knows."""

@@ -156,7 +156,7 @@ def _flops_before(
 ) -> tuple[int, bool]:
     """Return one example's FLOPs up to and with a layer, and whether a weight there is pruned."""
     truncated = Truncated(network, {"layer": layer})
-    uses = weight_uses(truncated, networks.splits.input_shape)
+    uses = weight_uses(truncated, networks.splits.input_shape, networks.splits.input_dtype)
     inside = {f"network.{name}": mask for name, mask in masks.items()}
     flops = sum(count_flops(truncated, uses, inside).values())
     pruned = any(uses[name] and not bool(mask.all()) for name, mask in inside.items())

@@ -13,7 +13,9 @@ from lottery.measure.evaluate import count_parameters, evaluating
 TRANSPOSED = nn.modules.conv._ConvTransposeNd
 
 
-def weight_uses(network: nn.Module, input_shape: tuple[int, ...]) -> dict[str, int]:
+def weight_uses(
+    network: nn.Module, input_shape: tuple[int, ...], input_dtype: torch.dtype | None = None
+) -> dict[str, int]:
     """Count how often each weight multiplies in a forward pass of one example, by layer.
 
     A Linear weight multiplies once. A Conv weight multiplies once per place of the output,
@@ -21,8 +23,9 @@ def weight_uses(network: nn.Module, input_shape: tuple[int, ...]) -> dict[str, i
     of the input. A layer that is called twice counts twice.
 
     Args:
-        network: any; the input gets the type and device of its parameters.
+        network: any; the input is made on the device of its parameters.
         input_shape: of one example.
+        input_dtype: of the input; None for the type of the parameters.
     """
     layers = [(n, m) for n, m in network.named_modules() if isinstance(m, LAYERS)]
     uses = {f"{name}.weight" if name else "weight": 0 for name, _ in layers}
@@ -43,7 +46,8 @@ def weight_uses(network: nn.Module, input_shape: tuple[int, ...]) -> dict[str, i
     first = next(network.parameters())
     try:
         with evaluating(network), torch.random.fork_rng(devices=[]):
-            network(torch.zeros(1, *input_shape, dtype=first.dtype, device=first.device))
+            dtype = input_dtype or first.dtype
+            network(torch.zeros(1, *input_shape, dtype=dtype, device=first.device))
     finally:
         for hook in hooks:
             hook.remove()
@@ -72,7 +76,10 @@ def count_flops(network: nn.Module, uses: Mapping[str, int], masks: Masks) -> di
 
 
 def make_counter(
-    network: nn.Module, input_shape: tuple[int, ...], frozen_flops: int = 0
+    network: nn.Module,
+    input_shape: tuple[int, ...],
+    frozen_flops: int = 0,
+    input_dtype: torch.dtype | None = None,
 ) -> Callable[[Masks], dict[str, Any]]:
     """Return a function from masks to the parameters and operations of a round's record.
 
@@ -80,8 +87,9 @@ def make_counter(
         network: any.
         input_shape: of one example.
         frozen_flops: FLOPs of a frozen base that comes before the network.
+        input_dtype: type of the input; None for the type of the parameters.
     """
-    uses = weight_uses(network, input_shape)
+    uses = weight_uses(network, input_shape, input_dtype)
     dense_by_layer = count_flops(network, uses, {})
     dense = frozen_flops + sum(dense_by_layer.values())
 

@@ -67,6 +67,8 @@ TRAITS: dict[str, Any] = {
     "by_chance": False,
     # True: the loss must have second derivatives.
     "second_derivatives": False,
+    # True: the network is run on an input of ones, which tokens do not have.
+    "runs_on_ones": False,
     # How many training examples the scores are computed on.
     "num_examples": 0,
     # Scopes. True: one pruning rate holds for all layers together.

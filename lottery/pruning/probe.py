@@ -46,6 +46,8 @@ class Probe:
         chosen = torch.split(rows.to(self.train.targets.device), batch_size)
         first = next(self.network.parameters())
         pairs = [self.train.batch(batch) for batch in chosen]
+        if self.train.has_tokens:
+            return pairs
         return [(inputs.to(first.dtype), targets) for inputs, targets in pairs]
 
     def on_device(self, tensors: Tensors) -> Tensors:

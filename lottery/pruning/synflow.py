@@ -1,6 +1,7 @@
 """SynFlow: scores without data, from the flow through the network of absolute weights."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -21,6 +22,8 @@ class SynFlow:
     before the others if scoring is repeated often enough (`iterations`, 100 in the paper). In
     BatchNorm |weight| and the running variances count; the running means are 0 like biases.
     """
+
+    runs_on_ones: ClassVar[bool] = True
 
     def __call__(self, trained: Trained) -> Tensors:
         """Return |w| dR/d|w|."""

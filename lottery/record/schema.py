@@ -93,6 +93,7 @@ class RunJson(TypedDict):
     digests: dict[str, str]
     input_shape: list[int]
     num_classes: int
+    num_tokens: NotRequired[int | None]  # runs of older versions have none
     versions: dict[str, str]
     git_commit: str | None
     machine: dict[str, Any]
@@ -114,6 +115,7 @@ class TicketJson(TypedDict):
     model: dict[str, Any]
     input_shape: list[int]
     num_classes: int
+    num_tokens: NotRequired[int | None]
     precision: str
     round: int
     remaining: float

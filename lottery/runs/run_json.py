@@ -97,6 +97,7 @@ def _write_run_json(experiment: "Experiment") -> None:
         "digests": digests,
         "input_shape": list(experiment.splits.input_shape),
         "num_classes": experiment.splits.num_classes,
+        "num_tokens": experiment.splits.num_tokens,
         "versions": versions(),
         "git_commit": git_commit(),
         "machine": here,

@@ -172,6 +172,7 @@ def facts_of(run: OpenedRun, record: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "input_shape": entry["input_shape"],
         "num_classes": entry["num_classes"],
+        "num_tokens": entry.get("num_tokens"),  # older runs have none
         "precision": entry["config"]["trainer.precision"],
         "round": row["round"],
         "remaining": row["remaining"],

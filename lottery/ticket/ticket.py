@@ -87,6 +87,7 @@ class Ticket:
             input_shape=entry["input_shape"],
             num_classes=entry["num_classes"],
             precision=entry["precision"],
+            num_tokens=entry.get("num_tokens"),
         )
         write_state(network, State(load_part(self.folder, weights), buffers={}))
         return network.eval()
@@ -128,8 +129,8 @@ class Ticket:
         """Return the run's data; missing data are fetched if the run would have fetched them.
 
         Args:
-            data: where they are now, if not where they were: `dataset.root`, or the folder of an
-                image folder.
+            data: where they are now, if not where they were: `dataset.root`, or the folder or file
+                of a dataset that does not use it.
 
         Raises:
             ConfigError: they cannot be read, or are not what the run had.

@@ -11,10 +11,13 @@ from torch import Tensor
 from lottery.api import Run, load_run
 from lottery.config.hydra_setup import conf_dir
 from tests.conftest import TINY, Done, Lottery
+from tests.helpers.token_networks import TOKEN_MLP
 from tests.helpers.toy_cifar import shrink_cifar, write_cifar
 from tests.helpers.toy_image_folders import write_images
 from tests.helpers.toy_images import toy_images
 from tests.helpers.toy_mnist import write_mnist
+from tests.helpers.toy_tables import write_table
+from tests.helpers.toy_tiny_imagenet import write_tiny_imagenet
 
 AT_LEAST = 77  # YAML files below conf/; a folder that is not seen would leave fewer
 GROUPS = {
@@ -57,6 +60,9 @@ NEEDS = {
     "dataset/cifar100.yaml": SMALL,
     "dataset/image_folder.yaml": (*SMALL, "dataset.image_size=[8,8]"),
     "scheduler/linear_warmup_cosine.yaml": ("scheduler.steps=10it",),
+    "dataset/modular_addition.yaml": ("dataset.p=7", "dataset.batch_size=10", *TOKEN_MLP),
+    "dataset/tabular.yaml": SMALL,
+    "dataset/tiny_imagenet.yaml": (*SMALL, *ONE_STEP, "model=lenet_5"),
     "criterion/synflow.yaml": ("criterion.iterations=5",),
     "model/lenet_5.yaml": ("dataset=mnist", *SMALL),
     "model/vgg_19.yaml": (*toy_images(), *LARGE),
@@ -99,6 +105,8 @@ def test_every_config_trains(
         for name in ("cifar10", "cifar100"):
             write_cifar(folder / "data", name)
         write_images(folder / "data" / "images")
+        write_table(folder / "data" / "table.csv")
+        write_tiny_imagenet(folder / "data")
     done = lottery(*TINY, *group, *needs)
     if str(config) in REFUSED:
         assert REFUSED[str(config)] in done.err

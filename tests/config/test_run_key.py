@@ -151,6 +151,14 @@ def test_keys_of_old_runs_last() -> None:
     )
 
 
+def test_keys_of_old_runs_on_image_folders_last() -> None:
+    """As before there was `dataset.augment`, and before there were other datasets with files."""
+    assert key_of("dataset=image_folder") == "97eb5238"
+    assert key_of("dataset=image_folder", "dataset.augment=flip") != "97eb5238"
+    assert key_of("dataset=cifar10") == "781865da"
+    assert key_of("dataset=cifar10", "dataset.augment=true") == "85586c96"
+
+
 def test_an_option_added_later_leaves_old_keys_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     old = key_of()
     assert key_of("+model.dropout=0") != old

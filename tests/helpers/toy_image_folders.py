@@ -55,5 +55,6 @@ def image_folder(path: Path, **changes: object) -> ImageFolder:
         split_seed=0,
         normalize="unit",
         may_write=True,
+        augment="none",
     )
     return replace(given, **changes)  # type: ignore[arg-type]

@@ -1,0 +1,163 @@
+"""Tiny ImageNet from the folder that its archive unpacks to."""
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lottery.data.errors import DataError
+from lottery.data.image_augmentation import check_augment, make_augmentation
+from lottery.data.image_cache import cached_pixels
+from lottery.data.image_list import ListedImage
+from lottery.data.scaling import Scaling, check_normalize
+from lottery.data.splits import Split, Splits
+from lottery.data.subset import draw_shares
+
+FOLDER = "tiny-imagenet-200"
+URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
+ANNOTATIONS = "val/val_annotations.txt"
+IMAGE_SIZE = (64, 64)
+VAL_SHARE = 0.1
+# of the training pixels in [0, 1], by channel, as commonly used
+MEAN, STD = (0.4802, 0.4481, 0.3975), (0.2770, 0.2691, 0.2821)
+
+
+@dataclass(frozen=True)
+class TinyImageNet:
+    """90,000 training, 10,000 validation and 10,000 test images, (3, 64, 64), in 200 classes.
+
+    The validation images are drawn from the 100,000 of `train/`, a tenth of each class. The test
+    images are those of `val/`, as in papers: the labels of `test/` are not public. Classes are
+    numbered in the alphabetical order of their names, such as n01443537.
+
+    Args:
+        root: folder that holds tiny-imagenet-200.
+        split_seed: draws the validation images.
+        normalize: "mean_std", pixels less the channel's mean over its standard deviation; "unit",
+            pixels in [0, 1].
+        augment: how training images are changed, see `make_augmentation`.
+        may_write: False makes no cache of the decoded images.
+    """
+
+    root: str
+    split_seed: int
+    normalize: str
+    augment: str
+    may_write: bool
+
+    def __post_init__(self) -> None:
+        check_normalize(self.normalize)
+        check_augment(self.augment)
+
+    def load(self) -> Splits:
+        """Return the splits, after the images have been decoded once.
+
+        Raises:
+            DataError: a folder or file is missing or not what its name says.
+        """
+        folder = Path(self.root) / FOLDER
+        if not folder.is_dir():
+            raise DataError(f"{folder}: no such folder; it comes from unpacking {URL}")
+        in_train = list(_train_images(folder))
+        images = [*in_train, *_val_images(folder)]
+        classes = _check_classes(folder, images, num_train=len(in_train))
+        labels = np.array([classes.index(image.label) for image in images])
+        val_rows, train_rows = draw_shares(labels[: len(in_train)], [VAL_SHARE], self.split_seed)
+        test_rows = np.arange(len(in_train), len(images))
+        pixels, digest = cached_pixels(folder, images, IMAGE_SIZE, may_write=self.may_write)
+        statistics = {"mean_std": (MEAN, STD), "unit": ((0.0,) * 3, (1.0,) * 3)}
+        scaling = Scaling.of(*statistics[self.normalize])
+        inputs, targets = torch.from_numpy(pixels), torch.from_numpy(labels)
+        train, val, test = (
+            Split(inputs, targets[rows], scaling, torch.from_numpy(rows))
+            for rows in (train_rows, val_rows, test_rows)
+        )
+        train = replace(train, augmentation=make_augmentation(self.augment, IMAGE_SIZE))
+        listed = json.dumps([(image.name, image.label) for image in images])
+        digests = {
+            f"{FOLDER}/labels": hashlib.sha256(listed.encode()).hexdigest(),
+            f"the images in {FOLDER}/": digest,
+        }
+        return Splits(train, val, test, len(classes), digests)
+
+
+def _train_images(folder: Path) -> Iterator[ListedImage]:
+    """The images of train/<class>/images/."""
+    for entry in _entries(folder / "train"):
+        if entry.is_dir():
+            for image in _entries(Path(entry.path) / "images"):
+                yield _listed(folder, image, label=entry.name)
+
+
+def _val_images(folder: Path) -> Iterator[ListedImage]:
+    """The images of val/images/, with their labels from the annotations."""
+    path = folder / ANNOTATIONS
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: {getattr(error, 'strerror', 'not UTF-8')}") from error
+    images = {image.name: image for image in _entries(folder / "val" / "images")}
+    for row, line in enumerate(lines, start=1):
+        name, _, rest = line.partition("\t")
+        label = rest.partition("\t")[0]
+        if not label:
+            raise DataError(f"{path}: row {row}: an image, a tab and its class expected")
+        if name not in images:
+            raise DataError(f"{path}: row {row}: {name} is not in val/images, or listed twice")
+        yield _listed(folder, images.pop(name), label)
+    if images:
+        raise DataError(f"{path}: no row for {min(images)}")
+
+
+def _entries(folder: Path) -> list["os.DirEntry[str]"]:
+    """What is in a folder, sorted by name; nothing hidden."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [entry for entry in entries if not entry.name.startswith(".")]
+    except OSError as error:
+        raise DataError(f"{folder}: {error.strerror}") from error
+    return sorted(found, key=lambda entry: entry.name)
+
+
+def _listed(folder: Path, image: "os.DirEntry[str]", label: str) -> ListedImage:
+    try:
+        status = image.stat()
+    except OSError as error:  # a link to nothing
+        raise DataError(f"{image.path}: {error.strerror}") from error
+    return ListedImage(
+        row=None,
+        name=Path(image.path).relative_to(folder).as_posix(),
+        label=label,
+        split=None,
+        size=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+    )
+
+
+def _check_classes(folder: Path, images: list[ListedImage], num_train: int) -> list[str]:
+    """Return the names of the classes, once both parts have them all, and equally often.
+
+    What is unpacked by half has fewer images of one class than of another.
+    """
+    names: list[list[str]] = []
+    for part, of_part in (("train", images[:num_train]), ("val", images[num_train:])):
+        counts = Counter(image.label for image in of_part)
+        if len(counts) < 2:
+            raise DataError(f"{folder / part}: {len(counts)} classes, 2 or more expected")
+        few, many = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
+        if counts[few] != counts[many]:
+            raise DataError(
+                f"{folder / part}: {counts[few]} images of {few} and {counts[many]} of {many}, "
+                f"the same number expected; unpack {URL} again"
+            )
+        names.append(sorted(counts))
+    if names[0] != names[1]:
+        name = min(set(names[0]) ^ set(names[1]))
+        raise DataError(f"{folder}: class {name} is in one of train and val only")
+    return names[0]
