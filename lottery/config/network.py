@@ -66,9 +66,9 @@ def set_up_networks(settings: Settings, splits: Splits, device: Device) -> Netwo
     """Make the network, checked to fit the data, and find its frozen base."""
     seed = derive_seed(settings.seed_for("init"), "base")
     base = find_base(settings.model, splits.input_shape, seed)
+    input_shape = base.feature_shape if base else splits.input_shape
     if base:
         base.check(splits, fetch=not settings.dry_run)
-    input_shape = base.feature_shape if base else splits.input_shape
     dtype = dtype_of(device.precision)
     make_network = build_network_maker(
         settings.model,

@@ -81,6 +81,9 @@ class Split:
         if rows is not None and torch.device(device).type != "cpu":
             inputs, rows = inputs[rows], None
         scaling = self.scaling and self.scaling.to(device, dtype)
+        if self.has_tokens:
+            dtype = torch.long
+        inputs = inputs.to(device, dtype if self.scaling is None else inputs.dtype)
         return replace(
             self, inputs=inputs, targets=self.targets.to(device), scaling=scaling, rows=rows
         )
