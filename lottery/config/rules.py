@@ -109,7 +109,7 @@ LAYER_RATES = Rule(
 )
 NODE = Rule(lambda v: isinstance(v, Mapping), "a _target_ and its arguments")
 NODES = Rule(
-    lambda v: v is None or (isinstance(v, Mapping) and all(map(NODE.accepts, v.values()))),
+    lambda v: v is None or isinstance(v, Mapping),
     "names, each with a _target_ and its arguments",
     lambda v: v or {},
 )

@@ -51,6 +51,9 @@ class Settings:
     config: Mapping[str, Any]
 
     def __post_init__(self) -> None:
+        for group, nodes in (("logger", self.logger), ("callbacks", self.callbacks)):
+            for name, node in nodes.items():
+                NODE.check(f"{group}.{name}", node)
         epsilon, why = self.early_bird.epsilon, ""
         if self.pruning.at == "init":
             why = "pruning.at=init: no mask follows training"
