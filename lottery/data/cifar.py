@@ -113,7 +113,7 @@ class Cifar:
 
     def __post_init__(self) -> None:
         if self.name not in SOURCES:
-            raise ValueError(f"name={self.name!r}: {' or '.join(SOURCES)}")
+            raise ValueError(f"name={self.name}: {' or '.join(SOURCES)}")
         check_normalize(self.normalize)
         if not isinstance(self.augment, bool):
             raise ValueError(f"augment={self.augment}: true or false")

@@ -108,7 +108,7 @@ class Mnist:
 
     def __post_init__(self) -> None:
         if self.name not in SOURCES:
-            raise ValueError(f"name={self.name!r}: {' or '.join(SOURCES)}")
+            raise ValueError(f"name={self.name}: {' or '.join(SOURCES)}")
         check_normalize(self.normalize)
 
     @property

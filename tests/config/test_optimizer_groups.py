@@ -7,6 +7,8 @@ import torch
 from torch import nn
 
 from lottery.config.fit import build_optimizer_maker
+from lottery.config.groups import Optimizer, read_group
+from lottery.training.module import MakeOptimizer
 from tests.conftest import TINY, Lottery
 from tests.helpers.toy_images import toy_images
 
@@ -25,6 +27,11 @@ class Network(nn.Module):
             nn.init.ones_(parameter)
 
 
+def make_optimizer(node: dict[str, Any]) -> MakeOptimizer:
+    """What the group `optimizer` gives; `clip_norm` stands in every YAML."""
+    return build_optimizer_maker(read_group(Optimizer, {"clip_norm": None, **node}, "optimizer"))
+
+
 WEIGHTS = {"conv.weight", "embedding.weight", "output.weight"}
 
 
@@ -36,7 +43,7 @@ def test_weight_decay_leaves_out_biases_and_norms(
 ) -> None:
     network = Network()
     node: dict[str, Any] = {"_target_": f"torch.optim.{name}", "lr": 0.5, "weight_decay": 0.5}
-    make = build_optimizer_maker(node | {"decay_norms": decay_norms, "fused": fused})
+    make = make_optimizer(node | {"decay_norms": decay_norms, "fused": fused})
     optimizer = make(network.parameters())
     for parameter in network.parameters():
         parameter.grad = torch.zeros_like(parameter)
@@ -50,12 +57,12 @@ def test_weight_decay_leaves_out_biases_and_norms(
 )
 def test_a_network_may_have_one_kind_only(parameters: list[nn.Parameter]) -> None:
     node = {"_target_": "torch.optim.AdamW", "lr": 0.1, "decay_norms": False}
-    (group,) = build_optimizer_maker(node)(parameters).param_groups
+    (group,) = make_optimizer(node)(parameters).param_groups
     assert group["params"] == parameters
 
 
 def test_settings_of_older_runs_do_not_name_it() -> None:
-    (group,) = build_optimizer_maker({"_target_": "torch.optim.SGD", "lr": 0.1})(
+    (group,) = make_optimizer({"_target_": "torch.optim.SGD", "lr": 0.1})(
         Network().parameters()
     ).param_groups
     assert len(group["params"]) == 9

@@ -146,7 +146,7 @@ def test_a_users_own_logger_and_callback(
     [
         ("+callbacks.mine._target_=nowhere.Callback", "callbacks.mine._target_=nowhere.Callback"),
         ("+logger.csv={_target_: pytorch_lightning.loggers.CSVLogger, colour: red}", "logger.csv"),
-        ("+callbacks.mine=3", "callbacks={'mine': 3}"),
+        ("+callbacks.mine=3", "callbacks.mine=3"),
     ],
 )
 def test_a_wrong_logger_or_callback_is_one_line(
