@@ -60,4 +60,10 @@ def settings_of(*overrides: str) -> Settings:
 def network_of(settings: Settings) -> torch.nn.Module:
     shape = INPUTS[settings.dataset.node["name"]]
     with torch.device("meta"):
-        return build_network_maker(settings.model, shape, 10, dtype=torch.float32)()
+        return build_network_maker(
+            settings.model,
+            input_shape=shape,
+            num_classes=10,
+            num_tokens=None,
+            dtype=torch.float32,
+        )()
