@@ -27,9 +27,7 @@ def _work(arguments: argparse.Namespace) -> None:
     from lottery.record.disk_errors import disk_errors_in
     from lottery.record.files import DamagedFile
     from lottery.ticket.checks import format_checks
-    from lottery.ticket.extract import (
-        WrongTicket,  # torch: seconds, which --help need not wait for
-    )
+    from lottery.ticket.extract import WrongTicket  # torch: --help need not wait for it
 
     make_cwd_importable()
     try:

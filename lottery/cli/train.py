@@ -89,7 +89,7 @@ class Gate(Callback):
         """Remember the sweep; its jobs are checked one by one."""
         if config.dry_run:
             end("error: dry_run=true: for one run at a time, without -m", MISTAKE)
-        current_command.get().sweep = Sweep(Path(str(config.hydra.sweep.dir)).absolute())
+        current_command.get().sweep = Sweep.of(config.hydra)
 
 
 def _pass_gate(command: Command, config: dict[str, Any], folder: Path) -> None:
@@ -132,7 +132,7 @@ def _sweep_job(config: DictConfig) -> float:
     """Do a job of a sweep: a failure is noted in the sweep's folder, and the other jobs go on."""
     hydra_config, plain_config = HydraConfig.get(), plain(config)
     number, folder = int(hydra_config.job.num), Path(hydra_config.runtime.output_dir)
-    sweep = Sweep(Path(str(hydra_config.sweep.dir)).absolute())
+    sweep = Sweep.of(hydra_config)
     process = _find_process_rank(plain_config)
 
     def note(status: str, message: str = "", row: Row | None = None) -> None:

@@ -73,7 +73,7 @@ def synchronized(network: nn.Module, device: Device) -> nn.Module:
             f"trainer.devices={device.num_devices}: 1 on CPUs for a network with BatchNorm, "
             "which would see a part of each batch only; GPUs synchronize it"
         )
-    synced: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+    synced: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]  # torch has no types for it
     return synced
 
 

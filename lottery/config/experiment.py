@@ -119,7 +119,7 @@ def build_experiment(settings: Settings, run_dir: RunDir, process: ProcessRank) 
         stop=stop,
     )
     check_criterion(settings, pruning.pruner, splits=splits, loss=fit.loss)
-    steps_per_epoch = len(splits.train) // settings.dataset.batch_size
+    steps_per_epoch = settings.dataset.steps_per_epoch(len(splits.train))
     num_steps = settings.iterations.steps(steps_per_epoch)
     reinit = build_reinit(settings, steps_per_epoch, num_steps)
     imp = Imp(

@@ -38,7 +38,7 @@ def build_fit(
     set_memory_format(network, device.accelerator)
     if device.compile:
         network.compile()  # in place: the parameters keep their names
-    steps_per_epoch = len(splits.train) // settings.dataset.batch_size
+    steps_per_epoch = settings.dataset.steps_per_epoch(len(splits.train))
     return LightningFit(
         network=network,
         load_splits=load_splits,

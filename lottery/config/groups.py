@@ -28,10 +28,10 @@ from lottery.config.rules import (
     whole,
 )
 from lottery.config.run_key import ADDED_LATER
+from lottery.config.targets import Node
 from lottery.errors import ConfigError
 from lottery.record.durations import Duration
 
-Node = Mapping[str, Any]  # a `_target_` and its arguments
 Group = TypeVar("Group")
 
 
@@ -117,6 +117,10 @@ class Dataset:
     random_labels: Annotated[float, SHARE_OR_NONE, "share of training labels drawn"]
     shuffle_pixels: Annotated[bool, FLAG, "shuffle the pixels of each training image"]
     node: Node
+
+    def steps_per_epoch(self, num_train: int) -> int:
+        """Return the steps of an epoch: what is left of it waits for the next shuffle."""
+        return num_train // self.batch_size
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,8 @@ import pytorch_lightning as pl
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.loggers.logger import DummyLogger
 
-from lottery.config.groups import Node
 from lottery.config.instantiate import make
-from lottery.config.targets import check_call
+from lottery.config.targets import Node, check_call
 from lottery.distributed import is_main
 from lottery.record.run_dir import RunDir
 

@@ -161,7 +161,7 @@ def set_memory_format(network: nn.Module, accelerator: str) -> nn.Module:
     Convolutions on CPUs then take a fifth less time.
     """
     if accelerator == "cpu":
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's types
     return network
 
 

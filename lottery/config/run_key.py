@@ -59,13 +59,7 @@ PATH_ARGUMENTS = {
     "lottery.data.Text": "dataset.file",
     "lottery.models.VGG16Head": "model.weights",
 }
-PATHS = (
-    ("dataset", "root"),
-    ("dataset", "folder"),
-    ("dataset", "file"),
-    ("criterion", "run"),
-    ("model", "weights"),
-)
+PATHS = {"dataset.root", "criterion.run", *PATH_ARGUMENTS.values()}
 
 DURATIONS = ("iterations", "evaluation.every")
 # Durations of our own schedules and reinits, for the same reason.
@@ -121,7 +115,7 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
 def located(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the config with absolute paths, so that its run can be rebuilt from any folder."""
     changed = {group: dict(node) for group, node in config.items() if isinstance(node, Mapping)}
-    for group, name in PATHS:
+    for group, name in (key.split(".") for key in PATHS):
         value = changed.get(group, {}).get(name)
         if isinstance(value, str) and Path(value).exists():  # `model.weights` may also be a word
             changed[group][name] = str(Path(value).absolute())
@@ -196,8 +190,10 @@ def _merged(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
     merged = dict(config)
     for key, value in changes.items():
         here = merged.get(key)
-        both = isinstance(here, Mapping) and isinstance(value, Mapping)
-        merged[key] = _merged(here, value) if both else value  # type: ignore[arg-type]
+        if isinstance(here, Mapping) and isinstance(value, Mapping):
+            merged[key] = _merged(here, value)
+        else:
+            merged[key] = value
     return merged
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from lottery.config import groups
-from lottery.config.groups import Node, read_values
+from lottery.config.groups import read_values
 from lottery.config.rules import FLAG, NODE, NODES, TEXT, duration, one_of, whole
 from lottery.config.run_key import canonical, copies_masks, key_of
+from lottery.config.targets import Node
 from lottery.errors import ConfigError
 from lottery.record.durations import Duration
 from lottery.record.run_dir import RunDir

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from lottery.arguments import check_flag
 from lottery.data.augmentation import CropAndFlip
 from lottery.data.download import RemoteFile
 from lottery.data.errors import DataError
@@ -115,8 +116,7 @@ class Cifar:
         if self.name not in SOURCES:
             raise ValueError(f"name={self.name}: {' or '.join(SOURCES)}")
         check_normalize(self.normalize)
-        if not isinstance(self.augment, bool):
-            raise ValueError(f"augment={self.augment}: true or false")
+        check_flag("augment", self.augment)
 
     @property
     def folder(self) -> Path:

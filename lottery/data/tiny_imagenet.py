@@ -15,7 +15,7 @@ from lottery.data.errors import DataError
 from lottery.data.image_augmentation import check_augment, make_augmentation
 from lottery.data.image_cache import cached_pixels
 from lottery.data.image_list import ListedImage
-from lottery.data.scaling import Scaling, check_normalize
+from lottery.data.scaling import check_normalize, scaling_for
 from lottery.data.splits import Split, Splits
 from lottery.data.subset import draw_shares
 
@@ -71,8 +71,7 @@ class TinyImageNet:
         val_rows, train_rows = draw_shares(labels[: len(in_train)], [VAL_SHARE], self.split_seed)
         test_rows = np.arange(len(in_train), len(images))
         pixels, digest = cached_pixels(folder, images, IMAGE_SIZE, may_write=self.may_write)
-        statistics = {"mean_std": (MEAN, STD), "unit": ((0.0,) * 3, (1.0,) * 3)}
-        scaling = Scaling.of(*statistics[self.normalize])
+        scaling = scaling_for(self.normalize, MEAN, STD)
         inputs, targets = torch.from_numpy(pixels), torch.from_numpy(labels)
         train, val, test = (
             Split(inputs, targets[rows], scaling, torch.from_numpy(rows))

@@ -15,26 +15,6 @@ def check_images(input_shape: tuple[int, ...], least: int | None = None) -> None
     raise ValueError(f"input_shape={input_shape}: (channels, {accepted})")
 
 
-def check_whole(name: str, value: Any, at_least: int) -> None:
-    """Check that an argument is a whole number.
-
-    Raises:
-        ValueError: it is not, or it is below `at_least`.
-    """
-    if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
-        raise ValueError(f"{name}={value}: a whole number >= {at_least}")
-
-
-def check_flag(name: str, value: Any) -> None:
-    """Check that an argument is True or False.
-
-    Raises:
-        ValueError: it is not.
-    """
-    if not isinstance(value, bool):
-        raise ValueError(f"{name}={value}: true or false")
-
-
 def check_dropout(dropout: Any) -> None:
     """Check a share of units to drop.
 

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 from torch.nn.functional import dropout, max_pool2d
 
+from lottery.models.arguments import check_dropout, check_images
 from lottery.models.init import glorot_normal_
 
 WIDTHS = (64, 128, 256)  # filters of the first, second and third pair of convolutions
@@ -29,14 +30,9 @@ class ConvN(nn.Module):
         super().__init__()
         if convolutions not in (2, 4, 6):
             raise ValueError(f"convolutions={convolutions}: 2, 4 or 6")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout={dropout}: a number >= 0 and below 1")
+        check_dropout(dropout)
         pairs = convolutions // 2
-        if len(input_shape) != 3 or min(input_shape[1:]) < 2**pairs:
-            least = 2**pairs
-            raise ValueError(
-                f"input_shape={input_shape}: (channels, {least} or more, {least} or more)"
-            )
+        check_images(input_shape, least=2**pairs)
         self.pairs = pairs
         self.dropout = dropout
         channels, height, width = input_shape

@@ -5,6 +5,7 @@ from math import prod
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
+from lottery.models.arguments import check_images
 from lottery.models.init import glorot_normal_
 
 
@@ -43,8 +44,7 @@ class LeNet5(nn.Module):
 
     def __init__(self, input_shape: tuple[int, ...], num_classes: int) -> None:
         super().__init__()
-        if len(input_shape) != 3 or min(input_shape[1:]) < 12:
-            raise ValueError(f"input_shape={input_shape}: (channels, 12 or more, 12 or more)")
+        check_images(input_shape, least=12)
         channels, height, width = input_shape
         self.conv1 = nn.Conv2d(channels, 6, 5, padding=2)
         self.conv2 = nn.Conv2d(6, 16, 5)

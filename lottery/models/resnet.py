@@ -2,7 +2,8 @@
 
 from torch import Tensor, nn
 
-from lottery.models.arguments import check_images, check_whole
+from lottery.arguments import check_whole
+from lottery.models.arguments import check_images
 from lottery.models.init import glorot_normal_
 
 FILTERS = (16, 32, 64)  # of the three stages, at width 1

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, gelu
 
-from lottery.models.arguments import check_dropout, check_flag, check_heads, check_whole
+from lottery.arguments import check_flag, check_whole
+from lottery.models.arguments import check_dropout, check_heads
 from lottery.models.attention import attend
 
 MLP_RATIO = 4  # hidden units of a block's MLP for each unit of the width

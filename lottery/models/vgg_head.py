@@ -4,6 +4,7 @@ from math import prod
 
 from torch import Tensor, nn
 
+from lottery.arguments import check_whole
 from lottery.models.init import glorot_normal_
 from lottery.models.vgg import vgg_16_features
 
@@ -43,8 +44,7 @@ class VGG16Head(nn.Module):
 
     def __init__(self, input_shape: tuple[int, ...], num_classes: int, fc2: int) -> None:
         super().__init__()
-        if type(fc2) is not int or fc2 < 1:
-            raise ValueError(f"fc2={fc2}: a whole number >= 1")
+        check_whole("fc2", fc2, at_least=1)
         self.fc1 = nn.Linear(prod(input_shape), FC1)
         self.fc2 = nn.Linear(FC1, fc2)
         self.output = nn.Linear(fc2, num_classes)

@@ -3,7 +3,8 @@
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-from lottery.models.arguments import check_dropout, check_images, check_whole
+from lottery.arguments import check_whole
+from lottery.models.arguments import check_dropout, check_images
 from lottery.models.init import he_normal_
 
 FILTERS = (16, 32, 64)  # of the three groups, at width 1

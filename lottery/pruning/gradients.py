@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from lottery.arguments import check_whole
 from lottery.pruning.interface import Trained
 from lottery.pruning.probe import Batch, Probe, differentiable, to_scores
 from lottery.tensors import Tensors
@@ -126,9 +127,8 @@ UNUSED: Any = {"materialize_grads": True}
 
 
 def _check_batches(num_batches: object, batch_size: object) -> None:
-    for name, value in (("num_batches", num_batches), ("batch_size", batch_size)):
-        if type(value) is not int or value < 1:
-            raise ValueError(f"{name}={value}: a whole number >= 1")
+    check_whole("num_batches", num_batches, at_least=1)
+    check_whole("batch_size", batch_size, at_least=1)
 
 
 def _precision(weights: Tensors) -> torch.dtype:

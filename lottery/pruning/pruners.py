@@ -6,6 +6,7 @@ from typing import ClassVar, Protocol
 
 import torch
 
+from lottery.arguments import check_whole
 from lottery.errors import LotteryError
 from lottery.masks import Masks, count_ones
 from lottery.pruning.interface import Criterion, Trained
@@ -64,8 +65,7 @@ class ScoredPruner:
     units: Units = "none"
 
     def __post_init__(self) -> None:
-        if self.iterations < 1:
-            raise ValueError(f"iterations={self.iterations}: a whole number >= 1")
+        check_whole("iterations", self.iterations, at_least=1)
 
     def __call__(self, trained: Trained) -> Masks:
         """Score the weights, check the scores, and keep the highest.

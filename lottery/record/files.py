@@ -1,10 +1,12 @@
 """Read and write files and folders, whole or not at all."""
 
+import csv
 import hashlib
+import io
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -85,6 +87,15 @@ def to_json(value: Any) -> str:
 def write_json(path: Path, value: Any) -> None:
     """Replace a JSON file, whole or not at all."""
     write_text(path, to_json(value))
+
+
+def to_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return the text of a CSV file; the cell of a value that is None or missing is empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def read_json(path: Path) -> Any:

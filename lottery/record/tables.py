@@ -7,7 +7,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from lottery.record.files import to_json, write_text
+from lottery.record.files import to_csv, to_json, write_text
 from lottery.record.records import read_records
 from lottery.record.run_dir import RunDir
 from lottery.record.schema import COLUMNS, HISTORY_COLUMNS, TIMING_COLUMNS
@@ -46,23 +46,18 @@ def _make_tables(run_dir: RunDir) -> dict[Path, str]:
     history = [row for record in records for row in record["history"]]
     return {
         run_dir.results_json: to_json({"rounds": rounds}),
-        run_dir.history_csv: _to_csv(HISTORY_COLUMNS, history),
-        run_dir.timing_csv: _to_csv(TIMING_COLUMNS, [record["timing"] for record in records]),
-        run_dir.results_csv: _to_csv(COLUMNS, [record["row"] for record in records]),
+        run_dir.history_csv: _table(HISTORY_COLUMNS, history),
+        run_dir.timing_csv: _table(TIMING_COLUMNS, [record["timing"] for record in records]),
+        run_dir.results_csv: _table(COLUMNS, [record["row"] for record in records]),
     }
 
 
-def _to_csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+def _table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
     """Return a table with the columns that some row has; an empty table has all of them.
 
     So the tables of a run that was made before a column was added stay as they are.
     """
-    known = [name for name in columns if not rows or any(name in row for row in rows)]
-    text = StringIO()
-    writer = csv.DictWriter(text, known, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return to_csv([n for n in columns if not rows or any(n in row for row in rows)], rows)
 
 
 def _is_part_of(there: bytes, content: str, *, is_json: bool) -> bool:

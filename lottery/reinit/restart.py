@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from lottery.arguments import check_whole
 from lottery.models.state import Start, start_at
 from lottery.reinit.interface import Source, Stored
 
@@ -56,8 +57,7 @@ class Random:
     source: ClassVar[None] = None
 
     def __post_init__(self) -> None:
-        if type(self.draw) is not int or self.draw < 0:
-            raise ValueError(f"draw={self.draw}: a whole number >= 0")
+        check_whole("draw", self.draw, at_least=0)
 
     def __call__(self, stored: Stored) -> Start:
         """Start with new random weights and train all T steps."""

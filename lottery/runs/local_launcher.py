@@ -15,15 +15,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from typing import NoReturn
 
 import cloudpickle  # type: ignore[import-untyped]
 from hydra.core.singleton import Singleton
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobReturn
 from omegaconf import DictConfig
 
-from lottery.runs.sweep import Sweep
+from lottery.runs.sweep import DEAD_JOB, Sweep
 from lottery.signals import handling
 
 DoJob = Callable[[Sequence[str], int], JobReturn]  # of these overrides and this number
@@ -48,7 +47,7 @@ def make_pool(config: DictConfig, num_workers: int) -> "WorkerPool":
     """
     devices = config.trainer.devices
     return WorkerPool(
-        sweep=Sweep(Path(str(config.hydra.sweep.dir)).absolute()),
+        sweep=Sweep.of(config.hydra),
         num_workers=num_workers if num_workers > 0 else len(os.sched_getaffinity(0)),
         num_gpus=0 if config.trainer.accelerator == "cpu" else _count_gpus(),
         # a wrong value of trainer.devices is named by the jobs themselves
@@ -106,9 +105,8 @@ class WorkerPool:
 
     def _do(self, job: tuple[int, list[str]], call: bytes) -> JobReturn:
         """Do one job in a worker that is free."""
-        failed = JobReturn(status=JobStatus.COMPLETED, _return_value=float("nan"))
         if self._stopped:
-            return failed
+            return DEAD_JOB
         slot = self._free.pop()
         worker = self._workers.get(slot)
         if worker is None or not worker.process.is_alive():
@@ -119,9 +117,8 @@ class WorkerPool:
         except (EOFError, OSError):  # the process has ended
             worker.process.join()
             if not self._stopped:
-                reason = _describe_end(worker.process.exitcode)
-                self.sweep.note_death(*job, reason)
-            return failed
+                self.sweep.note_death(*job, _describe_end(worker.process.exitcode))
+            return DEAD_JOB
         else:
             return result
         finally:

@@ -8,11 +8,10 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from hydra.core.singleton import Singleton
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobReturn
 from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
 from omegaconf import OmegaConf
@@ -20,7 +19,7 @@ from submitit import AutoExecutor, SlurmJob
 from submitit.core.utils import FailedJobError, UncompletedJobError
 from submitit.slurm.slurm import SlurmInfoWatcher
 
-from lottery.runs.sweep import Sweep
+from lottery.runs.sweep import DEAD_JOB, Sweep
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +69,7 @@ def launch(
         What each job returned; not a number for a job that died.
     """
     assert launcher.config is not None
-    sweep = Sweep(Path(str(launcher.config.hydra.sweep.dir)).absolute())
+    sweep = Sweep.of(launcher.config.hydra)
     sweep.path.mkdir(parents=True, exist_ok=True)
     log.info("%d jobs for SLURM; the sweep is in %s", len(job_overrides), sweep.path)
     jobs = list(enumerate(map(list, job_overrides), first_number))
@@ -119,7 +118,7 @@ def _wait_for(job: QueuedJob, sweep: Sweep, number: int, overrides: list[str]) -
         result: JobReturn = job.results()[0]
     except (UncompletedJobError, FailedJobError):
         sweep.note_death(number, overrides, _describe_end(job))
-        return JobReturn(status=JobStatus.COMPLETED, _return_value=float("nan"))
+        return DEAD_JOB
     except KeyboardInterrupt:
         array = job.job_id.partition("_")[0]
         log.warning("the jobs go on: squeue -j %s shows, scancel %s ends them", array, array)

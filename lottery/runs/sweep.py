@@ -1,7 +1,5 @@
 """A sweep's own folder: a status file per job, and the table made from them."""
 
-import csv
-import io
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
@@ -9,11 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lottery.record.files import read_json, write_json, write_text
+from hydra.conf import HydraConf
+from hydra.core.utils import JobReturn, JobStatus
+
+from lottery.record.files import read_json, to_csv, write_json, write_text
 from lottery.record.schema import Row, SweepJob
 from lottery.record.text_table import format_percent, text_table
 
 COLUMNS = ("job", "overrides", "status", "round", "remaining", "ES", "val", "test")
+# What a launcher returns for a job that died. Hydra ends a sweep at a job that is not completed.
+DEAD_JOB = JobReturn(status=JobStatus.COMPLETED, _return_value=float("nan"))
 PERCENT = ("remaining", "val", "test")  # shares, shown as percent
 
 
@@ -22,6 +25,11 @@ class Sweep:
     """A sweep, `outputs/sweeps/<time>-<id>/`."""
 
     path: Path
+
+    @classmethod
+    def of(cls, hydra_config: HydraConf) -> "Sweep":
+        """Return the sweep of Hydra's part of a config."""
+        return cls(Path(str(hydra_config.sweep.dir)).absolute())
 
     def note(
         self,
@@ -95,7 +103,8 @@ class Sweep:
             report: of all jobs, if there is one.
         """
         jobs = self.jobs()
-        write_text(self.path / "jobs.csv", _csv(jobs))
+        columns = (*COLUMNS, "run", "message")
+        write_text(self.path / "jobs.csv", to_csv(columns, [_values(job) for job in jobs]))
         header = [f"{name} %" if name in PERCENT else name for name in COLUMNS]
         failed = [
             f"job {job['job']} {job['status']}: {job['message']}".removesuffix(": ")
@@ -122,17 +131,6 @@ def _read_job(path: Path) -> SweepJob:
         "message": f"{path}: damaged",
         "row": None,
     }
-
-
-def _csv(jobs: Sequence[SweepJob]) -> str:
-    columns = (*COLUMNS, "run", "message")
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    for job in jobs:
-        values = _values(job)
-        writer.writerow([values.get(name) for name in columns])
-    return text.getvalue()
 
 
 def _values(job: SweepJob) -> dict[str, Any]:

@@ -111,8 +111,8 @@ def _settings(run: OpenedRun, options: StabilityOptions) -> "Settings":
         settings = settings_of_run(run.run_json, **changes)
     except ConfigError as error:
         raise ConfigError(f"{run.path}: {error}") from error
-    trainer = run.run_json["settings"]["trainer"]
-    devices = trainer["devices"] * trainer["num_nodes"]
+    there = run.run_json["settings"]["trainer"]
+    devices = there["devices"] * there["num_nodes"]
     if devices > 1:
         log.info("the run trained on %d devices; its copies are trained on one", devices)
     return settings
@@ -162,8 +162,8 @@ def _targets(
     first, made = start.first_step, run.record(number)["row"]["steps"]
     if steps is None:
         return [Target(number, first, start, masks)]
-    batch_size = experiment.settings.dataset.batch_size
-    steps_per_epoch = len(experiment.splits.train) // batch_size
+    num_train = len(experiment.splits.train)
+    steps_per_epoch = experiment.settings.dataset.steps_per_epoch(num_train)
     numbers = {text: _parse_steps(text, steps_per_epoch) for text in steps}
     for text, step in numbers.items():
         if not first <= step < first + made:

@@ -13,6 +13,7 @@ from lottery.record.opened_run import OpenedRun
 from lottery.record.rows import sparsest_within
 from lottery.record.run_dir import RunDir
 from lottery.record.schema import Record, Row
+from lottery.reinit.interface import Source
 from lottery.seeds import derive_seed
 from lottery.tensors import Tensors, load_tensors
 from lottery.ticket.checks import TicketCheck, check_tensors
@@ -149,21 +150,25 @@ def find_source(run: OpenedRun, number: int, initial: Tensors) -> tuple[str, Ten
         return f"step {step}", load_tensors(run.folder.round(0).rewind)
     previous = max(done for done in run.finished_rounds if done < number)
     file = run.folder.round(previous).final
-    reinit = load_target({"_target_": run.run_json["config"]["reinit._target_"]}, "reinit")
-    if getattr(reinit, "source", None) == "last" and file.exists():
+    if _source_of(run) == "last" and file.exists():
         return f"round {previous}'s end", load_tensors(file)
     return None
 
 
 def rewind_step(run: OpenedRun) -> int | None:
     """Return the step that the rounds of a run are rewound to; None if they are not."""
-    config = run.run_json["config"]
-    reinit = load_target({"_target_": config["reinit._target_"]}, "reinit")
-    if getattr(reinit, "source", None) != "rewind_point":
+    if _source_of(run) != "rewind_point":
         return None
-    if not parse_duration(config["reinit.to"]).steps(1):  # 0 steps or 0 epochs
+    if not parse_duration(run.run_json["config"]["reinit.to"]).steps(1):  # 0 steps or 0 epochs
         return 0
     return int(run.record(0)["checks"]["rewind_step"])
+
+
+def _source_of(run: OpenedRun) -> Source | None:
+    """Return the stored state that the starts of a run equal; None if they are drawn."""
+    reinit = load_target({"_target_": run.run_json["config"]["reinit._target_"]}, "reinit")
+    source: Source | None = getattr(reinit, "source", None)
+    return source
 
 
 def facts_of(run: OpenedRun, record: Mapping[str, Any]) -> dict[str, Any]:

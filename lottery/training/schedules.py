@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
+from lottery.arguments import check_whole
+
 
 class Schedule(Protocol):
     """A function from the step to the factor."""
@@ -111,7 +113,7 @@ class Cosine:
     num_steps: int
 
     def __post_init__(self) -> None:
-        _check_steps(self.num_steps)
+        check_whole("num_steps", self.num_steps, at_least=1)
         _check_share("final", self.final)
 
     def __call__(self, step: int) -> float:
@@ -142,8 +144,8 @@ class LinearWarmupCosine:
     durations: ClassVar[tuple[str, ...]] = ("steps",)
 
     def __post_init__(self) -> None:
-        _check_steps(self.num_steps)
-        if not _is_whole(self.steps) or not self.steps < self.num_steps:
+        check_whole("num_steps", self.num_steps, at_least=1)
+        if type(self.steps) is not int or not 1 <= self.steps < self.num_steps:
             raise ValueError(
                 f"steps={self.steps}: at least 1, and before the end of training, "
                 f"{self.num_steps} steps"
@@ -184,7 +186,7 @@ class OneCycle:
     num_steps: int
 
     def __post_init__(self) -> None:
-        _check_steps(self.num_steps)
+        check_whole("num_steps", self.num_steps, at_least=1)
         if not _is_number(self.rise) or not 0 < self.rise < 1:
             raise ValueError(f"rise={self.rise}: a number above 0 and below 1")
         _check_share("start", self.start)
@@ -211,17 +213,8 @@ def _line(first: float, last: float, share: float) -> float:
     return first + (last - first) * min(share, 1.0)
 
 
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _check_steps(num_steps: object) -> None:
-    if not _is_whole(num_steps):
-        raise ValueError(f"num_steps={num_steps}: a whole number >= 1")
 
 
 def _check_share(name: str, value: float) -> None:
