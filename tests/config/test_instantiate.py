@@ -12,6 +12,7 @@ import torch
 from lottery.config import ConfigError
 from lottery.config.instantiate import bind, make
 from lottery.config.targets import check_call, make_cwd_importable
+from tests.conftest import TINY, Done
 
 MODULE = """
 class Keeps:
@@ -169,3 +170,71 @@ def test_check_call_calls_nothing() -> None:
     check_call({"_target_": "pieces.Refuses"}, "key")
     with pytest.raises(ConfigError, match=r"key.a: scale: missing"):
         check_call({"_target_": KEEPS, "a": {"_target_": "pieces.scale"}}, "key")
+
+
+NESTED = """
+from pathlib import Path
+
+from pytorch_lightning import Callback
+from pytorch_lightning.loggers import CSVLogger
+
+
+class Note:
+    def __init__(self, *words, path):
+        self.words, self.path = words, Path(path)
+
+    def write(self):
+        self.path.write_text(" ".join(self.words))
+
+
+class Tell(Callback):
+    def __init__(self, note):
+        self.note = note
+
+    def on_train_end(self, trainer, pl_module):
+        self.note.write()
+
+
+class Log(CSVLogger):
+    def __init__(self, save_dir, note, twice):
+        super().__init__(save_dir)
+        note.write()
+        self.twice = twice
+
+    def log_metrics(self, metrics, step=None):
+        super().log_metrics(metrics, self.twice(step))
+
+
+def times(factor, value):
+    return factor * value
+"""
+
+
+def test_nodes_in_the_arguments_of_loggers_and_callbacks(
+    lottery: Callable[..., Done], write_module: Callable[[str, str], Path]
+) -> None:
+    write_module("nested", NESTED)
+    note = '{{_target_: nested.Note, _args_: ["{{run}}", "{{round}}"], path: "{{run_dir}}/{}"}}'
+    twice = "{_target_: nested.times, _args_: [2], _partial_: true}"
+    done = lottery(
+        *TINY,
+        f"+callbacks.tell={{_target_: nested.Tell, note: {note.format('told')}}}",
+        f'+logger.own={{_target_: nested.Log, save_dir: "{{run_dir}}/csv", '
+        f"note: {note.format('logged')}, twice: {twice}}}",
+    )
+    assert done.code == 0, done.err
+    name = f"{done.run.parent.name}-{done.run.name}"
+    assert (done.run / "told").read_text() == f"{name} round_01"
+    assert (done.run / "logged").read_text() == f"{name} round_01"
+    metrics = next(done.run.glob("csv/**/metrics.csv")).read_text()
+    assert {line.split(",")[-1] for line in metrics.splitlines()[1:]} <= {"20", "40"}
+
+
+def test_a_wrong_node_in_a_loggers_arguments_is_one_line_before_anything_is_written(
+    lottery: Callable[..., Done], folder: Path
+) -> None:
+    logger = "{_target_: pytorch_lightning.loggers.CSVLogger, save_dir: {_target_: pathlib.Pat}}"
+    done = lottery(*TINY, f"+logger.own={logger}")
+    assert done.code == 2
+    assert done.err.startswith("error: logger.own.save_dir._target_=pathlib.Pat: ")
+    assert not (folder / "outputs").exists()
