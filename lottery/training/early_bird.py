@@ -7,6 +7,7 @@ from torch import nn
 
 from lottery.masks import Masks
 from lottery.models.state import State, read_state
+from lottery.record.schema import Distance, EarlyBirdRecord
 
 QUEUE = 5  # masks that are compared: the latest with each of the four before it
 
@@ -33,7 +34,7 @@ class EarlyBird:
         self.num_alive = num_alive
         self.next_masks = next_masks
         self.step: int | None = None
-        self.distances: list[dict[str, Any]] = []
+        self.distances: list[Distance] = []
         self._looked_at: int | None = None
         self._earlier: list[Masks] = []  # the latest last
 
@@ -62,7 +63,7 @@ class EarlyBird:
         differing = sum(int((mask != others[name]).sum()) for name, mask in masks.items())
         return differing / max(1, self.num_alive)
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> EarlyBirdRecord:
         """Return what the round's record states: epsilon, the step or None, the distances."""
         return {"epsilon": self.epsilon, "step": self.step, "distances": self.distances}
 
