@@ -4,9 +4,9 @@ import argparse
 import logging
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lottery.cli.common import command_line, end, errors_end_the_command
+from lottery.cli.common import DATA_HELP, DEVICES, command_line, end, errors_end_the_command
 from lottery.errors import FAILED, ConfigError
 
 if TYPE_CHECKING:
@@ -17,35 +17,35 @@ if TYPE_CHECKING:
 def main() -> None:
     """Run the command."""
     arguments = _parse()
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    with errors_end_the_command(command_line("lottery-ticket")):
-        _work(arguments)
 
-
-def _work(arguments: argparse.Namespace) -> None:
     from lottery.config.targets import make_cwd_importable
     from lottery.record.disk_errors import disk_errors_in
     from lottery.record.files import DamagedFile
     from lottery.ticket.checks import format_checks
     from lottery.ticket.extract import WrongTicket  # torch: --help need not wait for it
 
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
     make_cwd_importable()
-    try:
-        with disk_errors_in(arguments.path):
-            _answer(arguments)
-    except DamagedFile as error:
-        print("FAIL")
-        end(f"error: {error}", error.exit_code)
-    except WrongTicket as wrong:
-        print(format_checks(wrong.checks))
-        sys.exit(wrong.exit_code)
+    with errors_end_the_command(command_line("lottery-ticket")):
+        try:
+            with disk_errors_in(arguments.path):
+                _answer(arguments)
+        except DamagedFile as error:
+            print("FAIL")
+            end(f"error: {error}", error.exit_code)
+        except WrongTicket as wrong:
+            print(format_checks(wrong.checks))
+            sys.exit(wrong.exit_code)
 
 
 def _answer(arguments: argparse.Namespace) -> None:
+    from lottery.forests.other_programs import read_metrics
     from lottery.ticket.checks import format_checks
     from lottery.ticket.verify import verify
 
-    compared = _read_compared(arguments)  # before any work
+    if arguments.compare and not arguments.features:
+        raise ConfigError(f"--compare {arguments.compare}: needs --features")
+    compared = read_metrics(arguments.compare) if arguments.compare else []  # before any work
     ticket = _find(arguments)
     request = None
     if arguments.features:
@@ -62,18 +62,8 @@ def _answer(arguments: argparse.Namespace) -> None:
         print(_fit_forests(request, arguments.device, arguments.data))
 
 
-def _read_compared(arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    from lottery.forests.other_programs import read_metrics
-
-    if arguments.compare is None:
-        return []
-    if not arguments.features:
-        raise ConfigError(f"--compare {arguments.compare}: needs --features")
-    return read_metrics(arguments.compare)
-
-
 def _fit_forests(request: "ForestRequest", device: str, data: str | None) -> str:
-    """Fit forests on features; return their table, what it says, and the path of the report."""
+    """Fit forests on features; return their table, what it says, and the report's path."""
     from lottery.forests.run import make_forests
     from lottery.record.text_table import text_table
     from lottery.report import report_at_end
@@ -117,9 +107,8 @@ def _find(arguments: argparse.Namespace) -> "Ticket":
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="lottery-ticket", description=__doc__)
-    parser.add_argument(
-        "path", metavar="DIR", type=Path, help="the folder of a run, or of a ticket to verify"
-    )
+    path = "the folder of a run, or of a ticket to verify"
+    parser.add_argument("path", metavar="DIR", type=Path, help=path)
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "--round",
@@ -137,26 +126,16 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument(
         "--device",
-        choices=("auto", "cpu", "gpu"),
+        choices=DEVICES,
         default="auto",
         help="where to verify (default: where the run was; a GPU if one is here)",
     )
-    parser.add_argument(
-        "--data",
-        metavar="ROOT",
-        help="where the data are now: as dataset.root, or the folder of images",
-    )
-    parser.add_argument(
-        "--export",
-        choices=("prune", "csr"),
-        help="write the weights in the form of torch.nn.utils.prune, or in compressed sparse rows",
-    )
-    parser.add_argument(
-        "--weights",
-        choices=("es", "final", "start"),
-        default="es",
-        help="the weights to export (default: %(default)s)",
-    )
+    export = "write the weights in the form of torch.nn.utils.prune, or in compressed sparse rows"
+    weights = "the weights to export (default: %(default)s)"
+    compared = "a JSON file with other models' metrics, to compare with the forests"
+    parser.add_argument("--data", metavar="ROOT", help=DATA_HELP)
+    parser.add_argument("--export", choices=("prune", "csr"), help=export)
+    parser.add_argument("--weights", choices=("es", "final", "start"), default="es", help=weights)
     parser.add_argument(
         "--features",
         metavar="LAYER",
@@ -164,14 +143,5 @@ def _parse() -> argparse.Namespace:
         help="fit a random forest on the features of each of these layers, in the ticket's "
         "network and in the dense one; VGG-16's layers have Keras' names too",
     )
-    parser.add_argument(
-        "--compare",
-        metavar="FILE",
-        type=Path,
-        help="a JSON file with other models' metrics, to compare with the forests",
-    )
+    parser.add_argument("--compare", metavar="FILE", type=Path, help=compared)
     return parser.parse_args()
-
-
-if __name__ == "__main__":
-    main()
