@@ -59,11 +59,11 @@ def _answer(arguments: argparse.Namespace) -> None:
     if arguments.export:
         print(ticket.export(arguments.export, arguments.weights))
     if request:
-        print(_fit_forests(request, arguments.device, arguments.data))
+        _fit_forests(request, arguments.device, arguments.data)
 
 
-def _fit_forests(request: "ForestRequest", device: str, data: str | None) -> str:
-    """Fit forests on features; return their table, what it says, and the report's path."""
+def _fit_forests(request: "ForestRequest", device: str, data: str | None) -> None:
+    """Fit forests on features; print their table, what it says, and the report's path."""
     from lottery.forests.run import make_forests
     from lottery.record.text_table import text_table
     from lottery.report import report_at_end
@@ -73,13 +73,8 @@ def _fit_forests(request: "ForestRequest", device: str, data: str | None) -> str
     results = make_forests(request, device, data)
     table = forest_table(results)
     report = report_at_end(results.run.path.absolute())
-    return "\n".join(
-        [
-            text_table(table.columns, table.cells),
-            *forest_answer(results).sentences,
-            *([str(report)] if report else []),
-        ]
-    )
+    lines = [text_table(table.columns, table.cells), *forest_answer(results).sentences]
+    print(*lines, *([report] if report else []), sep="\n")
 
 
 def _find(arguments: argparse.Namespace) -> "Ticket":
@@ -110,38 +105,28 @@ def _parse() -> argparse.Namespace:
     path = "the folder of a run, or of a ticket to verify"
     parser.add_argument("path", metavar="DIR", type=Path, help=path)
     which = parser.add_mutually_exclusive_group()
-    which.add_argument(
-        "--round",
-        type=int,
-        metavar="N",
-        help="the round to take (default: the winning round, which has the highest validation "
-        "accuracy; among equals, the sparsest)",
+    number = (
+        "the round to take (default: the winning round, which has the highest validation "
+        "accuracy; among several, the one with the fewest weights)"
     )
-    which.add_argument(
-        "--within",
-        type=float,
-        metavar="POINTS",
-        help="or the sparsest round whose validation accuracy is at most so many percentage "
-        "points below dense",
+    within = (
+        "or the round with the fewest weights whose validation accuracy is at most so many "
+        "percentage points below that of the dense network"
     )
-    parser.add_argument(
-        "--device",
-        choices=DEVICES,
-        default="auto",
-        help="where to verify (default: where the run was; a GPU if one is here)",
-    )
+    device = "where to verify (default: where the run was; a GPU if one is here)"
+    which.add_argument("--round", type=int, metavar="N", help=number)
+    which.add_argument("--within", type=float, metavar="POINTS", help=within)
+    parser.add_argument("--device", choices=DEVICES, default="auto", help=device)
     export = "write the weights in the form of torch.nn.utils.prune, or in compressed sparse rows"
     weights = "the weights to export (default: %(default)s)"
     compared = "a JSON file with other models' metrics, to compare with the forests"
     parser.add_argument("--data", metavar="ROOT", help=DATA_HELP)
     parser.add_argument("--export", choices=("prune", "csr"), help=export)
     parser.add_argument("--weights", choices=("es", "final", "start"), default="es", help=weights)
-    parser.add_argument(
-        "--features",
-        metavar="LAYER",
-        nargs="+",
-        help="fit a random forest on the features of each of these layers, in the ticket's "
-        "network and in the dense one; VGG-16's layers have Keras' names too",
+    features = (
+        "fit a random forest on the features of each of these layers, in the ticket's network and "
+        "in the dense one; VGG-16's layers have Keras' names too"
     )
+    parser.add_argument("--features", metavar="LAYER", nargs="+", help=features)
     parser.add_argument("--compare", metavar="FILE", type=Path, help=compared)
     return parser.parse_args()
