@@ -145,6 +145,63 @@ class SweepJob(TypedDict):
     row: Row | None  # of the last round that the job asked for
 
 
+class Distance(TypedDict):
+    """The Euclidean distance between two weight vectors, and their angle in degrees."""
+
+    l2: float
+    angle: float
+
+
+class LinePoint(TypedDict):
+    """What is measured on one split at one point of the line between two copies."""
+
+    alpha: float
+    split: str
+    loss: float
+    error: float
+
+
+class PairJson(TypedDict):
+    """What is kept of a pair of copies, the content of stability/step_*/pair_*/round_*.json."""
+
+    round: int
+    step: int
+    pair: int
+    remaining: float
+    copies: list[str]  # the digest of each
+    points: list[LinePoint]
+    batch_norm: str
+    distances: Distance
+    from_dense: NotRequired[Distance]
+
+
+class StartPoint(TypedDict):
+    """What is measured of a round's start on one split."""
+
+    weights: str  # masked or dense
+    split: str
+    loss: float
+    accuracy: float
+
+
+class StartJson(TypedDict):
+    """What is kept of a round's start, the content of stability/untrained/round_*.json."""
+
+    round: int
+    step: int
+    remaining: float
+    digests: dict[str, str]  # of the start, masked and dense
+    points: list[StartPoint]
+
+
+class CopyJson(TypedDict):
+    """What is kept of a copy's training besides its weights."""
+
+    start: str  # the digest of what it started from
+    steps: int
+    checks: dict[str, Any]
+
+
 COLUMNS = tuple(Row.__annotations__)
 HISTORY_COLUMNS = tuple(HistoryRow.__annotations__)
 TIMING_COLUMNS = tuple(TimingRow.__annotations__)
