@@ -33,31 +33,21 @@ LOSSES: dict[str, Loss] = {
 
 @dataclass(frozen=True)
 class Networks:
-    """The networks of a run.
-
-    Args:
-        make: makes a network with random weights.
-        network: the network that lives through all rounds.
-        input_shape: shape of its inputs; of features if there is a frozen base.
-        input_dtype: type of its inputs, if they are tokens, else None.
-        base: the frozen base, or None.
-        dtype: type of the weights.
-    """
+    """The networks of a run: how one is drawn, and the one that lives through all rounds."""
 
     make: Callable[[], nn.Module]
     network: nn.Module
-    input_shape: tuple[int, ...]
-    input_dtype: torch.dtype | None
+    input_shape: tuple[int, ...]  # of features if there is a frozen base
+    input_dtype: torch.dtype | None  # of tokens, else None
     base: FrozenBase | None
-    dtype: torch.dtype
+    dtype: torch.dtype  # of the weights
 
     def counter(self) -> Callable[[Masks], dict[str, Any]]:
         """Return a function that counts parameters and operations under masks."""
-        base_flops = self.base.flops() if self.base else 0
         return make_counter(
             self.network,
             input_shape=self.input_shape,
-            frozen_flops=base_flops,
+            frozen_flops=self.base.flops() if self.base else 0,
             input_dtype=self.input_dtype,
         )
 
@@ -65,9 +55,9 @@ class Networks:
 def set_up_networks(settings: Settings, splits: Splits, device: Device) -> Networks:
     """Make the network, checked to fit the data, and find its frozen base."""
     seed = derive_seed(settings.seed_for("init"), "base")
-    base = find_base(settings.model, splits.input_shape, seed)
-    input_shape = base.feature_shape if base else splits.input_shape
-    if base:
+    input_shape = splits.input_shape
+    if base := find_base(settings.model, input_shape, seed):
+        input_shape = base.feature_shape
         base.check(splits, fetch=not settings.dry_run)
     dtype = dtype_of(device.precision)
     make_network = build_network_maker(
@@ -156,10 +146,8 @@ def _forward(make_network: Callable[[], nn.Module], inputs: torch.Tensor) -> tor
 
 
 def set_memory_format(network: nn.Module, accelerator: str) -> nn.Module:
-    """Set the memory format in place: torch.channels_last on CPUs. It affects the last bits.
-
-    Convolutions on CPUs then take a fifth less time.
-    """
+    """Set the memory format in place: torch.channels_last on CPUs. It affects the last bits."""
+    # convolutions on CPUs then take a fifth less time
     if accelerator == "cpu":
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's types
     return network
@@ -180,18 +168,13 @@ def count_outputs(model: Model, num_classes: int) -> int:
 def build_loss(model: Model, num_classes: int, device: torch.device, dtype: torch.dtype) -> Loss:
     """Return the loss: a function of torch.nn.functional by name, or any by `_target_`.
 
-    Args:
-        model: names the loss.
-        num_classes: number of classes of the dataset.
-        device: where logits will be.
-        dtype: type of the network's weights.
+    A loss that is a module goes to the device of the logits and the type of the weights.
     """
     loss = _find_loss(model)
     logits = torch.zeros(2, count_outputs(model, num_classes))
-    targets = torch.zeros(2, dtype=torch.long)
     try:
         with warnings.catch_warnings(action="ignore"):
-            value = loss(logits, targets)
+            value = loss(logits, torch.zeros(2, dtype=torch.long))
     except (RuntimeError, ValueError, TypeError) as error:
         raise ConfigError(
             f"model.loss={model.loss}: a function of logits and class numbers: {first_line(error)}"
@@ -202,9 +185,9 @@ def build_loss(model: Model, num_classes: int, device: torch.device, dtype: torc
 
 
 def _find_loss(model: Model) -> Loss:
-    """Return the loss. A `_target_` is called if it is a class; a function is the loss itself."""
     if isinstance(model.loss, Mapping):
         call = bind(model.loss, "model.loss")
+        # a class makes the loss, a function is the loss itself
         made: Loss = make(model.loss, "model.loss") if isinstance(call.func, type) else call
         return made
     if model.loss not in LOSSES:
