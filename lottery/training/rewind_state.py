@@ -13,11 +13,7 @@ from lottery.training.module import LotteryModule
 
 
 class StateKeeper(pl.Callback):
-    """Keeps weights, buffers, optimizer and generator states after one step.
-
-    Args:
-        step: the step on the run's clock; None keeps nothing.
-    """
+    """Keeps the whole state after one step of the run's clock; None keeps nothing."""
 
     def __init__(self, step: int | None) -> None:
         self.step = step
