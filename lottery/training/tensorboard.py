@@ -71,7 +71,7 @@ class TensorBoardSummary:
             name = key.removesuffix("._target_")
             shown = value if isinstance(value, bool | int | float | str) else str(value)
             # a class without its module
-            plain[TITLES.get(name, name)] = shown if name == key else shown.rpartition(".")[2]
+            plain[TITLES.get(name, name)] = shown if name == key else str(value).rpartition(".")[2]
         # SummaryWriter.add_hparams would put them into another run than the scalars.
         for summary in hparams(plain, dict.fromkeys(METRICS, 0.0)):  # type: ignore[no-untyped-call]
             writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
