@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from lottery.generators import drawn
 from lottery.tensors import Tensors, copy_to_cpu
 
 
@@ -103,13 +104,8 @@ def write_state(network: nn.Module, state: State) -> None:
 
 
 def fresh_state(make_network: Callable[[], nn.Module], seed: int) -> State:
-    """Return the state of a new network that is drawn from `seed` alone.
-
-    Constructors draw from torch's global CPU generator: it is seeded here, then restored.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return read_state(make_network())
+    """Return the state of a new network that is drawn from `seed` alone."""
+    return read_state(drawn(make_network, seed))
 
 
 def _read_optimizer(network: nn.Module, optimizer: Optimizer) -> Tensors:

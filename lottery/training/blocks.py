@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from lottery.data import BatchOrder, Draws, Split
 from lottery.distributed import rank, share
+from lottery.generators import seed_generators
 from lottery.models.state import Start
 from lottery.seeds import derive_seed
-from lottery.training.rewind_state import write_generators
+from lottery.training.rewind_state import write_own_generators
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ class DataOrder:
         )
 
     def seed_generators(self, round_number: int, start: Start) -> None:
-        """Seed the global generators, which dropout draws from."""
+        """Seed the global generators, which dropout and users' networks draw from."""
         purpose: list[str | int] = ["training", self._key(round_number)]
         if rank() > 0:
             purpose.append(rank())
-        torch.manual_seed(derive_seed(self.seed, *purpose))
+        seed_generators(derive_seed(self.seed, *purpose))
         if self.fixed:
-            write_generators(start.generators)
+            write_own_generators(start.generators)
 
     def _key(self, round_number: int) -> int:
         return 0 if self.fixed else round_number
