@@ -50,6 +50,7 @@ class Experiment:
         splits: the data.
         shapes: shapes of the prunable weights.
         pruning: what is pruned, and by what.
+        network_notes: lines for the user about the network.
         device: where it trains.
         process: the rank of this process.
         progress: shows how far the run is.
@@ -63,6 +64,7 @@ class Experiment:
     splits: Splits
     shapes: Mapping[str, tuple[int, ...]]
     pruning: PruningSetup
+    network_notes: list[str]
     device: Device
     process: ProcessRank
     progress: Progress
@@ -77,7 +79,7 @@ class Experiment:
     def notes(self) -> list[str]:
         """Lines for the user about settings that have no effect."""
         note = note_on_reinit(self.settings.canonical)
-        return [*self.pruning.notes, *([note] if note else [])]
+        return [*self.network_notes, *self.pruning.notes, *([note] if note else [])]
 
 
 def build_experiment(settings: Settings, run_dir: RunDir, process: ProcessRank) -> Experiment:
@@ -153,6 +155,7 @@ def build_experiment(settings: Settings, run_dir: RunDir, process: ProcessRank) 
         splits=splits,
         shapes={name: tuple(weights[name].shape) for name in pruning.prunable},
         pruning=pruning,
+        network_notes=networks.notes,
         device=device,
         process=process,
         progress=progress,

@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar, get_origin, get_type_hints
 from lottery.config.rules import (
     FLAG,
     LAYER_RATES,
+    LOGITS,
     LOSS,
     POSITIVE,
     PRECISION,
@@ -129,6 +130,7 @@ class Model:
 
     loss: Annotated[str | Node, LOSS, "of logits and class numbers"] = "cross_entropy"
     rates: Annotated[Sequence[Node], LAYER_RATES, "its own pruning rates"] = ()
+    logits: Annotated[int | str | None, or_null(LOGITS), "the logits, of what forward returns"]
     node: Node
 
 
