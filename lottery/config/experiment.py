@@ -48,6 +48,7 @@ class Experiment:
     splits: Splits
     shapes: Mapping[str, tuple[int, ...]]
     pruning: PruningSetup
+    network_notes: list[str]
     device: Device
     process: ProcessRank
     progress: Progress
@@ -61,8 +62,8 @@ class Experiment:
     @property
     def notes(self) -> list[str]:
         """Lines for the user about settings that have no effect."""
-        notes = [*self.pruning.notes, note_on_reinit(self.settings.canonical)]
-        return [note for note in notes if note]
+        notes = [note_on_reinit(self.settings.canonical)]
+        return [*self.network_notes, *self.pruning.notes, *(note for note in notes if note)]
 
 
 def build_experiment(settings: Settings, run_dir: RunDir, process: ProcessRank) -> Experiment:
@@ -138,6 +139,7 @@ def build_experiment(settings: Settings, run_dir: RunDir, process: ProcessRank) 
         splits=splits,
         shapes={name: tuple(weights[name].shape) for name in pruning.prunable},
         pruning=pruning,
+        network_notes=networks.notes,
         device=device,
         process=process,
         progress=progress,

@@ -43,6 +43,7 @@ ADDED_LATER: dict[str, Any] = {
     "dataset.random_labels": 0,
     "dataset.shuffle_pixels": False,
     "early_bird.epsilon": None,
+    "model.logits": None,
     "optimizer.decay_norms": True,
     "pruning.at": "trained",
     "pruning.units": "none",

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lottery.generators import kept_generators
 from lottery.masks import LAYERS, Masks, count_ones
 from lottery.measure.evaluate import count_parameters, evaluating
 
@@ -45,7 +46,7 @@ def weight_uses(
     ]
     first = next(network.parameters())
     try:
-        with evaluating(network), torch.random.fork_rng(devices=[]):
+        with evaluating(network), kept_generators():
             dtype = input_dtype or first.dtype
             network(torch.zeros(1, *input_shape, dtype=dtype, device=first.device))
     finally:

@@ -96,6 +96,7 @@ class RunJson(TypedDict):
     versions: dict[str, str]
     git_commit: str | None
     machine: dict[str, Any]
+    notes: NotRequired[list[str]]  # on settings and networks, as the log has them
 
 
 class TicketRun(TypedDict):
