@@ -14,14 +14,9 @@ UNSIGNED_BYTES = 8
 
 
 def read_idx(path: Path, num_dimensions: int) -> npt.NDArray[np.uint8]:
-    """Return the array in an idx file of unsigned bytes.
+    """Return the array in a file, gzipped if its name ends in .gz: a DataError if it has another.
 
-    Args:
-        path: of the file; gzipped if its name ends in .gz.
-        num_dimensions: 3 for images (count, rows, columns), 1 for labels.
-
-    Raises:
-        DataError: the file is no idx file, has other dimensions, or is cut off.
+    `num_dimensions` is 3 for images (count, rows, columns), 1 for labels.
     """
     content = read_bytes(path)
     if len(content) < 4 or content[:3] != bytes([0, 0, UNSIGNED_BYTES]):
@@ -40,11 +35,7 @@ def read_idx(path: Path, num_dimensions: int) -> npt.NDArray[np.uint8]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return a file's content, decompressed if its name ends in .gz.
-
-    Raises:
-        DataError: it cannot be read or decompressed.
-    """
+    """Return a file's content, decompressed if its name ends in .gz."""
     try:
         return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:

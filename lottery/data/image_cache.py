@@ -30,36 +30,26 @@ AT_ONCE = 256  # at most so many images wait to be written
 def cached_pixels(
     folder: Path, images: Sequence[ListedImage], size: tuple[int, int], *, may_write: bool
 ) -> tuple[Bytes, str]:
-    """Return the pixels of some images and their sha256.
+    """Return the pixels of a folder's images, resized to (n, 3, height, width), and their sha256.
 
     Images are decoded once for a list, a size and the files' sizes and times. The pixels are kept
-    beside the images or, if that is read-only, in the user's cache folder. Several processes may
-    call it at once: one decodes. A damaged file is made again.
-
-    Args:
-        folder: holds the images.
-        images: which, in order.
-        size: height and width to resize to.
-        may_write: False decodes into memory if there is no file.
-
-    Returns:
-        (n, 3, height, width), mapped from the file: changes to it stay in memory; and the digest.
-
-    Raises:
-        DataError: an image cannot be read, or nothing can be written.
+    beside the images or, if that is read-only, in the user's cache folder. They are mapped from
+    the file; changes to them stay in memory. Several processes may call it at once: one decodes.
+    A damaged file is made again. If there is no file, and none may be written, the pixels are in
+    memory.
     """
     shape = (len(images), 3, *size)
     name = f"{size[0]}x{size[1]}_{len(images)}_{_key(images, size)}.npy"
-    places = [folder / CACHE, _users_cache(folder)]
-    for place in places:
-        if (found := _load(place / name, shape)) is not None:
+    caches = [folder / CACHE, _users_cache(folder)]
+    for cache in caches:
+        if (found := _load(cache / name, shape)) is not None:
             return found
     if not may_write:
         pixels = np.stack(list(_decoded(folder, images, size)))
         return pixels, hashlib.sha256(pixels.data).hexdigest()
-    writable = [place for place in places if _is_writable(place)]
+    writable = [cache for cache in caches if _is_writable(cache)]
     if not writable:
-        raise DataError(f"{folder}: neither {places[0]} nor {places[1]} can be written")
+        raise DataError(f"{folder}: neither {caches[0]} nor {caches[1]} can be written")
     path = writable[0] / name
     try:
         with FileLock(path.with_name(f".{name}.lock"), fallback_to_soft=False):
@@ -84,10 +74,10 @@ def _users_cache(folder: Path) -> Path:
     return caches / "lottery" / f"{folder.resolve().name}_{name}"
 
 
-def _is_writable(place: Path) -> bool:
+def _is_writable(folder: Path) -> bool:
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=place):  # os.access does not know root
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):  # os.access does not know root
             return True
     except OSError:
         return False

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from lottery.data.decode import Unreadable, decode
 from lottery.data.errors import DataError
-from lottery.data.image_list import LIST, SPLITS, Files, split_named
+from lottery.data.image_list import LIST, SPLITS, find_file, split_named
 from lottery.data.progress_bar import track
 from lottery.record.files import write_text
 
@@ -25,15 +25,10 @@ NO_SPLIT = "in none of the folders train, val and test, which others are in"
 
 @dataclass(frozen=True)
 class Found:
-    """The images of a folder.
+    """The images of a folder."""
 
-    Args:
-        rows: path below the folder, label, and split; the split is "" if the folders name none.
-        left_out: path and reason of the others.
-    """
-
-    rows: list[tuple[str, str, str]]
-    left_out: list[tuple[str, str]]
+    rows: list[tuple[str, str, str]]  # path, label, split; "" if the folders name no split
+    left_out: list[tuple[str, str]]  # path and reason
 
     @property
     def has_splits(self) -> bool:
@@ -78,12 +73,6 @@ def find_images(folder: Path) -> Found:
     folder it is what stands before the number in its name ("cat.123.jpg"). Folders named train,
     val (or validation, valid) and test are the splits, and never classes. If some images are in
     val or test, images in none of the three folders are left out.
-
-    Args:
-        folder: with two classes or more.
-
-    Raises:
-        DataError: it is no folder, or has no image or only one class.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
@@ -91,9 +80,8 @@ def find_images(folder: Path) -> Found:
     described = [_label_and_split(PurePosixPath(name)) for name in names]
     has_splits = any(split in ("val", "test") for label, split in described if label)
     rows, left_out, first_of = [], [], dict[str, str]()
-    for name, (label, split), result in zip(
-        names, described, _looked_into(folder, names), strict=True
-    ):
+    looked_into = zip(names, described, _look_into(folder, names), strict=True)
+    for name, (label, split), result in looked_into:
         if isinstance(result, Exception):
             left_out.append((name, str(result)))
         elif label is None:
@@ -113,11 +101,7 @@ def find_images(folder: Path) -> Found:
 
 
 def make_list(folder: Path, *, overwrite: bool = False) -> Found:
-    """Write the list of a folder.
-
-    Raises:
-        DataError: see `find_images`; or there is a list, or it cannot be written.
-    """
+    """Write the list of a folder; return what is in it."""
     path = folder / LIST
     if path.exists() and not overwrite:
         raise DataError(f"{path}: is there already; --force replaces it")
@@ -149,15 +133,15 @@ def _label_and_split(path: PurePosixPath) -> tuple[str | None, str]:
     return numbered[1] if numbered else None, split
 
 
-def _looked_into(folder: Path, names: list[str]) -> Iterator[str | Exception]:
+def _look_into(folder: Path, names: list[str]) -> Iterator[str | Exception]:
     """Return the digest of each image's bytes, or why it cannot be used."""
-    files = Files(folder)
+    root = os.path.realpath(folder)
 
     def look(name: str) -> str | Exception:
         try:
             if not _is_utf8(name):
                 raise ValueError("its name is not UTF-8")
-            files(name)
+            find_file(root, name)
             content = (folder / name).read_bytes()
             decode(content, 1, 1)
         except (OSError, ValueError) as error:

@@ -1,6 +1,6 @@
 """The three splits of a dataset as tensors."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -120,23 +120,28 @@ class Splits:
         """torch.long where the inputs are tokens; None where they have the network's own type."""
         return torch.long if self.train.has_tokens else None
 
+    def by_name(self) -> dict[str, Split]:
+        """Return the splits by their names."""
+        return {"train": self.train, "val": self.val, "test": self.test}
+
+    def changed(self, change: Callable[[Split], Split]) -> "Splits":
+        """Return the splits, each changed in the same way."""
+        return replace(
+            self, train=change(self.train), val=change(self.val), test=change(self.test)
+        )
+
     def with_num_tokens(self) -> "Splits":
-        """The splits with the number of tokens filled in, where the inputs are tokens."""
+        """Return the splits with the number of tokens filled in, where the inputs are tokens."""
         if self.num_tokens is not None or not self.train.has_tokens:
             return self
-        parts = (self.train, self.val, self.test)
-        return replace(self, num_tokens=1 + max(int(part.inputs.max()) for part in parts))
+        highest = max(int(split.inputs.max()) for split in self.by_name().values())
+        return replace(self, num_tokens=highest + 1)
 
     def check(self) -> None:
-        """Check everything that a training relies on.
-
-        Raises:
-            DataError: a split is empty, or inputs or targets are not of the kind they should be.
-        """
+        """Check everything that a training relies on; a DataError names the split."""
         if self.num_classes < 2:
             raise DataError(f"{self.num_classes} classes, 2 or more expected")
-        for name in ("train", "val", "test"):
-            split: Split = getattr(self, name)
+        for name, split in self.by_name().items():
             if len(split) == 0:
                 raise DataError(f"the {name} split is empty")
             if split.inputs.shape[1:] != self.train.inputs.shape[1:]:
@@ -177,8 +182,7 @@ class Splits:
     def digest(self) -> str:
         """Return the sha256 of all inputs and targets."""
         named: dict[str, Tensor] = {}
-        for name in ("train", "val", "test"):
-            split: Split = getattr(self, name)
+        for name, split in self.by_name().items():
             inputs = split.inputs if split.rows is None else split.inputs[split.rows]
             named |= {f"{name}/inputs": inputs, f"{name}/targets": split.targets}
             if split.scaling is not None:
@@ -187,9 +191,4 @@ class Splits:
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> "Splits":
         """Return all splits in a device's memory."""
-        return replace(
-            self,
-            train=self.train.to(device, dtype),
-            val=self.val.to(device, dtype),
-            test=self.test.to(device, dtype),
-        )
+        return self.changed(lambda split: split.to(device, dtype))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from lottery.data.arguments import check_one_of, check_text, check_texts
+from lottery.arguments import check_one_of, check_text, check_texts
 from lottery.data.csv_table import bad_row, read_table
 from lottery.data.errors import DataError
 from lottery.data.splits import Split, Splits
@@ -61,11 +61,7 @@ class Tabular:
         check_one_of("missing", self.missing, ("error", "impute"))
 
     def load(self) -> Splits:
-        """Return the splits.
-
-        Raises:
-            DataError: the file cannot be used; naming it, and the row or the column.
-        """
+        """Return the splits; a DataError names the file, and the row or column that is wrong."""
         table, digest = read_table(self.file)
         self._check_names(table.columns.tolist())
         labels, num_classes = self._labels(table[self.target])
@@ -102,9 +98,9 @@ class Tabular:
             raise DataError(f"{self.file}: {len(classes)} classes, 2 or more expected")
         counts = np.bincount(labels)
         if counts.min() < SMALLEST_CLASS:
+            rows = f"{counts.min()} rows with {self.target}={classes[counts.argmin()]}"
             raise DataError(
-                f"{self.file}: {counts.min()} rows with {self.target}={classes[counts.argmin()]}, "
-                f"{SMALLEST_CLASS} or more expected, one for each split"
+                f"{self.file}: {rows}, {SMALLEST_CLASS} or more expected, one for each split"
             )
         return labels, len(classes)
 

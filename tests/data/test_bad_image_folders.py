@@ -107,7 +107,7 @@ def test_bad_data_is_one_line_and_leaves_no_trace(
         (["dataset.image_size=[8]"], "dataset.image_size=[8]: two whole numbers >= 1"),
         (["dataset.image_size=[8,0]"], "dataset.image_size=[8, 0]: two whole numbers >= 1"),
         (["dataset.image_size=128"], "dataset.image_size=128: two whole numbers >= 1"),
-        (["dataset.normalize=max"], "dataset.normalize=max: unit or mean_std"),
+        (["dataset.normalize=max"], "dataset.normalize=max: one of unit, mean_std"),
         (["dataset.folder=''"], "dataset.folder=: a text"),
     ],
 )
