@@ -95,12 +95,12 @@ class ImageFolder:
             return images
         if not self.may_write:
             found = find_images(folder)
-            _tell(found, folder)
+            _log(found, folder)
             return read_list(folder, found.csv)
         with alone_in(folder):
             if not (folder / LIST).exists():  # another process has made it
                 log.info("%s: no %s; making it", folder, LIST)
-                _tell(make_list(folder), folder)
+                _log(make_list(folder), folder)
         return read_list(folder)
 
     def _chosen(self, images: list[ListedImage]) -> list[ListedImage]:
@@ -123,11 +123,12 @@ class ImageFolder:
             log.info("%s names no %s image: drawn from train", Path(self.folder) / LIST, names)
         shares = [SHARES[name] for name in drawn]
         parts = draw_shares(labels[train], shares, self.split_seed)
-        named = zip([*drawn, "train"], parts, strict=True)
-        return rows | {name: train[part] for name, part in named}
+        for name, part in zip([*drawn, "train"], parts, strict=True):
+            rows[name] = train[part]
+        return rows
 
 
-def _tell(found: Found, folder: Path) -> None:
+def _log(found: Found, folder: Path) -> None:
     for line in found.complaints:
         log.warning("%s", line)
     log.info("%s: %s", folder, found)

@@ -37,19 +37,10 @@ def image_splits(
     name: str,
     listed: Mapping[str, Any],
 ) -> Splits:
-    """Decode the images and divide them.
+    """Decode a folder's images; each split has some rows of them.
 
-    Args:
-        folder: holds the images.
-        images: all of them.
-        rows: the rows of each split in `images`.
-        image_size: height and width.
-        normalize: see `scaling_for`.
-        statistics: mean and standard deviation by channel, of pixels in [0, 1].
-        augment: see `make_augmentation`.
-        may_write: whether the decoded images are kept on disk.
-        name: of the folder, for the digests in run.json.
-        listed: what lists the images, by its name in the folder.
+    `statistics` are mean and standard deviation by channel, of pixels in [0, 1]. `name` is the
+    folder's in the digests of run.json, and `listed` what lists the images, by its own name there.
     """
     height, width = image_size
     pixels, digest = cached_pixels(folder, images, (height, width), may_write=may_write)

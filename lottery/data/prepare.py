@@ -54,16 +54,15 @@ class Found:
         classes = Counter(label for _, label, _ in self.rows)
         counts = ", ".join(f"{count:,} {label}" for label, count in sorted(classes.items()))
         counts = f"{len(self.rows):,} images" + (f": {counts}" if counts else "")
-        return "; ".join([counts, *self._splits(), f"{len(self.left_out):,} left out"])
+        if self.has_splits:
+            counts += f"; splits by folder: {self._splits()}"
+        return f"{counts}; {len(self.left_out):,} left out"
 
-    def _splits(self) -> list[str]:
-        if not self.has_splits:
-            return []
+    def _splits(self) -> str:
         splits = Counter(split for _, _, split in self.rows)
         counts = ", ".join(f"{splits[name]:,} {name}" for name in SPLITS if splits[name])
         lacking = " and ".join(name for name in ("val", "test") if not splits[name])
-        drawn = f" (no folder {lacking}: drawn from train)" if lacking else ""
-        return [f"splits by folder: {counts}{drawn}"]
+        return f"{counts} (no folder {lacking}: drawn from train)" if lacking else counts
 
 
 def find_images(folder: Path) -> Found:

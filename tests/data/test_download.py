@@ -225,7 +225,7 @@ def _fetch(ready: Path, folder: Path, url: str, file: RemoteFile) -> None:
 
 def test_of_two_processes_one_downloads(server: FileServer, tmp_path: Path) -> None:
     server.may_answer.clear()
-    file = SOURCES["mnist"].files[0]
+    file = RemoteFile(FILES[0], SOURCES["mnist"].digests[0])
     ready = [tmp_path / "ready_0", tmp_path / "ready_1"]
     processes = [
         get_context("fork").Process(target=_fetch, args=(path, tmp_path / "raw", server.url, file))
