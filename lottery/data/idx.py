@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lottery.data.errors import DataError
+from lottery.data.files import open_regular
 
 UNSIGNED_BYTES = 8
+MOST_BYTES = 2**30  # MNIST's largest file has 47 million; a small damaged .gz may grow without end
 
 
 def read_idx(path: Path, num_dimensions: int) -> npt.NDArray[np.uint8]:
@@ -37,6 +39,11 @@ def read_idx(path: Path, num_dimensions: int) -> npt.NDArray[np.uint8]:
 def read_bytes(path: Path) -> bytes:
     """Return a file's content, decompressed if its name ends in .gz."""
     try:
-        return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with open_regular(path) as file:
+            unpacked = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
+            content = unpacked.read(MOST_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: {error}") from error
+        raise DataError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    if len(content) > MOST_BYTES:
+        raise DataError(f"{path}: more than {MOST_BYTES:,} bytes")
+    return content

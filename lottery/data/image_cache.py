@@ -16,6 +16,7 @@ from numpy.lib.format import write_array_header_1_0
 
 from lottery.data.decode import Bytes, Unreadable, decode
 from lottery.data.errors import DataError
+from lottery.data.files import open_regular
 from lottery.data.image_list import ListedImage, bad_row
 from lottery.data.progress_bar import track
 from lottery.record.files import replacing, write_text
@@ -85,16 +86,17 @@ def _is_writable(folder: Path) -> bool:
 
 def _load(path: Path, shape: tuple[int, ...]) -> tuple[Bytes, str] | None:
     """Return pixels and digest; None if there is no file, or it is damaged."""
-    if not path.exists():
-        return None
     header = _header(shape)
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             is_ours = file.read(len(header)) == header
-        pixels = np.memmap(path, np.uint8, mode="c", offset=len(header), shape=shape)
+            pixels = np.memmap(file, np.uint8, mode="c", offset=len(header), shape=shape)
         digest = hashlib.sha256(pixels.data).hexdigest()
-        if is_ours and digest == _digest_file(path).read_text():
-            return pixels, digest
+        with open_regular(_digest_file(path)) as file:
+            if is_ours and digest.encode() == file.read(len(digest) + 1):
+                return pixels, digest
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except (OSError, ValueError):  # cut off
         pass
     log.warning("%s is damaged: the images are decoded again", path)
@@ -130,7 +132,8 @@ def _decoded(
 
     def read(image: ListedImage) -> Bytes:
         try:
-            return decode((folder / image.name).read_bytes(), *size)
+            with open_regular(folder / image.name) as file:
+                return decode(file.read(), *size)
         except Unreadable as error:
             raise bad_row(folder, image.row, f"{image.name} cannot be read: {error}") from error
         except OSError as error:
