@@ -13,6 +13,14 @@ UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 SAVE_AS = "save it as UTF-8"
 
 
+def exists(path: Path) -> bool:
+    """Tell if a file or folder is there; a DataError if that cannot be told, as without rights."""
+    try:
+        return path.exists()
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from error
+
+
 def open_regular(path: Path) -> BinaryIO:
     """Open a file to read bytes; an OSError if it is no regular file, such as a fifo or a device.
 

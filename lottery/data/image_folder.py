@@ -1,6 +1,7 @@
 """A folder of images of any size, listed in a `metadata.csv`."""
 
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +90,7 @@ class ImageFolder:
         )
 
     def _listed(self, folder: Path) -> list[ListedImage]:
-        if (folder / LIST).exists() or (folder / LIST).is_symlink():
+        if os.path.lexists(folder / LIST):
             images = read_list(folder)
             _warn_of_unused_folders(folder, images)
             return images
@@ -98,7 +99,7 @@ class ImageFolder:
             _log(found, folder)
             return read_list(folder, found.csv)
         with alone_in(folder):
-            if not (folder / LIST).exists():  # another process has made it
+            if not os.path.lexists(folder / LIST):  # another process has made it
                 log.info("%s: no %s; making it", folder, LIST)
                 _log(make_list(folder), folder)
         return read_list(folder)

@@ -52,6 +52,12 @@ def read_list(folder: Path, text: str | None = None) -> list[ListedImage]:
     if len(labels) < 2:
         found = f"one class only, {labels[0]!r}" if labels else "no image"
         raise DataError(f"{folder / LIST}: {found}; two classes or more expected")
+    spelled: dict[str, str] = {}
+    for label in labels:
+        other = spelled.setdefault(label.strip(), label)
+        if other != label:
+            names = f"{other!r} and {label!r}"
+            raise DataError(f"{folder / LIST}: labels {names} differ by spaces only")
     return listed
 
 
@@ -83,10 +89,14 @@ def _images(folder: Path, text: str) -> Iterator[ListedImage]:
 
 def _check_columns(folder: Path, found: Sequence[str]) -> None:
     lacking = [name for name in ("path", "label") if name not in found]
-    if lacking:
-        names = f"found {', '.join(map(repr, found))}" if found else "the file is empty"
-        expected = "path,label and perhaps split are expected, in small letters, without spaces"
-        raise bad_row(folder, 1, f"no column {lacking[0]!r}; {names}; {expected}")
+    if not lacking:
+        return
+    names = f"found {', '.join(map(repr, found))}" if found else "the file is empty"
+    expected = "path,label and perhaps split are expected, in small letters, without spaces"
+    for mark in (";", "\t"):
+        if any(mark in name for name in found):
+            expected = f"',' expected between columns, not {mark!r}"
+    raise bad_row(folder, 1, f"no column {lacking[0]!r}; {names}; {expected}")
 
 
 def _image(row: int, cells: dict[str, str | None], root: str) -> ListedImage:
@@ -118,5 +128,5 @@ def find_file(root: str, name: str) -> os.stat_result:
     except OSError as error:
         raise ValueError(f"{name}: {error.strerror}") from error
     if not stat.S_ISREG(found.st_mode):
-        raise ValueError(f"{name}: no file")
+        raise ValueError(f"{name}: no regular file")
     return found

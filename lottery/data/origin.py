@@ -16,6 +16,7 @@ from filelock import FileLock
 
 from lottery.data.download import RemoteFile, downloaded
 from lottery.data.errors import DataError
+from lottery.data.files import exists
 from lottery.record.files import replacing
 
 
@@ -35,7 +36,7 @@ class Origin:
     def path(self, name: str) -> Path:
         """Return the path of a file, without .gz if only the decompressed file is there."""
         path, decompressed = self.folder / name, self.folder / name.removesuffix(".gz")
-        return path if path.exists() or not decompressed.exists() else decompressed
+        return path if exists(path) or not exists(decompressed) else decompressed
 
     def fetch(self, files: Sequence[RemoteFile]) -> None:
         """Download the files that are missing."""
@@ -82,7 +83,7 @@ class Origin:
             raise DataError(f"{error}; with a network: {command}") from error
 
     def _missing(self, names: Sequence[str]) -> list[str]:
-        return [name for name in names if not self.path(name).exists()]
+        return [name for name in names if not exists(self.path(name))]
 
 
 @contextmanager

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NoReturn
 
 from lottery.data.decode import Unreadable, decode
 from lottery.data.errors import DataError
-from lottery.data.files import open_regular
+from lottery.data.files import exists, open_regular
 from lottery.data.image_list import LIST, SPLITS, find_file, split_named
 from lottery.data.progress_bar import track
 from lottery.record.files import write_text
@@ -74,8 +75,6 @@ def find_images(folder: Path) -> Found:
     val (or validation, valid) and test are the splits, and never classes. If some images are in
     val or test, images in none of the three folders are left out.
     """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder")
     names = sorted(_names(folder))
     described = [_label_and_split(PurePosixPath(name)) for name in names]
     has_splits = any(split in ("val", "test") for label, split in described if label)
@@ -103,7 +102,7 @@ def find_images(folder: Path) -> Found:
 def make_list(folder: Path, *, overwrite: bool = False) -> Found:
     """Write the list of a folder; return what is in it."""
     path = folder / LIST
-    if path.exists() and not overwrite:
+    if exists(path) and not overwrite:
         raise DataError(f"{path}: is there already; --force replaces it")
     found = find_images(folder)
     try:
@@ -114,12 +113,22 @@ def make_list(folder: Path, *, overwrite: bool = False) -> Found:
 
 
 def _names(folder: Path) -> Iterator[str]:
-    """Find the paths of what may be an image, below the folder; nothing hidden."""
-    for where, folders, files in os.walk(folder):
+    """Find the paths of what may be an image, below the folder; nothing hidden.
+
+    A link to a folder is not followed but found like an image, so that it is named.
+    """
+    for where, folders, files in os.walk(folder, onerror=_refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            if not name.startswith(".") and Path(name).suffix.lower() in ENDINGS:
+        links = [name for name in folders if (Path(where) / name).is_symlink()]
+        images = [name for name in files if Path(name).suffix.lower() in ENDINGS]
+        for name in [*links, *images]:
+            if not name.startswith("."):
                 yield (Path(where) / name).relative_to(folder).as_posix()
+
+
+def _refuse(error: OSError) -> NoReturn:
+    """Refuse a folder that cannot be read: its images would be left out and not named."""
+    raise DataError(f"{error.filename}: {error.strerror}") from error
 
 
 def _label_and_split(path: PurePosixPath) -> tuple[str | None, str]:

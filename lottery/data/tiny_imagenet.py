@@ -10,7 +10,7 @@ import numpy as np
 
 from lottery.arguments import check_one_of
 from lottery.data.errors import DataError
-from lottery.data.files import decode_text, read_bytes
+from lottery.data.files import decode_text, exists, read_bytes
 from lottery.data.image_augmentation import AUGMENTATIONS
 from lottery.data.image_list import ListedImage
 from lottery.data.image_splits import image_splits, number_classes
@@ -57,7 +57,7 @@ class TinyImageNet:
     def load(self) -> Splits:
         """Return the splits; a DataError names the folder or file that is missing or wrong."""
         folder = Path(self.root) / FOLDER
-        if not folder.is_dir():
+        if not exists(folder):
             raise DataError(f"{folder}: no such folder; it comes from unpacking {URL}")
         in_train = list(_train_images(folder))
         images = [*in_train, *_val_images(folder)]

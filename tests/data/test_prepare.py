@@ -169,7 +169,7 @@ def test_a_folder_without_two_classes_is_one_line(
     before = snapshot(folder)
     done = prepare(case)
     reasons = {
-        "nowhere": "no such folder",
+        "nowhere": "No such file or directory",
         "empty": "0 images; 0 left out; two classes or more expected",
         "one class": "3 images: 3 cat; 0 left out; two classes or more expected",
     }

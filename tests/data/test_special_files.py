@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lottery.data import Cifar, DataError, Mnist, Tabular, Text, TinyImageNet
+from tests.conftest import Lottery
 from tests.helpers.toy_cifar import write_cifar
 from tests.helpers.toy_image_folders import image_folder, write_images, write_list
 from tests.helpers.toy_mnist import write_mnist
@@ -99,3 +100,25 @@ def test_a_special_file_in_the_cache_is_made_again(tmp_path: Path, kind: str, en
             image_folder(folder).load()
     else:
         assert image_folder(folder).load().digests() == first
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("dataset=mnist", "dataset.root"),
+        ("dataset=cifar10", "dataset.root"),
+        ("dataset=tiny_imagenet", "dataset.root"),
+        ("dataset=image_folder", "dataset.folder"),
+        ("dataset=tabular", "dataset.file"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_folder_that_cannot_be_looked_into_is_one_line(
+    lottery: Lottery, words: tuple[str, str]
+) -> None:
+    dataset, key = words
+    done = lottery(dataset, f"{key}={300 * 'a'}")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.splitlines()[-1].startswith(f"error: dataset: {300 * 'a'}")
+    assert "File name too long" in done.err
+    assert "Traceback" not in done.err
