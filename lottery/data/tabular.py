@@ -118,6 +118,8 @@ class Tabular:
                 columns["numbers"].append(name)
             else:
                 self._check_texts(table[name].iloc[train])
+                if name not in self.categorical:
+                    self._warn_of_numbers(table[name], numbers)
                 columns["texts"].append(name)
         transform = _make_transform(columns["numbers"], columns["texts"]).fit(table.iloc[train])
         inputs: npt.NDArray[np.float64] = transform.transform(table)
@@ -138,6 +140,21 @@ class Tabular:
             raise DataError(
                 f"{self.file}: {column.nunique()} different texts in {column.name}, "
                 f"at most {MOST_TEXTS} expected; dataset.exclude=[{column.name}] leaves it out"
+            )
+
+    def _warn_of_numbers(self, column: "pd.Series[Any]", numbers: "pd.Series[Any]") -> None:
+        """Warn of a column with numbers and texts: a slip of the pen makes an input of each."""
+        texts = column[numbers.isna() & column.notna()]
+        if numbers.notna().any():
+            log.warning(
+                "%s: row %d: %s is %r, no number: %s is taken as texts, one input for each; "
+                "dataset.categorical=[%s] if this is right",
+                self.file,
+                texts.index[0],
+                column.name,
+                texts.iloc[0],
+                column.name,
+                column.name,
             )
 
     def _refuse(self, column: "pd.Series[Any]", wrong: "pd.Series[bool]", reason: str) -> None:

@@ -218,3 +218,16 @@ def test_a_run_learns_and_its_ticket_verifies_where_the_table_has_moved(
     changed = lottery(*RUN, *TINY, f"dataset.file={moved}", *longer, "rounds=3")
     assert changed.code == 2
     assert "began with other content of people.csv" in changed.err.splitlines()[-1]
+
+
+def test_a_text_among_numbers_is_said(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_table(path, _rows((5, 1, "forty")))
+    _table(path).load()
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line == (
+        f"{path}: row 7: age is 'forty', no number: age is taken as texts, one input for each; "
+        "dataset.categorical=[age] if this is right"
+    )
+    caplog.clear()
+    _table(path, categorical=["age"]).load()
+    assert not caplog.records
