@@ -139,8 +139,10 @@ class Splits:
 
     def check(self) -> None:
         """Check everything that a training relies on; a DataError names the split."""
-        if self.num_classes < 2:
-            raise DataError(f"{self.num_classes} classes, 2 or more expected")
+        if not hasattr(self.num_classes, "__index__") or self.num_classes < 2:
+            raise DataError(f"num_classes={self.num_classes}: a whole number >= 2 expected")
+        for name, split in self.by_name().items():
+            _check_types(name, split)
         for name, split in self.by_name().items():
             if len(split) == 0:
                 raise DataError(f"the {name} split is empty")
@@ -153,7 +155,10 @@ class Splits:
                     "one expected (language models: not yet)"
                 )
             if split.targets.dtype != torch.long or split.targets.dim() != 1:
-                raise DataError(f"the {name} split's targets are not a vector of torch.long")
+                raise DataError(
+                    f"the {name} split's targets are {split.targets.dtype}: class numbers in "
+                    "torch.long expected (regression: not yet)"
+                )
             if int(split.targets.min()) < 0 or int(split.targets.max()) >= self.num_classes:
                 raise DataError(
                     f"the {name} split has a target outside 0 to {self.num_classes - 1}"
@@ -192,3 +197,17 @@ class Splits:
     def to(self, device: torch.device | str, dtype: torch.dtype) -> "Splits":
         """Return all splits in a device's memory."""
         return self.changed(lambda split: split.to(device, dtype))
+
+
+def _check_types(name: str, split: object) -> None:
+    """Check that a split is one, of tensors: a user's dataset may return anything."""
+    if not isinstance(split, Split):
+        raise DataError(f"the {name} split is a {_type(split)}, no lottery.data.Split")
+    for part in ("inputs", "targets"):
+        if not isinstance(value := getattr(split, part), Tensor):
+            raise DataError(f"the {name} split's {part} are a {_type(value)}, no tensor")
+
+
+def _type(value: object) -> str:
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
