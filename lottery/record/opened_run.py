@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from lottery.errors import NoRun
 from lottery.record.records import read_record, read_run_json
@@ -28,6 +29,21 @@ class OpenedRun:
         """The content of run.json."""
         return read_run_json(self.folder)
 
+    @property
+    def name(self) -> str:
+        """The name of its setting's folder."""
+        return str(self.run_json.get("name", self.path.parent.name))
+
+    @property
+    def seed(self) -> int:
+        """Its seed."""
+        return self.run_json["seed"]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Its canonical config, without the seed."""
+        return self.run_json["config"]
+
     @cached_property
     def finished_rounds(self) -> list[int]:
         """Numbers of the finished rounds, ascending."""
@@ -48,6 +64,15 @@ class OpenedRun:
     def rows(self) -> list[Row]:
         """The rows of all finished rounds, by round."""
         return [record["row"] for record in self.records]
+
+    def values(self, column: str) -> dict[int, float]:
+        """Return a column of results.csv or timing.csv by round, without its empty cells."""
+        found = {}
+        for record in self.records:
+            value: Any = record["row"].get(column, record["timing"].get(column))
+            if value is not None and value == value:  # NaN is not
+                found[int(record["row"]["round"])] = value
+        return found
 
     @property
     def winning_round(self) -> int | None:

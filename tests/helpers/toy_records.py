@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lottery.record.opened_run import OpenedRun
 from lottery.record.records import write_record, write_run_json
 from lottery.record.run_dir import RunDir
 from lottery.record.schema import COLUMNS, Record, RunJson
 from lottery.record.tables import write_tables
-from lottery.report.read.runs import RunRecord, read_run
+from lottery.report.read.runs import read_run
 
 CONFIG: dict[str, Any] = {
     "criterion._target_": "lottery.pruning.Magnitude",
@@ -140,7 +141,7 @@ def write_run(
     return path
 
 
-def toy_record(path: Path, **arguments: Any) -> RunRecord:
+def toy_record(path: Path, **arguments: Any) -> OpenedRun:
     """Write a run and return it as the report reads it."""
     return read_run(write_run(path, **arguments))
 

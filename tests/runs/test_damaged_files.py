@@ -20,7 +20,7 @@ from lottery.runs.sweep import Sweep
 from lottery.tensors import digest, load_tensors, save_tensors
 from tests.conftest import TINY, Done, Lottery, result_tables
 from tests.helpers.damages import assert_one_line, change, empty, round_files, truncate
-from tests.helpers.toy_rows import toy_record, toy_row
+from tests.helpers.toy_rows import toy_record
 
 DAMAGES = (truncate, empty, change)
 
@@ -130,12 +130,14 @@ def test_a_damaged_job_hides_no_other_in_a_sweeps_table(tmp_path: Path) -> None:
     sweep = Sweep(tmp_path)
     for number in (0, 1, 2):
         sweep.note(
-            number,
-            overrides=[f"seed={number}"],
-            run=tmp_path / "run",
-            status="finished",
-            message="",
-            row=toy_row(1),
+            {
+                "job": number,
+                "overrides": [f"seed={number}"],
+                "run": str(tmp_path / "run"),
+                "status": "finished",
+                "message": "",
+                "row": toy_record(1)["row"],
+            }
         )
     assert sweep.all_finished()
     for text in ("", "{", "[]", "{}"):
