@@ -36,6 +36,7 @@ class RoundDir:
     checkpoint = File("checkpoint.pt")  # of the running round; removed when it is finished
     # Everything measured. It is written last: the round is finished when it exists.
     record = File("round.json")
+    links_json = File("links.json")  # of a round whose record an older version wrote
 
     @property
     def finished(self) -> bool:
