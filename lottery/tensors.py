@@ -55,7 +55,7 @@ def load_tensors(
             stated = (file.metadata() or {}).get("digest")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
-        raise _damaged(path, str(error).splitlines()[0]) from error
+        raise _damaged(path, str(error)) from error
     if not check:
         return tensors
     if stated is None and expected is None and needs_digest:
