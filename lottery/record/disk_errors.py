@@ -60,8 +60,8 @@ def check_writable(folder: Path, name: str) -> None:
     Raises:
         ConfigError: it cannot be written.
     """
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
     try:
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
         with tempfile.TemporaryFile(dir=existing) as file:  # os.access is wrong for root
             file.write(bytes(PROBE_BYTES))
             file.flush()
