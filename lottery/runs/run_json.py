@@ -89,6 +89,8 @@ def _write_run_json(experiment: "Experiment") -> None:
         "git_commit": git_commit(),
         "machine": here,
     }
+    if experiment.notes:
+        entry["notes"] = experiment.notes
     write_run_json(run_dir, entry)
 
 
