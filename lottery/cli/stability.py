@@ -4,11 +4,18 @@ import argparse
 import logging
 from pathlib import Path
 
-from lottery.cli.common import DATA_HELP, DEVICES, command_line, errors_end_the_command
+from lottery.cli.common import (
+    DATA_HELP,
+    DEVICES,
+    check_surroundings,
+    command_line,
+    errors_end_the_command,
+)
 
 
 def main() -> None:
     """Run the command."""
+    check_surroundings()
     arguments = _parse()
 
     from lottery.config.targets import make_cwd_importable

@@ -6,7 +6,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lottery.cli.common import DATA_HELP, DEVICES, command_line, end, errors_end_the_command
+from lottery.cli.common import (
+    DATA_HELP,
+    DEVICES,
+    check_surroundings,
+    command_line,
+    end,
+    errors_end_the_command,
+)
 from lottery.errors import FAILED, ConfigError
 
 if TYPE_CHECKING:
@@ -16,6 +23,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Run the command."""
+    check_surroundings()
     arguments = _parse()
 
     from lottery.config.targets import make_cwd_importable
