@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from lottery.errors import LotteryError
+from lottery.errors import LotteryError, UntrustedCode
 from lottery.signals import Stopped
 
 
@@ -43,6 +43,13 @@ def errors_end_the_command(
             handler(signum, None)  # a launcher's: submitit queues the job again
         # Under SLURM the first process that fails ends the others; let that be the main one.
         sys.exit(128 + signum if is_main else 0)
+
+
+def name_the_command(command: str, error: LotteryError) -> str:
+    """Return the line of an error; one of untrusted code names the command that trusts it."""
+    if isinstance(error, UntrustedCode):
+        return f"{error.reason}; if you trust its author: {command} --trust-code"
+    return str(error)
 
 
 def end(line: str, code: int, *, is_main: bool = True) -> NoReturn:

@@ -2,9 +2,10 @@
 
 import argparse
 import logging
+from functools import partial
 from pathlib import Path
 
-from lottery.cli.common import command_line, errors_end_the_command
+from lottery.cli.common import command_line, errors_end_the_command, name_the_command
 
 
 def main() -> None:
@@ -16,9 +17,11 @@ def main() -> None:
     from lottery.stability import run
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[StderrHandler()])
-    make_cwd_importable()
+    if arguments.trust_code:
+        make_cwd_importable()
     options = {name: value for name, value in vars(arguments).items() if name != "run"}
-    with errors_end_the_command(command_line("lottery-stability")):
+    command = command_line("lottery-stability")
+    with errors_end_the_command(command, describe=partial(name_the_command, command)):
         print(run.analyse_stability(arguments.run, run.StabilityOptions(**options)))
     print(arguments.run.absolute() / "stability")
 
@@ -55,6 +58,11 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument(
         "--device", choices=("auto", "cpu", "gpu"), help="where to train (default: as the run)"
+    )
+    parser.add_argument(
+        "--trust-code",
+        action="store_true",
+        help="make classes that are neither lottery's nor torch's: you trust who wrote the run",
     )
     return parser.parse_args()
 

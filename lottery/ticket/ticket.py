@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,8 +13,9 @@ from torch import nn
 from lottery.config.device import dtype_of
 from lottery.config.from_run_json import data_at, network_of
 from lottery.config.frozen_base import FrozenBase, find_base
-from lottery.config.groups import Dataset, Model, read_group
+from lottery.config.groups import Dataset, Group, Model, read_group
 from lottery.config.splits import build_splits
+from lottery.config.trust import check_paths, check_trusted
 from lottery.data import Splits
 from lottery.errors import MISTAKE, ConfigError, LotteryError
 from lottery.masks import Masks
@@ -41,6 +43,7 @@ class Ticket:
     folder: TicketDir
     entry: TicketJson
     parent: OpenedRun  # the folder above; it need not be a run's
+    trust_code: bool  # whether to make classes that are not ours or torch's
 
     @property
     def run(self) -> OpenedRun | None:
@@ -105,14 +108,11 @@ class Ticket:
         return path
 
     def splits(self, data: str | None = None) -> Splits:
-        """Return the run's data; missing data are fetched if the run would have fetched them.
+        """Return the run's data, which are now in `data`: a root, an image folder or a table.
 
-        `data` says where they are now: `dataset.root`, or an image folder or a table.
+        They are fetched there if they are missing; where the ticket says, nothing is written.
         """
-        node = dict(self.entry["dataset"])
-        if data is not None:
-            node |= data_at(node["_target_"], data)
-        splits = build_splits(read_group(Dataset, node, "dataset"), may_write=True)
+        splits = build_splits(self.dataset(data), may_write=data is not None or self.trust_code)
         here, there = splits.digests(), self.entry["digests"]
         if data is not None:  # the folder of images may have another name now
             here, there = _without_folder(here), _without_folder(there)
@@ -124,7 +124,27 @@ class Ticket:
     @cached_property
     def model(self) -> Model:
         """The settings of the network."""
-        return read_group(Model, self.entry["model"], "model")
+        return self._read(Model, self.entry["model"], "model")
+
+    def dataset(self, data: str | None = None) -> Dataset:
+        """Return the settings of the data, which are now in `data` if they have moved."""
+        node = dict(self.entry["dataset"])
+        if data is not None:
+            node |= data_at(str(node.get("_target_")), data)
+        return self._read(Dataset, node, "dataset")
+
+    def _read(self, kind: type[Group], node: Mapping[str, Any], name: str) -> Group:
+        where = str(self.folder.ticket_json)
+        check_trusted({name: node}, where, trust_code=self.trust_code)
+        check_paths({name: node}, where)
+        try:
+            return read_group(kind, node, name)
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from error
+
+    def check_settings(self, data: str | None) -> None:
+        """Check what would be made, before any of it is."""
+        self.dataset(data), self.model
 
     @property
     def dtype(self) -> torch.dtype:
@@ -136,13 +156,13 @@ class Ticket:
         return find_base(self.model, tuple(self.entry["input_shape"]))
 
 
-def open_ticket(path: str | Path, parent: OpenedRun | None = None) -> Ticket:
+def open_ticket(path: str | Path, parent: OpenedRun | None = None, *, trust_code: bool) -> Ticket:
     """Open the ticket in a run's folder, or in its own; `parent` is that run, if it is open."""
     folder = find_ticket(Path(path))
     if folder is None:
         raise NoTicket(f"{path}: no ticket in it; `lottery-ticket {path}` takes it out")
     parent = parent or OpenedRun(RunDir(folder.path.absolute().parent))
-    ticket = Ticket(folder, read_ticket(folder), parent)
+    ticket = Ticket(folder, read_ticket(folder), parent, trust_code)
     in_run = folder.path != Path(path) and parent.folder.run_json.exists()
     if in_run and ticket.run is None:
         ours = ticket.entry["run"]
