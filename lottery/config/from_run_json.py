@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from lottery.config.device import dtype_of
@@ -15,8 +14,10 @@ from lottery.config.run_key import PATH_ARGUMENTS
 from lottery.config.settings import Settings, read_settings
 from lottery.config.trust import check_paths, check_trusted
 from lottery.errors import ConfigError
+from lottery.generators import drawn
 from lottery.record.files import DamagedFile
 from lottery.record.opened_run import OpenedRun
+from lottery.seeds import derive_seed
 
 
 def settings_of_run(run: OpenedRun, *, trust_code: bool, **changes: Mapping[str, Any]) -> Settings:
@@ -63,7 +64,14 @@ def rebuild_network(run: OpenedRun, *, trust_code: bool) -> nn.Module:
         num_classes=entry["num_classes"],
         precision=entry["config"]["trainer.precision"],
         num_tokens=entry.get("num_tokens"),
+        seed=initial_seed(entry),
     )
+
+
+def initial_seed(entry: Mapping[str, Any]) -> int:
+    """Return what a run's initial network was drawn from, by its `seed` and `config`."""
+    own = entry["config"].get("seeds.init")
+    return derive_seed(derive_seed(entry["seed"] if own is None else own, "init"), "init")
 
 
 def _unflatten(config: Mapping[str, Any], group: str) -> dict[str, Any]:
@@ -86,8 +94,9 @@ def network_of(
     num_classes: int,
     precision: str,
     num_tokens: int | None,
+    seed: int,
 ) -> nn.Module:
-    """Return a network with random weights; only the head, if the base is frozen."""
+    """Return a run's initial network; only the head, if the base is frozen."""
     base = find_base(model, tuple(input_shape))
     shape = base.feature_shape if base else tuple(input_shape)
     make_network = build_network_maker(
@@ -97,5 +106,5 @@ def network_of(
         num_tokens=num_tokens,
         dtype=dtype_of(precision),
     )
-    with torch.random.fork_rng(devices=[]):  # its weights will be replaced
-        return make_network()
+    # Its weights will be replaced, but how its layers are connected may be drawn too.
+    return drawn(make_network, seed)

@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_flatten
 from lottery.data import Split
 from lottery.masks import LAYERS
 from lottery.measure.evaluate import evaluating
-from lottery.models.keras_names import keras_names
+from lottery.models.vgg_head import keras_names
 
 # Operations that belong to the layer before them, as a Keras layer's activation does
 NORMS = {"batch_norm", "group_norm", "instance_norm", "layer_norm"}

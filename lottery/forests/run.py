@@ -16,9 +16,9 @@ from lottery.measure.flops import count_flops, weight_uses
 from lottery.models.state import State, write_state
 from lottery.record.disk_errors import check_writable
 from lottery.record.files import write_json
+from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir
 from lottery.report.read.forests import RunForests, read_forests
-from lottery.report.read.runs import RunRecord, record_of
 from lottery.runs.run_lock import locked
 from lottery.seeds import derive_seed
 from lottery.tensors import load_tensors
@@ -33,14 +33,14 @@ class ForestRequest:
     """The forests that a user asks for; the ticket has the layers."""
 
     ticket: Ticket  # in the folder of its run
-    run: RunRecord
+    run: OpenedRun
     layers: Sequence[str]
     compared: Sequence[dict[str, Any]]  # results of other programs, kept with the forests
 
     @property
     def folder(self) -> RunDir:
         """The files of the run."""
-        return RunDir(self.run.path)
+        return self.run.folder
 
 
 def request_forests(
@@ -52,15 +52,14 @@ def request_forests(
         raise ConfigError(
             f"{ticket.folder.path}: --features needs the ticket in its run's folder, as ticket/"
         )
-    record = record_of(run)
-    read_forests(record)
+    read_forests(run)
     check_writable(run.path.absolute(), "--features")
     networks = [network for network in (ticket.base(), ticket.trained()) if network is not None]
     for name in layers:
         if not any(choose_layers(network, [name]) for network in networks):
             names = ", ".join(name for network in networks for name in layer_names(network))
             raise ConfigError(f"--features {name}: no such layer; there are {names}")
-    return ForestRequest(ticket=ticket, run=record, layers=layers, compared=compared)
+    return ForestRequest(ticket=ticket, run=run, layers=layers, compared=compared)
 
 
 def make_forests(request: ForestRequest, device: str, data: str | None) -> RunForests:

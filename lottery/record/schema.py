@@ -6,10 +6,9 @@ FORMAT = 2  # of run.json and round.json; files of version 0.1 name none, which 
 
 
 class Row(TypedDict):
-    """What results.csv says of a round, in the order of its columns.
+    """The columns of results.csv, in order; shares and accuracies are fractions.
 
-    Shares and accuracies are fractions. `ES` counts steps on the round's clock. A new column goes
-    to the end, as `NotRequired`: runs made before it have none.
+    A new column goes to the end, as `NotRequired`: runs made before it have none.
     """
 
     round: int
@@ -97,6 +96,7 @@ class RunJson(TypedDict):
     versions: dict[str, str]
     git_commit: str | None
     machine: dict[str, Any]
+    notes: NotRequired[list[str]]  # on settings and networks, as the log has them
 
 
 class TicketRun(TypedDict):

@@ -90,7 +90,7 @@ def _steps_to_train(analysis: Analysis, trainings: Trainings) -> list[int]:
     """Return the number of steps of each training that is not there yet."""
     steps = []
     for target in analysis.targets:
-        first, last = target.start.first_step, target.start.first_step + target.start.num_steps
+        first, last = target.start.first_step, target.start.last_step
         lengths = {copy_name(n): last - target.step for n in range(2 * analysis.pairs)}
         if target.step > first:
             lengths = {OWN: target.step - first, **lengths}

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from lottery.config.device import dtype_of
-from lottery.config.from_run_json import data_at, network_of
+from lottery.config.from_run_json import data_at, initial_seed, network_of
 from lottery.config.frozen_base import FrozenBase, find_base
 from lottery.config.groups import Dataset, Group, Model, read_group
 from lottery.config.splits import build_splits
@@ -78,6 +78,7 @@ class Ticket:
             num_classes=entry["num_classes"],
             precision=entry["precision"],
             num_tokens=entry.get("num_tokens"),
+            seed=initial_seed(entry["run"]),
         )
         write_state(network, State(load_part(self.folder, weights), buffers={}))
         return network.eval()
