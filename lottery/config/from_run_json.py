@@ -12,7 +12,7 @@ from lottery.config.groups import Model, read_group
 from lottery.config.network import build_network_maker
 from lottery.config.run_key import PATH_ARGUMENTS
 from lottery.config.settings import Settings, read_settings
-from lottery.config.trust import check_paths, check_trusted
+from lottery.config.trust import check_paths, check_sizes, check_trusted, making_from
 from lottery.errors import ConfigError
 from lottery.generators import drawn
 from lottery.record.files import DamagedFile
@@ -57,15 +57,18 @@ def rebuild_network(run: OpenedRun, *, trust_code: bool) -> nn.Module:
     entry = run.run_json
     node = entry.get("settings", {}).get("model") or _unflatten(entry["config"], "model")
     node = {name: value for name, value in node.items() if name != "rates"}
-    check_trusted({"model": node}, str(run.folder.run_json), trust_code=trust_code)
-    return network_of(
-        read_group(Model, node, "model"),
-        input_shape=entry["input_shape"],
-        num_classes=entry["num_classes"],
-        precision=entry["config"]["trainer.precision"],
-        num_tokens=entry.get("num_tokens"),
-        seed=initial_seed(entry),
-    )
+    where = str(run.folder.run_json)
+    check_trusted({"model": node}, where, trust_code=trust_code)
+    check_sizes(entry, where)
+    with making_from(where, trust_code=trust_code):
+        return network_of(
+            read_group(Model, node, "model"),
+            input_shape=entry["input_shape"],
+            num_classes=entry["num_classes"],
+            precision=entry["config"]["trainer.precision"],
+            num_tokens=entry.get("num_tokens"),
+            seed=initial_seed(entry),
+        )
 
 
 def initial_seed(entry: Mapping[str, Any]) -> int:

@@ -4,15 +4,19 @@ A stranger writes the digests of a file too, so digests say nothing about who wr
 """
 
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
+from math import prod
 from pathlib import Path
 from types import FunctionType
 from typing import Any
 
+from lottery.config.rules import first_line
 from lottery.config.run_key import PATHS
 from lottery.config.targets import find_nodes
-from lottery.errors import ConfigError, UntrustedCode
+from lottery.errors import ConfigError, LotteryError, UntrustedCode
+from lottery.record.files import DamagedFile
 
 # The packages whose classes are made, by their public names, and where these classes are defined.
 OURS = (
@@ -27,6 +31,7 @@ DEFINED_IN = {name: name for name in OURS} | {
     "torch.optim": "torch.optim",
 }
 LOSSES = "torch.nn.functional"
+LARGEST = 2**31  # numbers in one example, times classes, times tokens
 NO_FILES = ("/dev", "/proc", "/sys")
 
 
@@ -82,6 +87,31 @@ def check_paths(config: Mapping[str, Any], where: str) -> None:
         path = node.get(name) if isinstance(node, Mapping) else None
         if isinstance(path, str) and not _is_plain(path):
             raise ConfigError(f"{where}: {key}={printable(path)}: no plain file or folder")
+
+
+def check_sizes(entry: Mapping[str, Any], where: str) -> None:
+    """Check the stored sizes of a network's inputs and outputs before memory is taken for them."""
+    shape = entry.get("input_shape")
+    sizes = [*shape, entry.get("num_classes"), entry.get("num_tokens") or 1] if shape else [0]
+    if any(type(size) is not int or size < 1 for size in sizes) or prod(sizes) > LARGEST:
+        raise DamagedFile(f"{where}: input_shape, num_classes, num_tokens: no sizes of real data")
+
+
+@contextmanager
+def making_from(where: str, *, trust_code: bool) -> Iterator[None]:
+    """Blame the stored file for errors while it is used: all that is made is ours or torch's.
+
+    What a trusted class raises is left as it is.
+    """
+    try:
+        yield
+    except LotteryError:
+        raise
+    except Exception as error:
+        if trust_code:
+            raise
+        what = f"{type(error).__name__}: {first_line(error)}"
+        raise DamagedFile(f"{where}: does not fit together: {what}") from error
 
 
 def printable(text: object) -> str:

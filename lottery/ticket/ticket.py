@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ from lottery.config.from_run_json import data_at, initial_seed, network_of
 from lottery.config.frozen_base import FrozenBase, find_base
 from lottery.config.groups import Dataset, Group, Model, read_group
 from lottery.config.splits import build_splits
-from lottery.config.trust import check_paths, check_trusted
+from lottery.config.trust import check_paths, check_sizes, check_trusted, making_from
 from lottery.data import Splits
 from lottery.errors import MISTAKE, ConfigError, LotteryError
 from lottery.masks import Masks
@@ -72,15 +73,16 @@ class Ticket:
         if weights not in WEIGHTS:
             raise ValueError(f"weights={weights!r}: one of {', '.join(WEIGHTS)}")
         entry = self.entry
-        network = network_of(
-            model=self.model,
-            input_shape=entry["input_shape"],
-            num_classes=entry["num_classes"],
-            precision=entry["precision"],
-            num_tokens=entry.get("num_tokens"),
-            seed=initial_seed(entry["run"]),
-        )
-        write_state(network, State(load_part(self.folder, weights), buffers={}))
+        with self._making():
+            network = network_of(
+                model=self.model,
+                input_shape=entry["input_shape"],
+                num_classes=entry["num_classes"],
+                precision=entry["precision"],
+                num_tokens=entry.get("num_tokens"),
+                seed=initial_seed(entry["run"]),
+            )
+            write_state(network, State(load_part(self.folder, weights), buffers={}))
         return network.eval()
 
     def base(self) -> nn.Module | None:
@@ -88,9 +90,9 @@ class Ticket:
         frozen = self._frozen
         if frozen is None:
             return None
-        with torch.random.fork_rng(devices=[]):
+        with self._making(), torch.random.fork_rng(devices=[]):
             base = frozen.network(frozen.input_shape)
-        write_state(base, State(load_part(self.folder, BASE), buffers={}))
+            write_state(base, State(load_part(self.folder, BASE), buffers={}))
         return base.to(self.dtype).eval().requires_grad_(False)
 
     def masks(self) -> Masks:
@@ -113,7 +115,9 @@ class Ticket:
 
         They are fetched there if they are missing; where the ticket says, nothing is written.
         """
-        splits = build_splits(self.dataset(data), may_write=data is not None or self.trust_code)
+        may_write = data is not None or self.trust_code
+        with self._making():
+            splits = build_splits(self.settings(data)[1], may_write=may_write)
         here, there = splits.digests(), self.entry["digests"]
         if data is not None:  # the folder of images may have another name now
             here, there = _without_folder(here), _without_folder(there)
@@ -127,25 +131,25 @@ class Ticket:
         """The settings of the network."""
         return self._read(Model, self.entry["model"], "model")
 
-    def dataset(self, data: str | None = None) -> Dataset:
-        """Return the settings of the data, which are now in `data` if they have moved."""
+    def settings(self, data: str | None = None) -> tuple[Model, Dataset]:
+        """Return the settings of the network, and of the data, which may be in `data` now."""
         node = dict(self.entry["dataset"])
         if data is not None:
             node |= data_at(str(node.get("_target_")), data)
-        return self._read(Dataset, node, "dataset")
+        return self.model, self._read(Dataset, node, "dataset")
 
     def _read(self, kind: type[Group], node: Mapping[str, Any], name: str) -> Group:
         where = str(self.folder.ticket_json)
         check_trusted({name: node}, where, trust_code=self.trust_code)
         check_paths({name: node}, where)
+        check_sizes(self.entry, where)
         try:
             return read_group(kind, node, name)
         except ConfigError as error:
             raise ConfigError(f"{where}: {error}") from error
 
-    def check_settings(self, data: str | None) -> None:
-        """Check what would be made, before any of it is."""
-        self.dataset(data), self.model
+    def _making(self) -> AbstractContextManager[None]:
+        return making_from(str(self.folder.ticket_json), trust_code=self.trust_code)
 
     @property
     def dtype(self) -> torch.dtype:

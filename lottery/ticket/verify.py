@@ -51,7 +51,7 @@ def verify(ticket: Ticket, device: str, data: str | None) -> list[TicketCheck]:
     says where the data are now, None: where they were.
     """
     entry, run, trust_code = ticket.entry, ticket.run, ticket.trust_code
-    ticket.check_settings(data)
+    ticket.settings(data)  # checked before any work
     tensors = {name: ticket.part(name) for name in PARTS}
     record: Mapping[str, Any]
     if run is None:
