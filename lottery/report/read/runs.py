@@ -31,7 +31,7 @@ def _runs_of_sweep(folder: Path) -> list[Path]:
     for job in jobs:
         try:
             run = Path(read_json(job)["run"])
-        except (ValueError, KeyError, TypeError):
+        except (DamagedFile, KeyError, TypeError):
             continue  # the sweep's own table reports a damaged file
         if (run / "run.json").exists():
             runs.append(run)
