@@ -3,7 +3,6 @@
 import json
 
 import pytest
-import torch
 
 from lottery import load_run, load_ticket
 from tests.conftest import TINY, Lottery, WriteModule, result_tables, tensor_files
@@ -90,20 +89,6 @@ def test_stopped_and_carried_on_is_never_stopped_with_stochastic_depth(
         assert done.code == 0, done.err
         assert result_tables(done.run) == result_tables(whole.run)
         assert tensor_files(done.run) == tensor_files(whole.run)
-
-
-@pytest.mark.parametrize("source", SOURCES)
-def test_a_rewound_round_goes_on_with_all_generators(
-    lottery: Lottery, write_module: WriteModule, source: str
-) -> None:
-    """A mask of ones rewound to step k repeats the dense run's tail."""
-    _write(write_module, source, STOCHASTIC_DEPTH)
-    rewind = ("reinit.to=10", "reinit.optimizer_state=restored", "dataset.order=fixed")
-    done = lottery(*TINY, *OWN, *rewind, "rounds=1", "pruning.rate=1e-9")
-    assert done.code == 0, done.err
-    run = load_run(done.run)
-    dense, again = run.weights(0, "final"), run.weights(1, "final")
-    assert all(torch.equal(weight, again[name]) for name, weight in dense.items())
 
 
 @pytest.mark.parametrize("source", SOURCES)
