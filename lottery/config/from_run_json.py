@@ -20,15 +20,8 @@ from lottery.seeds import derive_seed
 def settings_of_run(entry: Mapping[str, Any], **changes: Mapping[str, Any] | None) -> Settings:
     """Return the settings that a run was last given, with absolute paths.
 
-    Options that were added since have the value that means what was there before.
-
-    Args:
-        entry: the content of run.json.
-        changes: other values for single keys of groups, such as dataset={"root": "/elsewhere"};
-            None empties a group.
-
-    Raises:
-        ConfigError: run.json does not hold all settings.
+    Options that were added since have the value that means what was there before. `changes` are
+    other values for single keys of groups; None empties a group.
     """
     config = entry.get("settings")
     if not isinstance(config, dict):
@@ -44,12 +37,7 @@ def settings_of_run(entry: Mapping[str, Any], **changes: Mapping[str, Any] | Non
 
 
 def data_at(target: str, path: str) -> dict[str, str]:
-    """Return the key of the `dataset` group that says where files are, with a new value.
-
-    Args:
-        target: the group's `_target_`.
-        path: the new `dataset.root`; of an image folder or a table, its folder or file.
-    """
+    """Return the key of the `dataset` group that says where files are, with a new value."""
     argument = PATH_ARGUMENTS.get(target, "dataset.root").removeprefix("dataset.")
     return {argument: str(Path(path).absolute())}
 

@@ -38,24 +38,23 @@ LOSSES: dict[str, Loss] = {
 
 @dataclass(frozen=True)
 class Networks:
-    """The networks of a run."""
+    """The networks of a run: how one is drawn, and the one that lives through all rounds."""
 
-    make: Callable[[], nn.Module]  # with random weights
+    make: Callable[[], nn.Module]
     seed: int  # of the initial network
-    network: nn.Module  # lives through all rounds
+    network: nn.Module
     input_shape: tuple[int, ...]  # of features if there is a frozen base
-    input_dtype: torch.dtype | None  # of inputs that are tokens
+    input_dtype: torch.dtype | None  # of tokens, else None
     base: FrozenBase | None
     dtype: torch.dtype  # of the weights
     notes: list[str]  # for the user
 
     def counter(self) -> Callable[[Masks], dict[str, Any]]:
         """Return a function that counts parameters and operations under masks."""
-        base_flops = self.base.flops() if self.base else 0
         return make_counter(
             self.network,
             input_shape=self.input_shape,
-            frozen_flops=base_flops,
+            frozen_flops=self.base.flops() if self.base else 0,
             input_dtype=self.input_dtype,
         )
 
@@ -63,9 +62,9 @@ class Networks:
 def set_up_networks(settings: Settings, splits: Splits, device: Device) -> Networks:
     """Make the network, checked to fit the data, and find its frozen base."""
     init = settings.seed_for("init")
-    base = find_base(settings.model, splits.input_shape, derive_seed(init, "base"))
-    input_shape = base.feature_shape if base else splits.input_shape
-    if base:
+    input_shape = splits.input_shape
+    if base := find_base(settings.model, input_shape, derive_seed(init, "base")):
+        input_shape = base.feature_shape
         base.check(splits, fetch=not settings.dry_run)
     dtype = dtype_of(device.precision)
     make_network = build_network_maker(
@@ -226,18 +225,13 @@ def count_outputs(model: Model, num_classes: int) -> int:
 def build_loss(model: Model, num_classes: int, device: torch.device, dtype: torch.dtype) -> Loss:
     """Return the loss: a function of torch.nn.functional by name, or any by `_target_`.
 
-    Args:
-        model: names the loss.
-        num_classes: number of classes of the dataset.
-        device: where logits will be.
-        dtype: type of the network's weights.
+    A loss that is a module goes to the device of the logits and the type of the weights.
     """
     loss = _find_loss(model)
     logits = torch.zeros(2, count_outputs(model, num_classes))
-    targets = torch.zeros(2, dtype=torch.long)
     try:
         with warnings.catch_warnings(action="ignore"):
-            value = loss(logits, targets)
+            value = loss(logits, torch.zeros(2, dtype=torch.long))
     except (RuntimeError, ValueError, TypeError) as error:
         raise ConfigError(
             f"model.loss={model.loss}: a function of logits and class numbers: {first_line(error)}"
@@ -248,9 +242,9 @@ def build_loss(model: Model, num_classes: int, device: torch.device, dtype: torc
 
 
 def _find_loss(model: Model) -> Loss:
-    """Return the loss. A `_target_` is called if it is a class; a function is the loss itself."""
     if isinstance(model.loss, Mapping):
         call = bind(model.loss, "model.loss")
+        # a class makes the loss, a function is the loss itself
         made: Loss = make(model.loss, "model.loss") if isinstance(call.func, type) else call
         return made
     if model.loss not in LOSSES:
