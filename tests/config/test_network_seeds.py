@@ -15,6 +15,7 @@ SOURCES = {
 }
 
 HEAD = """
+import itertools
 import os
 import random
 import signal
@@ -23,6 +24,8 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import nn
+
+COUNT = itertools.count()
 
 
 class Kill(pl.Callback):
@@ -130,7 +133,8 @@ UNSEEDED = {
     "outputs in training mode": STOCHASTIC_DEPTH.replace("SOURCE", "1").replace(
         "hidden + block", f"({UNSEEDED_DRAW} if self.training else 1) * block"
     ),
-    "wiring": RANDOM_WIRING.replace("int(SOURCE", f"int({UNSEEDED_DRAW}").replace("SOURCE", "0.0"),
+    # not drawn, so that the wiring surely differs
+    "wiring": RANDOM_WIRING.replace("int(SOURCE *", "int(next(COUNT) %").replace("SOURCE", "0.0"),
 }
 
 
