@@ -1,4 +1,4 @@
-"""A run on disk as one command sees it: run.json and the records, each read at most once."""
+"""A run on disk as one command sees it: each file is read at most once, or is a DamagedFile."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,13 +14,7 @@ from lottery.record.schema import Record, Row, RunJson
 
 @dataclass(frozen=True)
 class OpenedRun:
-    """A run, finished or not, as it was when its files were first read.
-
-    Open the run again to see what was written later.
-
-    Args:
-        folder: the names of its files.
-    """
+    """A run, finished or not; open it again to see what was written later."""
 
     folder: RunDir
     _records: dict[int, Record] = field(default_factory=dict, init=False, repr=False)
@@ -32,11 +26,7 @@ class OpenedRun:
 
     @cached_property
     def run_json(self) -> RunJson:
-        """The content of run.json.
-
-        Raises:
-            DamagedFile: it cannot be read.
-        """
+        """The content of run.json."""
         return read_run_json(self.folder)
 
     @property
@@ -60,22 +50,14 @@ class OpenedRun:
         return self.folder.finished_rounds()
 
     def record(self, number: int) -> Record:
-        """Return the record of a finished round.
-
-        Raises:
-            DamagedFile: it is not what was written.
-        """
+        """Return the record of a finished round."""
         if number not in self._records:
             self._records[number] = read_record(self.folder.round(number))
         return self._records[number]
 
     @property
     def records(self) -> list[Record]:
-        """The records of all finished rounds, by round.
-
-        Raises:
-            DamagedFile: one of them is not what was written.
-        """
+        """The records of all finished rounds, by round."""
         return [self.record(number) for number in self.finished_rounds]
 
     @property
@@ -99,11 +81,7 @@ class OpenedRun:
 
 
 def open_run(path: str | Path) -> OpenedRun:
-    """Open the run in a folder `.../seed_<n>`.
-
-    Raises:
-        NoRun: there is no run in the folder.
-    """
+    """Open the run in a folder `.../seed_<n>`; raise NoRun if there is none."""
     folder = RunDir(Path(path))
     if not folder.run_json.exists():
         raise NoRun(f"{path}: not the folder of a run (no run.json in it)")
