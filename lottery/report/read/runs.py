@@ -30,6 +30,7 @@ def find_runs(folders: Sequence[str | Path]) -> list[Path]:
 
 
 def _runs_of_sweep(folder: Path) -> list[Path]:
+    """Return the runs that a sweep names; if the outputs were moved, those beside the sweep."""
     jobs = sorted(folder.glob("jobs/*.json"), key=lambda path: (len(path.stem), path.stem))
     runs = []
     for job in jobs:
@@ -37,8 +38,8 @@ def _runs_of_sweep(folder: Path) -> list[Path]:
             run = Path(read_json(job)["run"])
         except (ValueError, KeyError, TypeError):
             continue  # the sweep's own table reports a damaged file
-        if (run / "run.json").exists():
-            runs.append(run)
+        beside = folder.absolute().parent.parent / run.parent.name / run.name
+        runs += [path for path in (beside, run) if (path / "run.json").exists()][:1]
     return runs
 
 
