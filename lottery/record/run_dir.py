@@ -5,6 +5,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+# Files and folders that are renamed when they are whole; the last are safetensors' own.
+HALF_WRITTEN = (".*.part", ".part", ".tmp??????")
+
 
 class File:
     """A file of a folder: `RoundDir(path).masks` is `path / "masks.safetensors"`."""
@@ -95,8 +98,9 @@ class StabilityDir:
 
     def remove_leftovers(self) -> None:
         """Remove half-written files of processes that were killed."""
-        for file in self.path.rglob(".*.part"):
-            file.unlink()
+        for pattern in HALF_WRITTEN:
+            for file in self.path.rglob(pattern):
+                file.unlink()
 
 
 @dataclass(frozen=True)
@@ -127,10 +131,13 @@ class RunDir:
         return RoundDir(self.path / "rounds" / f"{number:02d}")
 
     def remove_leftovers(self) -> None:
-        """Remove half-written files of processes that were killed."""
-        for folder in (self.path, *self.path.glob("rounds/*")):
-            for left in folder.glob(".*.part"):
+        """Remove half-written files of processes that were killed, and checkpoints of no use."""
+        within = ("", "rounds/*/", "figures/", "tensorboard/", ".hydra/")
+        for pattern in [f"{folder}{name}" for folder in within for name in HALF_WRITTEN]:
+            for left in self.path.glob(pattern):
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
+        for number in self.finished_rounds():
+            self.round(number).checkpoint.unlink(missing_ok=True)
 
     def finished_rounds(self) -> list[int]:
         """Numbers of the finished rounds, ascending."""
