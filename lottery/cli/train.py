@@ -19,6 +19,7 @@ from omegaconf import DictConfig
 from lottery.cli.common import command_line, end, errors_end_the_command, print_on_main
 from lottery.config import ALONE, ConfigError, ProcessRank, prepare
 from lottery.config.hydra_setup import conf_dir, register_resolvers
+from lottery.config.overrides import check_overrides
 from lottery.config.run_key import plain
 from lottery.config.targets import make_cwd_importable
 from lottery.errors import MISTAKE, LotteryError
@@ -214,6 +215,7 @@ def main() -> None:
     run = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)
     try:
         with errors_end_the_command(_same_command()):
+            check_overrides(sys.argv[1:])
             run()
     finally:  # Hydra skips its own on_multirun_end when a job has failed
         if command.sweep is not None:

@@ -34,6 +34,8 @@ def load_target(node: Node, key: str) -> Callable[..., Any]:
     if name.startswith("__main__."):
         raise ConfigError(f"{shown}: put it in a file, whose content can be checked")
     words = name.split(".")
+    if not all(word.isidentifier() for word in words):
+        raise ConfigError(f"{shown}: the dotted name of a class or function")
     for length in range(len(words) - 1, 0, -1):
         module = ".".join(words[:length])
         try:
