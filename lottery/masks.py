@@ -1,8 +1,4 @@
-"""Masks: choose the weights that have one, apply, count and check them.
-
-A mask is a bool tensor of its weight's shape, True = kept. Masks are a dict keyed by parameter
-name (`fc1.weight`).
-"""
+"""Masks: bool tensors of their weights' shapes, True = kept, by parameter name (`fc1.weight`)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -33,12 +29,7 @@ def linear_and_conv_weights(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def select(names: Iterable[str], only: Sequence[str], exclude: Sequence[str]) -> list[str]:
-    """Return the names that match `only` and do not match `exclude`.
-
-    Args:
-        names: parameter names.
-        only: globs; a name must match one of them.
-        exclude: globs; a name must match none of them.
+    """Return the names that match a glob of `only` and none of `exclude`.
 
     Raises:
         ValueError: a pattern matches nothing, or nothing is left.
@@ -75,10 +66,6 @@ def apply_masks(tensors: Sequence[Tensor], masks: Sequence[Tensor]) -> None:
     """Set the pruned places of `tensors` to zero, in place, in one multi-tensor call.
 
     It is fast when the masks have the tensors' dtype and device.
-
-    Args:
-        tensors: weights, gradients or stored tensors.
-        masks: 1 (or True) where a value is kept, in the same order and shapes.
     """
     with torch.no_grad():
         torch._foreach_mul_(list(tensors), list(masks))
@@ -105,11 +92,7 @@ def density(masks: Masks) -> float:
 
 
 def check_nested(masks: Masks, before: Masks) -> None:
-    """Check that `masks` keep only what `before` kept.
-
-    Raises:
-        ValueError: a layer is missing, has another shape, or has a weight that came back.
-    """
+    """Check that `masks` keep only what `before` kept, and raise a ValueError if not."""
     if masks.keys() != before.keys():
         raise ValueError(f"masks of {sorted(masks)}, before of {sorted(before)}")
     for name, mask in masks.items():

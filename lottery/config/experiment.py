@@ -50,6 +50,7 @@ class Experiment:
     splits: Splits
     shapes: Mapping[str, tuple[int, ...]]
     pruning: PruningSetup
+    network_notes: list[str]
     device: Device
     process: ProcessRank
     progress: Progress
@@ -63,15 +64,17 @@ class Experiment:
     @property
     def notes(self) -> list[str]:
         """Lines for the user about settings that have no effect."""
-        notes = [*self.pruning.notes, note_on_reinit(self.settings.canonical)]
-        return [note for note in notes if note]
+        notes = [note_on_reinit(self.settings.canonical)]
+        return [*self.network_notes, *self.pruning.notes, *(note for note in notes if note)]
 
 
-def build_experiment(settings: Settings, run_dir: RunDir, process: ProcessRank) -> Experiment:
-    """Build everything a run needs. Nothing is written."""
+def build_experiment(
+    settings: Settings, run_dir: RunDir, process: ProcessRank, *, may_write: bool = True
+) -> Experiment:
+    """Build everything a run needs; nothing but missing data is written, if that may be."""
     device = build_device(settings.trainer, process)
     check_batch(settings.dataset.batch_size, device)
-    splits = build_splits(settings.dataset, may_write=not settings.dry_run)
+    splits = build_splits(settings.dataset, may_write=may_write and not settings.dry_run)
     networks = set_up_networks(settings, splits, device)
     threads = choose_threads(settings.trainer.threads, networks.network, device)
     torch.set_num_threads(threads)
@@ -143,6 +146,7 @@ def build_experiment(settings: Settings, run_dir: RunDir, process: ProcessRank) 
         splits=splits,
         shapes={name: tuple(weights[name].shape) for name in pruning.prunable},
         pruning=pruning,
+        network_notes=networks.notes,
         device=device,
         process=process,
         progress=progress,

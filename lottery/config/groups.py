@@ -26,6 +26,10 @@ FLAG = Rule(lambda v: isinstance(v, bool), "true or false")
 TEXT = Rule(lambda v: isinstance(v, str) and v != "" and "\0" not in v, "a text")
 PRECISION = one_of("32-true", "64-true", "bf16-true", "bf16-mixed")
 LOSS = Rule(lambda v: isinstance(v, str | Mapping), "the name of a loss, or one by _target_")
+LOGITS = Rule(
+    lambda v: v != "" if isinstance(v, str) else type(v) is int and v >= 0,
+    "a position (0 is the first) or a name in what forward returns",
+)
 LAYER_RATES = Rule(
     lambda v: isinstance(v, list) and all(isinstance(item, Mapping) and item for item in v),
     "a list of patterns and rates, [{'output*': 0.5x}]",
@@ -144,6 +148,7 @@ class Model:
 
     loss: Annotated[str | Node, LOSS, "of logits and class numbers"] = "cross_entropy"
     rates: Annotated[Sequence[Node], LAYER_RATES, "its own pruning rates"] = ()
+    logits: Annotated[int | str | None, or_null(LOGITS), "the logits, of what forward returns"]
     node: Node
 
 

@@ -14,14 +14,11 @@ LARGEST_DENSITY = 0.5  # of the Linear weights; above it, CSR is never faster
 
 
 class CsrLinear(nn.Module):
-    """A Linear layer with its weight in compressed sparse rows.
-
-    Args:
-        layer: the dense one, its pruned weights at zero.
-    """
+    """A Linear layer with its weight, whose pruned places are zero, in compressed sparse rows."""
 
     def __init__(self, layer: nn.Linear) -> None:
         super().__init__()
+        self.in_features, self.out_features = layer.in_features, layer.out_features
         with warnings.catch_warnings(action="ignore"):  # torch calls CSR a beta
             self.weight = layer.weight.detach().to_sparse_csr()
         self.bias: Tensor | None = layer.bias
@@ -45,11 +42,10 @@ def with_csr(network: nn.Module) -> nn.Module:
 
 
 def inference_csr_ms(network: nn.Module, split: Split) -> float | None:
-    """Return `inference_ms` with the Linear layers in CSR.
+    """Return `inference_ms` with the Linear layers in CSR, or None where CSR cannot be faster.
 
-    Returns:
-        None without a Linear layer, with more than half of the weights left, or if the device or
-        the type does not support CSR.
+    That is without a Linear layer, with more than half of the weights left, or if the device or
+    the type does not support CSR.
     """
     weights = [layer.weight for layer in network.modules() if isinstance(layer, nn.Linear)]
     size = sum(weight.numel() for weight in weights)

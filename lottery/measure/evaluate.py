@@ -38,10 +38,7 @@ class Evaluation:
 
 
 def predict(logits: Tensor) -> Tensor:
-    """Return the predicted classes, (batch,).
-
-    Args:
-        logits: (batch, classes), where the highest wins; or (batch, 1), where above 0 is class 1.
+    """Return the class with the highest logit; of a single logit, class 1 if it is above 0.
 
     Example:
         >>> predict(torch.tensor([[0.1, 0.3], [2.0, -1.0]])).tolist()
@@ -53,12 +50,7 @@ def predict(logits: Tensor) -> Tensor:
 
 
 def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Return the mean loss of two classes, from one logit for class 1.
-
-    Args:
-        logits: (batch, 1).
-        targets: (batch,), 0 or 1.
-    """
+    """Return the mean loss of targets 0 and 1 from logits (batch, 1) for class 1."""
     (logit,) = logits.unbind(1)
     return nn.functional.binary_cross_entropy_with_logits(logit, targets.to(logit.dtype))
 
@@ -80,11 +72,6 @@ def evaluate(network: nn.Module, split: Split, loss: Loss) -> Evaluation:
     """Evaluate a network on every example of a split, once each, in evaluation mode.
 
     With several processes, each evaluates its share of the examples.
-
-    Args:
-        network: returns logits (batch, num_classes), or (batch, 1) for two classes.
-        split: on the network's device.
-        loss: mean loss of (logits, targets).
     """
     total = torch.zeros((), dtype=torch.float64)
     predicted = torch.zeros_like(split.targets)  # 0 for other ranks' examples, which the sum adds

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lottery.generators import kept_generators
 from lottery.masks import LAYERS, Masks, count_ones
 from lottery.measure.evaluate import count_parameters, evaluating
 
@@ -21,11 +22,6 @@ def weight_uses(
     A Linear weight multiplies once. A Conv weight multiplies once per place of the output,
     Hout * Wout, for any groups, stride and padding; in a transposed convolution, once per place
     of the input. A layer that is called twice counts twice.
-
-    Args:
-        network: any; the input is made on the device of its parameters.
-        input_shape: of one example.
-        input_dtype: of the input; None for the type of the parameters.
     """
     layers = [(n, m) for n, m in network.named_modules() if isinstance(m, LAYERS)]
     uses = {f"{name}.weight" if name else "weight": 0 for name, _ in layers}
@@ -45,7 +41,7 @@ def weight_uses(
     ]
     first = next(network.parameters())
     try:
-        with evaluating(network), torch.random.fork_rng(devices=[]):
+        with evaluating(network), kept_generators():
             dtype = input_dtype or first.dtype
             network(torch.zeros(1, *input_shape, dtype=dtype, device=first.device))
     finally:
@@ -59,11 +55,6 @@ def count_flops(network: nn.Module, uses: Mapping[str, int], masks: Masks) -> di
 
     Linear: 2 * in * out * density. Conv: 2 * kH * kW * Cin / groups * Cout * Hout * Wout *
     density. Biases, norms and activations are not counted.
-
-    Args:
-        network: its weights without a mask count as dense.
-        uses: how often each weight multiplies, by name.
-        masks: by name.
 
     Example:
         >>> masks = {"weight": torch.tensor([[True, False, True]] * 2)}
@@ -83,11 +74,7 @@ def make_counter(
 ) -> Callable[[Masks], dict[str, Any]]:
     """Return a function from masks to the parameters and operations of a round's record.
 
-    Args:
-        network: any.
-        input_shape: of one example.
-        frozen_flops: FLOPs of a frozen base that comes before the network.
-        input_dtype: type of the input; None for the type of the parameters.
+    `frozen_flops` are those of a frozen base that comes before the network.
     """
     uses = weight_uses(network, input_shape, input_dtype)
     dense_by_layer = count_flops(network, uses, {})

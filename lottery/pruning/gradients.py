@@ -1,4 +1,4 @@
-"""Criteria that differentiate the loss: gradient magnitude, SNIP, GraSP.
+"""Criteria that differentiate: gradient magnitude, SNIP and GraSP the loss, SynFlow the outputs.
 
 They differentiate by the prunable weights alone, at the masked weights. The training examples are
 drawn by the pruning seed and not augmented. BatchNorm works as in training, dropout is off.
@@ -10,9 +10,11 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lottery.arguments import check_whole
+from lottery.models.state import State
 from lottery.pruning.interface import Trained
 from lottery.pruning.probe import Batch, Probe, differentiable, to_scores
 from lottery.tensors import Tensors
@@ -150,3 +152,35 @@ def _gradients(trained: Trained, num_batches: int, batch_size: int) -> Tensors:
 def _mean(by_batch: Sequence[Sequence[Tensor]]) -> list[Tensor]:
     """Return the mean over the batches, weight by weight."""
     return [torch.stack(of_weight).mean(0) for of_weight in zip(*by_batch, strict=True)]
+
+
+@dataclass(frozen=True)
+class SynFlow:
+    """|w| dR/d|w| with R the sum of outputs for an input of ones (Tanaka et al. 2020).
+
+    The network has the weights |w| and biases 0, and runs in evaluation mode in double precision.
+    R is then a sum over paths, and as much flows into a layer as out of it. No layer empties
+    before the others if scoring is repeated often enough (`iterations`, 100 in the paper). In
+    BatchNorm |weight| and the running variances count; the running means are 0 like biases.
+    """
+
+    runs_on_ones: ClassVar[bool] = True
+
+    def __call__(self, trained: Trained) -> Tensors:
+        """Return |w| dR/d|w|."""
+        probe = trained.probe(torch.float64)
+        weights = differentiable(probe, {n: w.abs() for n, w in trained.weights.items()})
+        others = probe.on_device(_linear(trained.state))
+        ones = next(iter(weights.values())).new_ones(1, *probe.input_shape)
+        outputs: Tensor = functional_call(probe.network.eval(), {**others, **weights}, ones)
+        gradients = torch.autograd.grad(outputs.sum(), list(weights.values()), **UNUSED)
+        scores = [w.detach() * g for w, g in zip(weights.values(), gradients, strict=True)]
+        return to_scores(weights, scores)
+
+
+def _linear(state: State) -> Tensors:
+    """Return tensors that make a network of ReLUs and poolings linear for inputs above 0."""
+    tensors = state.weights | state.buffers
+    additive = {name for name in tensors if name.rpartition(".")[2] in ("bias", "running_mean")}
+    positive = {n: t.abs() if t.is_floating_point() else t for n, t in tensors.items()}
+    return positive | {name: torch.zeros_like(tensors[name]) for name in additive}

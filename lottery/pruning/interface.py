@@ -16,7 +16,7 @@ class Trained:
     """What a criterion may look at when round `round` begins.
 
     Args:
-        round: the round the masks are for, >= 1.
+        round: the round that the masks are for, >= 1.
         weights: prunable weights with the pruned ones at zero. They come from the end of the last
             round, or are the initial ones if pruning is done at initialisation.
         initial: the same weights before the first step of the run.
@@ -51,11 +51,10 @@ class Criterion(Protocol):
 
     def __call__(self, trained: Trained) -> Tensors:
         """Return scores by parameter name."""
-        ...
 
 
-# Traits: what a criterion or a scope says about itself by attributes of its class. A user's class
-# can set them too. The value here holds for a class that does not.
+# What a criterion or a scope says about itself by attributes of its class; a user's class can too.
+# The value here holds for a class that says nothing.
 TRAITS: dict[str, Any] = {
     # Criteria. False: no trained weight is looked at, so it does not matter when pruning is done.
     "needs_training": True,

@@ -34,11 +34,7 @@ class Probe:
     def batches(
         self, num_batches: int, batch_size: int, generator: torch.Generator
     ) -> list[Batch]:
-        """Draw different training examples: (inputs, targets) of each batch, not augmented.
-
-        Raises:
-            ValueError: there are too few training examples.
-        """
+        """Draw different training examples: (inputs, targets) of each batch, not augmented."""
         wanted = num_batches * batch_size
         if wanted > len(self.train):
             raise ValueError(f"{wanted} of {len(self.train)} training examples to score on")
@@ -59,22 +55,13 @@ class Probe:
         }
 
     def losses(
-        self,
-        state: State,
-        weights: Tensors,
-        batches: list[Batch],
-        temperature: float = 1.0,
+        self, state: State, weights: Tensors, batches: list[Batch], temperature: float = 1.0
     ) -> Iterator[Tensor]:
         """Compute the loss of each batch, which can be differentiated by `weights`.
 
         Dropout is off. BatchNorm normalises by the batch as in training, because its running
-        averages mean nothing at initialisation.
-
-        Args:
-            state: the network; `weights` replace some of its weights.
-            weights: tensors from `on_device` that require gradients.
-            batches: batches from `batches`.
-            temperature: divides the logits.
+        averages mean nothing at initialisation. `weights` replace some of the state's weights,
+        `temperature` divides the logits.
         """
         self.network.eval()
         for layer in self.network.modules():
@@ -91,11 +78,7 @@ MakeProbe = Callable[[torch.dtype], Probe]  # from the type to compute in
 
 
 def no_probe(_: torch.dtype) -> Probe:
-    """Refuse to make a probe, for prunings without a network.
-
-    Raises:
-        ValueError: always.
-    """
+    """Refuse to make a probe, for prunings without a network."""
     raise ValueError("this criterion runs the network, but there is none here")
 
 

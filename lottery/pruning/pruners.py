@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import torch
 
@@ -11,8 +11,10 @@ from lottery.errors import LotteryError
 from lottery.masks import Masks, count_ones
 from lottery.pruning.interface import Criterion, Trained
 from lottery.pruning.scopes import IN_ALL, Keep, Layer, Scope, split_like
-from lottery.pruning.units import Units, unit_masks, unit_scores, whole_units
 from lottery.tensors import Tensors
+
+Units = Literal["none", "l1", "l2"]
+ORDERS = {"l1": 1, "l2": 2}  # of the norms of units: filters of a Conv, neurons of a Linear layer
 
 
 class BadScores(LotteryError, ValueError):
@@ -20,24 +22,18 @@ class BadScores(LotteryError, ValueError):
 
 
 class Pruner(Protocol):
-    """Makes the masks of round `trained.round`.
-
-    `nested` tells whether a round's masks keep only weights that the last round's masks kept.
-    """
+    """Makes the masks of a round; nested ones keep only what the last round's masks kept."""
 
     nested: ClassVar[bool]
 
     def __call__(self, trained: Trained) -> Masks:
         """Return masks by parameter name."""
-        ...
 
     def expected(self, trained: Trained) -> Keep:
         """Return the numbers of weights or units that must be left, by layer or `IN_ALL`."""
-        ...
 
     def count(self, masks: Masks) -> Keep:
         """Count in masks what `expected` counts, by layer."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -68,12 +64,7 @@ class ScoredPruner:
         check_whole("iterations", self.iterations, at_least=1)
 
     def __call__(self, trained: Trained) -> Masks:
-        """Score the weights, check the scores, and keep the highest.
-
-        Raises:
-            BadScores: a live weight's score is not finite, or is below 0 while units are pruned.
-                The message names the layer.
-        """
+        """Score the weights, check the scores, and keep the highest."""
         target = self.expected(trained)
         alive = self.count(trained.masks)
         for number in range(1, self.iterations + 1):
@@ -135,6 +126,41 @@ def _check_scores(scores: Tensors, trained: Trained, units: str) -> None:
         else:
             continue
         raise BadScores(f"round {trained.round}: {wrong}")
+
+
+def unit_scores(scores: Tensors, masks: Masks, units: str) -> Tensors:
+    """Return the norm of each unit's scores >= 0, (units,).
+
+    The norm is not divided by the unit's size. Under a global scope a layer with few inputs has
+    smaller norms and loses more units.
+
+    Example:
+        >>> scores = {"w": torch.tensor([[3.0, 4.0], [6.0, 0.0]])}
+        >>> masks = {"w": torch.ones(2, 2, dtype=torch.bool)}
+        >>> unit_scores(scores, masks, "l1")["w"].tolist()
+        [7.0, 6.0]
+        >>> unit_scores(scores, masks, "l2")["w"].tolist()
+        [5.0, 6.0]
+    """
+    return {
+        name: torch.linalg.vector_norm(
+            torch.where(mask, scores[name], 0).flatten(1), ORDERS[units], dim=1
+        )
+        for name, mask in masks.items()
+    }
+
+
+def unit_masks(masks: Masks) -> Masks:
+    """Return masks of units, (units,): True for a unit that has all of its weights."""
+    return {name: mask.flatten(1).all(1) for name, mask in masks.items()}
+
+
+def whole_units(kept: Masks, masks: Masks) -> Masks:
+    """Expand masks of units to masks of weights with the shapes of `masks`."""
+    return {
+        name: units.reshape(-1, *[1] * (masks[name].dim() - 1)).expand_as(masks[name]).clone()
+        for name, units in kept.items()
+    }
 
 
 @dataclass(frozen=True)

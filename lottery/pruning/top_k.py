@@ -18,12 +18,7 @@ def keep_highest(scores: Tensor, mask: Tensor, keep: int) -> Tensor:
     """Return a mask of exactly the `keep` highest scores where `mask` is True.
 
     Of equal scores at the threshold the lowest indices stay. A comparison with the threshold alone
-    would keep all of them or none.
-
-    Args:
-        scores: any shape, finite.
-        mask: bool, same shape; at least `keep` places are True.
-        keep: how many to keep, a plain int.
+    would keep all of them or none. Scores are finite, and at least `keep` places of the mask True.
 
     Example:
         >>> keep_highest(torch.ones(4), torch.tensor([True, False, True, True]), 2).tolist()
@@ -33,21 +28,16 @@ def keep_highest(scores: Tensor, mask: Tensor, keep: int) -> Tensor:
 
 
 def keep_highest_of_all(scores: Tensors, masks: Masks, keep: int) -> Masks:
-    """Return masks of exactly the `keep` highest scores of all layers together.
-
-    Ties go by layer, then by index.
+    """Return masks of exactly the `keep` highest scores of all layers, ties by layer, then index.
 
     A sort or `torch.kthvalue` would copy the scores several times. Here one pass counts the scores
     by their upper 16 bits, and the next pass counts those at the threshold by their lower bits.
-
-    Args:
-        scores: any shapes and types, finite.
-        masks: bool, same names and shapes; at least `keep` places are True.
-        keep: how many to keep, a plain int.
     """
     if keep == 0:
         return {name: torch.zeros_like(mask) for name, mask in masks.items()}
-    scores = _of_one_type({name: scores[name] for name in masks})
+    scores = {name: scores[name] for name in masks}
+    if not all(score.dtype in NARROW for score in scores.values()):
+        scores = {name: score.double() for name, score in scores.items()}
     threshold, places = _threshold(scores, masks, keep)
     kept = {}
     for name, mask in masks.items():
@@ -59,13 +49,6 @@ def keep_highest_of_all(scores: Tensors, masks: Masks, keep: int) -> Masks:
             places = places - ties.sum()
         kept[name] = torch.cat(pieces).reshape(mask.shape) if pieces else torch.zeros_like(mask)
     return kept
-
-
-def _of_one_type(scores: Tensors) -> Tensors:
-    """Return the scores as they are if 32 bits hold them exactly, else in double precision."""
-    if all(score.dtype in NARROW for score in scores.values()):
-        return scores
-    return {name: score.double() for name, score in scores.items()}
 
 
 def _threshold(scores: Tensors, masks: Masks, keep: int) -> tuple[Tensor, Tensor]:
@@ -85,13 +68,9 @@ def _threshold(scores: Tensors, masks: Masks, keep: int) -> tuple[Tensor, Tensor
 
 
 def _count_digits(scores: Tensors, masks: Masks, *, shift: int, upper: Tensor | None) -> Tensor:
-    """Count the live keys with each value of the digit at `shift`, (VALUES,).
+    """Count the live keys with each value of the digit at bit `shift`, (VALUES,).
 
-    Args:
-        scores: scores by layer.
-        masks: which scores are alive.
-        shift: position of the digit's lowest bit.
-        upper: bits above the digit that a counted key must have; None for the highest digit.
+    A counted key has the bits `upper` above the digit; None is for the highest digit.
     """
     counts = torch.zeros(VALUES, dtype=torch.int64, device=next(iter(scores.values())).device)
     for name, mask in masks.items():
@@ -114,11 +93,9 @@ def _chunks(scores: Tensor, mask: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def _keys(scores: Tensor) -> Tensor:
-    """Return whole numbers in the same order as the scores.
-
-    The bits of positive numbers are in that order, those of negative numbers in the reverse one.
-    """
+    """Return whole numbers in the same order as the scores."""
     wide = scores.dtype == torch.float64
     numbers = (scores if wide else scores.float()) + 0.0  # turns -0.0 into 0.0
     bits = numbers.view(torch.int64 if wide else torch.int32)
+    # the bits of positive numbers are in that order, those of negative ones in the reverse
     return bits ^ ((bits >> (63 if wide else 31)) & (2**63 - 1 if wide else 2**31 - 1))

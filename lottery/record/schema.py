@@ -1,4 +1,4 @@
-"""The content of every JSON file and table of a run, with types."""
+"""The content of every JSON file and table of a run, with types; `typed.py` compares them."""
 
 from typing import Any, NotRequired, TypedDict
 
@@ -6,10 +6,9 @@ FORMAT = 2  # of run.json and round.json; files of version 0.1 name none, which 
 
 
 class Row(TypedDict):
-    """What results.csv says of a round, in the order of its columns.
+    """The columns of results.csv, in order; shares and accuracies are fractions.
 
-    Shares and accuracies are fractions. `ES` counts steps on the round's clock. A new column goes
-    to the end, as `NotRequired`: runs made before it have none.
+    A new column goes to the end, as `NotRequired`: runs made before it have none.
     """
 
     round: int
@@ -68,6 +67,22 @@ class LayerCounts(TypedDict):
     flops_remaining: int
 
 
+class MaskDistance(TypedDict):
+    """How far the masks at one evaluation are from those of an earlier one."""
+
+    iteration: int
+    back: int  # evaluations
+    distance: float
+
+
+class EarlyBirdRecord(TypedDict):
+    """What the early-bird detection of a round has found."""
+
+    epsilon: float
+    step: int | None
+    distances: list[MaskDistance]
+
+
 class Record(TypedDict):
     """Everything measured in a round, the content of round.json without format and digest."""
 
@@ -76,7 +91,14 @@ class Record(TypedDict):
     checks: dict[str, Any]  # what the checks at the round's boundaries measured
     history: list[HistoryRow]
     timing: TimingRow
-    early_bird: NotRequired[dict[str, Any]]  # with early_bird.epsilon
+    early_bird: NotRequired[EarlyBirdRecord]  # with early_bird.epsilon
+
+
+class RecordFile(Record):
+    """round.json as it stands on disk."""
+
+    format: NotRequired[int]
+    digest: NotRequired[str]
 
 
 class RunJson(TypedDict):
@@ -97,6 +119,13 @@ class RunJson(TypedDict):
     versions: dict[str, str]
     git_commit: str | None
     machine: dict[str, Any]
+    notes: NotRequired[list[str]]  # on settings and networks, as the log has them
+
+
+class RunFile(RunJson):
+    """run.json as it stands on disk."""
+
+    format: NotRequired[int]
 
 
 class TicketRun(TypedDict):
@@ -144,6 +173,63 @@ class SweepJob(TypedDict):
     status: str  # as in run.json, or unknown where the file is damaged
     message: str
     row: Row | None  # of the last round that the job asked for
+
+
+class Distance(TypedDict):
+    """The Euclidean distance between two weight vectors, and their angle in degrees."""
+
+    l2: float
+    angle: float
+
+
+class LinePoint(TypedDict):
+    """What is measured on one split at one point of the line between two copies."""
+
+    alpha: float
+    split: str
+    loss: float
+    error: float
+
+
+class PairJson(TypedDict):
+    """What is kept of a pair of copies, the content of stability/step_*/pair_*/round_*.json."""
+
+    round: int
+    step: int
+    pair: int
+    remaining: float
+    copies: list[str]  # the digest of each
+    points: list[LinePoint]
+    batch_norm: str
+    distances: Distance
+    from_dense: NotRequired[Distance]
+
+
+class StartPoint(TypedDict):
+    """What is measured of a round's start on one split."""
+
+    weights: str  # masked or dense
+    split: str
+    loss: float
+    accuracy: float
+
+
+class StartJson(TypedDict):
+    """What is kept of a round's start, the content of stability/untrained/round_*.json."""
+
+    round: int
+    step: int
+    remaining: float
+    digests: dict[str, str]  # of the start, masked and dense
+    points: list[StartPoint]
+
+
+class CopyJson(TypedDict):
+    """What is kept of a copy's training besides its weights."""
+
+    start: str  # the digest of what it started from
+    steps: int
+    checks: dict[str, Any]
 
 
 COLUMNS = tuple(Row.__annotations__)

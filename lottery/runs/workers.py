@@ -1,23 +1,25 @@
-"""The worker processes that this machine starts for a run on several devices."""
+"""The rounds of a run, trained in this process or in workers that this machine starts."""
 
 import ctypes
 import logging.config
 import os
 import pickle
+import shutil
 import signal
 import sys
-import tempfile
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lottery.config import ProcessRank
 from lottery.errors import LotteryError
+from lottery.record.disk_errors import disk_errors_in
 from lottery.record.files import replacing
+from lottery.record.schema import Row
 from lottery.runs.process_group import WorkerDied, joined
-from lottery.runs.rounds import train_rounds
 from lottery.runs.run_lock import Ownership
 from lottery.signals import Stopped, StopRequest
 
@@ -26,71 +28,91 @@ if TYPE_CHECKING:
 
     from lottery.config.experiment import Experiment
 
+MEETING = ".workers"  # a folder in the run's: after kill -9 the next start removes it
+SAFE_PATH = "PYTHONSAFEPATH"
 GRACE_SECONDS = 10.0  # for the other workers, when one has failed
+SET_PARENT_DEATH_SIGNAL = 1  # of prctl
+
+
+def train_rounds(experiment: "Experiment", ownership: Ownership) -> list[Row]:
+    """Do the remaining rounds in this process; return the rows of all that were asked for."""
+    from lottery.distributed import is_main
+    from lottery.imp import run_rounds
+    from lottery.reinit import steps_to_come
+
+    imp = experiment.imp
+    todo = imp.rounds.todo(imp.rows())
+    later = steps_to_come(imp.reinit, imp.num_steps)
+    steps = [later if number else imp.num_steps for number in todo]
+    with (
+        disk_errors_in(imp.run_dir.path),
+        experiment.progress.running(todo, steps, visible=is_main()),
+    ):
+        return run_rounds(imp, ownership.check_owned)
 
 
 @dataclass(frozen=True)
 class WorkerTask:
-    """What a worker is told.
-
-    Args:
-        config: the composed config as plain containers.
-        ownership: of the run's folder, held by the process that starts the workers.
-        num_workers: how many workers there are.
-        meeting: a folder in which the workers find each other and leave their errors.
-        log_config: how rank 0 logs; None for as Python does by itself.
-        parent: process id of the starter.
-    """
+    """What a worker is told."""
 
     config: Mapping[str, Any]
-    ownership: Ownership
+    ownership: Ownership  # of the process that starts the workers
     num_workers: int
-    meeting: Path
-    log_config: Mapping[str, Any] | None
-    parent: int
+    meeting: Path  # a folder in which the workers find each other and leave their errors
+    log_config: Mapping[str, Any] | None  # of rank 0; None logs as Python does by itself
+    starter: int  # process id
 
 
 def train_in_workers(experiment: "Experiment", ownership: Ownership) -> None:
-    """Train a run in new processes, one per device, that live through all rounds.
-
-    Args:
-        experiment: the prepared run. A signal that its `stop` notes is passed on.
-        ownership: of the run's folder.
-
-    Raises:
-        Stopped: a signal asked for it.
-        WorkerDied: a worker was killed.
-    """
+    """Do the remaining rounds in new processes, one per device, that live through all rounds."""
     from torch.multiprocessing.spawn import ProcessException, start_processes
 
     from lottery.config.hydra_setup import job_logging
 
     stop, num_workers = experiment.stop, experiment.device.num_devices
-    with tempfile.TemporaryDirectory(prefix="lottery-") as meeting:
-        task = WorkerTask(
-            config=experiment.settings.config,
-            ownership=ownership,
-            num_workers=num_workers,
-            meeting=Path(meeting),
-            log_config=job_logging(),
-            parent=os.getpid(),
-        )
-        # spawn: a forked process would share this one's threads and its CUDA
+    task = WorkerTask(
+        config=experiment.settings.config,
+        ownership=ownership,
+        num_workers=num_workers,
+        meeting=ownership.folder / MEETING,
+        log_config=job_logging(),
+        starter=os.getpid(),
+    )
+    task.meeting.mkdir()
+    # spawn: a forked process would share this one's threads and its CUDA
+    with safe_path():
         context = start_processes(  # type: ignore[no-untyped-call]
             work, (task,), num_workers, join=False, start_method="spawn"
         )
-        try:
-            _watch(context, stop)
-        except ProcessException as error:
-            left = _left_errors(task.meeting)
-            if stop.signum:
-                stops = [cause for cause in left if isinstance(cause, Stopped)]
-                raise stops[0] if stops else Stopped(stop.signum, "") from None
-            causes = [cause for cause in left if not isinstance(cause, WorkerDied)]
-            raise (*causes, *_killed(context), error)[0] from None
-        finally:
-            for process in context.processes:
-                process.kill()  # does nothing to a process that has ended
+    try:
+        _watch(context, stop)
+    except ProcessException as error:
+        left = _left_errors(task.meeting)
+        if stop.signum:
+            stops = [cause for cause in left if isinstance(cause, Stopped)]
+            raise stops[0] if stops else Stopped(stop.signum, "") from None
+        causes = [cause for cause in left if not isinstance(cause, WorkerDied)]
+        raise (*causes, *_killed(context), error)[0] from None
+    finally:
+        for process in context.processes:
+            process.kill()  # does nothing to a process that has ended
+        shutil.rmtree(task.meeting, ignore_errors=True)
+
+
+@contextmanager
+def safe_path() -> Iterator[None]:
+    """Start Python without the current folder, whose files may have names of Python's modules.
+
+    A process that multiprocessing starts then takes over our `sys.path`.
+    """
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[SAFE_PATH]
+        if before is not None:
+            os.environ[SAFE_PATH] = before
 
 
 def _watch(context: "ProcessContext", stop: StopRequest) -> None:
@@ -120,13 +142,11 @@ def _killed(context: "ProcessContext") -> list[WorkerDied]:
 
 
 def work(local_rank: int, task: WorkerTask) -> None:
-    """Do the whole run as one of its processes.
-
-    Args:
-        local_rank: which one.
-        task: what to do.
-    """
-    _die_with(task.parent)
+    """Do the whole run as one of its processes."""
+    # The kernel kills this process when its starter dies: the folder is another's then.
+    ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != task.starter:  # it has died already
+        sys.exit(1)
     if local_rank == 0 and task.log_config is not None:
         logging.config.dictConfig(dict(task.log_config))
     from lottery.config import prepare
@@ -151,11 +171,3 @@ def _sendable(error: BaseException, rank: int) -> BaseException:
         return error
     text = traceback.format_exc()
     return RuntimeError(f"rank {rank}: {text.splitlines()[-1]}\n{text}")
-
-
-def _die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent dies: the folder is another's then."""
-    set_parent_death_signal = 1
-    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
-    if os.getppid() != parent:  # it has died already
-        sys.exit(1)

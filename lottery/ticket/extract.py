@@ -7,6 +7,7 @@ from lottery.config.from_run_json import settings_of_run
 from lottery.config.frozen_base import find_base
 from lottery.config.settings import Settings
 from lottery.config.targets import load_target
+from lottery.config.trust import check_trusted
 from lottery.errors import ConfigError, LotteryError
 from lottery.record.durations import parse_duration
 from lottery.record.opened_run import OpenedRun
@@ -22,12 +23,7 @@ from lottery.ticket.ticket import Ticket, open_ticket
 
 
 class WrongTicket(LotteryError):
-    """A round's files do not fit together: no ticket is made of them.
-
-    Args:
-        message: what does not fit.
-        checks: all that was looked at.
-    """
+    """A round's files do not fit together: no ticket is made of them."""
 
     def __init__(self, message: str, checks: Sequence[TicketCheck] = ()) -> None:
         super().__init__(message)
@@ -37,13 +33,8 @@ class WrongTicket(LotteryError):
 def choose_round(run: OpenedRun, number: int | None, within: float | None) -> tuple[int, str]:
     """Return the round to make a ticket of, and why that one.
 
-    Args:
-        run: the run.
-        number: a round; None for the winning round of a finished run.
-        within: instead, the sparsest round within so many percentage points of the dense one.
-
-    Raises:
-        ConfigError: there is no such round, or it is not known yet which it is.
+    The round is `number`, or the sparsest `within` so many percentage points of the dense one, or
+    the winning round.
     """
     rows = run.rows
     if number is not None:
@@ -71,24 +62,14 @@ def _pruned(rows: Sequence[Row]) -> str:
     return f"has these pruned rounds: {', '.join(numbers)}" if numbers else "has no pruned round"
 
 
-def take_out(run: OpenedRun, number: int) -> tuple[Ticket, bool]:
-    """Write `ticket/` of a round, or find it there.
+def take_out(run: OpenedRun, number: int, *, trust_code: bool) -> tuple[Ticket, bool]:
+    """Write `ticket/` of a round; return it, and whether it was written now.
 
-    Args:
-        run: the run.
-        number: the round.
-
-    Returns:
-        The ticket, and whether it was written now. One that is there stays as it is.
-
-    Raises:
-        ConfigError: there is a ticket of another round, or the round's weights are gone.
-        DamagedFile: a file of the run or of the ticket is not what was written.
-        WrongTicket: the round's files do not fit together.
+    A ticket that is there stays as it is.
     """
     folder = run.folder.ticket
     if folder.path.exists():
-        ticket = open_ticket(run.path, parent=run)
+        ticket = open_ticket(run.path, parent=run, trust_code=trust_code)
         there = ticket.entry["round"]
         if there != number:
             raise ConfigError(
@@ -96,6 +77,7 @@ def take_out(run: OpenedRun, number: int) -> tuple[Ticket, bool]:
                 f"another, or look at it as it is by --round {there}"
             )
         return ticket, False
+    settings = settings_of_run(run, trust_code=trust_code)
     tensors = read_parts(run.folder, number)
     lacking = [name for name in ("start", "es", "final") if name not in tensors]
     if lacking:
@@ -104,23 +86,20 @@ def take_out(run: OpenedRun, number: int) -> tuple[Ticket, bool]:
             "keeps those of the winning round and of the last"
         )
     record = run.record(number)
-    checks = check_tensors(tensors, record, find_source(run, number, tensors["initial"]))
+    source = find_source(run, number, tensors["initial"], trust_code=trust_code)
+    checks = check_tensors(tensors, record, source)
     if not all(check.passed for check in checks):
         failed = "; ".join(check.what for check in checks if not check.passed)
         raise WrongTicket(f"{run.folder.round(number).path}: {failed}", checks)
-    settings = settings_of_run(run.run_json)
-    base = _base_weights(run.run_json, settings)
+    tensors |= _base_weights(run.run_json, settings)
     try:
-        write_ticket(
-            folder,
-            tensors | ({"base": base} if base else {}),
-            _describe(run, settings, record),
-        )
+        facts = facts_of(run, record, trust_code=trust_code)
+        write_ticket(folder, tensors, _describe(run, settings, record) | facts)
     except OSError:
         if not folder.path.exists():
             raise
-        return take_out(run, number)  # another process was quicker
-    return open_ticket(run.path, parent=run), True
+        return take_out(run, number, trust_code=trust_code)  # another process was quicker
+    return open_ticket(run.path, parent=run, trust_code=trust_code), True
 
 
 def read_parts(folder: RunDir, number: int) -> TicketTensors:
@@ -132,48 +111,43 @@ def read_parts(folder: RunDir, number: int) -> TicketTensors:
     return {name: load_tensors(file) for name, file in (there | always).items()}
 
 
-def find_source(run: OpenedRun, number: int, initial: Tensors) -> tuple[str, Tensors] | None:
-    """Return the weights that a round's start must equal where the mask keeps them, and a name.
+def find_source(
+    run: OpenedRun, number: int, initial: Tensors, *, trust_code: bool
+) -> tuple[str, Tensors] | None:
+    """Return a name and the weights that a round's start must equal where the mask keeps them.
 
-    Args:
-        run: the run.
-        number: the round.
-        initial: the weights before the first step.
-
-    Returns:
-        None for a start that was drawn, or whose source is not stored any more.
+    None: the start was drawn, or its source is not stored any more.
     """
-    step = rewind_step(run)
-    if step is not None:
-        if step == 0:
-            return "initial", initial
-        return f"step {step}", load_tensors(run.folder.round(0).rewind)
+    source = _source_of(run, trust_code=trust_code)
+    if source == "rewind_point":
+        step = _rewind_step(run)
+        rewound = load_tensors(run.folder.round(0).rewind) if step else initial
+        return f"step {step}" if step else "initial", rewound
     previous = max(done for done in run.finished_rounds if done < number)
     file = run.folder.round(previous).final
-    if _source_of(run) == "last" and file.exists():
+    if source == "last" and file.exists():
         return f"round {previous}'s end", load_tensors(file)
     return None
 
 
-def rewind_step(run: OpenedRun) -> int | None:
-    """Return the step that the rounds of a run are rewound to; None if they are not."""
-    if _source_of(run) != "rewind_point":
-        return None
+def _rewind_step(run: OpenedRun) -> int:
     if not parse_duration(run.run_json["config"]["reinit.to"]).steps(1):  # 0 steps or 0 epochs
         return 0
     return int(run.record(0)["checks"]["rewind_step"])
 
 
-def _source_of(run: OpenedRun) -> Source | None:
+def _source_of(run: OpenedRun, *, trust_code: bool) -> Source | None:
     """Return the stored state that the starts of a run equal; None if they are drawn."""
-    reinit = load_target({"_target_": run.run_json["config"]["reinit._target_"]}, "reinit")
-    source: Source | None = getattr(reinit, "source", None)
+    node = {"_target_": run.run_json["config"]["reinit._target_"]}
+    check_trusted(node, str(run.folder.run_json), trust_code=trust_code)
+    source: Source | None = getattr(load_target(node, "reinit"), "source", None)
     return source
 
 
-def facts_of(run: OpenedRun, record: Mapping[str, Any]) -> dict[str, Any]:
+def facts_of(run: OpenedRun, record: Mapping[str, Any], *, trust_code: bool) -> dict[str, Any]:
     """Return what ticket.json says of a round besides its record, and no later start changes."""
     entry, row = run.run_json, record["row"]
+    rewound = _source_of(run, trust_code=trust_code) == "rewind_point"
     return {
         "input_shape": entry["input_shape"],
         "num_classes": entry["num_classes"],
@@ -182,7 +156,7 @@ def facts_of(run: OpenedRun, record: Mapping[str, Any]) -> dict[str, Any]:
         "round": row["round"],
         "remaining": row["remaining"],
         "ES": row["ES"],
-        "rewind_step": rewind_step(run),
+        "rewind_step": _rewind_step(run) if rewound else None,
     }
 
 
@@ -191,7 +165,6 @@ def _describe(run: OpenedRun, settings: Settings, record: Record) -> dict[str, A
     entry, trainer = run.run_json, settings.trainer
     return {
         "model": settings.config["model"],
-        **facts_of(run, record),
         "row": record["row"],
         "layers": record["layers"],
         "run": {name: entry[name] for name in ("name", "key", "seed", "config")},
@@ -207,12 +180,8 @@ def _describe(run: OpenedRun, settings: Settings, record: Record) -> dict[str, A
     }
 
 
-def _base_weights(run_json: Mapping[str, Any], settings: Settings) -> Tensors:
-    """Return the weights of the run's frozen base; {} for a network without one.
-
-    Raises:
-        ConfigError: they are not what the run had.
-    """
+def _base_weights(run_json: Mapping[str, Any], settings: Settings) -> TicketTensors:
+    """Return the weights of the run's frozen base as a part, `base`; none if it has no base."""
     seed = derive_seed(settings.seed_for("init"), "base")
     base = find_base(settings.model, tuple(run_json["input_shape"]), seed)
     if base is None:
@@ -220,4 +189,4 @@ def _base_weights(run_json: Mapping[str, Any], settings: Settings) -> Tensors:
     weights = base.load().state_dict()
     if base.digest() != run_json["digests"][base.name]:
         raise ConfigError(f"{base.name}: other weights than the run had")
-    return dict(weights)
+    return {"base": dict(weights)}

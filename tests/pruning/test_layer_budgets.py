@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lottery.masks import check_nested, count_ones, linear_and_conv_weights, ones
 from lottery.models import LeNet300100
 from lottery.pruning import Balanced, Erk, Layer, Random, Scope, ScoredPruner
-from lottery.pruning.layer_budgets import apportion
+from lottery.pruning.scopes import apportion
 from tests.helpers.toy_weights import toy_trained
 
 SCOPES: list[Scope] = [Erk(), Balanced()]
