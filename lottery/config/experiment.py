@@ -13,9 +13,9 @@ from lottery.config.fit import build_fit
 from lottery.config.frozen_features import feature_file, load_features
 from lottery.config.loggers import uses_tensorboard
 from lottery.config.network import set_up_networks
+from lottery.config.own_files import file_digests
 from lottery.config.probe import build_probe_maker, check_criterion
 from lottery.config.process_rank import ProcessRank
-from lottery.config.provenance import file_digests
 from lottery.config.pruning import PruningSetup, set_up_pruning
 from lottery.config.reinit import build_reinit
 from lottery.config.rules import MOST_STEPS
