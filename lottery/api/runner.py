@@ -14,7 +14,7 @@ from hydra.core.singleton import Singleton
 from lottery.api.load import Run, load_run
 from lottery.config import ConfigError, prepare
 from lottery.config.hydra_setup import conf_dir, register_resolvers
-from lottery.config.overrides import as_overrides, check_overrides
+from lottery.config.overrides import as_overrides, check_overrides, composing
 from lottery.config.run_key import plain
 from lottery.runs.lifecycle import run_experiment
 from lottery.runs.process_group import find_process_rank
@@ -45,7 +45,7 @@ def run(*overrides: str | Mapping[str, Any]) -> Run:
     outer = Singleton.get_state()  # this may be called inside another Hydra app
     GlobalHydra.instance().clear()
     try:
-        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"), composing(words):
             composed = compose("config", overrides=words, return_hydra_config=True)
     finally:
         Singleton.set_state(outer)

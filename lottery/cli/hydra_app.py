@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lottery.cli.common import errors_end_the_command
 from lottery.config.hydra_setup import conf_dir
-from lottery.config.overrides import check_overrides
+from lottery.config.overrides import check_overrides, composing
 from lottery.config.run_key import located, plain
 from lottery.errors import ConfigError
 from lottery.record.disk_errors import disk_errors_in
@@ -34,7 +34,12 @@ def run_app(task: Callable[[DictConfig], Any], same_command: str) -> None:
 
     def report(call: Callable[[], Any]) -> Any:
         def with_our_errors() -> Any:
-            with errors_end_the_command(same_command), disk_errors_in(Path.cwd()), value_errors():
+            with (
+                errors_end_the_command(same_command),
+                disk_errors_in(Path.cwd()),
+                value_errors(),
+                composing(sys.argv[1:]),
+            ):
                 return call()
 
         return hydras(with_our_errors)

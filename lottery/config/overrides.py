@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from os import PathLike
+from traceback import walk_tb
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -34,9 +36,26 @@ def check_overrides(words: Iterable[str]) -> None:
         for value in values:
             items = value if isinstance(value, list) else [value]
             named = all(isinstance(item, str) and item for item in items)
-            if not (named or isinstance(value, dict) or (override.is_delete() and value is None)):
+            if override.is_delete():
+                named = value is None or isinstance(value, str)
+            if not named and not isinstance(value, dict):
                 line = f"{override.key_or_group}={show(value)}"
                 raise ConfigError(f"{line}: the name of an option; `lottery --help` lists them")
+
+
+@contextmanager
+def composing(words: Iterable[str]) -> Iterator[None]:
+    """Raise what Hydra has not foreseen, such as a key below a list, as a ConfigError."""
+    try:
+        yield
+    except HydraException:
+        raise
+    except (ValueError, TypeError, AssertionError, LookupError, AttributeError) as error:
+        *_, (frame, _) = walk_tb(error.__traceback__)
+        if not str(frame.f_globals.get("__name__")).startswith(("hydra.", "omegaconf.")):
+            raise
+        message = f"{show(' '.join(words))}: Hydra cannot use this: {first_line(error)}"
+        raise ConfigError(message) from error
 
 
 def as_overrides(given: Iterable[str | Mapping[str, Any]]) -> list[str]:

@@ -33,7 +33,7 @@ SECONDS = 120  # that a command may take on a busy machine
 
 CONFIG = composed()
 GROUPS = {
-    "dataset": "digits mnist cifar10 modular_addition tabular image_folder",
+    "dataset": "digits modular_addition tabular image_folder",
     "model": "lenet_300_100 lenet_5 conv_2 transformer",
     "criterion": "magnitude random snip grasp synflow copy movement",
     "scope": "layerwise global erk balanced",
@@ -43,7 +43,7 @@ GROUPS = {
     "trainer": "auto cpu gpu ddp_cpu",
     "logger": "tensorboard csv none",
     "callbacks": "none",
-    "experiment": "frankle2019_lenet lenet_binary",
+    "experiment": "lenet_binary",
 }
 KEYS = sorted({*CONFIG, *flatten(CONFIG), "shortened", "shortened.rounds", "shortened.dataset"})
 TARGETS = [
@@ -171,8 +171,9 @@ def test_any_overrides_are_one_line_or_hydras_error_or_a_run(overrides: list[str
     assert "Traceback" not in done.err, shown
     assert done.code in (0, 1, 2), shown
     if done.code == 2:
-        assert done.err.startswith("error: "), shown
-        assert len(done.err.splitlines()) == 1, shown
+        *before, last = done.err.splitlines()
+        assert last.startswith("error: "), shown
+        assert all(line.startswith(("downloading ", "data/images: ")) for line in before), shown
     if done.code:
         assert written == [], shown
         assert done.out == "", shown
