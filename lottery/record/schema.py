@@ -164,6 +164,12 @@ class TicketJson(TypedDict):
     files: dict[str, str]  # sha256 by name
 
 
+class TicketFile(TicketJson):
+    """ticket.json as it stands on disk."""
+
+    digest: str
+
+
 class SweepJob(TypedDict):
     """The status of a sweep's job, the content of jobs/<number>.json."""
 

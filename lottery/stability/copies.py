@@ -3,17 +3,16 @@
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 from lottery.imp import Storage
 from lottery.imp.checks import check_first_step, check_trained
 from lottery.masks import Masks, masked
 from lottery.models.state import Start, State, rest_of
 from lottery.progress import Progress, TrainingProgress
-from lottery.record.files import read_json, write_json
+from lottery.record.files import write_json
 from lottery.record.run_dir import StabilityDir
-from lottery.record.typed import parse
+from lottery.record.schema import CopyJson
+from lottery.record.typed import read_typed
 from lottery.seeds import derive_seed
 from lottery.tensors import digest
 from lottery.training import LightningFit
@@ -83,7 +82,7 @@ class Trainings:
         run_dir = self.folder.training(branch.step, name)
         storage, folder = Storage(run_dir, self.buffers), run_dir.round(branch.round)
         if folder.finished:
-            if read_entry(folder.record).get("start") == branch.digest:
+            if read_typed(folder.record, CopyJson, REPAIR)["start"] == branch.digest:
                 return storage.final(branch.round)
             log.warning("%s: has another start; made again", folder.path)
         self.done += 1
@@ -113,11 +112,6 @@ def with_noise(fit: LightningFit, number: int) -> LightningFit:
         fixed=True,
     )
     return replace(fit, data_order=noise)
-
-
-def read_entry(path: Path) -> dict[str, Any]:
-    """Return the content of a JSON file of the analysis."""
-    return parse(read_json(path, REPAIR), dict[str, Any], path, REPAIR)
 
 
 def copy_name(number: int) -> str:

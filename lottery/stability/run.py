@@ -38,12 +38,14 @@ class StabilityOptions:
 def analyse_stability(path: Path, options: StabilityOptions) -> str:
     """Analyse a run; what is there already is not done again."""
     from lottery.config.experiment import build_experiment
+    from lottery.config.trust import making_from
 
     run = open_run(path.absolute())
     rounds = _choose_rounds(run, options.rounds)
     settings = _settings(run, options)
     may_write = options.data is not None or options.trust_code
-    experiment = build_experiment(settings, run.folder, ALONE, may_write=may_write)
+    with making_from(str(run.folder.run_json), trust_code=options.trust_code):
+        experiment = build_experiment(settings, run.folder, ALONE, may_write=may_write)
     digests = {n: d for n, d in experiment.digests.items() if not n.startswith("criterion.run ")}
     check_same_run(replace(experiment, digests=digests), run.run_json)
     analysis = _make_analysis(experiment, run, rounds, options)

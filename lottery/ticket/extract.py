@@ -7,7 +7,7 @@ from lottery.config.from_run_json import settings_of_run
 from lottery.config.frozen_base import find_base
 from lottery.config.settings import Settings
 from lottery.config.targets import load_target
-from lottery.config.trust import check_trusted
+from lottery.config.trust import check_trusted, making_from
 from lottery.errors import ConfigError, LotteryError
 from lottery.record.durations import parse_duration
 from lottery.record.opened_run import OpenedRun
@@ -91,7 +91,8 @@ def take_out(run: OpenedRun, number: int, *, trust_code: bool) -> tuple[Ticket, 
     if not all(check.passed for check in checks):
         failed = "; ".join(check.what for check in checks if not check.passed)
         raise WrongTicket(f"{run.folder.round(number).path}: {failed}", checks)
-    tensors |= _base_weights(run.run_json, settings)
+    with making_from(str(run.folder.run_json), trust_code=trust_code):
+        tensors |= _base_weights(run.run_json, settings)
     try:
         facts = facts_of(run, record, trust_code=trust_code)
         write_ticket(folder, tensors, _describe(run, settings, record) | facts)
