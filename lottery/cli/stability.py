@@ -9,6 +9,7 @@ from lottery.cli.common import (
     DATA_HELP,
     DEVICES,
     TRUST_HELP,
+    check_surroundings,
     command_line,
     errors_end_the_command,
     name_the_command,
@@ -17,6 +18,7 @@ from lottery.cli.common import (
 
 def main() -> None:
     """Run the command."""
+    check_surroundings()
     arguments = _parse()
 
     from lottery.config.targets import make_cwd_importable

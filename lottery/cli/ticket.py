@@ -11,6 +11,7 @@ from lottery.cli.common import (
     DATA_HELP,
     DEVICES,
     TRUST_HELP,
+    check_surroundings,
     command_line,
     end,
     errors_end_the_command,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Run the command."""
+    check_surroundings()
     arguments = _parse()
 
     from lottery.config.targets import make_cwd_importable

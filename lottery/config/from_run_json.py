@@ -9,7 +9,7 @@ from torch import nn
 from lottery.config.device import dtype_of
 from lottery.config.frozen_base import find_base
 from lottery.config.groups import Model, read_group
-from lottery.config.network import build_network_maker
+from lottery.config.network_maker import build_network_maker
 from lottery.config.run_key import PATH_ARGUMENTS
 from lottery.config.settings import Settings, read_settings
 from lottery.config.trust import check_paths, check_sizes, check_trusted, making_from

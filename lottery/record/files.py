@@ -80,7 +80,8 @@ def _sync(path: Path) -> None:
 def write_text(path: Path, text: str) -> None:
     """Replace a text file, whole or not at all."""
     with replacing(path) as aside:
-        aside.write_text(text, encoding="utf-8")
+        # names of files that Python could not decode are written as the bytes that they were
+        aside.write_bytes(text.encode(errors="surrogateescape"))
 
 
 def to_json(value: Any) -> str:

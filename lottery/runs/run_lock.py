@@ -165,6 +165,11 @@ def _this_process() -> Owner:
     )
 
 
+def has_owner(folder: Path) -> bool:
+    """Return whether a process works in a folder, or was killed there."""
+    return _owner_file(folder).exists()
+
+
 def _owner_file(folder: Path) -> Path:
     return folder / ".owner.json"
 

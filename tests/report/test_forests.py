@@ -13,10 +13,10 @@ from lottery.report.contents import make_contents
 from lottery.report.figures.draw_plotly import panel_json
 from lottery.report.figures.figure import Figure
 from lottery.report.figures.lines import forest_lines
-from lottery.report.page import make_markdown
 from lottery.report.read.forests import read_forests
 from lottery.report.read.runs import read_run
 from lottery.report.words.forests import forest_answer, forest_table
+from lottery.report.write import make_markdown
 from tests.helpers.toy_records import TRUNK, toy_record, write_run
 
 OTHER: dict[str, Any] = {
