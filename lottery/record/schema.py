@@ -252,6 +252,7 @@ class CopyJson(TypedDict):
     """What is kept of a copy's training besides its weights."""
 
     start: str  # the digest of what it started from
+    end: NotRequired[str]  # the digest of where it ended; older ones have none
     steps: int
     checks: dict[str, Any]
 

@@ -82,9 +82,11 @@ class Trainings:
         run_dir = self.folder.training(branch.step, name)
         storage, folder = Storage(run_dir, self.buffers, linked=False), run_dir.round(branch.round)
         if folder.finished:
-            if read_typed(folder.record, CopyJson, REPAIR)["start"] == branch.digest:
-                return storage.final(branch.round)
-            log.warning("%s: has another start; made again", folder.path)
+            entry = read_typed(folder.record, CopyJson, REPAIR)
+            end = storage.final(branch.round) if entry["start"] == branch.digest else None
+            if end and entry.get("end", _digest_of(end)) == _digest_of(end):
+                return end
+            log.warning("%s: has another %s; made again", folder.path, "end" if end else "start")
         self.done += 1
         fit = replace(
             fit, run_dir=run_dir, progress=TrainingProgress(self.progress, number=self.done)
@@ -95,9 +97,13 @@ class Trainings:
         checks = check_first_step(branch.round, outcome.first_seen, outcome.first_expected)
         checks |= check_trained(branch.round, outcome.started, stored, ends, branch.masks)
         storage.save_final(branch.round, outcome.final, with_optimizer=with_optimizer)
-        write_json(
-            folder.record, {"start": branch.digest, "steps": outcome.steps, "checks": checks}
-        )
+        content: CopyJson = {
+            "start": branch.digest,
+            "end": _digest_of(outcome.final),
+            "steps": outcome.steps,
+            "checks": checks,
+        }
+        write_json(folder.record, content)
         folder.checkpoint.unlink(missing_ok=True)
         return storage.final(branch.round)
 
@@ -112,6 +118,10 @@ def with_noise(fit: LightningFit, number: int) -> LightningFit:
         fixed=True,
     )
     return replace(fit, data_order=noise)
+
+
+def _digest_of(state: State) -> str:
+    return digest(state.weights | state.buffers)
 
 
 def copy_name(number: int) -> str:

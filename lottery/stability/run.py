@@ -11,6 +11,7 @@ from lottery.record.disk_errors import check_writable, disk_errors_in
 from lottery.record.durations import parse_duration
 from lottery.record.opened_run import OpenedRun, open_run
 from lottery.report import report_at_end
+from lottery.runs.run_folder import check_entries, check_run_folder
 from lottery.runs.run_json import check_same_run
 from lottery.runs.run_lock import locked
 
@@ -50,6 +51,8 @@ def analyse_stability(path: Path, options: StabilityOptions) -> str:
     check_same_run(replace(experiment, digests=digests), run.run_json)
     analysis = _make_analysis(experiment, run, rounds, options)
     check_writable(run.path, "RUN_DIR")
+    check_run_folder(run.folder)
+    check_entries(run.folder.stability.path)
 
     from lottery.stability import analyse, format_summary
 
@@ -65,7 +68,7 @@ def analyse_stability(path: Path, options: StabilityOptions) -> str:
 
 
 def _choose_rounds(run: OpenedRun, asked: Sequence[int] | None) -> list[int]:
-    if not run.finished_rounds:
+    if not run.records:
         raise ConfigError(f"{run.path}: no round is finished")
     if asked is None:
         return [0] if run.winning_round is None else [0, run.winning_round]

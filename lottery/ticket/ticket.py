@@ -24,6 +24,7 @@ from lottery.models.state import State, write_state
 from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir, TicketDir
 from lottery.record.schema import TicketJson
+from lottery.runs.run_folder import check_entries
 from lottery.tensors import Tensors, save_tensors
 from lottery.ticket.export import FORMS
 from lottery.ticket.files import WEIGHTS, load_part, read_ticket
@@ -107,6 +108,7 @@ class Ticket:
     def export(self, form: str, weights: str = "es") -> Path:
         """Write weights in another form; over a frozen base, the head's weights."""
         path = self.folder.export(weights, form)
+        check_entries(self.folder.path)
         save_tensors(path, FORMS[form](self.part(weights), self.part("masks")))
         return path
 
