@@ -43,9 +43,9 @@ def analyse_stability(path: Path, options: StabilityOptions) -> str:
 
     run = open_run(path.absolute())
     rounds = _choose_rounds(run, options.rounds)
-    settings = _settings(run, options)
     may_write = options.data is not None or options.trust_code
     with making_from(str(run.folder.run_json), trust_code=options.trust_code):
+        settings = _settings(run, options)
         experiment = build_experiment(settings, run.folder, ALONE, may_write=may_write)
     digests = {n: d for n, d in experiment.digests.items() if not n.startswith("criterion.run ")}
     check_same_run(replace(experiment, digests=digests), run.run_json)
