@@ -15,6 +15,10 @@ class LotteryError(Exception):
 
     exit_code = FAILED  # of a command that it ends
 
+    def __str__(self) -> str:
+        """Return the message as one line, whatever values it shows."""
+        return " ".join(super().__str__().splitlines())
+
 
 class ConfigError(LotteryError):
     """A mistake in the config or in what it points to; nothing was written."""

@@ -11,7 +11,7 @@ from lottery.config.pruning import ladder
 def describe(experiment: Experiment) -> str:
     """Return data, device, disk, versions, weights per layer and the ladder of weights left."""
     blocks = [_data(experiment), _machine(experiment), _layers(experiment), _ladder(experiment)]
-    return "\n\n".join(blocks)
+    return "\n\n".join([*blocks, *(["\n".join(experiment.notes)] if experiment.notes else [])])
 
 
 def _data(experiment: Experiment) -> str:

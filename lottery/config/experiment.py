@@ -13,14 +13,16 @@ from lottery.config.fit import build_fit
 from lottery.config.frozen_features import feature_file, load_features
 from lottery.config.loggers import uses_tensorboard
 from lottery.config.network import set_up_networks
+from lottery.config.own_files import file_digests
 from lottery.config.probe import build_probe_maker, check_criterion
 from lottery.config.process_rank import ProcessRank
-from lottery.config.provenance import file_digests
 from lottery.config.pruning import PruningSetup, set_up_pruning
 from lottery.config.reinit import build_reinit
+from lottery.config.rules import MOST_STEPS
 from lottery.config.settings import Settings
 from lottery.config.splits import build_splits
 from lottery.data import Splits
+from lottery.errors import ConfigError
 from lottery.imp import Imp, Pruning, Rounds, Storage
 from lottery.masks import linear_and_conv_weights
 from lottery.models.state import State, all_buffers, fresh_state
@@ -109,6 +111,9 @@ def build_experiment(
     check_criterion(settings, pruning.pruner, splits=splits, loss=fit.loss)
     steps_per_epoch = settings.dataset.steps_per_epoch(len(splits.train))
     num_steps = settings.iterations.steps(steps_per_epoch)
+    if num_steps > MOST_STEPS:
+        asked = f"iterations={settings.config['iterations']}"
+        raise ConfigError(f"{asked}: {num_steps} steps; at most {MOST_STEPS}")
     reinit = build_reinit(settings, steps_per_epoch, num_steps)
     imp = Imp(
         rounds=Rounds(settings.rounds_to_do, settings.pruning.target_sparsity),

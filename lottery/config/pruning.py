@@ -50,7 +50,13 @@ def set_up_pruning(settings: Settings, weights: Tensors) -> PruningSetup:
         units=settings.pruning.units,  # type: ignore[arg-type]  # the settings have checked it
     )
     notes = _notes(settings, scope, last=list(weights)[-1])
-    return PruningSetup(prunable, scope, pruner, rates=rates, notes=notes)
+    setup = PruningSetup(prunable, scope, pruner, rates=rates, notes=notes)
+    shapes = {name: tuple(weights[name].shape) for name in prunable}
+    prunings, units = settings.num_prunings, settings.pruning.units != "none"
+    if prunings and ladder(setup, shapes, prunings, units=units) == 1:
+        what = "filter or neuron" if units else "weight"
+        notes.append(f"pruning.rate={settings.pruning.rate:g}: no {what} is pruned in any round")
+    return setup
 
 
 def _copied(settings: Settings, weights: Tensors, scope: Scope) -> PruningSetup:

@@ -35,7 +35,7 @@ def check_same_run(experiment: "Experiment", run_json: RunJson) -> None:
     if changed:
         raise ConfigError(
             f"{path}: began with other content of {', '.join(changed)}; "
-            "put it back, or choose another output_dir"
+            "put it back, choose another output_dir, or delete this folder to begin again"
         )
 
 
