@@ -182,6 +182,12 @@ class TicketJson(TypedDict):
     files: dict[str, str]  # sha256 by name
 
 
+class TicketFile(TicketJson):
+    """ticket.json as it stands on disk."""
+
+    digest: str
+
+
 class SweepJob(TypedDict):
     """The status of a sweep's job, the content of jobs/<number>.json."""
 
@@ -246,6 +252,7 @@ class CopyJson(TypedDict):
     """What is kept of a copy's training besides its weights."""
 
     start: str  # the digest of what it started from
+    end: NotRequired[str]  # the digest of where it ended; older ones have none
     steps: int
     checks: dict[str, Any]
 

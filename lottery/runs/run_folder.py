@@ -47,6 +47,12 @@ def check_run_folder(run_dir: RunDir) -> None:
         raise ConfigError(f"output_dir: {error.filename}: {error.strerror}") from error
 
 
+def check_entries(folder: Path) -> None:
+    """Check that a folder, if it is there, holds only files and folders, in those too."""
+    for path, _, _ in os.walk(folder):
+        _check_entries(Path(path))
+
+
 def _check_entries(folder: Path) -> set[str]:
     """Check that a folder holds files and folders only; return their names."""
     names = set()
