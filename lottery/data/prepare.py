@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from lottery.data.decode import Unreadable, decode
 from lottery.data.errors import DataError
-from lottery.data.files import exists, open_regular
+from lottery.data.files import exists, open_data
 from lottery.data.image_list import LIST, SPLITS, find_file, split_named
 from lottery.data.progress_bar import track
 from lottery.record.files import write_text
@@ -151,7 +151,7 @@ def _look_into(folder: Path, names: list[str]) -> Iterator[str | Exception]:
             if not _is_utf8(name):
                 raise ValueError("its name is not UTF-8")
             find_file(root, name)
-            with open_regular(folder / name) as file:
+            with open_data(folder / name) as file:
                 content = file.read()
             decode(content, 1, 1)
         except (OSError, ValueError) as error:
