@@ -27,7 +27,7 @@ from lottery.config.settings import Settings
 from lottery.config.splits import build_splits
 from lottery.data import Splits
 from lottery.imp import Imp, Pruning, Rounds, Storage
-from lottery.masks import linear_and_conv_weights
+from lottery.masks import count_outside
 from lottery.models.state import State, all_buffers, fresh_state
 from lottery.progress import Progress
 from lottery.record.equivalent_reinits import note_on_reinit
@@ -49,6 +49,8 @@ class Experiment:
         digests: digests of the files that the run depends on, by names that a user understands.
         splits: the data.
         shapes: shapes of the prunable weights.
+        outside: numbers of the parameters that have no mask, by name, the most first.
+        params: number of all parameters.
         pruning: what is pruned, and by what.
         device: where it trains.
         process: the rank of this process.
@@ -62,6 +64,8 @@ class Experiment:
     digests: Mapping[str, str]
     splits: Splits
     shapes: Mapping[str, tuple[int, ...]]
+    outside: Mapping[str, int]
+    params: int
     pruning: PruningSetup
     device: Device
     process: ProcessRank
@@ -88,8 +92,8 @@ def build_experiment(settings: Settings, run_dir: RunDir, process: ProcessRank) 
     networks = set_up_networks(settings, splits, device)
     threads = choose_threads(settings.trainer.threads, networks.network, device)
     torch.set_num_threads(threads)
-    weights = linear_and_conv_weights(networks.network)
-    pruning = set_up_pruning(settings, {name: w.detach() for name, w in weights.items()})
+    pruning = set_up_pruning(settings, networks.network)
+    parameters = dict(networks.network.named_parameters())
     data = splits.digests()
     digests = data | file_digests(settings.config) | _base_digest(networks.base)
     digests |= pruning.digests
@@ -151,7 +155,9 @@ def build_experiment(settings: Settings, run_dir: RunDir, process: ProcessRank) 
         settings=settings,
         digests=digests,
         splits=splits,
-        shapes={name: tuple(weights[name].shape) for name in pruning.prunable},
+        shapes={name: tuple(parameters[name].shape) for name in pruning.prunable},
+        outside=count_outside(networks.network, pruning.prunable),
+        params=sum(parameter.numel() for parameter in parameters.values()),
         pruning=pruning,
         device=device,
         process=process,

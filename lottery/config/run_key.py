@@ -44,6 +44,7 @@ ADDED_LATER: dict[str, Any] = {
     "dataset.shuffle_pixels": False,
     "early_bird.epsilon": None,
     "optimizer.decay_norms": True,
+    "pruning.also": [],
     "pruning.at": "trained",
     "pruning.units": "none",
 }

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lottery.data import Split
-from lottery.masks import Masks, linear_and_conv_weights, ones
+from lottery.masks import Masks, ones, prunable_weights
 from lottery.measure.evaluate import Loss
 from lottery.models.state import read_state
 from lottery.pruning import Probe, Trained
@@ -22,7 +22,7 @@ def trained_network(
 ) -> Trained:
     """Return what a criterion sees of a network. The probe's own weights differ, to no effect."""
     state = read_state(network)
-    names = linear_and_conv_weights(network)
+    names = prunable_weights(network)
     weights = {name: state.weights[name] for name in names}
     other = deepcopy(network)
     with torch.no_grad():

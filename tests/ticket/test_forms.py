@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.utils import prune
 
 from lottery import load_ticket, run
-from lottery.masks import linear_and_conv_weights, masked
+from lottery.masks import masked, prunable_weights
 from lottery.models import ConvN
 from lottery.record.opened_run import open_run
 from lottery.ticket.export import csr_form, prune_form
@@ -97,7 +97,7 @@ def test_the_documented_digits_have_mnists_shape() -> None:
 def _conv_2() -> tuple[nn.Module, dict[str, torch.Tensor]]:
     torch.manual_seed(0)
     network = ConvN((3, 8, 8), 4, convolutions=2, dropout=0).eval()
-    weights = linear_and_conv_weights(network)
+    weights = prunable_weights(network)
     return network, {name: torch.rand(w.shape) < 0.3 for name, w in weights.items()}
 
 
