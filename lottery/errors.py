@@ -11,12 +11,9 @@ class LotteryError(Exception):
     """An error whose message is the one line that a user needs.
 
     The message is its only argument, so that it survives the way between two processes.
-
-    Attributes:
-        exit_code: the exit code of a command that it ends.
     """
 
-    exit_code = FAILED
+    exit_code = FAILED  # of a command that it ends
 
 
 class ConfigError(LotteryError):

@@ -29,11 +29,7 @@ def handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]
 class Stopped(BaseException):
     """A run has stopped because a signal asked it to; its checkpoint is written.
 
-    It is no Exception, so that code that handles errors lets it pass.
-
-    Args:
-        signum: the signal.
-        where: the step that the run had reached.
+    `where` tells its step. It is no Exception, so that code that handles errors lets it pass.
     """
 
     def __init__(self, signum: int, where: str) -> None:

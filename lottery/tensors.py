@@ -18,11 +18,7 @@ Tensors = dict[str, Tensor]
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write named tensors and their digest to a safetensors file, whole or not at all.
-
-    Raises:
-        OSError: for example, the disk is full.
-    """
+    """Write named tensors and their digest to a safetensors file, whole or not at all."""
     dense = {name: tensor.contiguous() for name, tensor in tensors.items()}
     with replacing(path) as aside:
         try:
@@ -35,16 +31,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def load_tensors(path: Path, *, check: bool = True) -> Tensors:
-    """Read a safetensors file into CPU memory.
-
-    Args:
-        path: the file.
-        check: compare the tensors with the digest in the file.
-
-    Raises:
-        DamagedFile: it is not what was written; files of the first release have no digest.
-        FileNotFoundError: there is no such file.
-    """
+    """Read a safetensors file into CPU memory; `check` compares it with the digest in it."""
     if not path.exists():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     try:

@@ -10,6 +10,9 @@ from typing import NoReturn
 from lottery.errors import LotteryError
 from lottery.signals import Stopped
 
+DEVICES = ("auto", "cpu", "gpu")
+DATA_HELP = "where the data are now: as dataset.root, or the folder of images"
+
 
 def command_line(program: str) -> str:
     """Return this command as it was typed."""
@@ -25,10 +28,8 @@ def errors_end_the_command(
 ) -> Iterator[None]:
     """End the command in one line at an error of ours and at a signal; others keep a traceback.
 
-    Args:
-        same_command: the command that carries the work on.
-        is_main: whether this is the only process of the command, or the one that prints.
-        describe: makes the line of an error.
+    `same_command` carries the work on, `describe` makes the line of an error. Of several processes
+    of one command, only the main one prints.
     """
     try:
         yield

@@ -17,7 +17,7 @@ def main() -> None:
     arguments = _parse()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     with errors_end_the_command(command_line("lottery-data")):
-        print(_download(arguments) if arguments.command == "download" else _prepare(arguments))
+        print(arguments.work(arguments))
 
 
 def _download(arguments: argparse.Namespace) -> str:
@@ -42,9 +42,12 @@ def _prepare(arguments: argparse.Namespace) -> str:
 def _parse() -> argparse.Namespace:
     config = _config("config.yaml")
     parser = argparse.ArgumentParser(prog="lottery-data", description=__doc__)
-    commands = parser.add_subparsers(required=True, dest="command")
+    commands = parser.add_subparsers(required=True)
     download = commands.add_parser("download", help="fetch the files that are missing, and check")
-    download.add_argument("name", choices=_downloadable())
+    download.set_defaults(work=_download)
+    names = sorted(path.stem for path in (conf_dir() / "dataset").glob("*.yaml"))
+    with_url = [name for name in names if "base_url" in _config(f"dataset/{name}.yaml")]
+    download.add_argument("name", choices=with_url)
     download.add_argument(
         "--root", default=config["dataset"]["root"], help="as dataset.root (default: %(default)s)"
     )
@@ -56,22 +59,13 @@ def _parse() -> argparse.Namespace:
         "the number in its name: cat/1.jpg, cat.1.jpg. Folders train, val and test are the "
         "splits.",
     )
+    prepare.set_defaults(work=_prepare)
     prepare.add_argument("folder", type=Path)
     prepare.add_argument("--force", action="store_true", help="replace a metadata.csv")
     return parser.parse_args()
-
-
-def _downloadable() -> list[str]:
-    """Return the datasets whose config has a URL to fetch them from."""
-    names = sorted(path.name for path in (conf_dir() / "dataset").glob("*.yaml"))
-    return [Path(name).stem for name in names if "base_url" in _config(f"dataset/{name}")]
 
 
 def _config(name: str) -> DictConfig:
     config = OmegaConf.load(conf_dir() / name)
     assert isinstance(config, DictConfig)
     return config
-
-
-if __name__ == "__main__":
-    main()

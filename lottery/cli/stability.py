@@ -4,7 +4,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from lottery.cli.common import command_line, errors_end_the_command
+from lottery.cli.common import DATA_HELP, DEVICES, command_line, errors_end_the_command
 
 
 def main() -> None:
@@ -39,23 +39,13 @@ def _parse() -> argparse.Namespace:
         type=_words,
         help="k, on the run's clock, such as 0,100,1ep (default: the step each round starts at)",
     )
-    parser.add_argument(
-        "--pairs", type=int, default=3, help="pairs of copies for each (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--points",
-        type=int,
-        default=30,
-        help="points on the line, its ends included (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--data",
-        metavar="ROOT",
-        help="where the data are now: as dataset.root, or the folder of images",
-    )
-    parser.add_argument(
-        "--device", choices=("auto", "cpu", "gpu"), help="where to train (default: as the run)"
-    )
+    pairs = "pairs of copies for each (default: %(default)s)"
+    points = "points on the line, its ends included (default: %(default)s)"
+    device = "where to train (default: as the run)"
+    parser.add_argument("--pairs", type=int, default=3, help=pairs)
+    parser.add_argument("--points", type=int, default=30, help=points)
+    parser.add_argument("--data", metavar="ROOT", help=DATA_HELP)
+    parser.add_argument("--device", choices=DEVICES, help=device)
     return parser.parse_args()
 
 
@@ -68,7 +58,3 @@ def _numbers(text: str) -> list[int]:
         return [int(word) for word in text.split(",")]
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r}: round numbers, such as 0,7") from None
-
-
-if __name__ == "__main__":
-    main()

@@ -4,9 +4,9 @@ import argparse
 import logging
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lottery.cli.common import command_line, end, errors_end_the_command
+from lottery.cli.common import DATA_HELP, DEVICES, command_line, end, errors_end_the_command
 from lottery.errors import FAILED, ConfigError
 
 if TYPE_CHECKING:
@@ -17,35 +17,35 @@ if TYPE_CHECKING:
 def main() -> None:
     """Run the command."""
     arguments = _parse()
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    with errors_end_the_command(command_line("lottery-ticket")):
-        _work(arguments)
 
-
-def _work(arguments: argparse.Namespace) -> None:
     from lottery.config.targets import make_cwd_importable
     from lottery.record.disk_errors import disk_errors_in
     from lottery.record.files import DamagedFile
     from lottery.ticket.checks import format_checks
     from lottery.ticket.extract import WrongTicket  # torch: --help need not wait for it
 
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
     make_cwd_importable()
-    try:
-        with disk_errors_in(arguments.path):
-            _answer(arguments)
-    except DamagedFile as error:
-        print("FAIL")
-        end(f"error: {error}", error.exit_code)
-    except WrongTicket as wrong:
-        print(format_checks(wrong.checks))
-        sys.exit(wrong.exit_code)
+    with errors_end_the_command(command_line("lottery-ticket")):
+        try:
+            with disk_errors_in(arguments.path):
+                _answer(arguments)
+        except DamagedFile as error:
+            print("FAIL")
+            end(f"error: {error}", error.exit_code)
+        except WrongTicket as wrong:
+            print(format_checks(wrong.checks))
+            sys.exit(wrong.exit_code)
 
 
 def _answer(arguments: argparse.Namespace) -> None:
+    from lottery.forests.other_programs import read_metrics
     from lottery.ticket.checks import format_checks
     from lottery.ticket.verify import verify
 
-    compared = _read_compared(arguments)  # before any work
+    if arguments.compare and not arguments.features:
+        raise ConfigError(f"--compare {arguments.compare}: needs --features")
+    compared = read_metrics(arguments.compare) if arguments.compare else []  # before any work
     ticket = _find(arguments)
     request = None
     if arguments.features:
@@ -59,21 +59,11 @@ def _answer(arguments: argparse.Namespace) -> None:
     if arguments.export:
         print(ticket.export(arguments.export, arguments.weights))
     if request:
-        print(_fit_forests(request, arguments.device, arguments.data))
+        _fit_forests(request, arguments.device, arguments.data)
 
 
-def _read_compared(arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    from lottery.forests.other_programs import read_metrics
-
-    if arguments.compare is None:
-        return []
-    if not arguments.features:
-        raise ConfigError(f"--compare {arguments.compare}: needs --features")
-    return read_metrics(arguments.compare)
-
-
-def _fit_forests(request: "ForestRequest", device: str, data: str | None) -> str:
-    """Fit forests on features; return their table, what it says, and the path of the report."""
+def _fit_forests(request: "ForestRequest", device: str, data: str | None) -> None:
+    """Fit forests on features; print their table, what it says, and the report's path."""
     from lottery.forests.run import make_forests
     from lottery.record.text_table import text_table
     from lottery.report import report_at_end
@@ -83,13 +73,8 @@ def _fit_forests(request: "ForestRequest", device: str, data: str | None) -> str
     results = make_forests(request, device, data)
     table = forest_table(results)
     report = report_at_end(results.run.path.absolute())
-    return "\n".join(
-        [
-            text_table(table.columns, table.cells),
-            *forest_answer(results).sentences,
-            *([str(report)] if report else []),
-        ]
-    )
+    lines = [text_table(table.columns, table.cells), *forest_answer(results).sentences]
+    print(*lines, *([report] if report else []), sep="\n")
 
 
 def _find(arguments: argparse.Namespace) -> "Ticket":
@@ -117,61 +102,31 @@ def _find(arguments: argparse.Namespace) -> "Ticket":
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="lottery-ticket", description=__doc__)
-    parser.add_argument(
-        "path", metavar="DIR", type=Path, help="the folder of a run, or of a ticket to verify"
-    )
+    path = "the folder of a run, or of a ticket to verify"
+    parser.add_argument("path", metavar="DIR", type=Path, help=path)
     which = parser.add_mutually_exclusive_group()
-    which.add_argument(
-        "--round",
-        type=int,
-        metavar="N",
-        help="the round to take (default: the winning round, which has the highest validation "
-        "accuracy; among equals, the sparsest)",
+    number = (
+        "the round to take (default: the winning round, which has the highest validation "
+        "accuracy; among several, the one with the fewest weights)"
     )
-    which.add_argument(
-        "--within",
-        type=float,
-        metavar="POINTS",
-        help="or the sparsest round whose validation accuracy is at most so many percentage "
-        "points below dense",
+    within = (
+        "or the round with the fewest weights whose validation accuracy is at most so many "
+        "percentage points below that of the dense network"
     )
-    parser.add_argument(
-        "--device",
-        choices=("auto", "cpu", "gpu"),
-        default="auto",
-        help="where to verify (default: where the run was; a GPU if one is here)",
+    device = "where to verify (default: where the run was; a GPU if one is here)"
+    which.add_argument("--round", type=int, metavar="N", help=number)
+    which.add_argument("--within", type=float, metavar="POINTS", help=within)
+    parser.add_argument("--device", choices=DEVICES, default="auto", help=device)
+    export = "write the weights in the form of torch.nn.utils.prune, or in compressed sparse rows"
+    weights = "the weights to export (default: %(default)s)"
+    compared = "a JSON file with other models' metrics, to compare with the forests"
+    parser.add_argument("--data", metavar="ROOT", help=DATA_HELP)
+    parser.add_argument("--export", choices=("prune", "csr"), help=export)
+    parser.add_argument("--weights", choices=("es", "final", "start"), default="es", help=weights)
+    features = (
+        "fit a random forest on the features of each of these layers, in the ticket's network and "
+        "in the dense one; VGG-16's layers have Keras' names too"
     )
-    parser.add_argument(
-        "--data",
-        metavar="ROOT",
-        help="where the data are now: as dataset.root, or the folder of images",
-    )
-    parser.add_argument(
-        "--export",
-        choices=("prune", "csr"),
-        help="write the weights in the form of torch.nn.utils.prune, or in compressed sparse rows",
-    )
-    parser.add_argument(
-        "--weights",
-        choices=("es", "final", "start"),
-        default="es",
-        help="the weights to export (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--features",
-        metavar="LAYER",
-        nargs="+",
-        help="fit a random forest on the features of each of these layers, in the ticket's "
-        "network and in the dense one; VGG-16's layers have Keras' names too",
-    )
-    parser.add_argument(
-        "--compare",
-        metavar="FILE",
-        type=Path,
-        help="a JSON file with other models' metrics, to compare with the forests",
-    )
+    parser.add_argument("--features", metavar="LAYER", nargs="+", help=features)
+    parser.add_argument("--compare", metavar="FILE", type=Path, help=compared)
     return parser.parse_args()
-
-
-if __name__ == "__main__":
-    main()

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +28,7 @@ from lottery.record.files import DamagedFile
 from lottery.record.rows import format_table
 from lottery.record.schema import Row
 from lottery.report import report_at_end
-from lottery.runs.lifecycle import (
-    finished_rows,
-    open_run_folder,
-    run_experiment,
-    run_with_status,
-)
+from lottery.runs.lifecycle import open_run_folder, run_experiment, run_with_status
 from lottery.runs.process_group import find_process_rank
 from lottery.runs.run_lock import Ownership
 from lottery.runs.sweep import Sweep
@@ -46,15 +42,15 @@ log = logging.getLogger(__name__)
 register_resolvers()  # when imported: a launcher's job gets here without passing through main
 
 
+@dataclass
 class Command:
     """What Hydra's callback, the job and the end of one command share."""
 
-    def __init__(self) -> None:
-        self.process = ALONE
-        self.experiment: Experiment | None = None
-        self.ownership: Ownership | None = None
-        self.sweep: Sweep | None = None
-        self.held = ExitStack()  # the folder of a single run, until its job has ended
+    process: ProcessRank = ALONE
+    experiment: "Experiment | None" = None
+    ownership: Ownership | None = None
+    sweep: Sweep | None = None
+    held: ExitStack = field(default_factory=ExitStack)  # a single run's folder, until its end
 
     @property
     def is_main(self) -> bool:
@@ -104,7 +100,7 @@ def _pass_gate(command: Command, config: dict[str, Any], folder: Path) -> None:
     command.experiment = experiment
     command.ownership = command.held.enter_context(open_run_folder(experiment, wait=False))
     if command.ownership is None:
-        _print_rows(command, finished_rows(experiment))
+        _print_rows(command, experiment.imp.rows())
         command.held.close()
         sys.exit(0)
 
@@ -137,9 +133,15 @@ def _sweep_job(config: DictConfig) -> float:
 
     def note(status: str, message: str = "", row: Row | None = None) -> None:
         if process.rank == 0:
-            overrides = list(hydra_config.overrides.task)
             sweep.note(
-                number, overrides=overrides, run=folder, status=status, message=message, row=row
+                {
+                    "job": number,
+                    "overrides": list(hydra_config.overrides.task),
+                    "run": str(folder),
+                    "status": status,
+                    "message": message,
+                    "row": row,
+                }
             )
 
     note("running")
@@ -149,17 +151,17 @@ def _sweep_job(config: DictConfig) -> float:
     except LotteryError as error:
         log.error("error: job %s: %s", number, _describe(error))
         note("failed", _describe(error))
-        return float("nan")
     except Exception as error:  # whatever it is, the other jobs go on
         log.exception("job %s failed", number)
         note("failed", f"{type(error).__name__}: {error}".splitlines()[0])
-        return float("nan")
     except (KeyboardInterrupt, Stopped):
         note("interrupted")
         with errors_end_the_command(_same_command(), is_main=process.rank == 0):
             raise
-    note("finished", row=rows[-1])
-    return float(rows[-1]["val"])
+    else:
+        note("finished", row=rows[-1])
+        return float(rows[-1]["val"])
+    return float("nan")
 
 
 def _find_process_rank(config: dict[str, Any]) -> ProcessRank:
@@ -198,13 +200,6 @@ def _same_command() -> str:
     return os.environ.get("LOTTERY_COMMAND") or command_line("lottery")
 
 
-def _end_sweep(sweep: Sweep) -> None:
-    if sweep.jobs():
-        print(sweep.summary(report_at_end(sweep.path)))
-    else:
-        sweep.discard()
-
-
 def main() -> None:
     """Run the command."""
     command = Command()
@@ -216,7 +211,9 @@ def main() -> None:
         with errors_end_the_command(_same_command()):
             run()
     finally:  # Hydra skips its own on_multirun_end when a job has failed
-        if command.sweep is not None:
-            _end_sweep(command.sweep)
+        if command.sweep is not None and command.sweep.jobs():
+            print(command.sweep.summary(report_at_end(command.sweep.path)))
+        elif command.sweep is not None:
+            command.sweep.discard()
     if command.sweep is not None and not command.sweep.all_finished():
         sys.exit(1)

@@ -1,7 +1,7 @@
 """From a composed config to a run that is ready to start. With `cli` and `api`, it knows Hydra.
 
-Importing this package does not import torch: plain values are checked first. All its functions
-raise ConfigError for a mistake of a user, one line that names the key.
+Importing this package does not import torch: plain values are checked first. A user's mistake is
+a ConfigError, one line that names the key.
 """
 
 from collections.abc import Mapping
@@ -20,16 +20,7 @@ ALONE = ProcessRank()
 
 
 def prepare(config: Mapping[str, Any], path: Path, process: ProcessRank = ALONE) -> "Experiment":
-    """Check a config and build its run. Nothing is written.
-
-    Args:
-        config: the composed config as plain containers.
-        path: the run's folder.
-        process: the rank of this process.
-
-    Raises:
-        ConfigError: a user's mistake.
-    """
+    """Check a config (plain containers) and build its run in a folder. Nothing is written."""
     settings = read_settings(config)
 
     from lottery.config.experiment import build_experiment  # torch and Lightning: seconds

@@ -12,11 +12,7 @@ from lottery.tensors import Tensors, digest, load_tensors
 
 
 def inspect_trunk(settings: Settings, weights: Tensors) -> tuple[list[str], dict[str, str]]:
-    """Load every mask to copy once, and check that it is there and fits the network.
-
-    Returns:
-        The names of the prunable weights in the network's order, and the digests of the masks.
-    """
+    """Load and check every mask to copy; return the names of prunable weights, and digests."""
     trunk, names, digests = settings.trunk, set[str](), {}
     for number in settings.rounds_to_do:
         if not trunk.round(number).finished:
@@ -37,9 +33,9 @@ def inspect_trunk(settings: Settings, weights: Tensors) -> tuple[list[str], dict
 def shared_dense_round(
     settings: Settings, reinit: Reinit, digests: Mapping[str, str]
 ) -> RunDir | None:
-    """Return the trunk if its round 0 is also this run's, else None.
+    """Return the trunk if its round 0 is also this run's: equal in all that shapes it.
 
-    It is if all that shapes it is equal, and if it has stored the states that the reinit needs.
+    It must also have stored the states that the reinit needs.
     """
     if settings.copying is None:
         return None
@@ -59,5 +55,4 @@ def shared_dense_round(
 
 
 def _without_masks(digests: Mapping[str, str]) -> dict[str, str]:
-    """Return the digests that round 0 depends on: all but those of copied masks."""
     return {name: d for name, d in digests.items() if not name.startswith("criterion.run ")}

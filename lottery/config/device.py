@@ -21,7 +21,7 @@ def dtype_of(precision: str) -> torch.dtype:
 
 
 def build_device(trainer: Trainer, process: ProcessRank) -> Device:
-    """Return the device, with "auto" decided."""
+    """Return the device; "auto" is a GPU if there is one."""
     num_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     accelerator = trainer.accelerator
     if accelerator == "gpu" and not num_gpus:
@@ -30,7 +30,11 @@ def build_device(trainer: Trainer, process: ProcessRank) -> Device:
         accelerator = "gpu" if num_gpus else "cpu"
     if accelerator == "gpu" and trainer.devices > num_gpus:
         raise ConfigError(f"trainer.devices={trainer.devices}: at most {num_gpus}, the GPUs here")
-    _check_processes(trainer, process)
+    asked = f"trainer.devices={trainer.devices}, trainer.num_nodes={trainer.num_nodes}"
+    if process.processes not in (1, trainer.devices * trainer.num_nodes):
+        raise ConfigError(f"{asked}: {process.processes} tasks were started; one per device")
+    if process.processes == 1 and trainer.num_nodes > 1:
+        raise ConfigError(f"{asked}: needs one task per device, from SLURM or torchrun")
     return Device(
         num_devices=trainer.devices,
         num_nodes=trainer.num_nodes,
@@ -42,14 +46,6 @@ def build_device(trainer: Trainer, process: ProcessRank) -> Device:
         compile=trainer.compile,
         block=trainer.block,
     )
-
-
-def _check_processes(trainer: Trainer, process: ProcessRank) -> None:
-    asked = f"trainer.devices={trainer.devices}, trainer.num_nodes={trainer.num_nodes}"
-    if process.processes not in (1, trainer.devices * trainer.num_nodes):
-        raise ConfigError(f"{asked}: {process.processes} tasks were started; one per device")
-    if process.processes == 1 and trainer.num_nodes > 1:
-        raise ConfigError(f"{asked}: needs one task per device, from SLURM or torchrun")
 
 
 def check_batch(batch_size: int, device: Device) -> None:
@@ -64,9 +60,8 @@ def check_batch(batch_size: int, device: Device) -> None:
 def synchronized(network: nn.Module, device: Device) -> nn.Module:
     """Return the network with BatchNorm layers that see the batches of all processes."""
     layers = network.modules()
-    if not any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in layers):
-        return network
-    if device.num_processes == 1:
+    normalizes = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in layers)
+    if device.num_processes == 1 or not normalizes:
         return network
     if device.accelerator == "cpu":
         raise ConfigError(
@@ -80,9 +75,9 @@ def synchronized(network: nn.Module, device: Device) -> nn.Module:
 def choose_threads(threads: int | None, network: nn.Module, device: Device) -> int:
     """Return the number of CPU threads for PyTorch: `trainer.threads`, or a choice of ours.
 
-    A small network without convolutions gets one. A second thread gains nothing there, and two
-    threads wait for each other on a busy machine, up to 60 times as long as they compute. The
-    processes of one run share PyTorch's own choice.
+    A small network without convolutions gets one: a second gains nothing, and on a busy machine
+    two wait for each other, up to 60 times as long as they compute. The processes of one run
+    share PyTorch's own choice.
     """
     if threads is not None:
         return threads

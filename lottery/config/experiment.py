@@ -8,13 +8,8 @@ import torch
 from torch import nn
 
 from lottery.config.copied_masks import shared_dense_round
-from lottery.config.device import (
-    build_device,
-    check_batch,
-    choose_threads,
-)
+from lottery.config.device import build_device, check_batch, choose_threads
 from lottery.config.fit import build_fit
-from lottery.config.frozen_base import FrozenBase
 from lottery.config.frozen_features import feature_file, load_features
 from lottery.config.loggers import uses_tensorboard
 from lottery.config.network import set_up_networks
@@ -42,20 +37,9 @@ from lottery.training.tensorboard import TensorBoardSummary
 class Experiment:
     """A run that is ready to start.
 
-    Args:
-        imp: the parts of the round loop.
-        fit: trains its rounds.
-        settings: the run's settings.
-        digests: digests of the files that the run depends on, by names that a user understands.
-        splits: the data.
-        shapes: shapes of the prunable weights.
-        outside: numbers of the parameters that have no mask, by name, the most first.
-        params: number of all parameters.
-        pruning: what is pruned, and by what.
-        device: where it trains.
-        process: the rank of this process.
-        progress: shows how far the run is.
-        stop: tells whether a signal has asked to stop.
+    `digests` are those of the files that it depends on, by names that a user understands;
+    `shapes` are those of the prunable weights; `outside` counts the parameters without a mask by
+    name, the most first, and `params` all parameters.
     """
 
     imp: Imp
@@ -67,6 +51,7 @@ class Experiment:
     outside: Mapping[str, int]
     params: int
     pruning: PruningSetup
+    network_notes: list[str]
     device: Device
     process: ProcessRank
     progress: Progress
@@ -80,8 +65,8 @@ class Experiment:
     @property
     def notes(self) -> list[str]:
         """Lines for the user about settings that have no effect."""
-        note = note_on_reinit(self.settings.canonical)
-        return [*self.pruning.notes, *([note] if note else [])]
+        notes = [note_on_reinit(self.settings.canonical)]
+        return [*self.network_notes, *self.pruning.notes, *(note for note in notes if note)]
 
 
 def build_experiment(settings: Settings, run_dir: RunDir, process: ProcessRank) -> Experiment:
@@ -95,16 +80,16 @@ def build_experiment(settings: Settings, run_dir: RunDir, process: ProcessRank) 
     pruning = set_up_pruning(settings, networks.network)
     parameters = dict(networks.network.named_parameters())
     data = splits.digests()
-    digests = data | file_digests(settings.config) | _base_digest(networks.base)
-    digests |= pruning.digests
+    digests = {**data, **file_digests(settings.config), **pruning.digests}
     progress, stop = Progress(), StopRequest()
     load_splits: Callable[[], Splits] = partial(splits.to, device.torch_device, networks.dtype)
-    if networks.base:
+    if base := networks.base:
+        digests[base.name] = base.digest()
         load_splits = partial(
             load_features,
-            feature_file(settings, digests=data, base=networks.base, device=device),
+            feature_file(settings, digests=data, base=base, device=device),
             splits=splits,
-            base=networks.base,
+            base=base,
             device=device,
             dtype=networks.dtype,
             stop=stop,
@@ -159,15 +144,12 @@ def build_experiment(settings: Settings, run_dir: RunDir, process: ProcessRank) 
         outside=count_outside(networks.network, pruning.prunable),
         params=sum(parameter.numel() for parameter in parameters.values()),
         pruning=pruning,
+        network_notes=networks.notes,
         device=device,
         process=process,
         progress=progress,
         stop=stop,
     )
-
-
-def _base_digest(base: FrozenBase | None) -> dict[str, str]:
-    return {base.name: base.digest()} if base else {}
 
 
 def _build_summary(settings: Settings, run_dir: RunDir) -> Callable[[], None]:
@@ -177,5 +159,4 @@ def _build_summary(settings: Settings, run_dir: RunDir) -> Callable[[], None]:
 
 
 def _draw(make_network: Callable[[], nn.Module], seed: int, *purpose: str | int) -> State:
-    """Draw a random network for a purpose."""
     return fresh_state(make_network, derive_seed(seed, *purpose))

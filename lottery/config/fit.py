@@ -80,13 +80,10 @@ def build_fit(
 
 
 def build_optimizer_maker(settings: OptimizerSettings) -> MakeOptimizer:
-    """Return a function from parameters to a new optimizer.
+    """Return a function from parameters to a new optimizer, which takes its arguments.
 
     With `decay_norms=false` weight decay leaves out all parameters of one dimension: the biases,
     and the scales of norm layers.
-
-    Raises:
-        ConfigError: the optimizer refuses its arguments.
     """
     make_optimizer = bind(settings.node, "optimizer")
     run_call(partial(make_optimizer, [nn.Parameter(torch.zeros(1))]), "optimizer", settings.node)

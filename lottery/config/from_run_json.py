@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from lottery.config.device import dtype_of
@@ -14,20 +13,15 @@ from lottery.config.network import build_network_maker
 from lottery.config.run_key import PATH_ARGUMENTS
 from lottery.config.settings import Settings, read_settings
 from lottery.errors import ConfigError
+from lottery.generators import drawn
+from lottery.seeds import derive_seed
 
 
 def settings_of_run(entry: Mapping[str, Any], **changes: Mapping[str, Any] | None) -> Settings:
     """Return the settings that a run was last given, with absolute paths.
 
-    Options that were added since have the value that means what was there before.
-
-    Args:
-        entry: the content of run.json.
-        changes: other values for single keys of groups, such as dataset={"root": "/elsewhere"};
-            None empties a group.
-
-    Raises:
-        ConfigError: run.json does not hold all settings.
+    Options that were added since have the value that means what was there before. `changes` are
+    other values for single keys of groups; None empties a group.
     """
     config = entry.get("settings")
     if not isinstance(config, dict):
@@ -43,12 +37,7 @@ def settings_of_run(entry: Mapping[str, Any], **changes: Mapping[str, Any] | Non
 
 
 def data_at(target: str, path: str) -> dict[str, str]:
-    """Return the key of the `dataset` group that says where files are, with a new value.
-
-    Args:
-        target: the group's `_target_`.
-        path: the new `dataset.root`; of an image folder or a table, its folder or file.
-    """
+    """Return the key of the `dataset` group that says where files are, with a new value."""
     argument = PATH_ARGUMENTS.get(target, "dataset.root").removeprefix("dataset.")
     return {argument: str(Path(path).absolute())}
 
@@ -63,7 +52,14 @@ def rebuild_network(entry: Mapping[str, Any]) -> nn.Module:
         num_classes=entry["num_classes"],
         precision=entry["config"]["trainer.precision"],
         num_tokens=entry.get("num_tokens"),
+        seed=initial_seed(entry),
     )
+
+
+def initial_seed(entry: Mapping[str, Any]) -> int:
+    """Return what a run's initial network was drawn from, by its `seed` and `config`."""
+    own = entry["config"].get("seeds.init")
+    return derive_seed(derive_seed(entry["seed"] if own is None else own, "init"), "init")
 
 
 def _unflatten(config: Mapping[str, Any], group: str) -> dict[str, Any]:
@@ -86,8 +82,9 @@ def network_of(
     num_classes: int,
     precision: str,
     num_tokens: int | None,
+    seed: int,
 ) -> nn.Module:
-    """Return a network with random weights; only the head, if the base is frozen."""
+    """Return a run's initial network; only the head, if the base is frozen."""
     base = find_base(model, tuple(input_shape))
     shape = base.feature_shape if base else tuple(input_shape)
     make_network = build_network_maker(
@@ -97,5 +94,5 @@ def network_of(
         num_tokens=num_tokens,
         dtype=dtype_of(precision),
     )
-    with torch.random.fork_rng(devices=[]):  # its weights will be replaced
-        return make_network()
+    # Its weights will be replaced, but how its layers are connected may be drawn too.
+    return drawn(make_network, seed)

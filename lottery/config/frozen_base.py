@@ -25,19 +25,12 @@ ACCEPTED = "a file with a torchvision state dict (.pth, .safetensors), imagenet 
 
 @dataclass(frozen=True)
 class FrozenBase:
-    """The part of a network that turns images into features and is not trained.
+    """The part of a network that turns images into features and is not trained."""
 
-    Args:
-        network: its class, which takes the shape of an image.
-        input_shape: shape of the dataset's images.
-        weights: the value of `model.weights`.
-        seed: draws random weights.
-    """
-
-    network: Callable[[tuple[int, ...]], nn.Module]
+    network: Callable[[tuple[int, ...]], nn.Module]  # takes the shape of an image
     input_shape: tuple[int, ...]
-    weights: str
-    seed: int
+    weights: str  # the value of `model.weights`
+    seed: int  # draws random weights
 
     @property
     def feature_shape(self) -> tuple[int, ...]:
@@ -61,12 +54,7 @@ class FrozenBase:
         return base.eval().requires_grad_(False)
 
     def check(self, splits: Splits, *, fetch: bool) -> None:
-        """Check that the weights are there and fit.
-
-        Args:
-            splits: the images.
-            fetch: whether official weights may be downloaded. If not, they are not checked.
-        """
+        """Check that the weights are there and fit; official ones only if they may be fetched."""
         if splits.train.augmentation is not None:
             raise ConfigError(
                 "dataset.augment: a frozen base needs false (for an image folder none), since its "

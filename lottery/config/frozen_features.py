@@ -63,11 +63,7 @@ def load_features(
     dtype: torch.dtype,
     stop: StopRequest,
 ) -> Splits:
-    """Return the splits with features in place of images, from the file or computed.
-
-    Raises:
-        Stopped: a signal has asked to stop.
-    """
+    """Return the splits with features in place of images, from the file or computed."""
     if base.weights == "random":
         log.warning("model.weights=random: the frozen convolutions are RANDOM, not trained")
     features = _read(file)
@@ -88,11 +84,7 @@ def load_features(
 
 
 def compute_features(network: nn.Module, images: Split, stop: StopRequest) -> torch.Tensor:
-    """Return a network's outputs for every example of a split, in CPU memory.
-
-    Raises:
-        Stopped: a signal has asked to stop.
-    """
+    """Return a network's outputs for every example of a split, in CPU memory."""
     features = torch.empty(0)
     with evaluating(network):
         for first in range(0, len(images), CHUNK):

@@ -7,32 +7,46 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from typing import Annotated, Any, TypeVar, get_origin, get_type_hints
 
-from lottery.config.rules import (
-    FLAG,
-    LAYER_RATES,
-    LOSS,
-    POSITIVE,
-    PRECISION,
-    SEED,
-    SHARE,
-    SHARE_OR_ALL,
-    SHARE_OR_NONE,
-    TEXT,
-    TORCH_OPTIMIZER,
-    WHOLE,
-    duration,
-    list_of,
-    one_of,
-    or_null,
-    show,
-    whole,
-)
+from lottery.config.rules import Rule, duration, list_of, number, one_of, or_null, show, whole
 from lottery.config.run_key import ADDED_LATER
 from lottery.config.targets import Node
 from lottery.errors import ConfigError
 from lottery.record.durations import Duration
 
 Group = TypeVar("Group")
+
+SEED = whole(0)
+WHOLE = whole(1)
+SHARE = number(lambda v: 0 < v < 1, "a number above 0 and below 1")
+SHARE_OR_ALL = number(lambda v: 0 < v <= 1, "a number above 0, at most 1")
+SHARE_OR_NONE = number(lambda v: 0 <= v <= 1, "a number from 0 to 1")
+POSITIVE = number(lambda v: v > 0, "a number above 0")
+FLAG = Rule(lambda v: isinstance(v, bool), "true or false")
+TEXT = Rule(lambda v: isinstance(v, str) and v != "", "a text")
+PRECISION = one_of("32-true", "64-true", "bf16-true", "bf16-mixed")
+LOSS = Rule(lambda v: isinstance(v, str | Mapping), "the name of a loss, or one by _target_")
+LOGITS = Rule(
+    lambda v: v != "" if isinstance(v, str) else type(v) is int and v >= 0,
+    "a position (0 is the first) or a name in what forward returns",
+)
+LAYER_RATES = Rule(
+    lambda v: isinstance(v, list) and all(isinstance(item, Mapping) for item in v),
+    "a list of patterns and rates, [{'output*': 0.5x}]",
+)
+# Arguments that torch's optimizers share. Their values are checked before torch is imported.
+BELOW_1 = number(lambda v: 0 <= v < 1, "a number >= 0 and below 1")
+NOT_NEGATIVE = number(lambda v: v >= 0, "a number >= 0")
+TORCH_OPTIMIZER = {
+    "lr": POSITIVE,
+    "betas": Rule(
+        lambda v: isinstance(v, list) and len(v) == 2 and all(map(BELOW_1.accepts, v)),
+        "two numbers >= 0 and below 1",
+    ),
+    "eps": NOT_NEGATIVE,
+    "nesterov": FLAG,
+    "momentum": NOT_NEGATIVE,
+    "weight_decay": NOT_NEGATIVE,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +144,7 @@ class Model:
 
     loss: Annotated[str | Node, LOSS, "of logits and class numbers"] = "cross_entropy"
     rates: Annotated[Sequence[Node], LAYER_RATES, "its own pruning rates"] = ()
+    logits: Annotated[int | str | None, or_null(LOGITS), "the logits, of what forward returns"]
     node: Node
 
 
@@ -169,7 +184,7 @@ class Optimizer:
 
 
 def read_group(kind: type[Group], values: Any, name: str) -> Group:
-    """Check a config group, given as plain containers, and return it as settings."""
+    """Check a config group (plain containers) and return it as settings."""
     hints = get_type_hints(kind)
     known = [key for key in hints if key != "node"]
     shown = ", ".join(f"{name}.{key}" for key in known)

@@ -17,16 +17,9 @@ from lottery.record.durations import parse_duration
 def make(node: Node, key: str, *, steps_per_epoch: int | None = None, **offered: Any) -> Any:
     """Return what a node stands for: the result of its call, or the call if it is `_partial_`.
 
-    Args:
-        node: a `_target_` and its arguments, which may hold nodes.
-        key: the config key of the node, for messages.
-        steps_per_epoch: converts durations such as '5ep' to numbers of steps, in the arguments
-            that a class names in its attribute `durations`; it is offered too.
-        offered: further arguments. The target gets those that it names.
-
-    Raises:
-        ConfigError: a target is not there or does not take its arguments, or one of ours or
-            torch's refuses a value. What a user's own code raises is left as it is.
+    `offered` are further arguments; the target gets those that it names. `steps_per_epoch` is
+    offered too, and turns durations such as '5ep' into steps, in the arguments that a class names
+    as its `durations`. What a user's own code raises is left as it is.
     """
     if steps_per_epoch is None:
         call = bind(node, key, **offered)

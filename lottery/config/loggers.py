@@ -19,13 +19,12 @@ Nodes = Mapping[str, Node]
 
 def build_logger_maker(nodes: Nodes, run_dir: RunDir) -> Callable[[int], list[Logger]]:
     """Return a function from the round to its loggers."""
-    for name, node in nodes.items():
-        check_call(node, f"logger.{name}")
+    make_all = _build_maker(nodes, "logger", run_dir)
 
     def make_loggers(round_number: int) -> list[Logger]:
         if not is_main():  # callbacks may ask for a logger on every rank
             return [DummyLogger() for _ in nodes]
-        loggers: list[Logger] = _make_all(nodes, "logger", _texts(run_dir, round_number))
+        loggers: list[Logger] = make_all(round_number)
         for logger in loggers:
             _remove_leftovers(logger, run_dir, _round_name(round_number))
         return loggers
@@ -35,9 +34,7 @@ def build_logger_maker(nodes: Nodes, run_dir: RunDir) -> Callable[[int], list[Lo
 
 def build_callback_maker(nodes: Nodes, run_dir: RunDir) -> Callable[[int], list[pl.Callback]]:
     """Return a function from the round to the user's callbacks."""
-    for name, node in nodes.items():
-        check_call(node, f"callbacks.{name}")
-    return lambda round_number: _make_all(nodes, "callbacks", _texts(run_dir, round_number))
+    return _build_maker(nodes, "callbacks", run_dir)
 
 
 def uses_tensorboard(nodes: Nodes) -> bool:
@@ -45,16 +42,17 @@ def uses_tensorboard(nodes: Nodes) -> bool:
     return any(str(node.get("_target_")).endswith(".TensorBoardLogger") for node in nodes.values())
 
 
-def _texts(run_dir: RunDir, round_number: int) -> dict[str, str]:
-    return {
-        "{run_dir}": str(run_dir.path),
-        "{round}": _round_name(round_number),
-        "{run}": f"{run_dir.path.parent.name}-{run_dir.path.name}",
-    }
+def _build_maker(nodes: Nodes, group: str, run_dir: RunDir) -> Callable[[int], list[Any]]:
+    for name, node in nodes.items():
+        check_call(node, f"{group}.{name}")
+    path = run_dir.path
+    texts = {"{run_dir}": str(path), "{run}": f"{path.parent.name}-{path.name}"}
 
+    def make_all(round_number: int) -> list[Any]:
+        filled = _fill(nodes, texts | {"{round}": _round_name(round_number)})
+        return [make(node, f"{group}.{name}") for name, node in filled.items()]
 
-def _make_all(nodes: Nodes, key: str, texts: Mapping[str, str]) -> list[Any]:
-    return [make(_fill(node, texts), f"{key}.{name}") for name, node in nodes.items()]
+    return make_all
 
 
 def _round_name(round_number: int) -> str:

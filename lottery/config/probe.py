@@ -12,6 +12,7 @@ from lottery.config.settings import Settings
 from lottery.config.targets import SPECIAL
 from lottery.data import Splits
 from lottery.errors import ConfigError
+from lottery.generators import drawn
 from lottery.measure.evaluate import Loss
 from lottery.pruning import MakeProbe, Probe, Pruner, ScoredPruner, trait
 from lottery.training import Device
@@ -27,8 +28,7 @@ def build_probe_maker(
         if device.deterministic:  # as in Lightning; the first training may come later
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.use_deterministic_algorithms(True)
-        with torch.random.fork_rng(devices=[]):
-            network = networks.make().to(device.torch_device, dtype)
+        network = drawn(networks.make, networks.seed).to(device.torch_device, dtype)
         return Probe(network, load_splits().train, loss=loss, input_shape=networks.input_shape)
 
     return make

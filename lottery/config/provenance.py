@@ -21,10 +21,9 @@ PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "omegaconf", "torchmetri
 
 
 def file_digests(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return sha256 of the source files of users' `_target_`s and of their imports, by module.
+    """Return sha256 of the files of users' `_target_`s and of their imports, by module.
 
-    Installed packages are identified by their version. Loggers and callbacks are left out: they
-    may change during a run.
+    Loggers and callbacks are left out: they may change during a run.
     """
     shaping = {key: node for key, node in config.items() if key not in ("logger", "callbacks")}
     todo = {load_target(node, key).__module__ for key, node in find_nodes(shaping)}
@@ -48,7 +47,6 @@ def _own_file(module: ModuleType) -> Path | None:
 
 
 def _imported(module: ModuleType) -> set[str]:
-    """Return the modules that a module's names come from."""
     names = {
         value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
         for value in vars(module).values()

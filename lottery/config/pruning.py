@@ -1,15 +1,17 @@
-"""What is pruned, and by what: `pruning`, `criterion` and `scope`."""
+"""What is pruned, at which rates, and by what: `pruning`, `criterion` and `scope`."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import filter as fnmatch_filter
+from fnmatch import fnmatchcase
 from math import prod
+from typing import Any
 
 from torch import nn
 
 from lottery.config.copied_masks import inspect_trunk
+from lottery.config.groups import BELOW_1
 from lottery.config.instantiate import make
-from lottery.config.rates import choose_rates, scope_name
 from lottery.config.settings import Settings
 from lottery.errors import ConfigError
 from lottery.masks import Masks, layer_weights, prunable_weights, select
@@ -19,26 +21,19 @@ from lottery.tensors import load_tensors
 Parameters = Mapping[str, nn.Parameter]
 TRANSPOSED = nn.modules.conv._ConvTransposeNd
 
+RATE = "a number >= 0 and below 1, or '0.5x' for half of pruning.rate"
+
 
 @dataclass(frozen=True)
 class PruningSetup:
-    """What is pruned, and by what.
+    """What is pruned, and by what."""
 
-    Args:
-        prunable: names of the weights that can be pruned.
-        scope: counts the weights that stay.
-        pruner: makes the masks.
-        rates: pruning rate of each weight; empty if masks are copied.
-        notes: lines for the user about settings that have no effect.
-        digests: digests of copied masks.
-    """
-
-    prunable: list[str]
+    prunable: list[str]  # names of weights
     scope: Scope
     pruner: Pruner
-    rates: Mapping[str, float] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    digests: Mapping[str, str] = field(default_factory=dict)
+    rates: Mapping[str, float] = field(default_factory=dict)  # by weight; none for copied masks
+    notes: list[str] = field(default_factory=list)  # for the user: settings without effect
+    digests: Mapping[str, str] = field(default_factory=dict)  # of copied masks
 
 
 def set_up_pruning(settings: Settings, network: nn.Module) -> PruningSetup:
@@ -72,13 +67,12 @@ def _copied(settings: Settings, network: nn.Module, scope: Scope) -> PruningSetu
     """Set up a run that prunes what its trunk pruned."""
     weights = {name: p.detach() for name, p in network.named_parameters() if p.requires_grad}
     prunable, digests = inspect_trunk(settings, weights)
-    trunk = settings.trunk
+    trunk, node = settings.trunk, settings.criterion.node
 
     def load(number: int) -> Masks:
         return load_tensors(trunk.round(number).masks)
 
-    ours = ("run", "rounds")
-    node = {name: value for name, value in settings.criterion.node.items() if name not in ours}
+    node = {name: value for name, value in node.items() if name not in ("run", "rounds")}
     return PruningSetup(
         prunable,
         scope,
@@ -95,8 +89,14 @@ def choose_prunable(settings: Settings, weights: Parameters) -> list[str]:
         chosen = select(weights, pruning.only, pruning.exclude)
     except ValueError as error:
         raise ConfigError(f"pruning.{error}") from error
+    for name in chosen:
+        if ".parametrizations." in name:
+            raise ConfigError(
+                f"pruning.also: {name}: a weight is computed from it in each forward pass; only "
+                "plain weights can be pruned"
+            )
     for pattern in pruning.also:
-        if not fnmatch_filter(chosen, pattern):
+        if not any(fnmatchcase(name, pattern) for name in chosen):
             raise ConfigError(
                 f"pruning.also: {pattern!r} is left out again by pruning.only or pruning.exclude"
             )
@@ -131,6 +131,47 @@ def _with_units(
     return chosen
 
 
+def choose_rates(
+    settings: Settings, scope: Scope, *, prunable: Sequence[str], candidates: Sequence[str]
+) -> dict[str, float]:
+    """Return the pruning rate of each prunable weight. Patterns may match any candidate.
+
+    It is that of `pruning.rates`, else of the model's own rates, else `pruning.rate`.
+    """
+    own = settings.pruning.rates
+    key, rules = ("model.rates", settings.model.rates) if own is None else ("pruning.rates", own)
+    rate = settings.pruning.rate
+    pairs: list[tuple[str, float]] = []  # patterns and rates
+    for pattern, value in [pair for rule in rules for pair in rule.items()]:
+        if not any(fnmatchcase(name, str(pattern)) for name in candidates):
+            raise ConfigError(f"{key}: {pattern!r} matches none of {', '.join(candidates)}")
+        if (read := _read_rate(value, rate)) is None:
+            raise ConfigError(f"{key}: {pattern}: {value}: {RATE}")
+        pairs.append((str(pattern), read))
+    if pairs and trait(scope, "one_rate"):
+        if own is not None:
+            raise ConfigError(
+                f"{key}={rules}: not under scope={_scope_name(scope)}, which counts over all "
+                "layers; accepted: []"
+            )
+        pairs = []
+    return {
+        name: next((own for pattern, own in pairs if fnmatchcase(name, pattern)), rate)
+        for name in prunable
+    }
+
+
+def _read_rate(value: Any, rate: float) -> float | None:
+    factor = re.fullmatch(r"(\d+\.?\d*|\.\d+)x", str(value))
+    own = float(factor[1]) * rate if factor else value
+    return float(own) if BELOW_1.accepts(own) else None
+
+
+def _scope_name(scope: Scope) -> str:
+    """Return the name of a scope's option in conf/scope."""
+    return type(scope).__name__.lower()
+
+
 def _check_combination(settings: Settings, criterion: Criterion, scope: Scope) -> None:
     """Refuse what can be combined but means nothing."""
     units, name = f"pruning.units={settings.pruning.units}", type(criterion).__name__
@@ -148,12 +189,12 @@ def _check_combination(settings: Settings, criterion: Criterion, scope: Scope) -
         )
     if not trait(scope, "counts_units"):
         raise ConfigError(
-            f"{units}: scope={scope_name(scope)} counts weights; accepted: scope=layerwise, "
+            f"{units}: scope={_scope_name(scope)} counts weights; accepted: scope=layerwise, "
             "scope=global"
         )
     if trait(criterion, "by_chance") and trait(scope, "compares_layers"):
         raise ConfigError(
-            f"{units}: under scope={scope_name(scope)} norms grow with the size of a unit, and "
+            f"{units}: under scope={_scope_name(scope)} norms grow with the size of a unit, and "
             f"criterion {name} would prune the small ones first; accepted: scope=layerwise"
         )
 
@@ -161,7 +202,7 @@ def _check_combination(settings: Settings, criterion: Criterion, scope: Scope) -
 def _notes(settings: Settings, scope: Scope, last: str) -> list[str]:
     pruning, notes = settings.pruning, []
     if trait(scope, "one_rate") and pruning.rates is None and settings.model.rates:
-        notes.append(f"scope={scope_name(scope)}: the model's own pruning rates do not apply")
+        notes.append(f"scope={_scope_name(scope)}: the model's own pruning rates do not apply")
     if pruning.units != "none":
         notes.append(f"pruning.units={pruning.units}: {last} keeps all of its outputs")
     return notes

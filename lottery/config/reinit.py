@@ -16,9 +16,9 @@ def build_reinit(settings: Settings, steps_per_epoch: int, num_steps: int) -> Re
     asked = ", ".join(f"reinit.{name}={show(node[name])}" for name in durations if name in node)
     asked = asked or f"reinit._target_={node['_target_']}"
     if reinit.rewind_step >= num_steps:
-        raise ConfigError(f"{asked}: before the end of training, {num_steps} steps")
+        raise ConfigError(f"{asked}: must come before the end of training, step {num_steps}")
     if steps_to_come(reinit, num_steps) > num_steps:
-        raise ConfigError(f"{asked}: at most the {num_steps} of iterations")
+        raise ConfigError(f"{asked}: at most the {num_steps} steps of a training")
     _check_copying(settings, reinit)
     return reinit
 
@@ -30,11 +30,11 @@ def _check_copying(settings: Settings, reinit: Reinit) -> None:
         return
     if copying.rounds is not None:
         raise ConfigError(
-            f"criterion.rounds={copying.rounds}: null with this reinit, "
+            f"criterion.rounds={copying.rounds}: must be null with this reinit, "
             "where each round continues from the one before"
         )
     if copying.shuffle != "none":
         raise ConfigError(
-            f"criterion.shuffle={copying.shuffle}: none with this reinit, which continues from "
-            "weights that are pruned elsewhere; a random ticket starts from dense weights"
+            f"criterion.shuffle={copying.shuffle}: must be none with this reinit: it continues "
+            "from weights that are pruned elsewhere; a random ticket starts from dense weights"
         )

@@ -11,13 +11,7 @@ from lottery.record.durations import ACCEPTED, parse_duration
 
 @dataclass(frozen=True)
 class Rule:
-    """What a value may be.
-
-    Args:
-        accepts: tells whether a value is accepted.
-        accepted: the same in words, for messages and the reference of all keys.
-        read: turns an accepted value into the setting.
-    """
+    """What a value may be: a test, the same in words, and how the setting is read from it."""
 
     accepts: Callable[[Any], bool]
     accepted: str
@@ -91,40 +85,3 @@ def list_of(rule: Rule) -> Rule:
 def or_null(rule: Rule) -> Rule:
     """Accept null, or what a rule accepts."""
     return Rule(lambda v: v is None or rule.accepts(v), f"{rule.accepted}, or null")
-
-
-SEED = whole(0)
-WHOLE = whole(1)
-SHARE = number(lambda v: 0 < v < 1, "a number above 0 and below 1")
-SHARE_OR_ALL = number(lambda v: 0 < v <= 1, "a number above 0, at most 1")
-SHARE_OR_NONE = number(lambda v: 0 <= v <= 1, "a number from 0 to 1")
-POSITIVE = number(lambda v: v > 0, "a number above 0")
-FLAG = Rule(lambda v: isinstance(v, bool), "true or false")
-TEXT = Rule(lambda v: isinstance(v, str) and v != "", "a text")
-PRECISION = one_of("32-true", "64-true", "bf16-true", "bf16-mixed")
-LOSS = Rule(lambda v: isinstance(v, str | Mapping), "the name of a loss, or one by _target_")
-LAYER_RATES = Rule(
-    lambda v: isinstance(v, list) and all(isinstance(item, Mapping) for item in v),
-    "a list of patterns and rates, [{'output*': 0.5x}]",
-)
-NODE = Rule(lambda v: isinstance(v, Mapping), "a _target_ and its arguments")
-NODES = Rule(
-    lambda v: v is None or isinstance(v, Mapping),
-    "names, each with a _target_ and its arguments",
-    lambda v: v or {},
-)
-
-# Arguments that torch's optimizers share. Their values are checked before torch is imported.
-BELOW_1 = number(lambda v: 0 <= v < 1, "a number >= 0 and below 1")
-NOT_NEGATIVE = number(lambda v: v >= 0, "a number >= 0")
-TORCH_OPTIMIZER = {
-    "lr": POSITIVE,
-    "betas": Rule(
-        lambda v: isinstance(v, list) and len(v) == 2 and all(map(BELOW_1.accepts, v)),
-        "two numbers >= 0 and below 1",
-    ),
-    "eps": NOT_NEGATIVE,
-    "nesterov": FLAG,
-    "momentum": NOT_NEGATIVE,
-    "weight_decay": NOT_NEGATIVE,
-}

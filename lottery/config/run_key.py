@@ -43,6 +43,7 @@ ADDED_LATER: dict[str, Any] = {
     "dataset.random_labels": 0,
     "dataset.shuffle_pixels": False,
     "early_bird.epsilon": None,
+    "model.logits": None,
     "optimizer.decay_norms": True,
     "pruning.also": [],
     "pruning.at": "trained",
@@ -92,9 +93,11 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
         # Copied masks do not depend on the scope and the pruning of this run.
         flat = {k: v for k, v in flat.items() if not k.startswith(("pruning.", "scope."))}
         flat["criterion.run"] = _trunk_name(flat["criterion.run"], config["seed"])
-    # torch is imported here only if the value is not the default
-    if flat.get("pruning.at") == "init" and not _needs_training(config):
-        del flat["pruning.at"]
+    if flat.get("pruning.at") == "init":
+        from lottery.pruning import trait  # imports torch
+
+        if not trait(load_target(config["criterion"], "criterion"), "needs_training"):
+            del flat["pruning.at"]
     for group in ("dataset", "model"):
         key = PATH_ARGUMENTS.get(str(flat.get(f"{group}._target_")), "")
         if isinstance(flat.get(key), str):
@@ -131,63 +134,33 @@ def key_of(config: Mapping[str, Any]) -> str:
 
 def folder_name(config: Mapping[str, Any], choices: Mapping[str, Any]) -> str:
     """Return `<dataset>-<model>-<criterion>-<rate>-<scope>-<reinit>-<key>`."""
-    copied = copies_masks(config)
-    rate = "none" if copied else get_nested(config, "pruning.rate")
-    scope = "none" if copied else choices.get("scope")
-    criterion = str(choices.get("criterion"))
-    words = (
-        choices.get("dataset"),
-        choices.get("model"),
-        ALIASES.get(criterion, criterion),
-        rate,
-        scope,
-        choices.get("reinit"),
-        key_of(canonical(config)),
-    )
-    return "-".join(re.sub(r"[^\w.+]", "_", str(word)) for word in words)
+    words = {"rate": get_nested(config, "pruning.rate"), **choices}
+    if copies_masks(config):
+        words |= {"rate": "none", "scope": "none"}
+    words["criterion"] = ALIASES.get(str(words.get("criterion")), words.get("criterion"))
+    words["key"] = key_of(canonical(config))
+    order = ("dataset", "model", "criterion", "rate", "scope", "reinit", "key")
+    return "-".join(_file_name(words.get(name)) for name in order)
 
 
 def run_path(config: Mapping[str, Any], choices: Mapping[str, Any]) -> Path:
     """Return the run's folder. The same config has the same folder."""
-    name = folder_name(config, choices)
-    seed = re.sub(r"[^\w.+]", "_", str(config.get("seed")))
-    return Path(str(config.get("output_dir"))).absolute() / name / f"seed_{seed}"
+    seed = f"seed_{_file_name(config.get('seed'))}"
+    return Path(str(config.get("output_dir"))).absolute() / folder_name(config, choices) / seed
 
 
 def shapes_dense_round(config: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """Return the values of a canonical config that round 0 depends on.
-
-    Two runs for which they are equal have the same round 0.
-    """
-    later = (
-        "criterion.",
-        "scope.",
-        "reinit.",
-        "pruning.",
-        "model.rates",
-        "seeds.pruning",
-        "early_bird.",  # it only looks
-    )
-    shaping = {
-        key: value
-        for key, value in config.items()
-        if not key.startswith(later) and key != "dataset.order"
-    }
+    """Return the values of a canonical config that round 0 depends on."""
+    pruning = ("criterion.", "scope.", "reinit.", "pruning.", "model.rates", "seeds.pruning")
+    others = ("early_bird.", "dataset.order")  # it only looks; round 0 has one order
+    shaping = {k: v for k, v in config.items() if not k.startswith(pruning + others)}
     for key in ("seeds.init", "seeds.order", "seeds.augmentation"):
         if shaping[key] is None:
             shaping[key] = seed
     return shaping
 
 
-def _needs_training(config: Mapping[str, Any]) -> bool:
-    """Tell whether the criterion looks at trained weights, as its class says."""
-    from lottery.pruning import trait
-
-    return bool(trait(load_target(config["criterion"], "criterion"), "needs_training"))
-
-
 def _merged(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a config with some values changed, group by group."""
     merged = dict(config)
     for key, value in changes.items():
         here = merged.get(key)
@@ -207,6 +180,10 @@ def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[name] = value
     return flat
+
+
+def _file_name(value: Any) -> str:
+    return re.sub(r"[^\w.+]", "_", str(value))
 
 
 def _trunk_name(run: Any, seed: Any) -> str:

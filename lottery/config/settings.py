@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from lottery.config import groups
-from lottery.config.groups import read_values
-from lottery.config.rules import FLAG, NODE, NODES, TEXT, duration, one_of, whole
+from lottery.config.groups import FLAG, SEED, TEXT, read_values
+from lottery.config.rules import Rule, duration, one_of, whole
 from lottery.config.run_key import canonical, copies_masks, key_of
 from lottery.config.targets import Node
 from lottery.errors import ConfigError
@@ -16,16 +16,23 @@ from lottery.record.durations import Duration
 from lottery.record.run_dir import RunDir
 from lottery.seeds import derive_seed
 
+NODE = Rule(lambda v: isinstance(v, Mapping), "a _target_ and its arguments")
+NODES = Rule(
+    lambda v: v is None or isinstance(v, Mapping),
+    "names, each with a _target_ and its arguments",
+    lambda v: v or {},
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """The settings of a run.
 
     `copying` is None if the run makes its own masks. `config` is the composed config as plain
-    containers, for the run's key, run.json and the processes of the run.
+    containers.
     """
 
-    seed: Annotated[int, whole(0), "one number that all random numbers of the run come from"]
+    seed: Annotated[int, SEED, "one number that all random numbers of the run come from"]
     rounds: Annotated[int, whole(0), "prunings; round 0 is dense"]
     iterations: Annotated[Duration, duration(1), "optimizer steps per round"]
     output_dir: Annotated[str, TEXT, "folder of all runs"]
@@ -61,7 +68,7 @@ class Settings:
         elif self.copying:
             why = "criterion=copy: its masks are another run's"
         if epsilon is not None and why:
-            raise ConfigError(f"early_bird.epsilon={epsilon}: null with {why}")
+            raise ConfigError(f"early_bird.epsilon={epsilon}: must be null with {why}")
 
     @cached_property
     def canonical(self) -> dict[str, Any]:
@@ -76,8 +83,8 @@ class Settings:
     @cached_property
     def trunk(self) -> RunDir:
         """The run that masks are copied from: `criterion.run` itself, or its run of this seed."""
-        named = self.copying.run if self.copying else None
-        if named is None:
+        named = self.copying and self.copying.run
+        if not named:
             raise ConfigError("criterion.run=null: the folder of a run to copy masks from")
         for path in (Path(named), Path(named) / f"seed_{self.seed}"):
             if (path / "run.json").exists():
@@ -99,13 +106,8 @@ class Settings:
 
 
 def read_settings(config: Mapping[str, Any]) -> Settings:
-    """Check a composed config's plain values and return its settings. torch is not imported.
-
-    Raises:
-        ConfigError: naming the key, the value and what is accepted.
-    """
+    """Check a composed config's plain values and return its settings. torch is not imported."""
     copying = None
     if copies_masks(config):
-        copied = read_values(groups.Copying, config["criterion"], "criterion.")
-        copying = groups.Copying(**copied)
+        copying = groups.Copying(**read_values(groups.Copying, config["criterion"], "criterion."))
     return Settings(**read_values(Settings, config), copying=copying, config=config)

@@ -23,16 +23,13 @@ def build_splits(dataset: Dataset, *, may_write: bool) -> Splits:
         seed=dataset.split_seed,
     )
     splits = corrupt(splits)
-    if dataset.batch_size > len(splits.train):
-        raise ConfigError(
-            f"dataset.batch_size={dataset.batch_size}: "
-            f"at most the {len(splits.train)} training examples"
-        )
+    size, num_train = dataset.batch_size, len(splits.train)
+    if size > num_train:
+        raise ConfigError(f"dataset.batch_size={size}: at most the {num_train} training examples")
     return splits
 
 
 def _load(dataset: Dataset, *, may_write: bool) -> Splits:
-    """Make the dataset and return its splits, with their types checked."""
     target = f"dataset._target_={dataset.node.get('_target_')}"
     made = make(
         dataset.node,

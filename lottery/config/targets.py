@@ -55,10 +55,7 @@ def load_target(node: Node, key: str) -> Callable[..., Any]:
 def find_nodes(value: Any, key: str = "", *, made: bool = False) -> Iterator[tuple[str, Node]]:
     """Yield the nodes in a value with their config keys, the outermost first.
 
-    Args:
-        value: plain containers.
-        key: the config key of the value.
-        made: True leaves out nodes that Hydra does not make, because of `_recursive_: false`.
+    With `made`, nodes are left out that Hydra does not make, because of `_recursive_: false`.
     """
     if isinstance(value, Mapping):
         if "_target_" in value:

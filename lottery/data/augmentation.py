@@ -24,10 +24,9 @@ class CropAndFlip:
     padding: int
 
     def draw(self, steps: int, batch_size: int, generator: torch.Generator) -> Tensor:
-        """Draw the rows and columns by which crops are moved, and which crops are mirrored.
+        """Draw how far crops are moved down and right, 0 to 2 * padding, and if they are mirrored.
 
-        Returns:
-            (steps, batch_size, 3), whole numbers: 0 to 2 * padding twice, and 0 or 1.
+        These are whole numbers, (steps, batch_size, 3).
         """
         shape = (steps, batch_size)
         moves = torch.randint(2 * self.padding + 1, (*shape, 2), generator=generator)
@@ -35,12 +34,7 @@ class CropAndFlip:
         return torch.cat([moves, mirrored], dim=2)
 
     def __call__(self, inputs: Tensor, drawn: Tensor) -> Tensor:
-        """Return the images, cropped and mirrored.
-
-        Args:
-            inputs: images (batch, channels, height, width) in which 0 is black.
-            drawn: (batch, 3), on the images' device.
-        """
+        """Return images (batch, channels, height, width), cropped and mirrored by (batch, 3)."""
         batch, channels, height, width = inputs.shape
         down, right, mirrored = drawn.unsqueeze(2).unbind(1)  # each (batch, 1)
         padded = nn.functional.pad(inputs, (self.padding,) * 4)
@@ -56,13 +50,8 @@ class CropAndFlip:
 class Draws:
     """The augmentation's random numbers: a function of (seed, order key, step), as `BatchOrder`.
 
-    They belong to positions in the batch, so that processes that share a batch use their parts.
-
-    Args:
-        augmentation: draws the numbers of some steps.
-        batch_size: examples per step, of all processes together.
-        seed: the run's seed for augmentation.
-        key: the round, or one number for all rounds if every round sees the same batches.
+    They belong to positions in the whole batch, so that processes that share it use their parts.
+    The key is the round, or one number for all rounds if every round sees the same batches.
     """
 
     def __init__(self, augmentation: Augmentation, batch_size: int, seed: int, key: int) -> None:

@@ -11,13 +11,8 @@ class BatchOrder:
 
     An epoch is floor(num_examples / batch_size) steps over a new shuffle; the remaining examples
     wait for the next shuffle. Steps count from the initial weights, so a round that is rewound to
-    step k begins with the batch after step k.
-
-    Args:
-        num_examples: size of the training set.
-        batch_size: examples per step.
-        seed: the run's seed for data order.
-        key: the round, or one number for all rounds if every round sees the same batches.
+    step k begins with the batch after step k. The key is the round, or one number for all rounds
+    if every round sees the same batches.
 
     Example:
         >>> order = BatchOrder(num_examples=10, batch_size=4, seed=0, key=0)

@@ -7,12 +7,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from lottery.arguments import check_flag
+from lottery.arguments import check_flag, check_one_of
 from lottery.data.augmentation import CropAndFlip
 from lottery.data.download import RemoteFile
 from lottery.data.errors import DataError
+from lottery.data.files import read_bytes
 from lottery.data.origin import Origin
-from lottery.data.scaling import check_normalize, scaling_for
+from lottery.data.scaling import NORMALIZATIONS, scaling_for
 from lottery.data.splits import Split, Splits
 from lottery.data.subset import draw_shares
 
@@ -26,28 +27,16 @@ Bytes = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Source:
-    """What distinguishes one dataset in CIFAR's format from another.
+    """What distinguishes one dataset in CIFAR's format from another."""
 
-    Args:
-        folder: its files are in ROOT/folder, as the archive has them.
-        archive: the file that holds them.
-        train_files: names of the training files.
-        test_file: name of the test file.
-        images_per_file: number of images in a training file, and in the test file.
-        label_bytes: number of labels before an image's pixels; the last of them is used.
-        num_classes: number of labels.
-        mean: of the training pixels in [0, 1], by channel.
-        std: their standard deviations.
-    """
-
-    folder: str
+    folder: str  # below the root, and in the archive
     archive: RemoteFile
     train_files: tuple[str, ...]
     test_file: str
-    images_per_file: tuple[int, int]
-    label_bytes: int
+    images_per_file: tuple[int, int]  # in a training file, in the test file
+    label_bytes: int  # before an image's pixels; the last of them is used
     num_classes: int
-    mean: tuple[float, float, float]
+    mean: tuple[float, float, float]  # of the training pixels in [0, 1], by channel
     std: tuple[float, float, float]
 
 
@@ -113,9 +102,8 @@ class Cifar:
     base_url: str
 
     def __post_init__(self) -> None:
-        if self.name not in SOURCES:
-            raise ValueError(f"name={self.name}: {' or '.join(SOURCES)}")
-        check_normalize(self.normalize)
+        check_one_of("name", self.name, tuple(SOURCES))
+        check_one_of("normalize", self.normalize, NORMALIZATIONS)
         check_flag("augment", self.augment)
 
     @property
@@ -124,11 +112,7 @@ class Cifar:
         return Path(self.root) / SOURCES[self.name].folder
 
     def load(self) -> Splits:
-        """Return the splits, after a download if files are missing.
-
-        Raises:
-            DataError: files are missing, cut off or not what their names say.
-        """
+        """Return the splits, after a download if files are missing; a DataError names bad ones."""
         source = SOURCES[self.name]
         origin = Origin(
             dataset=self.name,
@@ -154,10 +138,7 @@ class Cifar:
         """Return images (n, 3, 32, 32) and labels (n,) of a file."""
         source, path = SOURCES[self.name], self.folder / name
         record = source.label_bytes + NUM_PIXELS
-        try:
-            content = np.fromfile(path, dtype=np.uint8)
-        except OSError as error:
-            raise DataError(f"{path}: {error.strerror}") from error
+        content = np.frombuffer(read_bytes(path), dtype=np.uint8)
         if len(content) != num_images * record:
             raise DataError(
                 f"{path}: {len(content)} bytes, {num_images * record} expected: "

@@ -37,6 +37,8 @@ def _in_colour(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # whole numbers of 16 bits, which Pillow would cut off at 255
         numbers = np.asarray(image).astype(np.int64).clip(0, HIGHEST_16)
         return Image.fromarray((numbers // 257).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":  # Pillow would cut 0.7 to 0
+        raise Unreadable("floating-point pixels; save it with 8 or 16 bits")
     if image.mode == "P":  # a palette may have transparent colours
         image = image.convert("RGBA")
     return image.convert("RGB")

@@ -25,33 +25,16 @@ RETRY_AFTER_S = (1, 5)  # so there are three tries
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file to download.
+    """A file to download."""
 
-    Args:
-        name: in the dataset's folder and below the base URL.
-        sha256: of the content, or of the file as it is.
-        of_content: the digest is of the decompressed content; mirrors compress again.
-    """
-
-    name: str
+    name: str  # in the dataset's folder and below the base URL
     sha256: str
-    of_content: bool = True
+    of_content: bool = True  # the digest is of the decompressed content: mirrors compress again
 
 
 @contextmanager
 def downloaded(file: RemoteFile, base_url: str) -> Iterator[Path]:
-    """Download a file into a temporary folder, which goes with the block.
-
-    Args:
-        file: to download.
-        base_url: what stands before its name.
-
-    Yields:
-        Its path; the content is checked.
-
-    Raises:
-        DataError: no network, no such file, or another content.
-    """
+    """Download a file, check its content and yield its path; the file goes with the block."""
     url = f"{base_url.rstrip('/')}/{file.name}"
     log.info("downloading %s", url)
     with tempfile.TemporaryDirectory(prefix="lottery-") as aside:

@@ -9,19 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from lottery.data.errors import DataError
+from lottery.data.files import open_regular
 
 UNSIGNED_BYTES = 8
+MOST_BYTES = 2**30  # MNIST's largest file has 47 million; a small damaged .gz may grow without end
 
 
 def read_idx(path: Path, num_dimensions: int) -> npt.NDArray[np.uint8]:
-    """Return the array in an idx file of unsigned bytes.
+    """Return the array in a file, gzipped if its name ends in .gz: a DataError if it has another.
 
-    Args:
-        path: of the file; gzipped if its name ends in .gz.
-        num_dimensions: 3 for images (count, rows, columns), 1 for labels.
-
-    Raises:
-        DataError: the file is no idx file, has other dimensions, or is cut off.
+    `num_dimensions` is 3 for images (count, rows, columns), 1 for labels.
     """
     content = read_bytes(path)
     if len(content) < 4 or content[:3] != bytes([0, 0, UNSIGNED_BYTES]):
@@ -40,12 +37,13 @@ def read_idx(path: Path, num_dimensions: int) -> npt.NDArray[np.uint8]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return a file's content, decompressed if its name ends in .gz.
-
-    Raises:
-        DataError: it cannot be read or decompressed.
-    """
+    """Return a file's content, decompressed if its name ends in .gz."""
     try:
-        return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with open_regular(path) as file:
+            unpacked = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
+            content = unpacked.read(MOST_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: {error}") from error
+        raise DataError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    if len(content) > MOST_BYTES:
+        raise DataError(f"{path}: more than {MOST_BYTES:,} bytes")
+    return content

@@ -8,31 +8,19 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from lottery.data.arguments import check_one_of
 from lottery.data.augmentation import CropAndFlip
 from lottery.data.splits import Augmentation
 
-NAMES = ("none", "flip", "crop_flip", "resized_crop_flip")
+AUGMENTATIONS = ("none", "flip", "crop_flip", "resized_crop_flip")
 BORDER = 8  # the part of an image's side: 4 pixels of CIFAR's 32
 
 
-def check_augment(augment: str) -> None:
-    """Check the value of `dataset.augment`.
-
-    Raises:
-        ValueError: it is none of `NAMES`.
-    """
-    check_one_of("augment", augment, NAMES)
-
-
 def make_augmentation(augment: str, image_size: Sequence[int]) -> Augmentation | None:
-    """Return the augmentation of a name.
+    """Return the augmentation of a name, for images of a height and width.
 
-    Args:
-        augment: "none"; "flip", mirrored one time in two; "crop_flip", that and a crop of the
-            image's own size from the image with a black border, an eighth of its shorter side
-            wide; "resized_crop_flip", see `ResizedCropAndFlip`.
-        image_size: height and width.
+    "flip" mirrors one time in two; "crop_flip" does so too and takes a crop of the image's own
+    size from the image with a black border, an eighth of its shorter side wide;
+    "resized_crop_flip" is `ResizedCropAndFlip`.
     """
     made: dict[str, Augmentation] = {
         "flip": CropAndFlip(0),
@@ -57,11 +45,9 @@ class ResizedCropAndFlip:
     tries: ClassVar = 10
 
     def draw(self, steps: int, batch_size: int, generator: torch.Generator) -> Tensor:
-        """Return where each image's part is, and whether it is mirrored.
+        """Draw the part of each image and whether it is mirrored, (steps, batch_size, 5).
 
-        Returns:
-            (steps, batch_size, 5): top, left, height and width as shares of the image's height
-            and width; and 0 or 1.
+        The part is top, left, height and width, as shares of the image's height and width.
         """
         shape = (steps, batch_size)
         smallest, largest = self.areas
@@ -82,14 +68,9 @@ class ResizedCropAndFlip:
         return torch.cat([corner, height, width, mirrored], dim=2)
 
     def __call__(self, inputs: Tensor, drawn: Tensor) -> Tensor:
-        """Return each image's part in the image's size.
+        """Return the parts of images (batch, channels, height, width), each in the image's size.
 
-        Args:
-            inputs: images (batch, channels, height, width), bytes or of a floating-point type.
-            drawn: (batch, 5), on the images' device.
-
-        Returns:
-            The images in a floating-point type; bytes become torch.float32, still 0 to 255.
+        Images of bytes become torch.float32, still 0 to 255.
         """
         images = inputs if inputs.is_floating_point() else inputs.float()
         top, left, height, width, mirrored = drawn.to(images.dtype).unbind(1)

@@ -16,6 +16,7 @@ from numpy.lib.format import write_array_header_1_0
 
 from lottery.data.decode import Bytes, Unreadable, decode
 from lottery.data.errors import DataError
+from lottery.data.files import open_regular
 from lottery.data.image_list import ListedImage, bad_row
 from lottery.data.progress_bar import track
 from lottery.record.files import replacing, write_text
@@ -30,36 +31,26 @@ AT_ONCE = 256  # at most so many images wait to be written
 def cached_pixels(
     folder: Path, images: Sequence[ListedImage], size: tuple[int, int], *, may_write: bool
 ) -> tuple[Bytes, str]:
-    """Return the pixels of some images and their sha256.
+    """Return the pixels of a folder's images, resized to (n, 3, height, width), and their sha256.
 
     Images are decoded once for a list, a size and the files' sizes and times. The pixels are kept
-    beside the images or, if that is read-only, in the user's cache folder. Several processes may
-    call it at once: one decodes. A damaged file is made again.
-
-    Args:
-        folder: holds the images.
-        images: which, in order.
-        size: height and width to resize to.
-        may_write: False decodes into memory if there is no file.
-
-    Returns:
-        (n, 3, height, width), mapped from the file: changes to it stay in memory; and the digest.
-
-    Raises:
-        DataError: an image cannot be read, or nothing can be written.
+    beside the images or, if that is read-only, in the user's cache folder. They are mapped from
+    the file; changes to them stay in memory. Several processes may call it at once: one decodes.
+    A damaged file is made again. If there is no file, and none may be written, the pixels are in
+    memory.
     """
     shape = (len(images), 3, *size)
     name = f"{size[0]}x{size[1]}_{len(images)}_{_key(images, size)}.npy"
-    places = [folder / CACHE, _users_cache(folder)]
-    for place in places:
-        if (found := _load(place / name, shape)) is not None:
+    caches = [folder / CACHE, _users_cache(folder)]
+    for cache in caches:
+        if (found := _load(cache / name, shape)) is not None:
             return found
     if not may_write:
         pixels = np.stack(list(_decoded(folder, images, size)))
         return pixels, hashlib.sha256(pixels.data).hexdigest()
-    writable = [place for place in places if _is_writable(place)]
+    writable = [cache for cache in caches if _is_writable(cache)]
     if not writable:
-        raise DataError(f"{folder}: neither {places[0]} nor {places[1]} can be written")
+        raise DataError(f"{folder}: neither {caches[0]} nor {caches[1]} can be written")
     path = writable[0] / name
     try:
         with FileLock(path.with_name(f".{name}.lock"), fallback_to_soft=False):
@@ -84,10 +75,10 @@ def _users_cache(folder: Path) -> Path:
     return caches / "lottery" / f"{folder.resolve().name}_{name}"
 
 
-def _is_writable(place: Path) -> bool:
+def _is_writable(folder: Path) -> bool:
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=place):  # os.access does not know root
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):  # os.access does not know root
             return True
     except OSError:
         return False
@@ -95,16 +86,17 @@ def _is_writable(place: Path) -> bool:
 
 def _load(path: Path, shape: tuple[int, ...]) -> tuple[Bytes, str] | None:
     """Return pixels and digest; None if there is no file, or it is damaged."""
-    if not path.exists():
-        return None
     header = _header(shape)
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             is_ours = file.read(len(header)) == header
-        pixels = np.memmap(path, np.uint8, mode="c", offset=len(header), shape=shape)
+            pixels = np.memmap(file, np.uint8, mode="c", offset=len(header), shape=shape)
         digest = hashlib.sha256(pixels.data).hexdigest()
-        if is_ours and digest == _digest_file(path).read_text():
-            return pixels, digest
+        with open_regular(_digest_file(path)) as file:
+            if is_ours and digest.encode() == file.read(len(digest) + 1):
+                return pixels, digest
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except (OSError, ValueError):  # cut off
         pass
     log.warning("%s is damaged: the images are decoded again", path)
@@ -140,7 +132,8 @@ def _decoded(
 
     def read(image: ListedImage) -> Bytes:
         try:
-            return decode((folder / image.name).read_bytes(), *size)
+            with open_regular(folder / image.name) as file:
+                return decode(file.read(), *size)
         except Unreadable as error:
             raise bad_row(folder, image.row, f"{image.name} cannot be read: {error}") from error
         except OSError as error:

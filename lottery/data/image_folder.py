@@ -1,31 +1,30 @@
 """A folder of images of any size, listed in a `metadata.csv`."""
 
-import hashlib
-import json
 import logging
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
+from lottery.arguments import check_one_of, check_text
 from lottery.data.errors import DataError
-from lottery.data.image_augmentation import check_augment, make_augmentation
-from lottery.data.image_cache import cached_pixels
+from lottery.data.image_augmentation import AUGMENTATIONS
 from lottery.data.image_list import LIST, SPLITS, ListedImage, read_list, split_named
+from lottery.data.image_splits import image_splits, number_classes
 from lottery.data.origin import alone_in
 from lottery.data.prepare import Found, find_images, make_list
-from lottery.data.scaling import check_normalize, scaling_for
-from lottery.data.splits import Split, Splits
+from lottery.data.scaling import NORMALIZATIONS
+from lottery.data.splits import Splits
 from lottery.data.subset import Rows, draw_shares, draw_subset
 
 log = logging.getLogger(__name__)
 
 SHARES = {"val": 0.2, "test": 0.1}  # of each class, if they are drawn
 SUBSET_SEED = 0
-# of ImageNet, with which torchvision's networks were trained
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# mean and standard deviation of ImageNet, with which torchvision's networks were trained
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 @dataclass(frozen=True)
@@ -57,26 +56,19 @@ class ImageFolder:
     augment: str = "none"  # which the settings of older runs do not have
 
     def __post_init__(self) -> None:
-        check_normalize(self.normalize)
-        folder: object = self.folder
-        if not isinstance(folder, str) or not folder:
-            raise ValueError(f"folder={folder}: a text")
+        check_one_of("normalize", self.normalize, NORMALIZATIONS)
+        check_text("folder", self.folder)
+        check_one_of("augment", self.augment, AUGMENTATIONS)
         size: object = self.image_size
         sizes = size if isinstance(size, Sequence) else []
         if [type(number) for number in sizes] != [int, int] or min(sizes) < 1:
             raise ValueError(f"image_size={size}: two whole numbers >= 1, height and width")
-        check_augment(self.augment)
 
     def load(self) -> Splits:
-        """Return the splits.
-
-        Raises:
-            DataError: the list is wrong or an image cannot be read; naming the list and the row.
-        """
+        """Return the splits; a DataError names the list and the row that are wrong."""
         folder = Path(self.folder)
-        images = self._chosen(self._list(folder))
-        classes = sorted({image.label for image in images})
-        labels = np.array([classes.index(image.label) for image in images])
+        images = self._chosen(self._listed(folder))
+        classes, labels = number_classes(images)
         rows_of = self._divide(images, labels)
         for name, rows in rows_of.items():
             absent = set(range(len(classes))) - set(labels[rows].tolist())
@@ -84,38 +76,32 @@ class ImageFolder:
                 limit = "" if self.limit is None else f" among {self.limit} images"
                 label = classes[min(absent)]
                 raise DataError(f"{folder / LIST}: no {name} image of class {label!r}{limit}")
-        height, width = self.image_size
-        pixels, digest = cached_pixels(folder, images, (height, width), may_write=self.may_write)
-        inputs, targets = torch.from_numpy(pixels), torch.from_numpy(labels)
-        scaling = scaling_for(self.normalize, MEAN, STD)
-        train, val, test = (
-            Split(inputs, targets[rows], scaling, torch.from_numpy(rows))
-            for rows in (rows_of[name] for name in SPLITS)
-        )
-        train = replace(train, augmentation=make_augmentation(self.augment, self.image_size))
-        name = folder.resolve().name
-        digests = {f"{name}/{LIST}": _digest(images), f"the images in {name}/": digest}
-        return Splits(
-            train=train,
-            val=val,
-            test=test,
-            num_classes=len(classes),
-            known_digests=digests,
+        return image_splits(
+            folder,
+            images,
+            rows_of,
+            image_size=self.image_size,
+            normalize=self.normalize,
+            statistics=IMAGENET,
+            augment=self.augment,
+            may_write=self.may_write,
+            name=folder.resolve().name,
+            listed={LIST: [(image.name, image.label, image.split) for image in images]},
         )
 
-    def _list(self, folder: Path) -> list[ListedImage]:
-        if (folder / LIST).exists() or (folder / LIST).is_symlink():
+    def _listed(self, folder: Path) -> list[ListedImage]:
+        if os.path.lexists(folder / LIST):
             images = read_list(folder)
             _warn_of_unused_folders(folder, images)
             return images
         if not self.may_write:
             found = find_images(folder)
-            _tell(found, folder)
+            _log(found, folder)
             return read_list(folder, found.csv)
         with alone_in(folder):
-            if not (folder / LIST).exists():  # another process has made it
+            if not os.path.lexists(folder / LIST):  # another process has made it
                 log.info("%s: no %s; making it", folder, LIST)
-                _tell(make_list(folder), folder)
+                _log(make_list(folder), folder)
         return read_list(folder)
 
     def _chosen(self, images: list[ListedImage]) -> list[ListedImage]:
@@ -138,11 +124,12 @@ class ImageFolder:
             log.info("%s names no %s image: drawn from train", Path(self.folder) / LIST, names)
         shares = [SHARES[name] for name in drawn]
         parts = draw_shares(labels[train], shares, self.split_seed)
-        named = zip([*drawn, "train"], parts, strict=True)
-        return rows | {name: train[part] for name, part in named}
+        for name, part in zip([*drawn, "train"], parts, strict=True):
+            rows[name] = train[part]
+        return rows
 
 
-def _tell(found: Found, folder: Path) -> None:
+def _log(found: Found, folder: Path) -> None:
     for line in found.complaints:
         log.warning("%s", line)
     log.info("%s: %s", folder, found)
@@ -162,8 +149,3 @@ def _warn_of_unused_folders(folder: Path, images: Sequence[ListedImage]) -> None
             folder / LIST,
             "/ and ".join(unused),
         )
-
-
-def _digest(images: Sequence[ListedImage]) -> str:
-    rows = [(image.name, image.label, image.split) for image in images]
-    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()

@@ -1,6 +1,5 @@
 """Read the list of an image folder, `metadata.csv`: path, label and perhaps split."""
 
-import codecs
 import csv
 import io
 import os
@@ -8,36 +7,26 @@ import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path, PurePosixPath
 
 from lottery.data.errors import DataError
+from lottery.data.files import decode_text, read_bytes
 
 LIST = "metadata.csv"
 SPLITS = ("train", "val", "test")
 SPLIT_NAME = re.compile(r"(train|val|test)(ing|id|idation)?\d*", re.IGNORECASE)
-UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True)
 class ListedImage:
-    """A row of the list, and its file as it is now.
+    """A row of the list, and its file as it is now."""
 
-    Args:
-        row: number of the row; the names of the columns are row 1. None if there is no list.
-        name: path below the folder.
-        label: its class.
-        split: train, val or test; None if the list has no such column.
-        size: of the file, bytes.
-        mtime_ns: when the file changed last.
-    """
-
-    row: int | None
-    name: str
+    row: int | None  # the names of the columns are row 1; None if there is no list
+    name: str  # path below the folder
     label: str
-    split: str | None
-    size: int
-    mtime_ns: int
+    split: str | None  # train, val or test; None if the list has no such column
+    size: int  # of the file, bytes
+    mtime_ns: int  # when the file changed last
 
 
 def split_named(name: str) -> str | None:
@@ -54,18 +43,21 @@ def split_named(name: str) -> str | None:
 def read_list(folder: Path, text: str | None = None) -> list[ListedImage]:
     """Return the images that `metadata.csv` lists; every row is checked, but no image is opened.
 
-    Args:
-        folder: holds the list and the images.
-        text: the list's content, if it is not in the folder.
-
-    Raises:
-        DataError: naming the list and the row.
+    `text` is the list's content if it is not in the folder.
     """
-    listed = list(_images(folder, _text(folder) if text is None else text))
+    if text is None:
+        text = decode_text(folder / LIST, read_bytes(folder / LIST))
+    listed = list(_images(folder, text))
     labels = sorted({image.label for image in listed})
     if len(labels) < 2:
         found = f"one class only, {labels[0]!r}" if labels else "no image"
         raise DataError(f"{folder / LIST}: {found}; two classes or more expected")
+    spelled: dict[str, str] = {}
+    for label in labels:
+        other = spelled.setdefault(label.strip(), label)
+        if other != label:
+            names = f"{other!r} and {label!r}"
+            raise DataError(f"{folder / LIST}: labels {names} differ by spaces only")
     return listed
 
 
@@ -75,29 +67,16 @@ def bad_row(folder: Path, row: int | None, reason: str) -> DataError:
     return DataError(f"{where}: {reason}")
 
 
-def _text(folder: Path) -> str:
-    try:
-        content = (folder / LIST).read_bytes()
-    except OSError as error:
-        raise DataError(f"{folder / LIST}: {error.strerror}") from error
-    try:
-        return content.decode("utf-8-sig")  # spreadsheets put a mark at the front
-    except UnicodeDecodeError as error:
-        row = content.count(b"\n", 0, error.start) + 1
-        encoding = "encoded in UTF-16, not in UTF-8" if content[:2] in UTF_16 else "not UTF-8"
-        raise bad_row(folder, row, encoding) from error
-
-
 def _images(folder: Path, text: str) -> Iterator[ListedImage]:
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     first_row: dict[str, int] = {}
-    find = Files(folder)
+    root = os.path.realpath(folder)
     try:
         _check_columns(folder, reader.fieldnames or ())
         for cells in reader:
             row = reader.line_num
             try:
-                image = _image(row, cells, find)
+                image = _image(row, cells, root)
             except ValueError as error:
                 raise bad_row(folder, row, str(error)) from error
             if image.name in first_row:
@@ -110,20 +89,27 @@ def _images(folder: Path, text: str) -> Iterator[ListedImage]:
 
 def _check_columns(folder: Path, found: Sequence[str]) -> None:
     lacking = [name for name in ("path", "label") if name not in found]
-    if lacking:
-        names = f"found {', '.join(map(repr, found))}" if found else "the file is empty"
-        expected = "path,label and perhaps split are expected, in small letters, without spaces"
-        raise bad_row(folder, 1, f"no column {lacking[0]!r}; {names}; {expected}")
+    if not lacking:
+        return
+    names = f"found {', '.join(map(repr, found))}" if found else "the file is empty"
+    expected = "path,label and perhaps split are expected, in small letters, without spaces"
+    for mark in (";", "\t"):
+        if any(mark in name for name in found):
+            expected = f"',' expected between columns, not {mark!r}"
+    raise bad_row(folder, 1, f"no column {lacking[0]!r}; {names}; {expected}")
 
 
-def _image(row: int, cells: dict[str, str | None], find: "Files") -> ListedImage:
+def _image(row: int, cells: dict[str, str | None], root: str) -> ListedImage:
     for column in ("path", "label", "split"):
         if column in cells and not cells[column]:
             raise ValueError(f"no {column}")
     name, split = str(cells["path"]), cells.get("split")
     if split is not None and split_named(split) is None:
         raise ValueError(f"split {split!r}: {', '.join(SPLITS)}")
-    found = find(name)
+    try:
+        found = find_file(root, name)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
     return ListedImage(
         row=row,
         name=str(PurePosixPath(name)),  # one spelling: a file must not be in two splits
@@ -134,34 +120,16 @@ def _image(row: int, cells: dict[str, str | None], find: "Files") -> ListedImage
     )
 
 
-class Files:
-    """Finds files by their names below a folder; 25,000 of them in less than a second."""
-
-    def __init__(self, folder: Path) -> None:
-        self.root = os.path.realpath(folder)
-        self.is_inside = cache(self._is_inside)
-
-    def __call__(self, name: str) -> os.stat_result:
-        """Return size and times of a file.
-
-        Raises:
-            ValueError: it is missing, no plain file, or outside of the folder.
-        """
-        outside = f"{name} is outside of the folder"
-        if name.startswith("/") or ".." in name.split("/"):
-            raise ValueError(outside)
-        full = f"{self.root}/{name}"
-        try:
-            found = os.lstat(full)
-            link = stat.S_ISLNK(found.st_mode)
-            if not self.is_inside(full if link else os.path.dirname(full)):  # noqa: PTH120  # quick
-                raise ValueError(outside)
-            found = os.stat(full) if link else found  # noqa: PTH116
-        except OSError as error:
-            raise ValueError(f"{name}: {error.strerror}") from error
-        if not stat.S_ISREG(found.st_mode):
-            raise ValueError(f"{name}: no file")
-        return found
-
-    def _is_inside(self, path: str) -> bool:
-        return os.path.commonpath([self.root, os.path.realpath(path)]) == self.root
+def find_file(root: str, name: str) -> os.stat_result:
+    """Return size and times of a regular file below a folder's real path; else a ValueError."""
+    full = os.path.realpath(f"{root}/{name}")
+    upwards = name.startswith("/") or ".." in name.split("/")
+    if upwards or os.path.commonpath([root, full]) != root:
+        raise ValueError("outside of the folder")
+    try:
+        found = os.stat(full)  # noqa: PTH116  # 25,000 images in a second
+    except OSError as error:
+        raise ValueError(error.strerror) from error
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("no regular file")
+    return found

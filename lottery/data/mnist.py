@@ -7,11 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from lottery.arguments import check_one_of
 from lottery.data.download import RemoteFile
 from lottery.data.errors import DataError
 from lottery.data.idx import read_idx
 from lottery.data.origin import Origin
-from lottery.data.scaling import check_normalize
+from lottery.data.scaling import NORMALIZATIONS
 from lottery.data.splits import Split, Splits
 
 NUM_VAL = 5_000
@@ -31,27 +32,13 @@ FILES = (
 
 @dataclass(frozen=True)
 class Source:
-    """What distinguishes one dataset in MNIST's format from another.
+    """What distinguishes one dataset in MNIST's format from another."""
 
-    Args:
-        folder: its files are in ROOT/folder/raw, as torchvision puts them.
-        digests: sha256 of each file.
-        of_content: the digests are of the decompressed content.
-        mean: of the training pixels, in [0, 1].
-        std: their standard deviation.
-    """
-
-    folder: str
-    digests: tuple[str, ...]
-    of_content: bool
-    mean: float
+    folder: str  # its files are in ROOT/folder/raw, as torchvision puts them
+    digests: tuple[str, ...]  # sha256, in the order of FILES
+    of_content: bool  # the digests are of the decompressed content
+    mean: float  # of the training pixels in [0, 1]
     std: float
-
-    @property
-    def files(self) -> list[RemoteFile]:
-        """The files, in the order of FILES."""
-        named = zip(FILES, self.digests, strict=True)
-        return [RemoteFile(name, digest, self.of_content) for name, digest in named]
 
 
 SOURCES = {
@@ -107,9 +94,8 @@ class Mnist:
     base_url: str
 
     def __post_init__(self) -> None:
-        if self.name not in SOURCES:
-            raise ValueError(f"name={self.name}: {' or '.join(SOURCES)}")
-        check_normalize(self.normalize)
+        check_one_of("name", self.name, tuple(SOURCES))
+        check_one_of("normalize", self.normalize, NORMALIZATIONS)
 
     @property
     def folder(self) -> Path:
@@ -117,11 +103,8 @@ class Mnist:
         return Path(self.root) / SOURCES[self.name].folder / "raw"
 
     def load(self) -> Splits:
-        """Return the splits, after a download if files are missing.
-
-        Raises:
-            DataError: files are missing, cut off or not what their names say.
-        """
+        """Return the splits, after a download if files are missing; a DataError names bad ones."""
+        source = SOURCES[self.name]
         origin = Origin(
             dataset=self.name,
             root=self.root,
@@ -129,7 +112,8 @@ class Mnist:
             base_url=self.base_url,
             download=self.download,
         )
-        origin.fetch(SOURCES[self.name].files)
+        digests = zip(FILES, source.digests, strict=True)
+        origin.fetch([RemoteFile(name, digest, source.of_content) for name, digest in digests])
         paths = [origin.path(name) for name in FILES]
         images, labels = _read(paths[0], paths[1])
         order = np.random.default_rng(self.split_seed).permutation(len(labels))

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from lottery.data.arguments import check_one_of, check_share, check_whole
+from lottery.arguments import check_one_of, check_share, check_whole
 from lottery.data.errors import DataError
 from lottery.data.splits import Split, Splits
 
@@ -56,20 +56,15 @@ class ModularAddition:
             raise ValueError(f"p={self.p}: a prime for operation=/")
 
     def load(self) -> Splits:
-        """Return the splits.
-
-        Raises:
-            DataError: `train_share` leaves one of them empty.
-        """
+        """Return the splits; a DataError if `train_share` leaves one of them empty."""
         inputs, targets = self._equations()
         order = np.random.default_rng(self.split_seed).permutation(len(targets))
         num_train = round(self.train_share * len(targets))
         num_val = (len(targets) - num_train) // 2
         if not num_train or not num_val:
-            raise DataError(
-                f"train_share={self.train_share}: of {len(targets)} equations it leaves none for "
-                f"{'validation' if num_train else 'training'}"
-            )
+            empty = "validation" if num_train else "training"
+            share = f"train_share={self.train_share}"
+            raise DataError(f"{share}: of {len(targets)} equations it leaves none for {empty}")
         parts = np.split(order, [num_train, num_train + num_val])
         train, val, test = (Split(inputs[rows], targets[rows]) for rows in parts)
         return Splits(train, val, test, num_classes=self.p, num_tokens=self.p + 2)

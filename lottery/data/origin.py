@@ -16,6 +16,7 @@ from filelock import FileLock
 
 from lottery.data.download import RemoteFile, downloaded
 from lottery.data.errors import DataError
+from lottery.data.files import exists
 from lottery.record.files import replacing
 
 
@@ -24,32 +25,21 @@ class Origin:
     """Where the files of a dataset lie, and where missing ones come from.
 
     Several processes may fetch at once: one downloads, the others find the files.
-
-    Args:
-        dataset: its name, as `lottery-data download` takes it.
-        root: folder of all datasets.
-        folder: of this dataset's files.
-        base_url: what stands before the names of the files.
-        download: False: a missing file is an error.
     """
 
-    dataset: str
-    root: str
-    folder: Path
-    base_url: str
-    download: bool
+    dataset: str  # its name, as `lottery-data download` takes it
+    root: str  # folder of all datasets
+    folder: Path  # of this dataset's files
+    base_url: str  # what stands before the names of the files
+    download: bool  # False: a missing file is an error
 
     def path(self, name: str) -> Path:
         """Return the path of a file, without .gz if only the decompressed file is there."""
         path, decompressed = self.folder / name, self.folder / name.removesuffix(".gz")
-        return path if path.exists() or not decompressed.exists() else decompressed
+        return path if exists(path) or not exists(decompressed) else decompressed
 
     def fetch(self, files: Sequence[RemoteFile]) -> None:
-        """Download the files that are missing.
-
-        Raises:
-            DataError: files are missing and cannot be downloaded, or must not be.
-        """
+        """Download the files that are missing."""
         with self._fetching([file.name for file in files]) as missing:
             for file in files:
                 target = self.folder / file.name
@@ -60,14 +50,8 @@ class Origin:
     def fetch_members(self, archive: RemoteFile, names: Sequence[str]) -> None:
         """Download a tar.gz archive if files are missing, and extract these.
 
-        Nothing else is written, whatever the archive holds; the archive itself is not kept.
-
-        Args:
-            archive: holds the files in a folder that is named like ours.
-            names: of the files.
-
-        Raises:
-            DataError: as in `fetch`, or the archive has no such file.
+        The archive holds them in a folder that is named like ours. Nothing else is written,
+        whatever it holds; the archive itself is not kept.
         """
         with self._fetching(names) as missing:
             if not missing:
@@ -99,16 +83,12 @@ class Origin:
             raise DataError(f"{error}; with a network: {command}") from error
 
     def _missing(self, names: Sequence[str]) -> list[str]:
-        return [name for name in names if not self.path(name).exists()]
+        return [name for name in names if not exists(self.path(name))]
 
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Let one process after the other write files into a dataset's folder.
-
-    Raises:
-        DataError: for an OSError, such as that of a full disk.
-    """
+    """Let one process after the other write files into a dataset's folder."""
     # The lock is elsewhere: a failed download leaves no trace in the folder.
     name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     lock = Path(tempfile.gettempdir()) / f"lottery-{os.getuid()}-{name}.lock"

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NoReturn
 
 from lottery.data.decode import Unreadable, decode
 from lottery.data.errors import DataError
-from lottery.data.image_list import LIST, SPLITS, Files, split_named
+from lottery.data.files import exists, open_regular
+from lottery.data.image_list import LIST, SPLITS, find_file, split_named
 from lottery.data.progress_bar import track
 from lottery.record.files import write_text
 
@@ -25,15 +27,10 @@ NO_SPLIT = "in none of the folders train, val and test, which others are in"
 
 @dataclass(frozen=True)
 class Found:
-    """The images of a folder.
+    """The images of a folder."""
 
-    Args:
-        rows: path below the folder, label, and split; the split is "" if the folders name none.
-        left_out: path and reason of the others.
-    """
-
-    rows: list[tuple[str, str, str]]
-    left_out: list[tuple[str, str]]
+    rows: list[tuple[str, str, str]]  # path, label, split; "" if the folders name no split
+    left_out: list[tuple[str, str]]  # path and reason
 
     @property
     def has_splits(self) -> bool:
@@ -59,16 +56,15 @@ class Found:
         classes = Counter(label for _, label, _ in self.rows)
         counts = ", ".join(f"{count:,} {label}" for label, count in sorted(classes.items()))
         counts = f"{len(self.rows):,} images" + (f": {counts}" if counts else "")
-        return "; ".join([counts, *self._splits(), f"{len(self.left_out):,} left out"])
+        if self.has_splits:
+            counts += f"; splits by folder: {self._splits()}"
+        return f"{counts}; {len(self.left_out):,} left out"
 
-    def _splits(self) -> list[str]:
-        if not self.has_splits:
-            return []
+    def _splits(self) -> str:
         splits = Counter(split for _, _, split in self.rows)
         counts = ", ".join(f"{splits[name]:,} {name}" for name in SPLITS if splits[name])
         lacking = " and ".join(name for name in ("val", "test") if not splits[name])
-        drawn = f" (no folder {lacking}: drawn from train)" if lacking else ""
-        return [f"splits by folder: {counts}{drawn}"]
+        return f"{counts} (no folder {lacking}: drawn from train)" if lacking else counts
 
 
 def find_images(folder: Path) -> Found:
@@ -78,22 +74,13 @@ def find_images(folder: Path) -> Found:
     folder it is what stands before the number in its name ("cat.123.jpg"). Folders named train,
     val (or validation, valid) and test are the splits, and never classes. If some images are in
     val or test, images in none of the three folders are left out.
-
-    Args:
-        folder: with two classes or more.
-
-    Raises:
-        DataError: it is no folder, or has no image or only one class.
     """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder")
     names = sorted(_names(folder))
     described = [_label_and_split(PurePosixPath(name)) for name in names]
     has_splits = any(split in ("val", "test") for label, split in described if label)
     rows, left_out, first_of = [], [], dict[str, str]()
-    for name, (label, split), result in zip(
-        names, described, _looked_into(folder, names), strict=True
-    ):
+    looked_into = zip(names, described, _look_into(folder, names), strict=True)
+    for name, (label, split), result in looked_into:
         if isinstance(result, Exception):
             left_out.append((name, str(result)))
         elif label is None:
@@ -113,13 +100,9 @@ def find_images(folder: Path) -> Found:
 
 
 def make_list(folder: Path, *, overwrite: bool = False) -> Found:
-    """Write the list of a folder.
-
-    Raises:
-        DataError: see `find_images`; or there is a list, or it cannot be written.
-    """
+    """Write the list of a folder; return what is in it."""
     path = folder / LIST
-    if path.exists() and not overwrite:
+    if exists(path) and not overwrite:
         raise DataError(f"{path}: is there already; --force replaces it")
     found = find_images(folder)
     try:
@@ -130,12 +113,22 @@ def make_list(folder: Path, *, overwrite: bool = False) -> Found:
 
 
 def _names(folder: Path) -> Iterator[str]:
-    """Find the paths of what may be an image, below the folder; nothing hidden."""
-    for where, folders, files in os.walk(folder):
+    """Find the paths of what may be an image, below the folder; nothing hidden.
+
+    A link to a folder is not followed but found like an image, so that it is named.
+    """
+    for where, folders, files in os.walk(folder, onerror=_refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            if not name.startswith(".") and Path(name).suffix.lower() in ENDINGS:
+        links = [name for name in folders if (Path(where) / name).is_symlink()]
+        images = [name for name in files if Path(name).suffix.lower() in ENDINGS]
+        for name in [*links, *images]:
+            if not name.startswith("."):
                 yield (Path(where) / name).relative_to(folder).as_posix()
+
+
+def _refuse(error: OSError) -> NoReturn:
+    """Refuse a folder that cannot be read: its images would be left out and not named."""
+    raise DataError(f"{error.filename}: {error.strerror}") from error
 
 
 def _label_and_split(path: PurePosixPath) -> tuple[str | None, str]:
@@ -149,16 +142,17 @@ def _label_and_split(path: PurePosixPath) -> tuple[str | None, str]:
     return numbered[1] if numbered else None, split
 
 
-def _looked_into(folder: Path, names: list[str]) -> Iterator[str | Exception]:
+def _look_into(folder: Path, names: list[str]) -> Iterator[str | Exception]:
     """Return the digest of each image's bytes, or why it cannot be used."""
-    files = Files(folder)
+    root = os.path.realpath(folder)
 
     def look(name: str) -> str | Exception:
         try:
             if not _is_utf8(name):
                 raise ValueError("its name is not UTF-8")
-            files(name)
-            content = (folder / name).read_bytes()
+            find_file(root, name)
+            with open_regular(folder / name) as file:
+                content = file.read()
             decode(content, 1, 1)
         except (OSError, ValueError) as error:
             return error

@@ -11,13 +11,7 @@ T = TypeVar("T")
 
 
 def track(items: Iterable[T], what: str, total: float | None) -> Iterable[T]:
-    """Give the items one by one and show how far they are, if standard error is a terminal.
-
-    Args:
-        items: to give.
-        what: is done with them.
-        total: how many there are; None if it is not known.
-    """
+    """Give the items one by one; show what is done, and how far, if stderr is a terminal."""
     return progress.track(
         items,
         description=what,

@@ -6,15 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-
-def check_normalize(normalize: str) -> None:
-    """Refuse a normalisation that datasets do not have.
-
-    Raises:
-        ValueError: naming the argument.
-    """
-    if normalize not in ("unit", "mean_std"):
-        raise ValueError(f"normalize={normalize!r}: unit or mean_std")
+NORMALIZATIONS = ("unit", "mean_std")  # what `normalize` of a dataset may be
 
 
 @dataclass(frozen=True)
@@ -50,13 +42,7 @@ class Scaling:
 
 
 def scaling_for(normalize: str, mean: Sequence[float], std: Sequence[float]) -> Scaling:
-    """Return the scaling of a dataset.
-
-    Args:
-        normalize: "mean_std", by the dataset's statistics; "unit", to [0, 1].
-        mean: of pixels in [0, 1], by channel.
-        std: their standard deviations.
-    """
+    """Return the scaling to [0, 1] for "unit", by the statistics of pixels in [0, 1] otherwise."""
     if normalize == "unit":
         return Scaling.of([0.0] * len(mean), [1.0] * len(std))
     return Scaling.of(mean, std)

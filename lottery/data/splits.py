@@ -1,6 +1,6 @@
 """The three splits of a dataset as tensors."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -120,23 +120,30 @@ class Splits:
         """torch.long where the inputs are tokens; None where they have the network's own type."""
         return torch.long if self.train.has_tokens else None
 
+    def by_name(self) -> dict[str, Split]:
+        """Return the splits by their names."""
+        return {"train": self.train, "val": self.val, "test": self.test}
+
+    def changed(self, change: Callable[[Split], Split]) -> "Splits":
+        """Return the splits, each changed in the same way."""
+        return replace(
+            self, train=change(self.train), val=change(self.val), test=change(self.test)
+        )
+
     def with_num_tokens(self) -> "Splits":
-        """The splits with the number of tokens filled in, where the inputs are tokens."""
+        """Return the splits with the number of tokens filled in, where the inputs are tokens."""
         if self.num_tokens is not None or not self.train.has_tokens:
             return self
-        parts = (self.train, self.val, self.test)
-        return replace(self, num_tokens=1 + max(int(part.inputs.max()) for part in parts))
+        highest = max(int(split.inputs.max()) for split in self.by_name().values())
+        return replace(self, num_tokens=highest + 1)
 
     def check(self) -> None:
-        """Check everything that a training relies on.
-
-        Raises:
-            DataError: a split is empty, or inputs or targets are not of the kind they should be.
-        """
-        if self.num_classes < 2:
-            raise DataError(f"{self.num_classes} classes, 2 or more expected")
-        for name in ("train", "val", "test"):
-            split: Split = getattr(self, name)
+        """Check everything that a training relies on; a DataError names the split."""
+        if not hasattr(self.num_classes, "__index__") or self.num_classes < 2:
+            raise DataError(f"num_classes={self.num_classes}: a whole number >= 2 expected")
+        for name, split in self.by_name().items():
+            _check_types(name, split)
+        for name, split in self.by_name().items():
             if len(split) == 0:
                 raise DataError(f"the {name} split is empty")
             if split.inputs.shape[1:] != self.train.inputs.shape[1:]:
@@ -148,7 +155,10 @@ class Splits:
                     "one expected (language models: not yet)"
                 )
             if split.targets.dtype != torch.long or split.targets.dim() != 1:
-                raise DataError(f"the {name} split's targets are not a vector of torch.long")
+                raise DataError(
+                    f"the {name} split's targets are {split.targets.dtype}: class numbers in "
+                    "torch.long expected (regression: not yet)"
+                )
             if int(split.targets.min()) < 0 or int(split.targets.max()) >= self.num_classes:
                 raise DataError(
                     f"the {name} split has a target outside 0 to {self.num_classes - 1}"
@@ -177,8 +187,7 @@ class Splits:
     def digest(self) -> str:
         """Return the sha256 of all inputs and targets."""
         named: dict[str, Tensor] = {}
-        for name in ("train", "val", "test"):
-            split: Split = getattr(self, name)
+        for name, split in self.by_name().items():
             inputs = split.inputs if split.rows is None else split.inputs[split.rows]
             named |= {f"{name}/inputs": inputs, f"{name}/targets": split.targets}
             if split.scaling is not None:
@@ -187,9 +196,18 @@ class Splits:
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> "Splits":
         """Return all splits in a device's memory."""
-        return replace(
-            self,
-            train=self.train.to(device, dtype),
-            val=self.val.to(device, dtype),
-            test=self.test.to(device, dtype),
-        )
+        return self.changed(lambda split: split.to(device, dtype))
+
+
+def _check_types(name: str, split: object) -> None:
+    """Check that a split is one, of tensors: a user's dataset may return anything."""
+    if not isinstance(split, Split):
+        raise DataError(f"the {name} split is a {_type(split)}, no lottery.data.Split")
+    for part in ("inputs", "targets"):
+        if not isinstance(value := getattr(split, part), Tensor):
+            raise DataError(f"the {name} split's {part} are a {_type(value)}, no tensor")
+
+
+def _type(value: object) -> str:
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"

@@ -15,15 +15,8 @@ Rows = npt.NDArray[np.intp]
 def draw_shares(labels: npt.NDArray[np.int_], shares: Sequence[float], seed: int) -> list[Rows]:
     """Divide examples into disjoint parts, each with the same share of every class.
 
-    A part gets its share of a class, rounded, but at least one example while there are any.
-
-    Args:
-        labels: (n,), the class of each example.
-        shares: of the parts to draw, above 0 and together below 1.
-        seed: of the draw.
-
-    Returns:
-        The rows of each part, ascending; the last part is what is left.
+    A part gets its share of a class, rounded, but at least one example while there are any. The
+    rows of each part are ascending; one more part is what is left.
 
     Example:
         >>> labels = np.array([0] * 10 + [1] * 20)
@@ -41,15 +34,7 @@ def draw_shares(labels: npt.NDArray[np.int_], shares: Sequence[float], seed: int
 
 
 def draw_subset(labels: npt.NDArray[np.int_], count: int, seed: int) -> Rows:
-    """Draw a number of examples; each class keeps its share as far as the number allows.
-
-    Args:
-        labels: (n,), the class of each example.
-        count: how many to draw, at most n.
-        seed: of the draw.
-
-    Returns:
-        Their rows, ascending.
+    """Return `count` rows, ascending; each class keeps its share as far as the number allows.
 
     Example:
         >>> labels = np.array([0] * 10 + [1] * 20)
@@ -69,31 +54,15 @@ def limited(splits: Splits, limit: int, seed: int) -> Splits:
     """Return about `limit` examples in all: the same share of every split and class.
 
     Each class keeps at least one example.
-
-    Args:
-        splits: of a dataset.
-        limit: number of examples; if it is not below what there is, nothing changes.
-        seed: of the draw.
     """
     share = limit / (len(splits.train) + len(splits.val) + len(splits.test))
     if share >= 1:
         return splits
-    return replace(
-        splits,
-        train=drawn_share(splits.train, share, seed),
-        val=drawn_share(splits.val, share, seed),
-        test=drawn_share(splits.test, share, seed),
-    )
+    return splits.changed(lambda split: drawn_share(split, share, seed))
 
 
 def drawn_share(split: Split, share: float, seed: int) -> Split:
-    """Return a share of a split's examples, the same of every class, at least one of each.
-
-    Args:
-        split: with targets on the CPU.
-        share: above 0 and below 1.
-        seed: of the draw.
-    """
+    """Return a share of a split's examples, the same of every class, at least one of each."""
     rows = torch.from_numpy(draw_shares(split.targets.numpy(), [share], seed)[0])
     if split.rows is None:
         return replace(split, inputs=split.inputs[rows], targets=split.targets[rows])

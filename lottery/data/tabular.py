@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from lottery.data.arguments import check_one_of, check_text, check_texts
+from lottery.arguments import check_one_of, check_text, check_texts
 from lottery.data.csv_table import bad_row, read_table
 from lottery.data.errors import DataError
 from lottery.data.splits import Split, Splits
@@ -61,11 +61,7 @@ class Tabular:
         check_one_of("missing", self.missing, ("error", "impute"))
 
     def load(self) -> Splits:
-        """Return the splits.
-
-        Raises:
-            DataError: the file cannot be used; naming it, and the row or the column.
-        """
+        """Return the splits; a DataError names the file, and the row or column that is wrong."""
         table, digest = read_table(self.file)
         self._check_names(table.columns.tolist())
         labels, num_classes = self._labels(table[self.target])
@@ -102,9 +98,9 @@ class Tabular:
             raise DataError(f"{self.file}: {len(classes)} classes, 2 or more expected")
         counts = np.bincount(labels)
         if counts.min() < SMALLEST_CLASS:
+            rows = f"{counts.min()} rows with {self.target}={classes[counts.argmin()]}"
             raise DataError(
-                f"{self.file}: {counts.min()} rows with {self.target}={classes[counts.argmin()]}, "
-                f"{SMALLEST_CLASS} or more expected, one for each split"
+                f"{self.file}: {rows}, {SMALLEST_CLASS} or more expected, one for each split"
             )
         return labels, len(classes)
 
@@ -122,6 +118,8 @@ class Tabular:
                 columns["numbers"].append(name)
             else:
                 self._check_texts(table[name].iloc[train])
+                if name not in self.categorical:
+                    self._warn_of_numbers(table[name], numbers)
                 columns["texts"].append(name)
         transform = _make_transform(columns["numbers"], columns["texts"]).fit(table.iloc[train])
         inputs: npt.NDArray[np.float64] = transform.transform(table)
@@ -142,6 +140,21 @@ class Tabular:
             raise DataError(
                 f"{self.file}: {column.nunique()} different texts in {column.name}, "
                 f"at most {MOST_TEXTS} expected; dataset.exclude=[{column.name}] leaves it out"
+            )
+
+    def _warn_of_numbers(self, column: "pd.Series[Any]", numbers: "pd.Series[Any]") -> None:
+        """Warn of a column with numbers and texts: a slip of the pen makes an input of each."""
+        texts = column[numbers.isna() & column.notna()]
+        if numbers.notna().any():
+            log.warning(
+                "%s: row %d: %s is %r, no number: %s is taken as texts, one input for each; "
+                "dataset.categorical=[%s] if this is right",
+                self.file,
+                texts.index[0],
+                column.name,
+                texts.iloc[0],
+                column.name,
+                column.name,
             )
 
     def _refuse(self, column: "pd.Series[Any]", wrong: "pd.Series[bool]", reason: str) -> None:

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lottery.data.arguments import check_text, check_whole
+from lottery.arguments import check_text, check_whole
 from lottery.data.errors import DataError
+from lottery.data.files import decode_text, read_bytes
 from lottery.data.splits import Split, Splits
 
 # Where validation and testing begin, as shares of the text
@@ -41,10 +42,11 @@ class Text:
     def load(self) -> Splits:
         """Return the splits: inputs and targets (n, length), targets one position ahead.
 
-        Raises:
-            DataError: the file cannot be read, or is too short for a window in each split.
+        A file that cannot be read or is too short for a window in each split is a DataError.
         """
-        text, digest = self._read()
+        path = Path(self.file)
+        content = read_bytes(path)
+        text = decode_text(path, content)
         codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
         vocabulary, numbers = np.unique(codes, return_inverse=True)
         tokens = torch.from_numpy(numbers)
@@ -54,28 +56,14 @@ class Text:
             val=self._windows(tokens[val_at:test_at]),
             test=self._windows(tokens[test_at:]),
             num_classes=len(vocabulary),
-            known_digests={Path(self.file).name: digest},
+            known_digests={path.name: hashlib.sha256(content).hexdigest()},
             num_tokens=len(vocabulary),
         )
 
     def vocabulary(self) -> str:
-        """Return the characters of the file, in the order of their tokens.
-
-        Raises:
-            DataError: the file cannot be read.
-        """
-        return "".join(sorted(set(self._read()[0])))
-
-    def _read(self) -> tuple[str, str]:
-        """Return the text and the file's sha256."""
-        try:
-            content = Path(self.file).read_bytes()
-            text = content.decode("utf-8-sig")
-        except OSError as error:
-            raise DataError(f"{self.file}: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise DataError(f"{self.file}: not UTF-8") from error
-        return text, hashlib.sha256(content).hexdigest()
+        """Return the characters of the file, in the order of their tokens."""
+        path = Path(self.file)
+        return "".join(sorted(set(decode_text(path, read_bytes(path)))))
 
     def _windows(self, tokens: Tensor) -> Split:
         count = (len(tokens) - 1) // self.length

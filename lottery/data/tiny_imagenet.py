@@ -1,22 +1,21 @@
 """Tiny ImageNet from the folder that its archive unpacks to."""
 
-import hashlib
-import json
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
+from lottery.arguments import check_one_of
 from lottery.data.errors import DataError
-from lottery.data.image_augmentation import check_augment, make_augmentation
-from lottery.data.image_cache import cached_pixels
+from lottery.data.files import decode_text, exists, read_bytes
+from lottery.data.image_augmentation import AUGMENTATIONS
 from lottery.data.image_list import ListedImage
-from lottery.data.scaling import check_normalize, scaling_for
-from lottery.data.splits import Split, Splits
+from lottery.data.image_splits import image_splits, number_classes
+from lottery.data.scaling import NORMALIZATIONS
+from lottery.data.splits import Splits
 from lottery.data.subset import draw_shares
 
 FOLDER = "tiny-imagenet-200"
@@ -24,8 +23,8 @@ URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
 ANNOTATIONS = "val/val_annotations.txt"
 IMAGE_SIZE = (64, 64)
 VAL_SHARE = 0.1
-# of the training pixels in [0, 1], by channel, as commonly used
-MEAN, STD = (0.4802, 0.4481, 0.3975), (0.2770, 0.2691, 0.2821)
+# mean and standard deviation of the training pixels in [0, 1], by channel, as commonly used
+STATISTICS = ((0.4802, 0.4481, 0.3975), (0.2770, 0.2691, 0.2821))
 
 
 @dataclass(frozen=True)
@@ -52,38 +51,31 @@ class TinyImageNet:
     may_write: bool
 
     def __post_init__(self) -> None:
-        check_normalize(self.normalize)
-        check_augment(self.augment)
+        check_one_of("normalize", self.normalize, NORMALIZATIONS)
+        check_one_of("augment", self.augment, AUGMENTATIONS)
 
     def load(self) -> Splits:
-        """Return the splits, after the images have been decoded once.
-
-        Raises:
-            DataError: a folder or file is missing or not what its name says.
-        """
+        """Return the splits; a DataError names the folder or file that is missing or wrong."""
         folder = Path(self.root) / FOLDER
-        if not folder.is_dir():
+        if not exists(folder):
             raise DataError(f"{folder}: no such folder; it comes from unpacking {URL}")
         in_train = list(_train_images(folder))
         images = [*in_train, *_val_images(folder)]
-        classes = _check_classes(folder, images, num_train=len(in_train))
-        labels = np.array([classes.index(image.label) for image in images])
-        val_rows, train_rows = draw_shares(labels[: len(in_train)], [VAL_SHARE], self.split_seed)
-        test_rows = np.arange(len(in_train), len(images))
-        pixels, digest = cached_pixels(folder, images, IMAGE_SIZE, may_write=self.may_write)
-        scaling = scaling_for(self.normalize, MEAN, STD)
-        inputs, targets = torch.from_numpy(pixels), torch.from_numpy(labels)
-        train, val, test = (
-            Split(inputs, targets[rows], scaling, torch.from_numpy(rows))
-            for rows in (train_rows, val_rows, test_rows)
+        _check_classes(folder, images, num_train=len(in_train))
+        labels = number_classes(in_train)[1]
+        val, train = draw_shares(labels, [VAL_SHARE], self.split_seed)
+        return image_splits(
+            folder,
+            images,
+            {"train": train, "val": val, "test": np.arange(len(in_train), len(images))},
+            image_size=IMAGE_SIZE,
+            normalize=self.normalize,
+            statistics=STATISTICS,
+            augment=self.augment,
+            may_write=self.may_write,
+            name=FOLDER,
+            listed={"labels": [(image.name, image.label) for image in images]},
         )
-        train = replace(train, augmentation=make_augmentation(self.augment, IMAGE_SIZE))
-        listed = json.dumps([(image.name, image.label) for image in images])
-        digests = {
-            f"{FOLDER}/labels": hashlib.sha256(listed.encode()).hexdigest(),
-            f"the images in {FOLDER}/": digest,
-        }
-        return Splits(train, val, test, len(classes), digests)
 
 
 def _train_images(folder: Path) -> Iterator[ListedImage]:
@@ -97,10 +89,7 @@ def _train_images(folder: Path) -> Iterator[ListedImage]:
 def _val_images(folder: Path) -> Iterator[ListedImage]:
     """The images of val/images/, with their labels from the annotations."""
     path = folder / ANNOTATIONS
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: {getattr(error, 'strerror', 'not UTF-8')}") from error
+    lines = decode_text(path, read_bytes(path)).splitlines()
     images = {image.name: image for image in _entries(folder / "val" / "images")}
     for row, line in enumerate(lines, start=1):
         name, _, rest = line.partition("\t")
@@ -139,10 +128,10 @@ def _listed(folder: Path, image: "os.DirEntry[str]", label: str) -> ListedImage:
     )
 
 
-def _check_classes(folder: Path, images: list[ListedImage], num_train: int) -> list[str]:
-    """Return the names of the classes, once both parts have them all, and equally often.
+def _check_classes(folder: Path, images: list[ListedImage], num_train: int) -> None:
+    """Check that train and val have the same classes, each with the same number of images.
 
-    What is unpacked by half has fewer images of one class than of another.
+    A folder that is unpacked by half has fewer images of one class than of another.
     """
     names: list[list[str]] = []
     for part, of_part in (("train", images[:num_train]), ("val", images[num_train:])):
@@ -159,4 +148,3 @@ def _check_classes(folder: Path, images: list[ListedImage], num_train: int) -> l
     if names[0] != names[1]:
         name = min(set(names[0]) ^ set(names[1]))
         raise DataError(f"{folder}: class {name} is in one of train and val only")
-    return names[0]

@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_flatten
 from lottery.data import Split
 from lottery.masks import LAYERS
 from lottery.measure.evaluate import evaluating
-from lottery.models.keras_names import keras_names
+from lottery.models.vgg_head import keras_names
 
 # Operations that belong to the layer before them, as a Keras layer's activation does
 NORMS = {"batch_norm", "group_norm", "instance_norm", "layer_norm"}
@@ -29,10 +29,6 @@ class Truncated(nn.Module):
     to it, as in Keras, where the activation is part of the layer. A convolution's features are
     the means over the image (global average pooling); a fully connected layer's are its units.
     If a layer is called twice, its first call counts.
-
-    Args:
-        network: any network.
-        layers: some of its layers by name.
     """
 
     def __init__(self, network: nn.Module, layers: Mapping[str, nn.Module]) -> None:
@@ -103,12 +99,7 @@ class _Follow(TorchFunctionMode):
 
 
 def choose_layers(network: nn.Module, asked: Iterable[str]) -> dict[str, nn.Module]:
-    """Return those of the asked layers that a network has, by the names of `layer_names`.
-
-    Args:
-        network: any network.
-        asked: names of modules. VGG-16's layers have Keras' names too, such as "block3_conv3".
-    """
+    """Return those of the asked layers that a network has, by the names of `layer_names`."""
     ours = keras_names(network)
     wanted = {ours.get(name, name) for name in asked}
     return {
@@ -131,10 +122,7 @@ def _layers(network: nn.Module) -> list[str]:
 def features_by_layer(truncated: Truncated, split: Split, batch_size: int) -> dict[str, Tensor]:
     """Return the features of every example, (n, channels or units), by layer, in CPU memory.
 
-    Args:
-        truncated: on the split's device.
-        split: examples; they are not augmented.
-        batch_size: examples at a time, whose activations must fit into memory.
+    The activations of `batch_size` examples must fit into memory.
     """
     batches: dict[str, list[Tensor]] = {name: [] for name in truncated.layers}
     with evaluating(truncated):

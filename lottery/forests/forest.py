@@ -14,12 +14,7 @@ def fit_forest(
 ) -> RandomForestClassifier:
     """Fit a forest of trees of any depth, with scikit-learn's other defaults.
 
-    Args:
-        features: (n, number).
-        targets: (n,), class numbers.
-        num_trees: number of trees.
-        seed: draws what each tree sees; below 2**32.
-        num_jobs: trees fitted at a time; changes no result.
+    `seed` is below 2**32. `num_jobs` trees are fitted at a time, which changes no result.
     """
     forest = RandomForestClassifier(n_estimators=num_trees, random_state=seed, n_jobs=num_jobs)
     forest.fit(features.numpy(), targets.numpy())
@@ -40,10 +35,6 @@ def count_comparisons(forest: RandomForestClassifier, features: Tensor) -> float
     """Return the mean number of comparisons per example: the depth of its leaf in every tree.
 
     Each inner node on an example's way through a tree compares one feature with a threshold.
-
-    Args:
-        forest: fitted.
-        features: (n, number), the examples over which the mean is taken.
     """
     inputs = features.numpy()
     # tree by tree: all trees at once would give thousands of entries for each example

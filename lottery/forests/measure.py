@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -23,38 +23,23 @@ FeaturesBySplit = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class PrunedAndDense:
-    """A network, or a part of one with inputs of its own, pruned and dense.
+    """A network, or a part of one with inputs of its own, pruned and dense."""
 
-    Args:
-        pruned: with the weights of a pruned round; on the splits' device.
-        dense: with the weights of round 0; None if they are the same, as for a frozen base.
-        masks: of the pruned one, by name.
-        splits: its inputs and their targets.
-        frozen_flops: what it costs to make one example's inputs.
-        batch_size: examples at a time, whose activations must fit into memory.
-    """
-
-    pruned: nn.Module
-    dense: nn.Module | None
-    masks: Masks
+    pruned: nn.Module  # on the splits' device
     splits: Splits
-    frozen_flops: int
     batch_size: int
+    dense: nn.Module | None = None  # with the weights of round 0; None if they are the same
+    masks: Masks = field(default_factory=dict)
+    frozen_flops: int = 0  # what it costs to make one example's inputs
 
 
 @dataclass(frozen=True)
 class ForestOptions:
-    """How forests are fitted.
-
-    Args:
-        num_trees: trees of a forest.
-        seed: draws what each tree sees; below 2**32.
-        num_jobs: trees fitted at a time; changes no result.
-    """
+    """How forests are fitted."""
 
     num_trees: int
-    seed: int
-    num_jobs: int
+    seed: int  # below 2**32
+    num_jobs: int  # trees fitted at a time; changes no result
 
 
 def measure_layers(
@@ -62,15 +47,9 @@ def measure_layers(
 ) -> list[dict[str, Any]]:
     """Fit forests on layers' features, in the pruned and in the dense network.
 
-    Args:
-        networks: they have the layers.
-        asked: names of layers; those that the networks lack are left out.
-        options: how forests are fitted.
-
-    Returns:
-        An entry per layer: `layer`, `num_features`, `pruned_before` (whether any weight up to the
-        layer is pruned), `equal` (whether both networks' features are equal), `pruned`, and
-        `dense`, which is None if it would be the same forest.
+    Layers that the networks lack are left out. In an entry, `pruned_before` tells whether any
+    weight up to the layer is pruned, `equal` whether both networks' features are equal; `dense` is
+    None if it would be the same forest.
     """
     layers = choose_layers(networks.pruned, asked)
     features = _features(networks.pruned, layers, networks)
@@ -82,7 +61,7 @@ def measure_layers(
     for name, layer in layers.items():
         log.info("%s: a forest of %d trees", name, options.num_trees)
         flops, pruned_before = _flops_before(networks.pruned, layer, networks, networks.masks)
-        equal = _equal(features[name], dense_features[name])
+        equal = all(torch.equal(features[name][s], dense_features[name][s]) for s in SPLITS)
         dense = None
         if pruned_before or not equal:
             network = networks.dense or networks.pruned
@@ -145,10 +124,6 @@ def _fit_and_measure(
         "flops_forest": flops_forest,
         "flops": flops_network + flops_forest,
     }
-
-
-def _equal(features: FeaturesBySplit, others: FeaturesBySplit) -> bool:
-    return all(torch.equal(features[name], others[name]) for name in features)
 
 
 def _flops_before(

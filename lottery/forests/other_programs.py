@@ -23,11 +23,7 @@ ACCEPTED = (
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Return a file's models: `name`, `file`, `test`, `f1`, `precision`, `recall`, `flops`.
-
-    Raises:
-        ConfigError: the file is missing, or gives no accuracy.
-    """
+    """Return a file's models: `name`, `file`, `test`, `f1`, `precision`, `recall`, `flops`."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

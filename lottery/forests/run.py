@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from lottery.config.frozen_features import CHUNK
 from lottery.data import Splits
@@ -17,9 +16,9 @@ from lottery.measure.flops import count_flops, find_products
 from lottery.models.state import State, write_state
 from lottery.record.disk_errors import check_writable
 from lottery.record.files import write_json
+from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir
 from lottery.report.read.forests import RunForests, read_forests
-from lottery.report.read.runs import RunRecord, record_of
 from lottery.runs.run_lock import locked
 from lottery.seeds import derive_seed
 from lottery.tensors import load_tensors
@@ -31,70 +30,42 @@ NUM_TREES = 300  # as in the Keras study; trees of any depth
 
 @dataclass(frozen=True)
 class ForestRequest:
-    """The forests that a user asks for; the ticket has the layers.
+    """The forests that a user asks for; the ticket has the layers."""
 
-    Args:
-        ticket: in its run's folder.
-        run: that run.
-        layers: names of layers.
-        compared: results of other programs, to be kept with the forests.
-    """
-
-    ticket: Ticket
-    run: RunRecord
+    ticket: Ticket  # in the folder of its run
+    run: OpenedRun
     layers: Sequence[str]
-    compared: Sequence[dict[str, Any]]
+    compared: Sequence[dict[str, Any]]  # results of other programs, kept with the forests
 
     @property
     def folder(self) -> RunDir:
         """The files of the run."""
-        return RunDir(self.run.path)
+        return self.run.folder
 
 
 def request_forests(
     ticket: Ticket, layers: Sequence[str], compared: Sequence[dict[str, Any]]
 ) -> ForestRequest:
-    """Check that forests can be made, before any work.
-
-    Args:
-        ticket: the ticket.
-        layers: names of its layers.
-        compared: results of other programs.
-
-    Raises:
-        ConfigError: the ticket is not in its run's folder or lacks a layer; or nothing can be
-            written there.
-        DamagedFile: the earlier forests cannot be read.
-    """
+    """Check that forests can be made, before any work."""
     run, folder = ticket.run, ticket.folder.path.absolute()
     if run is None or run.folder.ticket.path.absolute() != folder:
         raise ConfigError(
             f"{ticket.folder.path}: --features needs the ticket in its run's folder, as ticket/"
         )
-    record = record_of(run)
-    read_forests(record)
+    read_forests(run)
     check_writable(run.path.absolute(), "--features")
     networks = [network for network in (ticket.base(), ticket.trained()) if network is not None]
     for name in layers:
         if not any(choose_layers(network, [name]) for network in networks):
             names = ", ".join(name for network in networks for name in layer_names(network))
             raise ConfigError(f"--features {name}: no such layer; there are {names}")
-    return ForestRequest(ticket=ticket, run=record, layers=layers, compared=compared)
+    return ForestRequest(ticket=ticket, run=run, layers=layers, compared=compared)
 
 
 def make_forests(request: ForestRequest, device: str, data: str | None) -> RunForests:
     """Fit forests on layers' features, in a ticket's network and in the dense one.
 
-    Args:
-        request: what to make.
-        device: "auto", "cpu" or "gpu": where the features are computed.
-        data: where the data are now; None for where they were.
-
-    Returns:
-        These forests and the earlier ones.
-
-    Raises:
-        ConfigError: the dense network or the data cannot be found.
+    Return these forests and the earlier ones.
     """
     entry = request.ticket.entry
     torch.set_num_threads(entry["threads"])
@@ -105,12 +76,14 @@ def make_forests(request: ForestRequest, device: str, data: str | None) -> RunFo
         seed=derive_seed(entry["run"]["seed"], "forest") % 2**32,  # scikit-learn's limit
         num_jobs=entry["threads"],
     )
+    commonest = splits.train.targets.mode().values
     about = {
         "round": entry["round"],
         "num_trees": options.num_trees,
         "seed": options.seed,
         "num_test": len(splits.test),
-        "commonest": _share_of_commonest(splits.train.targets, splits.test.targets),
+        # the test accuracy of always guessing the commonest class of the training split
+        "commonest": float((splits.test.targets == commonest).double().mean()),
     }
     forests = [
         about | of_layer
@@ -125,22 +98,15 @@ def _networks(
 ) -> list[PrunedAndDense]:
     """Return what has the layers: the network, or a frozen base and the head over it."""
     ticket = request.ticket
-    pruned, base = ticket.trained(), ticket.base()
+    pruned, dense, base = ticket.trained(), ticket.trained(), ticket.base()
+    # every run keeps its dense network at ES
+    write_state(dense, State(load_tensors(request.folder.round(0).es), buffers={}))
     inputs = splits.to(device, ticket.dtype)
     networks, frozen_flops = [], 0
     if base is not None:
         base = base.to(device)
         if choose_layers(base, request.layers):
-            networks.append(
-                PrunedAndDense(
-                    pruned=base,
-                    dense=None,
-                    masks={},
-                    splits=inputs,
-                    frozen_flops=0,
-                    batch_size=CHUNK,
-                )
-            )
+            networks.append(PrunedAndDense(pruned=base, splits=inputs, batch_size=CHUNK))
         frozen_flops = sum(count_flops(find_products(base, inputs.input_shape), {}).values())
     if choose_layers(pruned, request.layers):
         if base is not None:
@@ -149,26 +115,14 @@ def _networks(
         networks.append(
             PrunedAndDense(
                 pruned=pruned.to(device),
-                dense=_dense(request).to(device),
-                masks={name: mask.to(device) for name, mask in ticket.part("masks").items()},
                 splits=inputs,
-                frozen_flops=frozen_flops,
                 batch_size=EVALUATION_BATCH,
+                dense=dense.to(device),
+                masks={name: mask.to(device) for name, mask in ticket.part("masks").items()},
+                frozen_flops=frozen_flops,
             )
         )
     return networks
-
-
-def _dense(request: ForestRequest) -> nn.Module:
-    """Return the dense network at ES, which every run keeps."""
-    network = request.ticket.trained()
-    write_state(network, State(load_tensors(request.folder.round(0).es), buffers={}))
-    return network
-
-
-def _share_of_commonest(train: Tensor, test: Tensor) -> float:
-    """Return the test accuracy of always guessing the commonest class of the training split."""
-    return float((test == train.mode().values).double().mean())
 
 
 def _keep(request: ForestRequest, forests: Sequence[dict[str, Any]]) -> RunForests:

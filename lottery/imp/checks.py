@@ -1,7 +1,6 @@
 """The invariants, checked at every round boundary of every run.
 
-Each check takes the round's number for its message. It measures first, then judges: it raises
-`BrokenInvariant`, or returns what it has measured, for the round's record.
+Each check raises `BrokenInvariant`, or returns what it has measured, for the round's record.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,16 +31,8 @@ def check_masks(
 ) -> dict[str, Any]:
     """Check that a round pruned exactly as many weights as asked, and revived none.
 
-    Args:
-        number: the round.
-        masks: its masks.
-        before: the masks of the round before.
-        expected: numbers of weights, or units, that must be left, per layer or in all.
-        nested: whether the masks may keep only what `before` kept.
-        count: counts what `expected` is about.
-
-    Returns:
-        `ones_before`, `ones_after` and the names of `empty_layers`.
+    `count` counts what `expected` is about: weights or units, per layer or in all. If `nested`,
+    the masks may keep only what `before`, the masks of the round before, kept.
     """
     counted, counts = count(masks), count_ones(masks)
     in_all = {IN_ALL: sum(counted.values())}
@@ -63,19 +54,10 @@ def check_masks(
 def check_source(
     number: int, start: State, source: State | None, initial: State
 ) -> dict[str, Any]:
-    """Check that a start, still dense, equals its stored source; a drawn start must be new.
+    """Check that a start, still dense, equals its stored source; a drawn one (None) must be new.
 
     This finds a random ticket that starts from masked weights, BatchNorm statistics that were not
     reset, and a rewind to the start of the round before.
-
-    Args:
-        number: the round.
-        start: what the reinit made.
-        source: the stored state that it must equal; None for a drawn start.
-        initial: the stored initial network, which a drawn start must not be.
-
-    Returns:
-        `source_differing`: how many values differ, or None for a drawn start.
     """
     if source is None:
         if not count_differing(start, initial, masks={}):
@@ -86,11 +68,7 @@ def check_source(
 
 
 def check_start(number: int, stored: State, dense: State, masks: Masks) -> dict[str, Any]:
-    """Check that a stored start has the values of `dense` where kept, and zero elsewhere.
-
-    Returns:
-        `start_differing`: how many kept values differ, buffers included.
-    """
+    """Check that a stored start has the values of `dense` where kept, and zero elsewhere."""
     _judge_pruned(number, "start", largest_pruned(stored.weights, masks))
     differing = count_differing(stored, dense, masks)
     message = "the stored start differs from its source"
@@ -102,16 +80,7 @@ def check_trained(
 ) -> dict[str, Any]:
     """Check that training began at the stored start and kept pruned weights at zero.
 
-    Args:
-        number: the round.
-        started: the network before the first step.
-        stored: the start as stored.
-        trained: the states that came out, by a name for the message.
-        masks: the round's masks.
-
-    Returns:
-        `trained_from_differing`: how many values differ from the stored start; `pruned_max`: the
-        largest |w| among the pruned weights.
+    `started` is the network before the first step, `trained` what came out, by name.
     """
     differing = count_differing(started, stored, masks)
     pruned = {name: largest_pruned(state.weights, masks) for name, state in trained.items()}
@@ -125,16 +94,7 @@ def check_trained(
 def check_first_step(
     number: int, seen: Mapping[str, Any], expected: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Check that training began with the learning rate and the batch of its first step.
-
-    Args:
-        number: the round.
-        seen: `first_learning_rate` and `first_batch`, a digest, as the training used them.
-        expected: the same, from the schedule and the data order.
-
-    Returns:
-        What was seen.
-    """
+    """Check that training began with the learning rate and the batch of its first step."""
     for name, value in expected.items():
         if seen.get(name) != value:
             words = name.replace("_", " ")
@@ -154,24 +114,14 @@ def check_ranks_agree(number: int, what: str, tensors: Mapping[str, Tensor]) -> 
 
 
 def check_unchanged(number: int, before: str, after: str) -> dict[str, Any]:
-    """Check that a round left the stored initial weights as they were, by their digests.
-
-    Returns:
-        `initial_digest`.
-    """
+    """Check that a round left the stored initial weights as they were, by their digests."""
     if before != after:
         raise BrokenInvariant(f"round {number}: the stored initial weights have changed")
     return {"initial_digest": after}
 
 
 def largest_pruned(weights: Mapping[str, Tensor], masks: Masks) -> dict[str, float]:
-    """Measure the largest |w| on the pruned places of each layer; nan where there is a nan.
-
-    Example:
-        >>> import torch
-        >>> largest_pruned({"w": torch.tensor([3.0, -2.0])}, {"w": torch.tensor([True, False])})
-        {'w': 2.0}
-    """
+    """Measure the largest |w| on the pruned places of each layer; nan where there is a nan."""
     largest = {}
     for name, mask in masks.items():
         pruned = weights[name][~mask]

@@ -32,27 +32,16 @@ class Fit(Protocol):
 
 @dataclass(frozen=True)
 class Imp:
-    """A run, ready to start.
-
-    Args:
-        rounds: which rounds to do.
-        num_steps: steps of a whole training, T.
-        fresh: draws a random network for the purpose that its arguments name.
-        fit: trains a round.
-        pruning: makes a round's masks.
-        reinit: makes a pruned round's start.
-        storage: the run's files.
-        count: counts parameters and operations under masks.
-    """
+    """A run, ready to start."""
 
     rounds: Rounds
-    num_steps: int
-    fresh: Callable[..., State]
+    num_steps: int  # of a whole training, T
+    fresh: Callable[..., State]  # draws a random network for the purpose that its arguments name
     fit: Fit
     pruning: Pruning
     reinit: Reinit
     storage: Storage
-    count: Callable[[Masks], dict[str, Any]]
+    count: Callable[[Masks], dict[str, Any]]  # counts parameters and operations under masks
 
     @property
     def run_dir(self) -> RunDir:

@@ -10,19 +10,9 @@ from lottery.record.schema import Row
 
 
 def run_rounds(imp: Imp, check_owned: Callable[[], None] = lambda: None) -> list[Row]:
-    """Do the rounds that are not finished yet.
+    """Do the rounds that are not finished yet; return the rows of all rounds asked for.
 
-    Args:
-        imp: the run.
-        check_owned: raises if another process has taken the run's folder over.
-
-    Returns:
-        The rows of the rounds asked for.
-
-    Raises:
-        BrokenInvariant: a check at a round's boundary failed.
-        Diverged: the loss of a training is no longer finite.
-        NothingToRewindTo: round 0 ended before the rewind point.
+    `check_owned` raises if another process has taken the run's folder over.
     """
     storage = imp.storage
     storage.remove_leftovers()
@@ -47,13 +37,9 @@ def dense_round(imp: Imp) -> Round:
     initial = imp.fresh("init")
     masks = ones({name: initial.weights[name] for name in imp.pruning.prunable})
     num_weights = sum(mask.numel() for mask in masks.values())
-    return Round(
-        number=0,
-        start=start_at(initial, imp.num_steps),
-        masks=masks,
-        initial=initial,
-        checks={"ones_after": num_weights, "rewind_step": imp.reinit.rewind_step},
-    )
+    checks = {"ones_after": num_weights, "rewind_step": imp.reinit.rewind_step}
+    start = start_at(initial, imp.num_steps)
+    return Round(number=0, start=start, masks=masks, initial=initial, checks=checks)
 
 
 def pruned_round(imp: Imp, number: int) -> Round:
@@ -62,10 +48,5 @@ def pruned_round(imp: Imp, number: int) -> Round:
     stored = read_stored(imp, number, previous)
     masks, pruning_checks = prune(imp, stored, before=imp.storage.masks(previous))
     start, rewind_checks = rewind(imp, stored)
-    return Round(
-        number=number,
-        start=start,
-        masks=masks,
-        initial=stored.initial,
-        checks=pruning_checks | rewind_checks,
-    )
+    checks = pruning_checks | rewind_checks
+    return Round(number=number, start=start, masks=masks, initial=stored.initial, checks=checks)

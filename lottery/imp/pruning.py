@@ -15,32 +15,19 @@ from lottery.training import EarlyBird
 
 @dataclass(frozen=True)
 class Pruning:
-    """A pruner and what it sees.
-
-    Args:
-        pruner: makes a round's masks.
-        prunable: names of the weights that have masks, in the network's order.
-        seed: the run's seed for pruning.
-        at: "trained" judges the weights at the end of the round before, "init" judges W_0.
-        probe: makes what runs the network, for criteria that need it.
-        early_bird: the epsilon of the early-bird detection; None detects nothing.
-    """
+    """A pruner and what it sees."""
 
     pruner: Pruner
-    prunable: Sequence[str]
+    prunable: Sequence[str]  # names of the weights that have masks, in the network's order
     seed: int
-    at: str = "trained"
-    probe: MakeProbe = no_probe
-    early_bird: float | None = None
+    at: str = "trained"  # judges the weights at the end of the round before; "init" judges W_0
+    probe: MakeProbe = no_probe  # makes what runs the network, for criteria that need it
+    early_bird: float | None = None  # the epsilon; None detects nothing
 
     def trained(self, number: int, last: State, initial: State, before: Masks) -> Trained:
         """Collect what the masks of round `number` are made from.
 
-        Args:
-            number: the round.
-            last: the network at the end of the round before.
-            initial: the dense network before its first step, W_0.
-            before: the masks of the round before.
+        `last` and `before` are the weights at the end and the masks of the round before it.
         """
         state = initial if self.at == "init" else last
         # In the network's order, which breaks ties under a global scope. Files are sorted.
@@ -57,13 +44,7 @@ class Pruning:
         )
 
     def detector(self, number: int, initial: State, masks: Masks) -> EarlyBird | None:
-        """Return the early-bird detector of round `number`, or None.
-
-        Args:
-            number: the round that trains.
-            initial: the dense network before its first step, W_0.
-            masks: the round's masks.
-        """
+        """Return the early-bird detector of round `number`, which trains, or None."""
         if self.early_bird is None:
             return None
 

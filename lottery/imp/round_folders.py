@@ -25,12 +25,8 @@ def copy_dense_round(trunk: RunDir, run_dir: RunDir) -> None:
 def drop_unneeded(run_dir: RunDir, rows: Sequence[Row]) -> None:
     """Drop the weights that neither the winning round nor later work needs.
 
-    Tickets start from round 0, and other runs copy it. The next round prunes the weights of the
-    round before it, as long as that next round is not finished. All masks and records stay.
-
-    Args:
-        run_dir: the run's folder.
-        rows: of all finished rounds.
+    Tickets start from round 0, and other runs copy it. A round that is not finished prunes the
+    weights of the round before it. All masks and records stay.
     """
     finished = {row["round"] for row in rows}
     last = {number for number in finished if number + 1 not in finished}

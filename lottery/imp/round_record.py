@@ -20,15 +20,7 @@ def make_record(
     counts: Mapping[str, Any],
     checks: Mapping[str, Any],
 ) -> Record:
-    """Collect everything measured in a round, as `results.write_record` stores it.
-
-    Args:
-        number: the round.
-        outcome: what came out of its training.
-        masks: its masks.
-        counts: `remaining_all`, `params`, `flops` and so on; some of them again `by_layer`.
-        checks: what the checks at its boundaries measured.
-    """
+    """Collect everything measured in a round; some `counts` stand there again `by_layer`."""
     kept = count_ones(masks)
     live_zeros = count_live_zeros(outcome.final.weights, masks)
     values = {

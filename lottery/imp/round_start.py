@@ -13,14 +13,8 @@ from lottery.models.state import Start, State, start_at
 def round_start(imp: Imp, number: int, masks: Masks) -> Start:
     """Make the start of a finished round again, dense, with its clock and schedule.
 
-    Args:
-        imp: the run.
-        number: the round.
-        masks: its masks.
-
-    Raises:
-        BrokenInvariant: it differs from the start that the round has stored.
-        FileNotFoundError: `keep=winner` has dropped what it is made from.
+    It is compared with the start that the round has stored. A FileNotFoundError names what
+    `keep=winner` has dropped.
     """
     storage = imp.storage
     if number == 0:

@@ -8,23 +8,10 @@ from lottery.record.schema import Row
 
 @dataclass(frozen=True)
 class Rounds:
-    """The rounds that a run is asked for.
+    """The rounds that a run is asked for; `finished` are the rows of all finished rounds."""
 
-    `finished` stands for the rows of all finished rounds, by round.
-
-    Args:
-        numbers: ascending from 0. A run with copied masks may leave some out.
-        target_sparsity: the first round that reaches it is the last one; None sets no target.
-
-    Example:
-        >>> rounds = Rounds(numbers=range(5), target_sparsity=0.3)
-        >>> dense, sparse = {"round": 0, "remaining": 1.0}, {"round": 1, "remaining": 0.64}
-        >>> rounds.todo([dense]), rounds.todo([dense, sparse])
-        ([1, 2, 3, 4], [])
-    """
-
-    numbers: Sequence[int]
-    target_sparsity: float | None = None
+    numbers: Sequence[int]  # ascending from 0; a run with copied masks may leave some out
+    target_sparsity: float | None = None  # the first round that reaches it is the last one
 
     def rows(self, finished: Sequence[Row]) -> list[Row]:
         """Return the rows of the rounds asked for, up to the target sparsity."""

@@ -28,21 +28,13 @@ Checks = dict[str, Any]  # what the checks have measured, as results.json states
 
 @dataclass(frozen=True)
 class Round:
-    """A round that is ready to be trained.
-
-    Args:
-        number: 0 is the dense round.
-        start: where it starts, dense.
-        masks: its masks.
-        initial: the dense network before its first step, W_0.
-        checks: what the checks have measured so far.
-    """
+    """A round that is ready to be trained."""
 
     number: int
-    start: Start
+    start: Start  # dense
     masks: Masks
-    initial: State
-    checks: Checks
+    initial: State  # the dense network before its first step, W_0
+    checks: Checks  # measured so far
 
 
 def read_stored(imp: Imp, number: int, previous: int) -> Stored:
@@ -63,13 +55,7 @@ def read_stored(imp: Imp, number: int, previous: int) -> Stored:
 
 
 def prune(imp: Imp, stored: Stored, before: Masks) -> tuple[Masks, Checks]:
-    """Make a round's masks, in every process of the run, and compare them.
-
-    Args:
-        imp: the run.
-        stored: what was read for the round.
-        before: the masks of the round before.
-    """
+    """Make a round's masks, in every process of the run, and compare them."""
     number, pruner = stored.round, imp.pruning.pruner
     trained = imp.pruning.trained(number, last=stored.last, initial=stored.initial, before=before)
     masks = pruner(trained)
@@ -101,18 +87,7 @@ def rewind(imp: Imp, stored: Stored) -> tuple[Start, Checks]:
 
 
 def train(imp: Imp, ready: Round, check_owned: Callable[[], None]) -> Row:
-    """Store a round's start, train, check and store what came out.
-
-    The record comes last and ends the round.
-
-    Args:
-        imp: the run.
-        ready: the round.
-        check_owned: raises if another process has taken the run's folder over.
-
-    Returns:
-        The round's row of results.csv.
-    """
+    """Store a round's start, train, check and store what came out; the record ends the round."""
     storage, number, start, masks = imp.storage, ready.number, ready.start, ready.masks
     storage.save_masks(number, masks)
     storage.save_start(number, start, masks)

@@ -27,22 +27,13 @@ class NothingToRewindTo(LotteryError):
 
 @dataclass(frozen=True)
 class Storage:
-    """The files of a run's rounds.
-
-    Args:
-        run_dir: the run's folder.
-        buffers: names of the network's buffers; a tensor file holds weights and buffers.
-        keep: "all" keeps every round's weights; "winner" keeps the winning round's and those
-            that later work needs.
-        dense_from: the run whose round 0 is this run's too, or None.
-        update_summary: writes what is made from the records beside the tables.
-    """
+    """The files of a run's rounds."""
 
     run_dir: RunDir
-    buffers: Collection[str]
-    keep: str = "all"
-    dense_from: RunDir | None = None
-    update_summary: Callable[[], None] = lambda: None
+    buffers: Collection[str]  # names; a tensor file holds weights and buffers
+    keep: str = "all"  # "winner" drops weights that nothing needs
+    dense_from: RunDir | None = None  # the run whose round 0 is this run's too
+    update_summary: Callable[[], None] = lambda: None  # writes TensorBoard's summary of the run
 
     def remove_leftovers(self) -> None:
         """Remove what killed processes have left in the middle of a write."""
@@ -67,11 +58,7 @@ class Storage:
         from_main(self.update_summary)
 
     def drop_unneeded(self, rows: Sequence[Row]) -> None:
-        """Drop weights that nothing needs, under keep=winner.
-
-        Args:
-            rows: of all finished rounds.
-        """
+        """Drop weights that nothing needs, under keep=winner; `rows` are all finished rounds'."""
         if self.keep == "winner":
             from_main(lambda: drop_unneeded(self.run_dir, rows))
 
@@ -85,14 +72,7 @@ class Storage:
         return from_main(lambda: digest(load_tensors(path, check=False)))
 
     def rewind_point(self, step: int) -> State:
-        """Read round 0's whole state at the rewind point.
-
-        Args:
-            step: k, above 0.
-
-        Raises:
-            NothingToRewindTo: round 0 has stopped before step k.
-        """
+        """Read round 0's whole state at the rewind point k > 0."""
         folder = self.run_dir.round(0)
         if not from_main(folder.rewind.exists):
             raise NothingToRewindTo(
@@ -145,12 +125,7 @@ class Storage:
             _save(folder.final_optimizer, final.optimizer)
 
     def finish_round(self, record: Record, check_owned: Callable[[], None]) -> None:
-        """Write a round's record, which makes the round finished.
-
-        Args:
-            record: what the round has measured.
-            check_owned: raises if another process has taken the run's folder over.
-        """
+        """Write a round's record, which makes the round finished."""
 
         def finish() -> None:
             check_owned()

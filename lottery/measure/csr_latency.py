@@ -18,6 +18,7 @@ class CsrLinear(nn.Module):
 
     def __init__(self, layer: nn.Linear) -> None:
         super().__init__()
+        self.in_features, self.out_features = layer.in_features, layer.out_features
         with warnings.catch_warnings(action="ignore"):  # torch calls CSR a beta
             self.weight = layer.weight.detach().to_sparse_csr()
         self.bias: Tensor | None = layer.bias

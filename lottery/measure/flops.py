@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
+from lottery.generators import kept_generators
 from lottery.masks import Masks
 from lottery.measure.evaluate import count_parameters, evaluating
 
@@ -142,7 +143,7 @@ def find_products(
     dtype = input_dtype or first.dtype
     example = torch.zeros(1, *input_shape, dtype=dtype, device=first.device)
     follow = _Follow(network)
-    with evaluating(network), torch.random.fork_rng(devices=[]), _plain_kernels(network), follow:
+    with evaluating(network), kept_generators(), _plain_kernels(network), follow:
         network(example)
     return follow.products
 

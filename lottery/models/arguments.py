@@ -1,14 +1,10 @@
-"""Checks of a network's arguments; each error begins with the argument's name."""
+"""Checks of a network's arguments: a ValueError that begins with the argument's name."""
 
 from typing import Any
 
 
 def check_images(input_shape: tuple[int, ...], least: int | None = None) -> None:
-    """Check that examples are images, of at least `least` by `least` pixels.
-
-    Raises:
-        ValueError: they are not.
-    """
+    """Check that examples are images, of at least `least` by `least` pixels."""
     if len(input_shape) == 3 and min(input_shape[1:]) >= (least or 1):
         return
     accepted = f"{least} or more, {least} or more" if least else "height, width"
@@ -16,20 +12,12 @@ def check_images(input_shape: tuple[int, ...], least: int | None = None) -> None
 
 
 def check_dropout(dropout: Any) -> None:
-    """Check a share of units to drop.
-
-    Raises:
-        ValueError: it is no number, or not from 0 to below 1.
-    """
+    """Check a share of units to drop."""
     if not isinstance(dropout, int | float) or not 0 <= dropout < 1:
         raise ValueError(f"dropout={dropout}: a number >= 0 and below 1")
 
 
 def check_heads(width: int, heads: int) -> None:
-    """Check that a layer of `width` units divides evenly into attention heads.
-
-    Raises:
-        ValueError: it does not.
-    """
+    """Check that a layer of `width` units divides evenly into attention heads."""
     if width % heads:
         raise ValueError(f"heads={heads}: a divisor of width={width}")

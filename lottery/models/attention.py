@@ -10,18 +10,8 @@ def attend(
 ) -> Tensor:
     """Return softmax(q k' / sqrt(d)) v for each head, the heads side by side.
 
-    Vaswani et al. 2017.
-
-    Args:
-        queries: (batch, positions, width); `keys` and `values` as well.
-        keys: what each position is looked up by.
-        values: what each position gives.
-        heads: a divisor of width.
-        causal: whether a position sees only itself and those before it.
-        dropout: share of the attention weights dropped; 0 outside of training.
-
-    Returns:
-        (batch, positions, width).
+    Vaswani et al. 2017. All tensors are (batch, positions, width). With `causal` a position sees
+    only itself and those before it. `dropout` must be 0 outside of training.
     """
     q, k, v = (
         torch.unflatten(tensor, -1, (heads, -1)).transpose(1, 2)

@@ -19,10 +19,6 @@ class Block(nn.Module):
     """Convolutions with BatchNorm and ReLU, and a shortcut around them.
 
     Where stride or channels differ, the shortcut is a 1x1 convolution with BatchNorm.
-
-    Args:
-        inputs: number of input channels.
-        convolutions: filters, kernel size and stride of each.
     """
 
     def __init__(self, inputs: int, convolutions: Sequence[Convolution]) -> None:
@@ -44,8 +40,7 @@ class Block(nn.Module):
         """Map (batch, inputs, height, width) to (batch, outputs, height / stride, ...)."""
         hidden = inputs
         for number in range(1, self.num_convolutions + 1):
-            if number > 1:
-                hidden = hidden.relu()
+            hidden = hidden if number == 1 else hidden.relu()
             hidden = self.get_submodule(f"conv{number}")(hidden)
             hidden = self.get_submodule(f"bn{number}")(hidden)
         around = inputs if self.downsample is None else self.downsample(inputs)
@@ -73,7 +68,7 @@ class ImageNetResNet(nn.Module):
     ) -> None:
         super().__init__()
         check_images(input_shape)
-        if depth not in tuple(BLOCKS):
+        if depth not in tuple(BLOCKS):  # a list has no hash
             raise ValueError(f"depth={depth}: 18, 34 or 50")
         if stem not in ("imagenet", "cifar"):
             raise ValueError(f"stem={stem}: imagenet or cifar")

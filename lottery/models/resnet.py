@@ -12,10 +12,7 @@ FILTERS = (16, 32, 64)  # of the three stages, at width 1
 class Block(nn.Module):
     """Two 3x3 convolutions with BatchNorm and a shortcut around them (He et al. 2016).
 
-    Args:
-        inputs: number of input channels.
-        outputs: number of output channels. If it differs, the shortcut is a 1x1 convolution.
-        stride: stride of the first convolution and of the shortcut.
+    Where the number of channels differs, the shortcut is a 1x1 convolution with BatchNorm.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
@@ -68,9 +65,8 @@ class ResNet(nn.Module):
         for stage in FILTERS:
             filters = stage * width
             for _ in range(blocks):
-                self.blocks.append(
-                    Block(channels, filters, stride=1 if filters == channels else 2)
-                )
+                stride = 1 if filters == channels else 2
+                self.blocks.append(Block(channels, filters, stride))
                 channels = filters
         self.output = nn.Linear(channels, num_classes)
         glorot_normal_(self)

@@ -8,59 +8,43 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from lottery.generators import drawn
 from lottery.tensors import Tensors, copy_to_cpu
 
 
 @dataclass(frozen=True)
 class State:
-    """A network at one step.
+    """A network at one step."""
 
-    Args:
-        weights: every parameter by name, including biases and frozen ones.
-        buffers: every buffer by name (BatchNorm's statistics).
-        optimizer: optimizer state by `parameter/entry` ("fc1.weight/exp_avg"); empty = fresh.
-        generators: states of the random generators that training uses; empty = to be seeded.
-    """
-
-    weights: Tensors
-    buffers: Tensors
-    optimizer: Tensors = field(default_factory=dict)
-    generators: Tensors = field(default_factory=dict)
+    weights: Tensors  # every parameter by name, including biases and frozen ones
+    buffers: Tensors  # every buffer by name (BatchNorm's statistics)
+    optimizer: Tensors = field(default_factory=dict)  # by "fc1.weight/exp_avg"; empty = fresh
+    generators: Tensors = field(default_factory=dict)  # of random numbers; empty = to be seeded
 
 
 @dataclass(frozen=True)
 class Start:
-    """The start of a round's training.
+    """The start of a round's training; weights, buffers and optimizer as in `State`."""
 
-    Args:
-        weights: every parameter, dense.
-        buffers: every buffer.
-        first_step: position on the round's clock, which data order and ES follow.
-        num_steps: number of steps to train.
-        schedule_step: position in the learning-rate schedule.
-        optimizer_state: entries to restore; empty = fresh.
-        generators: states for a round that sees the dense run's batches; empty = to be seeded.
-        rate_stays: True keeps the learning rate of `schedule_step` for all steps.
-    """
-
-    weights: Tensors
+    weights: Tensors  # dense
     buffers: Tensors
-    first_step: int
-    num_steps: int
-    schedule_step: int
+    first_step: int  # on the round's clock, which data order and ES follow
+    num_steps: int  # steps to train
+    schedule_step: int  # position in the learning-rate schedule
     optimizer_state: Tensors
-    generators: Tensors = field(default_factory=dict)
-    rate_stays: bool = False
+    generators: Tensors = field(default_factory=dict)  # for a round with the dense run's batches
+    rate_stays: bool = False  # True keeps the learning rate of `schedule_step` for all steps
+
+    @property
+    def last_step(self) -> int:
+        """The last step to train, on the round's clock."""
+        return self.first_step + self.num_steps
 
 
 def start_at(state: State, num_steps: int, step: int = 0, *, restore: bool = False) -> Start:
-    """Return the start of a training that continues from `state`.
+    """Return the start of a training of `num_steps` in all that is in `state` after `step`.
 
-    Args:
-        state: the network at `step`.
-        num_steps: steps of the whole training, T.
-        step: position of `state` on the clock and in the schedule.
-        restore: True restores the optimizer's state too.
+    With `restore` it has the optimizer's state too.
     """
     return Start(
         weights=state.weights,
@@ -102,11 +86,7 @@ def all_buffers(network: nn.Module) -> Tensors:
 
 
 def write_state(network: nn.Module, state: State) -> None:
-    """Copy weights and buffers into a network. No memory is shared.
-
-    Raises:
-        ValueError: names or shapes differ from the network's.
-    """
+    """Copy weights and buffers into a network; a ValueError if names or shapes differ."""
     here = dict(network.named_parameters()) | all_buffers(network)
     stored = state.weights | state.buffers
     if here.keys() != stored.keys():
@@ -124,13 +104,8 @@ def write_state(network: nn.Module, state: State) -> None:
 
 
 def fresh_state(make_network: Callable[[], nn.Module], seed: int) -> State:
-    """Return the state of a new network that is drawn from `seed` alone.
-
-    Constructors draw from torch's global CPU generator: it is seeded here, then restored.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return read_state(make_network())
+    """Return the state of a new network that is drawn from `seed` alone."""
+    return read_state(drawn(make_network, seed))
 
 
 def _read_optimizer(network: nn.Module, optimizer: Optimizer) -> Tensors:
@@ -166,11 +141,7 @@ def load_optimizer(optimizer: Optimizer, state: dict[str, Any]) -> None:
     optimizer.load_state_dict(state)
     for parameter, entries in optimizer.state.items():
         for name, value in entries.items():
-            if (
-                isinstance(value, Tensor)
-                and value.shape == parameter.shape
-                and value.stride() != parameter.stride()
-            ):
-                entries[name] = torch.empty_like(parameter.detach(), dtype=value.dtype).copy_(
-                    value
-                )
+            same_shape = isinstance(value, Tensor) and value.shape == parameter.shape
+            if same_shape and value.stride() != parameter.stride():
+                formatted = torch.empty_like(parameter.detach(), dtype=value.dtype)
+                entries[name] = formatted.copy_(value)

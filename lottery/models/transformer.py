@@ -16,13 +16,7 @@ BEFORE_SHORTCUT = ("out_proj.weight", "fc2.weight")  # the last layers before a 
 
 
 class SplitAttention(nn.Module):
-    """Causal self-attention with one layer each for queries, keys, values and the result.
-
-    Args:
-        width: number of units of a position.
-        heads: a divisor of width.
-        dropout: share of the attention weights dropped in training.
-    """
+    """Causal self-attention with one layer each for queries, keys, values and the result."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -35,27 +29,15 @@ class SplitAttention(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Map (batch, positions, width) to the same shape."""
-        mixed = attend(
-            self.q_proj(hidden),
-            self.k_proj(hidden),
-            self.v_proj(hidden),
-            heads=self.heads,
-            causal=True,
-            dropout=self.dropout if self.training else 0.0,
-        )
+        q, k, v = self.q_proj(hidden), self.k_proj(hidden), self.v_proj(hidden)
+        share = self.dropout if self.training else 0.0
+        mixed = attend(q, k, v, heads=self.heads, causal=True, dropout=share)
         result: Tensor = self.out_proj(mixed)
         return result
 
 
 class Block(nn.Module):
-    """Causal self-attention and an MLP, each behind a LayerNorm, with a shortcut around it.
-
-    Args:
-        width: number of units of a position.
-        heads: of the attention.
-        attention: "split" or "multihead", see `Transformer`.
-        dropout: share of the attention weights and of both results dropped in training.
-    """
+    """Causal self-attention and an MLP, each behind a LayerNorm, with a shortcut around it."""
 
     def __init__(self, width: int, heads: int, attention: str, dropout: float) -> None:
         super().__init__()

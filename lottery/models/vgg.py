@@ -1,13 +1,11 @@
 """The VGGs (Simonyan & Zisserman 2015): those for CIFAR, and torchvision's VGG-16."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool1d, max_pool2d
 
 from lottery.models.arguments import check_dropout, check_images
-from lottery.models.init import glorot_normal_
+from lottery.models.init import glorot_normal_, he_normal_
 
 FILTERS = (64, 128, 256, 512, 512)  # of the five groups of convolutions
 # convolutions in each group, by the number of layers in the paper's table 1 (A, B, D, E)
@@ -17,7 +15,6 @@ CONVOLUTIONS = {
     16: (2, 2, 3, 3, 3),
     19: (2, 2, 4, 4, 4),
 }
-VGG_16 = ((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3)
 POOLED = 7  # height and width of the classifier's inputs
 
 
@@ -117,31 +114,18 @@ class VGG16(nn.Module):
 def vgg_16_features(input_shape: tuple[int, ...]) -> nn.Sequential:
     """Make VGG-16's convolutions and poolings with torchvision's numbers; He normal by fan-out.
 
-    Args:
-        input_shape: (channels, height, width), at least 32 x 32.
-
-    Returns:
-        A network from (batch, channels, height, width) to (batch, 512, height // 32, width // 32).
+    They map (batch, channels, height, width) to (batch, 512, height // 32, width // 32).
     """
-    check_images(input_shape, least=2 ** len(VGG_16))
-    layers: list[nn.Module] = []
+    check_images(input_shape, least=2 ** len(FILTERS))
+    layers = nn.Sequential()
     channels = input_shape[0]
-    for group in VGG_16:
-        layers += _convolutions(channels, group)
+    for filters, convolutions in zip(FILTERS, CONVOLUTIONS[16], strict=True):
+        for _ in range(convolutions):
+            convolution = nn.Conv2d(channels, filters, 3, padding=1)
+            he_normal_(convolution)
+            layers.extend([convolution, nn.ReLU()])
+            channels = filters
         layers.append(nn.MaxPool2d(2))
-        channels = group[-1]
-    return nn.Sequential(*layers)
-
-
-def _convolutions(channels: int, group: Sequence[int]) -> list[nn.Module]:
-    layers: list[nn.Module] = []
-    for filters in group:
-        convolution = nn.Conv2d(channels, filters, 3, padding=1)
-        nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
-        assert convolution.bias is not None
-        nn.init.zeros_(convolution.bias)
-        layers += [convolution, nn.ReLU()]
-        channels = filters
     return layers
 
 

@@ -1,4 +1,4 @@
-"""A small classifier over the features of VGG-16's frozen convolutions."""
+"""VGG-16's convolutions as a frozen base, and a small classifier over their features."""
 
 from math import prod
 
@@ -6,9 +6,10 @@ from torch import Tensor, nn
 
 from lottery.arguments import check_whole
 from lottery.models.init import glorot_normal_
-from lottery.models.vgg import vgg_16_features
+from lottery.models.vgg import CONVOLUTIONS, VGG16, vgg_16_features
 
 FC1 = 256
+KERAS_CLASSIFIER = {"fc1": "classifier.0", "fc2": "classifier.3", "predictions": "classifier.6"}
 
 
 class VGG16Base(nn.Module):
@@ -56,3 +57,21 @@ class VGG16Head(nn.Module):
         hidden = self.fc2(hidden).relu()
         logits: Tensor = self.output(hidden)
         return logits
+
+
+def keras_names(network: nn.Module) -> dict[str, str]:
+    """Return the layers' names by Keras' names; nothing for a network other than VGG-16.
+
+    Example:
+        >>> keras_names(VGG16Base((3, 32, 32)))["block3_conv3"]
+        'features.14'
+    """
+    if not isinstance(network, VGG16 | VGG16Base):
+        return {}
+    names, index = {}, 0
+    for block, convolutions in enumerate(CONVOLUTIONS[16], 1):
+        for number in range(1, convolutions + 1):
+            names[f"block{block}_conv{number}"] = f"features.{index}"
+            index += 2  # a ReLU follows
+        index += 1  # a pooling follows the block
+    return names | (KERAS_CLASSIFIER if isinstance(network, VGG16) else {})

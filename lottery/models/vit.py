@@ -16,12 +16,7 @@ STD = 0.02  # of initial weights
 
 
 class Attention(nn.Module):
-    """Self-attention; one layer gives queries, keys and values.
-
-    Args:
-        width: number of units of a position.
-        heads: a divisor of width.
-    """
+    """Self-attention; one layer gives queries, keys and values."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -37,13 +32,7 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """Self-attention and an MLP, each behind a LayerNorm and with a shortcut around it.
-
-    Args:
-        width: number of units of a position.
-        heads: of the attention.
-        dropout: share of the units dropped after the attention and after each layer of the MLP.
-    """
+    """Self-attention and an MLP, each behind a LayerNorm and with a shortcut around it."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()

@@ -15,12 +15,6 @@ class WideBlock(nn.Module):
 
     Where the number of filters changes, the shortcut is a 1x1 convolution, which takes what the
     first BatchNorm and ReLU give, as in the authors' code.
-
-    Args:
-        inputs: number of input channels.
-        outputs: number of output channels.
-        stride: of the first convolution and of the shortcut.
-        dropout: share of the units dropped between the two convolutions.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int, dropout: float) -> None:

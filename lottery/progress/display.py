@@ -25,21 +25,16 @@ class Display(Protocol):
     """What a training reports to."""
 
     def begin_round(self, number: int, steps: int, made: int = 0) -> None:
-        """Note that a round's training begins or is continued."""
+        """Note that a round's training begins, or goes on after `made` of its steps."""
         ...
 
     def advance(self, steps: int, accuracy: float) -> None:
-        """Note that some steps are made."""
+        """Note steps, and the latest validation accuracy."""
         ...
 
 
 class Progress:
-    """Counts the steps of all rounds to come.
-
-    Args:
-        line_every_s: seconds between lines in the log.
-        unit: the word for what is counted.
-    """
+    """Counts the steps of all rounds to come. `unit` is the word for a round."""
 
     def __init__(self, line_every_s: float = LINE_EVERY_S, unit: str = "round") -> None:
         self.line_every_s = line_every_s
@@ -61,13 +56,7 @@ class Progress:
     def running(
         self, rounds: Sequence[int], steps: Sequence[int], *, visible: bool = True
     ) -> Iterator[None]:
-        """Show progress while the rounds are done.
-
-        Args:
-            rounds: numbers of the rounds to come.
-            steps: optimizer steps of each.
-            visible: false for all processes of a run but one.
-        """
+        """Show progress while rounds of so many steps are done; one process of a run shows it."""
         self._rounds, self._steps, self._done = rounds, steps, 0
         self._begun = self._last_line = time.monotonic()
         if not visible or not sys.stderr.isatty():
@@ -89,13 +78,7 @@ class Progress:
                 self._bar = None
 
     def begin_round(self, number: int, steps: int, made: int = 0) -> None:
-        """Note that a round's training begins or is continued.
-
-        Args:
-            number: the round.
-            steps: its optimizer steps.
-            made: how many of them were made earlier.
-        """
+        """Note that a round's training begins, or goes on after `made` of its steps."""
         if number in self._rounds:  # early stopping may have left out steps of earlier rounds
             self._done = sum(self._steps[: self._rounds.index(number)])
         self._round, self._round_steps, self._before_round = number, steps, self._done
@@ -104,12 +87,7 @@ class Progress:
         self._show()
 
     def advance(self, steps: int, accuracy: float) -> None:
-        """Note that some steps are made.
-
-        Args:
-            steps: how many.
-            accuracy: the latest on the validation split; nan before the first.
-        """
+        """Note steps, and the latest validation accuracy; nan before the first."""
         self._done += steps
         self._accuracy = accuracy
         self._show()
@@ -141,12 +119,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """The display of one training among several, which counts trainings instead of rounds.
-
-    Args:
-        progress: counts all of them.
-        number: the training.
-    """
+    """The display of one training among several, which counts trainings instead of rounds."""
 
     progress: Progress
     number: int

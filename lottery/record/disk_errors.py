@@ -23,14 +23,7 @@ class DiskError(LotteryError):
 
 @contextmanager
 def disk_errors_in(folder: Path) -> Iterator[None]:
-    """Raise the errors of the disk as a DiskError, in a user's words.
-
-    Args:
-        folder: named by the message if the error does not name its file.
-
-    Raises:
-        DiskError: instead of the OSError.
-    """
+    """Raise errors of the disk as DiskError; one without a file's name names the folder."""
     before = threading.excepthook
 
     def print_others(args: threading.ExceptHookArgs) -> None:
@@ -51,15 +44,7 @@ def disk_errors_in(folder: Path) -> Iterator[None]:
 
 
 def check_writable(folder: Path, name: str) -> None:
-    """Check that a folder, there or not, can be written.
-
-    Args:
-        folder: the folder.
-        name: the key or option that a user sets it by.
-
-    Raises:
-        ConfigError: it cannot be written.
-    """
+    """Check that a folder, there or not, can be written; `name` is the user's key for it."""
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     try:
         with tempfile.TemporaryFile(dir=existing) as file:  # os.access is wrong for root

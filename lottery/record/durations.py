@@ -23,17 +23,7 @@ class Duration:
 
 
 def parse_duration(value: object) -> Duration:
-    """Read a duration.
-
-    Raises:
-        ValueError: the value is no duration.
-
-    Example:
-        >>> parse_duration("1000it") == parse_duration(1000)
-        True
-        >>> parse_duration("20ep").steps(steps_per_epoch=50)
-        1000
-    """
+    """Read a duration; a ValueError says what is accepted."""
     match = re.fullmatch(r"(\d+)(it|ep)?", str(value))
     if match is None or isinstance(value, bool):
         raise ValueError(ACCEPTED)

@@ -27,12 +27,6 @@ def plainest_reinit(config: Config) -> dict[str, Any]:
     - `none` is `lr_rewind` of all steps if the optimizer has no state (SGD without momentum);
     - an optimizer state is fresh if there is none, or at step 0.
 
-    Args:
-        config: a canonical config.
-
-    Returns:
-        `option` (the name in conf/reinit, or a user's class) and its arguments.
-
     Example:
         >>> schedule = {"scheduler._target_": "lottery.training.schedules.Constant"}
         >>> lr_rewind = {"reinit._target_": "lottery.reinit.LrRewind", "reinit.steps": 100}
@@ -58,29 +52,24 @@ def plainest_reinit(config: Config) -> dict[str, Any]:
 
 
 def note_on_reinit(config: Config) -> str | None:
-    """Return a line about a reinit that trains as a plainer one does; None for the others.
-
-    Args:
-        config: a canonical config.
-    """
+    """Return a line about a reinit that trains as a plainer one does; None for the others."""
     chosen = OPTIONS.get(str(config.get("reinit._target_")))
     other = plainest_reinit(config)["option"]
     if chosen == "finetune" and _rate_is_constant(config, config["reinit.steps"]):
         other = "lr_rewind"
     if chosen is None or chosen == other:
         return None
-    reasons = (
-        ["the learning rate is the same in all its steps"] if "finetune" in (chosen, other) else []
-    )
+    reasons = []
+    if "finetune" in (chosen, other):
+        reasons.append("the learning rate is the same in all its steps")
     if chosen == "none":
         reasons.append("the optimizer has no state to carry on")
     return f"reinit={chosen}: the same training as reinit={other}, as {' and '.join(reasons)}"
 
 
 def _has_no_state(config: Config) -> bool:
-    return config.get("optimizer._target_") == "torch.optim.SGD" and not config.get(
-        "optimizer.momentum"
-    )
+    is_sgd = config.get("optimizer._target_") == "torch.optim.SGD"
+    return is_sgd and not config.get("optimizer.momentum")
 
 
 def _rate_is_constant(config: Config, steps: Any) -> bool:

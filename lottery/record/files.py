@@ -20,13 +20,9 @@ class DamagedFile(LotteryError):
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Write a file aside and rename it over `path`, so that a reader never sees half of it.
+    """Yield a path aside to write to, then rename it over `path`: nobody sees half a file.
 
-    Yields:
-        The path to write to. After an exception `path` is as it was.
-
-    Raises:
-        OSError: naming `path`, which errors of a full disk do not do by themselves.
+    After an exception `path` is as it was. An OSError names `path`, also one of a full disk.
     """
     aside = path.with_name(f".{path.name}.part")  # one writer: the run is locked
     try:
@@ -46,14 +42,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def creating_folder(path: Path) -> Iterator[Path]:
-    """Fill a new folder aside and give it its name at the end: it is whole or not there.
-
-    Yields:
-        The folder to write to.
-
-    Raises:
-        OSError: for instance, the name belongs to a folder that is not empty.
-    """
+    """Yield a new folder aside to fill, then give it its name: it is whole or not there."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")  # others may write the same
     try:
         aside.mkdir(parents=True)

@@ -1,8 +1,9 @@
-"""A run on disk as one command sees it: run.json and the records, each read at most once."""
+"""A run on disk as one command sees it: each file is read at most once, or is a DamagedFile."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from lottery.errors import NoRun
 from lottery.record.records import read_record, read_run_json
@@ -13,13 +14,7 @@ from lottery.record.schema import Record, Row, RunJson
 
 @dataclass(frozen=True)
 class OpenedRun:
-    """A run, finished or not, as it was when its files were first read.
-
-    Open the run again to see what was written later.
-
-    Args:
-        folder: the names of its files.
-    """
+    """A run, finished or not; open it again to see what was written later."""
 
     folder: RunDir
     _records: dict[int, Record] = field(default_factory=dict, init=False, repr=False)
@@ -31,12 +26,23 @@ class OpenedRun:
 
     @cached_property
     def run_json(self) -> RunJson:
-        """The content of run.json.
-
-        Raises:
-            DamagedFile: it cannot be read.
-        """
+        """The content of run.json."""
         return read_run_json(self.folder)
+
+    @property
+    def name(self) -> str:
+        """The name of its setting's folder."""
+        return str(self.run_json.get("name", self.path.parent.name))
+
+    @property
+    def seed(self) -> int:
+        """Its seed."""
+        return self.run_json["seed"]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Its canonical config, without the seed."""
+        return self.run_json["config"]
 
     @cached_property
     def finished_rounds(self) -> list[int]:
@@ -44,28 +50,29 @@ class OpenedRun:
         return self.folder.finished_rounds()
 
     def record(self, number: int) -> Record:
-        """Return the record of a finished round.
-
-        Raises:
-            DamagedFile: it is not what was written.
-        """
+        """Return the record of a finished round."""
         if number not in self._records:
             self._records[number] = read_record(self.folder.round(number))
         return self._records[number]
 
     @property
     def records(self) -> list[Record]:
-        """The records of all finished rounds, by round.
-
-        Raises:
-            DamagedFile: one of them is not what was written.
-        """
+        """The records of all finished rounds, by round."""
         return [self.record(number) for number in self.finished_rounds]
 
     @property
     def rows(self) -> list[Row]:
         """The rows of all finished rounds, by round."""
         return [record["row"] for record in self.records]
+
+    def values(self, column: str) -> dict[int, float]:
+        """Return a column of results.csv or timing.csv by round, without its empty cells."""
+        found = {}
+        for record in self.records:
+            value: Any = record["row"].get(column, record["timing"].get(column))
+            if value is not None and value == value:  # NaN is not
+                found[int(record["row"]["round"])] = value
+        return found
 
     @property
     def winning_round(self) -> int | None:
@@ -74,11 +81,7 @@ class OpenedRun:
 
 
 def open_run(path: str | Path) -> OpenedRun:
-    """Open the run in a folder `.../seed_<n>`.
-
-    Raises:
-        NoRun: there is no run in the folder.
-    """
+    """Open the run in a folder `.../seed_<n>`; raise NoRun if there is none."""
     folder = RunDir(Path(path))
     if not folder.run_json.exists():
         raise NoRun(f"{path}: not the folder of a run (no run.json in it)")

@@ -23,11 +23,7 @@ def write_record(run_dir: RunDir, record: Record) -> None:
 
 
 def read_record(round_dir: RoundDir) -> Record:
-    """Return the record of a finished round, as it was given to `write_record`.
-
-    Raises:
-        DamagedFile: it is not what was written; records of the first release cannot tell.
-    """
+    """Return the record of a finished round; those of the first release have no digest."""
     entry = _read_entries(round_dir.record)
     written = entry.pop("digest", None)
     changed = written is not None and written != json_digest(entry)
@@ -39,11 +35,7 @@ def read_record(round_dir: RoundDir) -> Record:
 
 
 def read_records(run_dir: RunDir) -> list[Record]:
-    """Return the records of all finished rounds, by round.
-
-    Raises:
-        DamagedFile: one of them is not what was written.
-    """
+    """Return the records of all finished rounds, by round."""
     return [read_record(run_dir.round(number)) for number in run_dir.finished_rounds()]
 
 
@@ -53,11 +45,7 @@ def write_run_json(run_dir: RunDir, entry: RunJson) -> None:
 
 
 def read_run_json(run_dir: RunDir) -> RunJson:
-    """Return the content of run.json.
-
-    Raises:
-        DamagedFile: it cannot be read. The command that began the run can write it again.
-    """
+    """Return the content of run.json."""
     entry = _read_entries(run_dir.run_json)
     if not _has(entry, IN_RUN_JSON):
         raise DamagedFile(

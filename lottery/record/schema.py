@@ -6,10 +6,9 @@ FORMAT = 2  # of run.json and round.json; files of version 0.1 name none, which 
 
 
 class Row(TypedDict):
-    """What results.csv says of a round, in the order of its columns.
+    """The columns of results.csv, in order; shares and accuracies are fractions.
 
-    Shares and accuracies are fractions. `ES` counts steps on the round's clock. A new column goes
-    to the end, as `NotRequired`: runs made before it have none.
+    A new column goes to the end, as `NotRequired`: runs made before it have none.
     """
 
     round: int
@@ -98,6 +97,7 @@ class RunJson(TypedDict):
     versions: dict[str, str]
     git_commit: str | None
     machine: dict[str, Any]
+    notes: NotRequired[list[str]]  # on settings and networks, as the log has them
 
 
 class TicketRun(TypedDict):
@@ -145,6 +145,63 @@ class SweepJob(TypedDict):
     status: str  # as in run.json, or unknown where the file is damaged
     message: str
     row: Row | None  # of the last round that the job asked for
+
+
+class Distance(TypedDict):
+    """The Euclidean distance between two weight vectors, and their angle in degrees."""
+
+    l2: float
+    angle: float
+
+
+class LinePoint(TypedDict):
+    """What is measured on one split at one point of the line between two copies."""
+
+    alpha: float
+    split: str
+    loss: float
+    error: float
+
+
+class PairJson(TypedDict):
+    """What is kept of a pair of copies, the content of stability/step_*/pair_*/round_*.json."""
+
+    round: int
+    step: int
+    pair: int
+    remaining: float
+    copies: list[str]  # the digest of each
+    points: list[LinePoint]
+    batch_norm: str
+    distances: Distance
+    from_dense: NotRequired[Distance]
+
+
+class StartPoint(TypedDict):
+    """What is measured of a round's start on one split."""
+
+    weights: str  # masked or dense
+    split: str
+    loss: float
+    accuracy: float
+
+
+class StartJson(TypedDict):
+    """What is kept of a round's start, the content of stability/untrained/round_*.json."""
+
+    round: int
+    step: int
+    remaining: float
+    digests: dict[str, str]  # of the start, masked and dense
+    points: list[StartPoint]
+
+
+class CopyJson(TypedDict):
+    """What is kept of a copy's training besides its weights."""
+
+    start: str  # the digest of what it started from
+    steps: int
+    checks: dict[str, Any]
 
 
 COLUMNS = tuple(Row.__annotations__)

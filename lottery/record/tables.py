@@ -26,11 +26,7 @@ def tables_are_current(run_dir: RunDir) -> bool:
 
 
 def write_tables(run_dir: RunDir) -> None:
-    """Make results.csv, results.json, history.csv and timing.csv from the rounds' records.
-
-    The records are the truth, and the tables can always be made from them again: after a kill
-    between two tables as well.
-    """
+    """Make the tables from the rounds' records, which are the truth, where they differ."""
     for path, content in _make_tables(run_dir).items():
         there = path.read_bytes() if path.exists() else None
         if there == content.encode():
@@ -53,18 +49,12 @@ def _make_tables(run_dir: RunDir) -> dict[Path, str]:
 
 
 def _table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return a table with the columns that some row has; an empty table has all of them.
-
-    So the tables of a run that was made before a column was added stay as they are.
-    """
+    """Return a table of the columns that some row has: runs older than a column lack it."""
     return to_csv([n for n in columns if not rows or any(n in row for row in rows)], rows)
 
 
 def _is_part_of(there: bytes, content: str, *, is_json: bool) -> bool:
-    """Return whether a table is whole and lacks rounds or columns at most.
-
-    It lacks them before a round is added, and before a round with a new column is added.
-    """
+    """Return whether a table is whole but lacks the newest round, or the columns new in it."""
     try:
         text = there.decode()
         if is_json:

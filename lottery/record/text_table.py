@@ -12,10 +12,6 @@ UNLIMITED = 10_000  # characters; a table is never wrapped
 def text_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Return a table as text: columns of numbers on the right, columns of words on the left.
 
-    Args:
-        columns: the header, one text per column.
-        rows: the cells of each row; they are shown as `str` shows them.
-
     Example:
         >>> print(text_table(["round", "test %", ""], [[0, "97.5", ""], [12, "98.0", "best"]]))
         round  test %
@@ -39,12 +35,7 @@ def text_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def format_percent(share: float | None) -> str:
-    """Return a share in percent, as people read it; "-" for None and NaN.
-
-    Example:
-        >>> format_percent(0.51281)
-        '51.28'
-    """
+    """Return a share in percent with two decimals; "-" for None and NaN."""
     return "-" if share is None or share != share else f"{100 * share:.2f}"
 
 

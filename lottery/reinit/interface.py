@@ -11,33 +11,24 @@ Source = Literal["rewind_point", "last"]
 
 @dataclass(frozen=True)
 class Stored:
-    """What a reinit may start from.
+    """What a reinit may start from."""
 
-    Args:
-        round: the round to start, >= 1.
-        initial: the dense network before its first step, W_0.
-        rewind_point: the dense network at the reinit's `rewind_step`; W_0 if that is 0.
-        last: the network at the end of the last round.
-        num_steps: steps of a whole training, T.
-        fresh: draws a random network for the purpose that its arguments name.
-        prunable: names of the weights that have masks.
-    """
-
-    round: int
-    initial: State
-    rewind_point: State
-    last: State
-    num_steps: int
-    fresh: Callable[..., State]
-    prunable: Sequence[str]
+    round: int  # to start, >= 1
+    initial: State  # the dense network before its first step, W_0
+    rewind_point: State  # the dense network at the reinit's `rewind_step`; W_0 if that is 0
+    last: State  # the network at the end of the last round
+    num_steps: int  # of a whole training, T
+    fresh: Callable[..., State]  # draws a random network for the purpose that its arguments name
+    prunable: Sequence[str]  # names of the weights that have masks
 
 
 class Reinit(Protocol):
     """Where round r >= 1 starts.
 
-    Args of the class that are durations are named in its attribute `durations`, a tuple of texts:
-    the class then gets '5ep' as a number of steps. A class whose rounds do not train the T - k
-    steps from step k = `rewind_step` on has a method `steps_to_come(num_steps)` for their number.
+    A class names its arguments that are durations in its attribute `durations`, a tuple of texts;
+    it then gets '5ep' as a number of steps. Later rounds train the T - k steps from step
+    k = `rewind_step` on. A class that trains another number of steps has a method for it,
+    `steps_to_come(num_steps)`.
     """
 
     @property
@@ -61,11 +52,6 @@ class Reinit(Protocol):
 
 
 def steps_to_come(reinit: Reinit, num_steps: int) -> int:
-    """Return the number of steps of every later round.
-
-    Args:
-        reinit: the run's reinit.
-        num_steps: steps of a whole training, T.
-    """
+    """Return the number of steps of every later round; `num_steps` is a whole training's, T."""
     own: Any = getattr(reinit, "steps_to_come", None)
     return num_steps - reinit.rewind_step if own is None else int(own(num_steps))

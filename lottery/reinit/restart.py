@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from lottery.arguments import check_whole
+from lottery.arguments import check_one_of, check_whole
 from lottery.models.state import Start, start_at
 from lottery.reinit.interface import Source, Stored
 
@@ -27,10 +27,8 @@ class Rewind:
     source: ClassVar[Source] = "rewind_point"
 
     def __post_init__(self) -> None:
-        if self.to < 0:
-            raise ValueError(f"to={self.to}: a step >= 0")
-        if self.optimizer_state not in ("fresh", "restored"):
-            raise ValueError(f"optimizer_state={self.optimizer_state!r}: fresh or restored")
+        check_whole("to", self.to, at_least=0)
+        check_one_of("optimizer_state", self.optimizer_state, ("fresh", "restored"))
 
     @property
     def rewind_step(self) -> int:
@@ -66,10 +64,10 @@ class Random:
 
 @dataclass(frozen=True)
 class Sign:
-    """The initial signs with one magnitude per layer, its initial standard deviation.
+    """The initial signs with one magnitude per layer, the initial standard deviation.
 
-    This is "signed constant" of Zhou et al. 2019, which asks whether more than the signs of W_0
-    matters. Biases, norm layers and all else that is not pruned start as in round 0.
+    This is "signed constant" of Zhou et al. 2019: do only the signs of W_0 matter? Biases, norm
+    layers and everything else that is not pruned start as in round 0.
     """
 
     rewind_step: ClassVar[int] = 0

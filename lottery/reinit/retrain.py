@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from lottery.arguments import check_whole
 from lottery.models.state import Start, start_at
 from lottery.reinit.interface import Source, Stored
 
@@ -40,7 +41,8 @@ class LrRewind:
     source: ClassVar[Source] = "last"
 
     def __post_init__(self) -> None:
-        _check(self.steps)
+        if self.steps is not None:
+            check_whole("steps", self.steps, at_least=1)
 
     def steps_to_come(self, num_steps: int) -> int:
         """Return t."""
@@ -49,7 +51,7 @@ class LrRewind:
     def __call__(self, stored: Stored) -> Start:
         """Start at the end of the last round and at step T - t of the schedule."""
         steps = self.steps_to_come(stored.num_steps)
-        return _retrained(stored, steps, stored.num_steps - steps, rate_stays=False)
+        return _retrain(stored, steps, stored.num_steps - steps)
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ class Finetune:
     source: ClassVar[Source] = "last"
 
     def __post_init__(self) -> None:
-        _check(self.steps)
+        if self.steps is not None:
+            check_whole("steps", self.steps, at_least=1)
 
     def steps_to_come(self, num_steps: int) -> int:
         """Return t."""
@@ -79,15 +82,10 @@ class Finetune:
     def __call__(self, stored: Stored) -> Start:
         """Start at the end of the last round with the learning rate of step T throughout."""
         steps = self.steps_to_come(stored.num_steps)
-        return _retrained(stored, steps, stored.num_steps - 1, rate_stays=True)
+        return _retrain(stored, steps, stored.num_steps - 1, rate_stays=True)
 
 
-def _check(steps: int | None) -> None:
-    if steps is not None and steps < 1:
-        raise ValueError(f"steps={steps}: a number of steps >= 1, or null for all")
-
-
-def _retrained(stored: Stored, steps: int, schedule_step: int, *, rate_stays: bool) -> Start:
+def _retrain(stored: Stored, steps: int, schedule_step: int, *, rate_stays: bool = False) -> Start:
     return Start(
         weights=stored.last.weights,
         buffers=stored.last.buffers,

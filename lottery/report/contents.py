@@ -1,20 +1,20 @@
 """The contents of a report of one run or many, before a template writes them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lottery.record.opened_run import OpenedRun
 from lottery.report.figures.accuracy import accuracy_figure, flops_figure, parameters_figure
 from lottery.report.figures.comparison import comparison_figure
 from lottery.report.figures.figure import MAX_LINES, Figure
-from lottery.report.figures.forests import forest_lines
 from lottery.report.figures.layers import layers_figure
 from lottery.report.figures.learning import learning_figure
 from lottery.report.figures.stability import stability_figures
-from lottery.report.read.controls import Comparison, compare_with_controls
-from lottery.report.read.forests import RunForests, read_all_forests
+from lottery.report.read.controls import compare_with_controls
+from lottery.report.read.forests import read_all_forests
 from lottery.report.read.groups import group_runs
-from lottery.report.read.runs import RunRecord
-from lottery.report.read.settings import Setting
+from lottery.report.read.runs import state_of
+from lottery.report.read.stability import find_analysed_steps
 from lottery.report.words.forests import forest_answer, forest_table
 from lottery.report.words.sanity import run_checks
 from lottery.report.words.stability import stability_table
@@ -44,77 +44,48 @@ class Contents:
 
 
 def make_contents(
-    runs: Sequence[RunRecord], problems: Sequence[str] = (), *, interval: bool = False
+    runs: Sequence[OpenedRun], problems: Sequence[str] = (), *, interval: bool = False
 ) -> Contents:
-    """Make everything that a report shows.
-
-    Args:
-        runs: one or more.
-        problems: lines about runs that could not be read.
-        interval: bands are 95 % confidence intervals instead of lowest to highest.
-    """
+    """Make everything that a report shows; `problems` are lines about runs that were left out."""
     settings, doubles = group_runs(runs, band_is_interval=interval)
     comparisons = compare_with_controls(settings)
     started = [setting for setting in settings if setting.values("remaining")]
     drawn = started[:MAX_LINES]
-    forests, damaged = read_all_forests(runs[:MAX_RUNS])
-    notes = [*problems, *doubles, *_unfinished(runs), *damaged]
+    steps, damaged_steps = find_analysed_steps(settings)
+    forests, damaged_forests = read_all_forests(runs[:MAX_RUNS])
+    notes = [*problems, *doubles, *_unfinished(runs), *damaged_steps, *damaged_forests]
     if len(started) > len(drawn):
         notes.append(f"The figures show the first {len(drawn)} of {len(started)} settings.")
     if drawn and not any(setting.values("flops_remaining") for setting in drawn):
         notes.append("Figure 5 is missing: no run has recorded FLOPs.")
-    figures = _figures(drawn, comparisons, forests, several=len(runs) > 1)
-    return Contents(
-        title=_title(settings, runs),
-        notes=tuple(notes),
-        answers=(*write_answers(settings, comparisons), *map(forest_answer, forests)),
-        checks=run_checks(started, comparisons),
-        figures=tuple(figures) if drawn else (),
-        tables=(*_tables(settings, comparisons, runs), *map(forest_table, forests)),
-    )
-
-
-def _title(settings: Sequence[Setting], runs: Sequence[RunRecord]) -> str:
-    name = settings[0].name if len(settings) == 1 else f"{len(settings)} settings"
-    return f"{name}, seed {runs[0].seed}" if len(runs) == 1 else f"{name}, {len(runs)} runs"
-
-
-def _unfinished(runs: Sequence[RunRecord]) -> list[str]:
-    unfinished = [run for run in runs if run.status != "finished"]
-    if len(unfinished) > MAX_RUNS:
-        return [f"{len(unfinished)} of {len(runs)} runs are not finished: see the table of runs."]
-    return [f"{run.name}, seed {run.seed}: {run.state}" for run in unfinished]
-
-
-def _figures(
-    settings: Sequence[Setting],
-    comparisons: Sequence[Comparison],
-    forests: Sequence[RunForests],
-    *,
-    several: bool,
-) -> Iterator[Figure]:
-    yield accuracy_figure(settings)
-    yield parameters_figure(settings)
-    yield layers_figure(settings)
-    yield learning_figure(settings)
-    lines = [] if several else [line for of_run in forests for line in forest_lines(of_run)]
-    if flops := flops_figure(settings, lines):
-        yield flops
-    if several:
-        labels = {setting.label for setting in settings}
-        drawn = [p for p in comparisons if {p.ticket.label, p.control.label} <= labels]
-        yield comparison_figure(settings, drawn)
-    yield from stability_figures(settings)
-
-
-def _tables(
-    settings: Sequence[Setting], comparisons: Sequence[Comparison], runs: Sequence[RunRecord]
-) -> list[Table]:
-    """Return the tables that have rows; the table of settings is first if there are several."""
+    figures: list[Figure | None] = []
+    if drawn:
+        figures += [accuracy_figure(drawn), parameters_figure(drawn), layers_figure(drawn)]
+        of_one_run = forests if len(runs) == 1 else []
+        figures += [learning_figure(drawn), flops_figure(drawn, of_one_run)]
+        figures += [comparison_figure(drawn, comparisons)] if len(runs) > 1 else []
+        figures += stability_figures([step for step in steps if step.setting in drawn])
     one = len(settings) == 1
     rounds = [rounds_table(s, "Rounds" if one else f"Rounds of {s.label}") for s in settings]
-    compared = [controls_table(comparisons), stability_table(settings)]
+    compared = [controls_table(comparisons), stability_table(steps)]
     overview = settings_table(settings)
     tables = [*compared, *rounds, overview] if one else [overview, *compared, *rounds]
     tables += [runs_table(runs), *map(integrity_table, runs[:MAX_RUNS])]
-    return [table for table in tables if table.rows]
+    tables += map(forest_table, forests)
+    name = settings[0].name if one else f"{len(settings)} settings"
+    which = f"seed {runs[0].seed}" if len(runs) == 1 else f"{len(runs)} runs"
+    return Contents(
+        title=f"{name}, {which}",
+        notes=tuple(notes),
+        answers=(*write_answers(settings, comparisons), *map(forest_answer, forests)),
+        checks=run_checks(started, comparisons),
+        figures=tuple(figure for figure in figures if figure),
+        tables=tuple(table for table in tables if table.rows),
+    )
+
+
+def _unfinished(runs: Sequence[OpenedRun]) -> list[str]:
+    unfinished = [run for run in runs if run.run_json["status"] != "finished"]
+    if len(unfinished) > MAX_RUNS:
+        return [f"{len(unfinished)} of {len(runs)} runs are not finished: see the table of runs."]
+    return [f"{run.name}, seed {run.seed}: {state_of(run)}" for run in unfinished]

@@ -11,10 +11,9 @@ from lottery.record.schema import Row
 from lottery.record.tables import tables_are_current
 from lottery.report import report_at_end
 from lottery.runs.process_group import WorkerDied, joined
-from lottery.runs.rounds import train_rounds
 from lottery.runs.run_json import check_same_run, status_in_run_json
 from lottery.runs.run_lock import Ownership, locked
-from lottery.runs.workers import train_in_workers
+from lottery.runs.workers import train_in_workers, train_rounds
 
 if TYPE_CHECKING:
     from lottery.config.experiment import Experiment
@@ -23,36 +22,21 @@ log = logging.getLogger(__name__)
 
 
 def run_experiment(experiment: "Experiment", *, wait: bool) -> list[Row]:
-    """Do a run, or carry it on, or find it finished; each of its processes calls this.
+    """Do a run, or carry it on, or find it finished; return the rows of the rounds asked for.
 
-    Args:
-        experiment: the prepared run.
-        wait: wait for another command that works in the folder, instead of refusing.
-
-    Returns:
-        The rows of the rounds that were asked for.
+    Each process of the run calls this. `wait` waits for another command that works in the folder.
     """
     with open_run_folder(experiment, wait=wait) as ownership:
         if ownership is None:
-            return finished_rows(experiment)
+            return experiment.imp.rows()
         return run_with_status(experiment, ownership)
 
 
 @contextmanager
 def open_run_folder(experiment: "Experiment", *, wait: bool) -> Iterator[Ownership | None]:
-    """Bring the run's processes together and lock its folder, unless the run is complete.
+    """Bring the run's processes together and lock its folder; yield its owner to each of them.
 
-    A complete run needs no lock: one on a read-only disk can be looked at.
-
-    Args:
-        experiment: the prepared run.
-        wait: wait for another command that works in the folder, instead of refusing.
-
-    Yields:
-        The ownership of the folder, on every process; None if nothing is left to do.
-
-    Raises:
-        ConfigError: the folder cannot be written, is another process's, or holds another run.
+    A complete run yields None. It needs no lock: one on a read-only disk can be looked at.
     """
     from lottery.distributed import from_main
 
@@ -67,23 +51,10 @@ def open_run_folder(experiment: "Experiment", *, wait: bool) -> Iterator[Ownersh
         yield ownership
 
 
-def finished_rows(experiment: "Experiment") -> list[Row]:
-    """Return the rows of the rounds that were asked for, on each of the run's processes."""
-    return experiment.imp.rows()
-
-
 def run_with_status(experiment: "Experiment", ownership: Ownership) -> list[Row]:
-    """Do the remaining rounds; the main process keeps run.json and makes the report.
-
-    Args:
-        experiment: the prepared run.
-        ownership: of its folder, which is open.
-
-    Returns:
-        The rows of the rounds that were asked for.
-    """
-    run_dir = experiment.imp.run_dir
-    with disk_errors_in(run_dir.path):
+    """Do the remaining rounds; the main process keeps run.json and makes the report."""
+    path = experiment.imp.run_dir.path
+    with disk_errors_in(path):
         if experiment.process.rank:
             with experiment.stop.listening():
                 return train_rounds(experiment, ownership)
@@ -93,12 +64,12 @@ def run_with_status(experiment: "Experiment", ownership: Ownership) -> list[Row]
             with experiment.stop.listening():
                 if experiment.starts_workers:
                     train_in_workers(experiment, ownership)
-                    rows = finished_rows(experiment)
+                    rows = experiment.imp.rows()
                 else:
                     rows = train_rounds(experiment, ownership)
             if experiment.imp.rounds.todo(rows):
                 raise WorkerDied("a process of the run has ended before all rounds were done")
-        report_at_end(run_dir.path)
+        report_at_end(path)
         return rows
 
 

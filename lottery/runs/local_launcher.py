@@ -25,7 +25,7 @@ from omegaconf import DictConfig
 from lottery.runs.sweep import DEAD_JOB, Sweep
 from lottery.signals import handling
 
-DoJob = Callable[[Sequence[str], int], JobReturn]  # of these overrides and this number
+DoJob = Callable[[Sequence[str], int], JobReturn]  # of its overrides and its number
 
 _context = multiprocessing.get_context("spawn")  # a fork would share our threads and our CUDA
 
@@ -39,12 +39,7 @@ class Worker:
 
 
 def make_pool(config: DictConfig, num_workers: int) -> "WorkerPool":
-    """Return the workers for a sweep.
-
-    Args:
-        config: the sweep's, composed, with Hydra's part.
-        num_workers: how many there are; -1 for as many as there are CPUs.
-    """
+    """Return the workers for a sweep; -1 for as many as there are CPUs."""
     devices = config.trainer.devices
     return WorkerPool(
         sweep=Sweep.of(config.hydra),
@@ -55,40 +50,28 @@ def make_pool(config: DictConfig, num_workers: int) -> "WorkerPool":
     )
 
 
+@dataclass
 class WorkerPool:
-    """Worker processes that do the jobs of a sweep.
+    """Worker processes that do the jobs of a sweep, which gets a note on each that died."""
 
-    Args:
-        sweep: gets a note on each job whose process died.
-        num_workers: how many there are.
-        num_gpus: GPUs of this machine.
-        gpus_per_run: GPUs that each run uses.
-    """
+    sweep: Sweep
+    num_workers: int
+    num_gpus: int
+    gpus_per_run: int
 
-    def __init__(
-        self, *, sweep: Sweep, num_workers: int, num_gpus: int, gpus_per_run: int
-    ) -> None:
-        self.sweep = sweep
-        self.num_gpus = num_gpus
-        self.gpus_per_run = gpus_per_run
+    def __post_init__(self) -> None:
         self._workers: dict[int, Worker] = {}
-        self._free = list(range(num_workers))
+        self._free = list(range(self.num_workers))
         self._stopped = False
 
     def run(
         self, do_job: DoJob, job_overrides: Sequence[Sequence[str]], first_number: int
     ) -> list[JobReturn]:
-        """Do the jobs. When this process is told to end, the workers save their runs and end.
-
-        Args:
-            do_job: does one of them, in a worker.
-            job_overrides: overrides of each job.
-            first_number: number of the first job in the sweep.
-        """
+        """Do the jobs. When this process is told to end, the workers save their runs and end."""
         jobs = list(enumerate(map(list, job_overrides), first_number))
         state = Singleton.get_state()  # Hydra's, such as its plugins
         calls = [cloudpickle.dumps((state, do_job, overrides, n)) for n, overrides in jobs]
-        with ThreadPoolExecutor(len(self._free)) as threads:  # each waits for one worker
+        with ThreadPoolExecutor(self.num_workers) as threads:  # each waits for one worker
             try:
                 with handling(_exit):
                     return list(threads.map(self._do, jobs, calls))

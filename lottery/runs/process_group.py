@@ -22,11 +22,7 @@ class WorkerDied(LotteryError):
 def find_process_rank(config: Mapping[str, Any]) -> ProcessRank:
     """Return this process's rank among those that SLURM's srun or torchrun started for the run.
 
-    Args:
-        config: the composed config; its values need not be checked yet.
-
-    Raises:
-        ConfigError: some of the variables that SLURM or torchrun sets are missing.
+    The values of the composed config need not be checked yet.
     """
     asked = [get_nested(config, f"trainer.{name}") for name in ("devices", "num_nodes")]
     if asked == [1, 1]:
@@ -52,14 +48,8 @@ def find_process_rank(config: Mapping[str, Any]) -> ProcessRank:
 def joined(process: ProcessRank, device: "Device", meeting: Path | None = None) -> Iterator[None]:
     """Join the run's other processes for a while; a process that is alone has nothing to do.
 
-    Args:
-        process: which process this is.
-        device: what it trains on.
-        meeting: a folder through which workers on one machine find each other. Without it they
-            use the address that torchrun or SLURM gave them.
-
-    Raises:
-        WorkerDied: another process of the run is gone, or never came.
+    Workers on one machine meet in the folder `meeting`; other processes meet at the address that
+    torchrun or SLURM gave them.
     """
     if process.processes == 1:
         yield

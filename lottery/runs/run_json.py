@@ -19,31 +19,20 @@ log = logging.getLogger(__name__)
 
 
 def check_same_run(experiment: "Experiment", run_json: RunJson) -> None:
-    """Check that a folder holds this run, and that the run rests on the same files as before.
-
-    Args:
-        experiment: the prepared run.
-        run_json: the content of the folder's run.json.
-
-    Raises:
-        ConfigError: they differ; the message names what differs.
-    """
+    """Check that a folder holds this run, and that the run rests on the same files as before."""
     path = experiment.imp.run_dir.path
     here = experiment.settings.canonical | {"seed": experiment.settings.seed}
     there = run_json["config"] | {"seed": run_json["seed"]}
-    differing = [
-        f"{key} ({there.get(key, 'absent')} there, {here.get(key, 'absent')} here)"
-        for key in sorted(here.keys() | there.keys())
-        if here.get(key, "absent") != there.get(key, "absent")
-    ]
-    if differing:
+    if here != there:
+        differing = [
+            f"{key} ({there.get(key, 'absent')} there, {here.get(key, 'absent')} here)"
+            for key in sorted(here.keys() | there.keys())
+            if here.get(key, "absent") != there.get(key, "absent")
+        ]
         raise ConfigError(f"{path}: holds another run; differing: {', '.join(differing)}")
     _check_same_masks(experiment)
-    changed = [
-        name
-        for name in sorted(experiment.digests.keys() & run_json["digests"].keys())
-        if experiment.digests[name] != run_json["digests"][name]
-    ]
+    known = run_json["digests"]
+    changed = [name for name, d in sorted(experiment.digests.items()) if known.get(name, d) != d]
     if changed:
         raise ConfigError(
             f"{path}: began with other content of {', '.join(changed)}; "
@@ -73,9 +62,7 @@ def _check_same_masks(experiment: "Experiment") -> None:
 def status_in_run_json(experiment: "Experiment", ownership: Ownership) -> Iterator[None]:
     """Write run.json before the training, and the status in it after the training.
 
-    Args:
-        experiment: the prepared run.
-        ownership: of its folder. If the folder is another process's by now, nothing is written.
+    If the folder is another process's by now, nothing is written.
     """
     _write_run_json(experiment)
     try:
@@ -122,6 +109,8 @@ def _write_run_json(experiment: "Experiment") -> None:
         "git_commit": git_commit(),
         "machine": here,
     }
+    if experiment.notes:
+        entry["notes"] = experiment.notes
     write_run_json(run_dir, entry)
 
 

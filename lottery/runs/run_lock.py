@@ -41,23 +41,13 @@ class NoFileLocks(ConfigError):
 
 @dataclass(frozen=True)
 class Owner:
-    """The process that works in a folder, as `.owner.json` names it.
-
-    The time of that file is the heartbeat.
-
-    Args:
-        host: name of the machine.
-        process: its id there.
-        job: of SLURM, with the index in its array; None outside SLURM.
-        restarts: how often SLURM has started the job again.
-        token: a random text, because process ids are used again.
-    """
+    """The process that works in a folder. `.owner.json` names it; its mtime is the heartbeat."""
 
     host: str
     process: int
-    job: str | None = None
-    restarts: int | None = None
-    token: str | None = None
+    job: str | None = None  # of SLURM, with the index in its array
+    restarts: int | None = None  # how often SLURM has started the job again
+    token: str | None = None  # a random text, because process ids are used again
 
     def __str__(self) -> str:
         job = f" (job {self.job})" if self.job else ""
@@ -66,28 +56,18 @@ class Owner:
 
 @dataclass(frozen=True)
 class Ownership:
-    """A folder that a process holds; its worker processes hold it together with it.
-
-    Args:
-        folder: the run's.
-        owner: the process that holds it.
-    """
+    """A folder that a process holds; its worker processes hold it together with it."""
 
     folder: Path
     owner: Owner
 
     def check_owned(self) -> None:
-        """Check that no other host has taken over from a process that slept too long.
-
-        Raises:
-            RunTakenOver: another host has; nothing may be written any more.
-        """
-        if not self.lost:
-            return
-        raise RunTakenOver(
-            f"{self.folder}: {_read_owner(self.folder)} has taken over from {self.owner}, "
-            f"which showed no life for {STALE_SECONDS / 60:g} minutes"
-        )
+        """Raise RunTakenOver if another host has taken over from a process that slept too long."""
+        if self.lost:
+            raise RunTakenOver(
+                f"{self.folder}: {_read_owner(self.folder)} has taken over from {self.owner}, "
+                f"which showed no life for {STALE_SECONDS / 60:g} minutes"
+            )
 
     @property
     def lost(self) -> bool:
@@ -99,19 +79,10 @@ class Ownership:
 def locked(
     folder: Path, *, wait: bool, heartbeat_seconds: float = HEARTBEAT_SECONDS
 ) -> Iterator[Ownership]:
-    """Hold a run's folder for this process.
+    """Hold a run's folder, made if it is missing; wait for the present owner, or refuse.
 
     The kernel frees the lock when the process dies. Hosts may not see each other's locks,
     therefore there is a heartbeat too.
-
-    Args:
-        folder: the run's; made if it is missing.
-        wait: wait for the present owner to finish instead of refusing.
-        heartbeat_seconds: time between two signs of life.
-
-    Raises:
-        RunLocked: another process holds the folder and `wait` is false.
-        NoFileLocks: the file system has no file locks.
     """
     folder.mkdir(parents=True, exist_ok=True)
     # A soft lock would survive kill -9 and block the run for ever. The file stays: if it were
@@ -133,7 +104,7 @@ def locked(
 
 def _acquire(lock: FileLock, ownership: Ownership, *, wait: bool) -> None:
     told = False
-    while refusal := _try(lock, ownership.folder, ownership.owner):
+    while refusal := _try(lock, ownership):
         if not wait:
             raise RunLocked(f"{ownership.folder}: {refusal}; wait for it to end")
         if not told:
@@ -142,8 +113,9 @@ def _acquire(lock: FileLock, ownership: Ownership, *, wait: bool) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _try(lock: FileLock, folder: Path, here: Owner) -> str:
+def _try(lock: FileLock, ownership: Ownership) -> str:
     """Take the lock and return ""; or return why it cannot be taken."""
+    folder = ownership.folder
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -154,17 +126,14 @@ def _try(lock: FileLock, folder: Path, here: Owner) -> str:
         raise NoFileLocks(
             f"{folder}: this file system has no file locks; choose an output_dir on one with locks"
         ) from error
-    refusal = _judge_last(folder, here)
+    refusal = _judge_last(folder, ownership.owner)
     if refusal:
         lock.release()
     return refusal
 
 
 def _judge_last(folder: Path, here: Owner) -> str:
-    """Return "" if the last owner is gone, else why it may still be working.
-
-    Its lock may be on another host, where this one does not see it.
-    """
+    """Return "" if the last owner, maybe on another host, is gone; else why it may be working."""
     last = _read_owner(folder)
     if last is None:
         return ""

@@ -58,15 +58,9 @@ class QueuedJob(SlurmJob[Any]):
 def launch(
     launcher: SlurmLauncher, job_overrides: Sequence[Sequence[str]], first_number: int
 ) -> list[JobReturn]:
-    """Submit the jobs of a sweep as an array, and wait for every one.
+    """Submit the jobs of a sweep as an array, and return what each returned; NaN if it died.
 
-    Args:
-        launcher: does a job when it is called on the cluster.
-        job_overrides: overrides of each job.
-        first_number: number of the first job in the sweep.
-
-    Returns:
-        What each job returned; not a number for a job that died.
+    On the cluster the launcher itself is called to do a job.
     """
     assert launcher.config is not None
     sweep = Sweep.of(launcher.config.hydra)
@@ -77,22 +71,16 @@ def launch(
         log.info("\t#%d : %s", number, " ".join(overrides))
     state = Singleton.get_state()
     executor = _make_executor(launcher.params)
-    submitted = executor.map_array(
-        launcher,
-        [overrides for _, overrides in jobs],
-        ["hydra.sweep.dir" for _ in jobs],
-        [number for number, _ in jobs],
-        [f"job_id_for_{number}" for number, _ in jobs],
-        [state for _ in jobs],
-    )
+    calls = [
+        (overrides, "hydra.sweep.dir", number, f"job_id_for_{number}", state)
+        for number, overrides in jobs
+    ]
+    submitted = executor.map_array(launcher, *zip(*calls, strict=True))
     queued = [
         QueuedJob(folder=executor.folder, job_id=job.job_id, tasks=range(job.num_tasks))
         for job in submitted
     ]
-    return [
-        _wait_for(job, sweep, number, overrides)
-        for job, (number, overrides) in zip(queued, jobs, strict=True)
-    ]
+    return [_wait_for(job, sweep, *entry) for job, entry in zip(queued, jobs, strict=True)]
 
 
 def _make_executor(params: dict[str, Any]) -> AutoExecutor:
@@ -127,7 +115,6 @@ def _wait_for(job: QueuedJob, sweep: Sweep, number: int, overrides: list[str]) -
 
 
 def _describe_end(job: QueuedJob) -> str:
-    state = job.watcher.get_state(job.job_id, mode="cache")
-    if not job.paths.stdout.exists():
-        return f"SLURM says {state}; it never began"
-    return f"SLURM says {state}; its log is {job.paths.stdout}"
+    state, output = job.watcher.get_state(job.job_id, mode="cache"), job.paths.stdout
+    where = f"its log is {output}" if output.exists() else "it never began"
+    return f"SLURM says {state}; {where}"

@@ -11,7 +11,7 @@ from hydra.conf import HydraConf
 from hydra.core.utils import JobReturn, JobStatus
 
 from lottery.record.files import read_json, to_csv, write_json, write_text
-from lottery.record.schema import Row, SweepJob
+from lottery.record.schema import SweepJob
 from lottery.record.text_table import format_percent, text_table
 
 COLUMNS = ("job", "overrides", "status", "round", "remaining", "ES", "val", "test")
@@ -28,57 +28,21 @@ class Sweep:
 
     @classmethod
     def of(cls, hydra_config: HydraConf) -> "Sweep":
-        """Return the sweep of Hydra's part of a config."""
+        """Return the sweep that Hydra's part of a config describes."""
         return cls(Path(str(hydra_config.sweep.dir)).absolute())
 
-    def note(
-        self,
-        number: int,
-        *,
-        overrides: Sequence[str],
-        run: Path,
-        status: str,
-        message: str,
-        row: Row | None = None,
-    ) -> None:
-        """Write a job's status.
-
-        Args:
-            number: the job's, in the sweep.
-            overrides: of the job.
-            run: folder of its run.
-            status: running, finished, failed, interrupted or died.
-            message: why it failed.
-            row: of the last round that the job asked for; its folder may hold later rounds.
-        """
-        job: SweepJob = {
-            "job": number,
-            "overrides": list(overrides),
-            "run": str(run),
-            "status": status,
-            "message": message,
-            "row": row,
-        }
-        write_json(self.path / "jobs" / f"{number}.json", job)
+    def note(self, job: SweepJob) -> None:
+        """Write a job's status."""
+        write_json(self.path / "jobs" / f"{job['job']}.json", job)
 
     def note_death(self, number: int, overrides: Sequence[str], reason: str) -> None:
-        """Note that a job's process is gone, unless the job has written itself how it ended.
-
-        Args:
-            number: the job's, in the sweep.
-            overrides: of the job.
-            reason: what is known about the death.
-        """
-        known = {job["job"]: job for job in self.jobs()}.get(number)
-        status = known["status"] if known else "running"
-        if status in ("running", "interrupted"):
-            self.note(
-                number,
-                overrides=overrides,
-                run=Path(known["run"]) if known else Path(),
-                status="died" if status == "running" else status,
-                message=reason,
-            )
+        """Note that a job's process is gone, unless the job itself has noted how it ended."""
+        job = {job["job"]: job for job in self.jobs()}.get(number)
+        if job is None:
+            self.note(_unknown_job(number, "died", reason, overrides))
+        elif job["status"] in ("running", "interrupted"):
+            status = "died" if job["status"] == "running" else job["status"]
+            self.note({**job, "status": status, "message": reason})
 
     def jobs(self) -> list[SweepJob]:
         """Return the jobs' statuses, by number."""
@@ -97,11 +61,7 @@ class Sweep:
             self.path.parent.parent.rmdir()
 
     def summary(self, report: Path | None = None) -> str:
-        """Write jobs.csv; return the same table as text. The last line is the sweep's folder.
-
-        Args:
-            report: of all jobs, if there is one.
-        """
+        """Write jobs.csv; return the same table as text, then the report, then the sweep."""
         jobs = self.jobs()
         columns = (*COLUMNS, "run", "message")
         write_text(self.path / "jobs.csv", to_csv(columns, [_values(job) for job in jobs]))
@@ -123,12 +83,18 @@ def _read_job(path: Path) -> SweepJob:
             return job
     except (ValueError, AttributeError):
         pass
+    return _unknown_job(int(path.stem), "unknown", f"{path}: damaged")
+
+
+def _unknown_job(
+    number: int, status: str, message: str, overrides: Sequence[str] = ()
+) -> SweepJob:
     return {
-        "job": int(path.stem),
-        "overrides": [],
+        "job": number,
+        "overrides": list(overrides),
         "run": "",
-        "status": "unknown",
-        "message": f"{path}: damaged",
+        "status": status,
+        "message": message,
         "row": None,
     }
 

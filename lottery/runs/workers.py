@@ -1,4 +1,4 @@
-"""The worker processes that this machine starts for a run on several devices."""
+"""The rounds of a run, trained in this process or in workers that this machine starts."""
 
 import ctypes
 import logging.config
@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from lottery.config import ProcessRank
 from lottery.errors import LotteryError
+from lottery.record.disk_errors import disk_errors_in
 from lottery.record.files import replacing
+from lottery.record.schema import Row
 from lottery.runs.process_group import WorkerDied, joined
-from lottery.runs.rounds import train_rounds
 from lottery.runs.run_lock import Ownership
 from lottery.signals import Stopped, StopRequest
 
@@ -27,40 +28,40 @@ if TYPE_CHECKING:
     from lottery.config.experiment import Experiment
 
 GRACE_SECONDS = 10.0  # for the other workers, when one has failed
+SET_PARENT_DEATH_SIGNAL = 1  # of prctl
+
+
+def train_rounds(experiment: "Experiment", ownership: Ownership) -> list[Row]:
+    """Do the remaining rounds in this process; return the rows of all that were asked for."""
+    from lottery.distributed import is_main
+    from lottery.imp import run_rounds
+    from lottery.reinit import steps_to_come
+
+    imp = experiment.imp
+    todo = imp.rounds.todo(imp.rows())
+    later = steps_to_come(imp.reinit, imp.num_steps)
+    steps = [later if number else imp.num_steps for number in todo]
+    with (
+        disk_errors_in(imp.run_dir.path),
+        experiment.progress.running(todo, steps, visible=is_main()),
+    ):
+        return run_rounds(imp, ownership.check_owned)
 
 
 @dataclass(frozen=True)
 class WorkerTask:
-    """What a worker is told.
-
-    Args:
-        config: the composed config as plain containers.
-        ownership: of the run's folder, held by the process that starts the workers.
-        num_workers: how many workers there are.
-        meeting: a folder in which the workers find each other and leave their errors.
-        log_config: how rank 0 logs; None for as Python does by itself.
-        parent: process id of the starter.
-    """
+    """What a worker is told."""
 
     config: Mapping[str, Any]
-    ownership: Ownership
+    ownership: Ownership  # of the process that starts the workers
     num_workers: int
-    meeting: Path
-    log_config: Mapping[str, Any] | None
-    parent: int
+    meeting: Path  # a folder in which the workers find each other and leave their errors
+    log_config: Mapping[str, Any] | None  # of rank 0; None logs as Python does by itself
+    starter: int  # process id
 
 
 def train_in_workers(experiment: "Experiment", ownership: Ownership) -> None:
-    """Train a run in new processes, one per device, that live through all rounds.
-
-    Args:
-        experiment: the prepared run. A signal that its `stop` notes is passed on.
-        ownership: of the run's folder.
-
-    Raises:
-        Stopped: a signal asked for it.
-        WorkerDied: a worker was killed.
-    """
+    """Do the remaining rounds in new processes, one per device, that live through all rounds."""
     from torch.multiprocessing.spawn import ProcessException, start_processes
 
     from lottery.config.hydra_setup import job_logging
@@ -73,7 +74,7 @@ def train_in_workers(experiment: "Experiment", ownership: Ownership) -> None:
             num_workers=num_workers,
             meeting=Path(meeting),
             log_config=job_logging(),
-            parent=os.getpid(),
+            starter=os.getpid(),
         )
         # spawn: a forked process would share this one's threads and its CUDA
         context = start_processes(  # type: ignore[no-untyped-call]
@@ -120,13 +121,11 @@ def _killed(context: "ProcessContext") -> list[WorkerDied]:
 
 
 def work(local_rank: int, task: WorkerTask) -> None:
-    """Do the whole run as one of its processes.
-
-    Args:
-        local_rank: which one.
-        task: what to do.
-    """
-    _die_with(task.parent)
+    """Do the whole run as one of its processes."""
+    # The kernel kills this process when its starter dies: the folder is another's then.
+    ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != task.starter:  # it has died already
+        sys.exit(1)
     if local_rank == 0 and task.log_config is not None:
         logging.config.dictConfig(dict(task.log_config))
     from lottery.config import prepare
@@ -151,11 +150,3 @@ def _sendable(error: BaseException, rank: int) -> BaseException:
         return error
     text = traceback.format_exc()
     return RuntimeError(f"rank {rank}: {text.splitlines()[-1]}\n{text}")
-
-
-def _die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent dies: the folder is another's then."""
-    set_parent_death_signal = 1
-    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
-    if os.getppid() != parent:  # it has died already
-        sys.exit(1)

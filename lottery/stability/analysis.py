@@ -8,9 +8,10 @@ from lottery.masks import Masks
 from lottery.models.state import Start
 from lottery.progress import Progress
 from lottery.record.run_dir import StabilityDir
-from lottery.stability.barrier import evenly_spaced
+from lottery.record.schema import PairJson
 from lottery.stability.copies import OWN, Branch, Trainings, copy_name
-from lottery.stability.pairs import Ends, PairEntry, measure_pair, same_start
+from lottery.stability.interpolation import evenly_spaced
+from lottery.stability.pairs import Ends, measure_pair, same_start
 from lottery.stability.tables import barriers, write_stability_tables
 from lottery.stability.untrained import measure_untrained
 from lottery.training import LightningFit
@@ -20,41 +21,24 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Target:
-    """A round and a step of it.
-
-    Args:
-        round: the round.
-        step: k, on the run's clock.
-        start: the round's, dense.
-        masks: its masks.
-    """
+    """A round and a step of it, from which copies go on."""
 
     round: int
-    step: int
-    start: Start
+    step: int  # k, on the run's clock
+    start: Start  # the round's, dense
     masks: Masks
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """What an analysis needs.
+    """What an analysis needs."""
 
-    Args:
-        fit: the run's own training, without loggers and callbacks.
-        folder: where results are kept.
-        buffers: names of the network's buffers.
-        targets: rounds and steps, ascending, because tickets are compared with the dense network.
-        pairs: pairs of copies for each target.
-        points: points of the line between two copies, the ends included.
-        progress: the display.
-    """
-
-    fit: LightningFit
+    fit: LightningFit  # the run's own training, without loggers and callbacks
     folder: StabilityDir
-    buffers: Collection[str]
-    targets: Sequence[Target]
-    pairs: int
-    points: int
+    buffers: Collection[str]  # names of the network's buffers
+    targets: Sequence[Target]  # ascending: tickets are compared with the dense network
+    pairs: int  # of copies, for each target
+    points: int  # of the line between two copies, the ends included
     progress: Progress
 
     def __post_init__(self) -> None:
@@ -64,11 +48,7 @@ class Analysis:
 
 
 def analyse(analysis: Analysis) -> None:
-    """Do what is not there yet; update the tables after every pair.
-
-    Raises:
-        Stopped: a signal asked for it.
-    """
+    """Do what is not there yet; update the tables after every pair."""
     folder, fit = analysis.folder, analysis.fit
     folder.remove_leftovers()
     trainings = Trainings(fit, folder, analysis.buffers, analysis.progress)
@@ -88,7 +68,7 @@ def analyse(analysis: Analysis) -> None:
 
 def _pair(
     analysis: Analysis, trainings: Trainings, branch: Branch, dense: Branch | None, number: int
-) -> PairEntry:
+) -> PairJson:
     """Train and measure a pair: copies 2 * number and 2 * number + 1."""
 
     def ends_of(of: Branch) -> Ends:
@@ -110,7 +90,7 @@ def _steps_to_train(analysis: Analysis, trainings: Trainings) -> list[int]:
     """Return the number of steps of each training that is not there yet."""
     steps = []
     for target in analysis.targets:
-        first, last = target.start.first_step, target.start.first_step + target.start.num_steps
+        first, last = target.start.first_step, target.start.last_step
         lengths = {copy_name(n): last - target.step for n in range(2 * analysis.pairs)}
         if target.step > first:
             lengths = {OWN: target.step - first, **lengths}
@@ -122,13 +102,7 @@ def _steps_to_train(analysis: Analysis, trainings: Trainings) -> list[int]:
     return steps
 
 
-def _report(entry: PairEntry) -> None:
-    by_split = barriers(entry)
-    log.info(
-        "round %d, step %d, pair %d: error barrier %.2f points on training data, %.2f on test",
-        entry["round"],
-        entry["step"],
-        entry["pair"],
-        100 * by_split["train"],
-        100 * by_split["test"],
-    )
+def _report(entry: PairJson) -> None:
+    where = f"round {entry['round']}, step {entry['step']}, pair {entry['pair']}"
+    train, test = (f"{100 * barrier:.2f}" for barrier in barriers(entry).values())
+    log.info("%s: error barrier %s points on training data, %s on test", where, train, test)

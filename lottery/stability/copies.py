@@ -24,18 +24,11 @@ OWN = "own"  # the way to step k, in the run's own order
 
 @dataclass(frozen=True)
 class Branch:
-    """The network that is copied: a round's, after step k.
-
-    Args:
-        round: the round.
-        step: k, on the run's clock.
-        start: the rest of the training, its weights under the masks.
-        masks: the round's, by parameter name.
-    """
+    """The network that is copied: a round's, after step k."""
 
     round: int
-    step: int
-    start: Start
+    step: int  # k, on the run's clock
+    start: Start  # the rest of the training, its weights under the masks
     masks: Masks
 
     @property
@@ -46,41 +39,18 @@ class Branch:
         return digest(start.weights | start.buffers | start.optimizer_state | masks)
 
 
+@dataclass
 class Trainings:
-    """Does those trainings that are not there yet, each in a folder of its own.
+    """Does those trainings that are not there yet, each in a folder of its own."""
 
-    Args:
-        fit: the run's own training.
-        folder: of the analysis.
-        buffers: names of the network's buffers.
-        progress: counts the trainings.
-    """
-
-    def __init__(
-        self,
-        fit: LightningFit,
-        folder: StabilityDir,
-        buffers: Collection[str],
-        progress: Progress,
-    ) -> None:
-        self.fit = fit
-        self.folder = folder
-        self.buffers = buffers
-        self.progress = progress
-        self.done = 0
+    fit: LightningFit
+    folder: StabilityDir
+    buffers: Collection[str]  # names of the network's buffers
+    progress: Progress
+    done: int = 0
 
     def branch(self, number: int, start: Start, masks: Masks, step: int) -> Branch:
-        """Return a round's network after step k; train it that far in the run's own order.
-
-        Args:
-            number: the round.
-            start: the round's start, dense.
-            masks: the round's masks.
-            step: k, not before the start's step.
-
-        Raises:
-            Stopped: a signal asked for it.
-        """
+        """Return a round's network after step k; train it that far in the run's own order."""
         start = replace(start, weights=masked(start.weights, masks))
         # each copy has its own noise of dropout, and so its own generators
         of_copies = replace(start, generators={})
@@ -97,13 +67,6 @@ class Trainings:
 
         Copies of one number see the same data in every round. Therefore a ticket's copy can be
         compared with the dense network's.
-
-        Args:
-            branch: what the copy goes on from.
-            number: of the copy, from 0.
-
-        Raises:
-            Stopped: a signal asked for it.
         """
         return self._end(with_noise(self.fit, number), copy_name(number), branch)
 
@@ -139,12 +102,7 @@ class Trainings:
 
 
 def with_noise(fit: LightningFit, number: int) -> LightningFit:
-    """Return a training with other data order, augmentation and dropout than the run's.
-
-    Args:
-        fit: the run's.
-        number: of the copy.
-    """
+    """Return a training with other data order, augmentation and dropout than the run's."""
     order = fit.data_order
     noise = replace(
         order,
@@ -156,11 +114,7 @@ def with_noise(fit: LightningFit, number: int) -> LightningFit:
 
 
 def read_entry(path: Path) -> dict[str, Any]:
-    """Return the content of a JSON file of the analysis.
-
-    Raises:
-        DamagedFile: it is not what was written.
-    """
+    """Return the content of a JSON file of the analysis."""
     try:
         entry = read_json(path)
     except ValueError:

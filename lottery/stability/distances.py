@@ -2,20 +2,12 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from lottery.masks import Masks
-
-
-@dataclass(frozen=True)
-class Distance:
-    """The Euclidean distance between two weight vectors, and their angle in degrees."""
-
-    l2: float
-    angle: float
+from lottery.record.schema import Distance
 
 
 def distance(first: Mapping[str, Tensor], second: Mapping[str, Tensor], masks: Masks) -> Distance:
@@ -26,22 +18,18 @@ def distance(first: Mapping[str, Tensor], second: Mapping[str, Tensor], masks: M
     Between a ticket and the dense network with the same data order, it is the ticket's stability
     to pruning.
 
-    Args:
-        first: weights by name; those without a mask do not count.
-        second: the other network's.
-        masks: by parameter name.
-
     Example:
         >>> masks = {"w": torch.tensor([True, True, False])}
         >>> first, second = torch.tensor([3.0, 0.0, 9.0]), torch.tensor([0.0, 4.0, 0.0])
         >>> distance({"w": first}, {"w": second}, masks)
-        Distance(l2=5.0, angle=90.0)
+        {'l2': 5.0, 'angle': 90.0}
     """
     one, other = (
         torch.cat([weights[name][mask].double() for name, mask in masks.items()])
         for weights in (first, second)
     )
-    return Distance(float(torch.linalg.vector_norm(one - other)), _angle(one, other))
+    length = float(torch.linalg.vector_norm(one - other))
+    return {"l2": length, "angle": _angle(one, other)}
 
 
 def _angle(one: Tensor, other: Tensor) -> float:

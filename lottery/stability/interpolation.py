@@ -1,6 +1,6 @@
-"""Networks on the straight line between two trained ones, and how well they do."""
+"""Networks on the straight line between two trained ones, how well they do, and the barrier."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -13,6 +13,31 @@ from lottery.models.state import State, write_state
 MEASURED_SPLITS = ("train", "test")
 
 _Norm = nn.modules.batchnorm._BatchNorm
+
+
+def evenly_spaced(count: int) -> list[float]:
+    """Return evenly spaced numbers from 0 to 1, both included.
+
+    Example:
+        >>> evenly_spaced(5)
+        [0.0, 0.25, 0.5, 0.75, 1.0]
+    """
+    if count < 3:
+        raise ValueError(f"points={count}: 3 or more, two of them are the ends")
+    return [number / (count - 1) for number in range(count)]
+
+
+def error_barrier(errors: Mapping[float, float]) -> float:
+    """Return sup E(alpha) - (E(0) + E(1)) / 2 over a line's points: the instability of a pair.
+
+    The definition is that of Frankle, Dziugaite, Roy and Carbin (2020). The result is at least 0,
+    because the ends are among the points.
+
+    Example:
+        >>> error_barrier({0.0: 0.25, 0.5: 0.75, 1.0: 0.25})
+        0.5
+    """
+    return max(errors.values()) - (errors[0.0] + errors[1.0]) / 2
 
 
 def between(first: State, second: State, alpha: float) -> State:
@@ -39,12 +64,6 @@ def measure_at(
     """Measure a network in a state, on the training and the test split, without augmentation.
 
     Statistics of BatchNorm are recomputed first: interpolated ones fit no network.
-
-    Args:
-        network: the state is written into it.
-        state: the state to measure.
-        splits: on the network's device.
-        loss: mean loss of (logits, targets).
     """
     write_state(network, state)
     recompute_norms(network, splits.train)
@@ -61,10 +80,6 @@ def recompute_norms(network: nn.Module, train: Split) -> None:
 
     They are means over batches of about 1,000 examples. The order is random but fixed, because a
     split may be sorted by class. Everything else, such as dropout, is in evaluation mode.
-
-    Args:
-        network: on the split's device.
-        train: the training split.
     """
     if not _norms(network):
         return

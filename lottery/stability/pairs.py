@@ -1,23 +1,22 @@
 """A pair of copies: the line between them, point by point, and the distance between them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import torch
 
 from lottery.masks import density, masked
 from lottery.models.state import State
 from lottery.record.files import write_json
+from lottery.record.schema import Distance, LinePoint, PairJson
 from lottery.signals import Stopped
 from lottery.stability.copies import Branch, read_entry
 from lottery.stability.distances import distance
 from lottery.stability.interpolation import MEASURED_SPLITS, between, has_norms, measure_at
 from lottery.tensors import digest
 from lottery.training import LightningFit
-
-PairEntry = dict[str, Any]  # what is kept of a pair
 
 
 @dataclass(frozen=True)
@@ -42,27 +41,22 @@ def measure_pair(
     alphas: Sequence[float],
     path: Path,
     number: int,
-) -> PairEntry:
-    """Measure a pair; add to its file what is not there yet.
+) -> PairJson:
+    """Measure a pair; add to its file what is not there yet, and return the file's content.
 
-    Args:
-        fit: its network, data and loss are used.
-        branch: what the copies went on from.
-        ends: the copies.
-        dense: the dense network's copies of the same numbers, if they had the same start weights.
-        alphas: points of the line; those in the file are not measured again.
-        path: the file.
-        number: of the pair.
-
-    Returns:
-        The content of the file.
-
-    Raises:
-        Stopped: a signal asked for it; what was measured is kept.
+    `alphas` are points of the line; those in the file are not measured again. `dense` are the
+    dense network's copies of the same numbers, if they had the same start weights.
     """
-    entry = _begun(path, branch, ends, number)
-    entry["batch_norm"] = "recomputed" if has_norms(fit.network) else "none"
-    entry["distances"] = asdict(distance(ends.first.weights, ends.second.weights, branch.masks))
+    entry: PairJson = {
+        "round": branch.round,
+        "step": branch.step,
+        "pair": number,
+        "remaining": density(branch.masks),
+        "copies": ends.digests,
+        "points": _known_points(path, ends),
+        "batch_norm": "recomputed" if has_norms(fit.network) else "none",
+        "distances": distance(ends.first.weights, ends.second.weights, branch.masks),
+    }
     if dense is not None:
         entry["from_dense"] = _from_dense(ends, dense, branch)
     known = {point["alpha"] for point in entry["points"]}
@@ -85,7 +79,7 @@ def measure_pair(
     return entry
 
 
-def _place_in_file(point: Mapping[str, Any]) -> tuple[int, float]:
+def _place_in_file(point: LinePoint) -> tuple[int, float]:
     return MEASURED_SPLITS.index(point["split"]), point["alpha"]
 
 
@@ -98,29 +92,19 @@ def same_start(dense: Branch, ticket: Branch) -> bool:
     return all(torch.equal(tensor, there[name]) for name, tensor in start.items())
 
 
-def _begun(path: Path, branch: Branch, ends: Ends, number: int) -> PairEntry:
-    """Return the content of the file if it is about these copies; else a new one."""
-    if path.exists():
-        entry = read_entry(path)
-        if entry.get("copies") == ends.digests:
-            return entry
-    return {
-        "round": branch.round,
-        "step": branch.step,
-        "pair": number,
-        "remaining": density(branch.masks),
-        "copies": ends.digests,
-        "points": [],
-    }
+def _known_points(path: Path, ends: Ends) -> list[LinePoint]:
+    """Return the points in the file, if it is about these copies."""
+    entry = cast(PairJson, read_entry(path)) if path.exists() else None
+    return entry["points"] if entry and entry.get("copies") == ends.digests else []
 
 
-def _from_dense(ends: Ends, dense: Ends, branch: Branch) -> dict[str, float]:
+def _from_dense(ends: Ends, dense: Ends, branch: Branch) -> Distance:
     """Return the stability to pruning: the mean distance to the dense copy of the same order."""
     found = [
         distance(ticket.weights, whole.weights, branch.masks)
         for ticket, whole in ((ends.first, dense.first), (ends.second, dense.second))
     ]
     return {
-        "l2": sum(one.l2 for one in found) / 2,
-        "angle": sum(one.angle for one in found) / 2,
+        "l2": sum(one["l2"] for one in found) / 2,
+        "angle": sum(one["angle"] for one in found) / 2,
     }

@@ -24,40 +24,18 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class StabilityOptions:
-    """The options of `lottery-stability`.
+    """The options of `lottery-stability`."""
 
-    Args:
-        rounds: None for the dense network and the winning round.
-        steps: numbers of steps or epochs ('100', '1ep'); None for the step each round starts at.
-        pairs: pairs of copies for each round and step.
-        points: points of the line between two copies, the ends included.
-        data: where the data are now, if not where they were: `dataset.root`, or the folder of an
-            image folder, under the same name.
-        device: "cpu", "gpu" or "auto", if not the run's.
-    """
-
-    rounds: Sequence[int] | None = None
-    steps: Sequence[str] | None = None
+    rounds: Sequence[int] | None = None  # None: the dense network and the winning round
+    steps: Sequence[str] | None = None  # '100' or '1ep'; None: the step each round starts at
     pairs: int = 3
     points: int = 30
-    data: str | None = None
-    device: str | None = None
+    data: str | None = None  # where the data are now: `dataset.root`, or a folder of images
+    device: str | None = None  # "cpu", "gpu" or "auto"; None: the run's
 
 
 def analyse_stability(path: Path, options: StabilityOptions) -> str:
-    """Analyse a run; what is there already is not done again.
-
-    Args:
-        path: the run's folder.
-        options: what to analyse.
-
-    Returns:
-        The tables as text.
-
-    Raises:
-        ConfigError: a user's mistake, or data or code that have changed since the run.
-        Stopped: a signal asked for it.
-    """
+    """Analyse a run; what is there already is not done again."""
     from lottery.config.experiment import build_experiment
 
     run = open_run(path.absolute())

@@ -1,17 +1,17 @@
 """The tables of an analysis, made from what is kept of its pairs and starts."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import pandas as pd
 
 from lottery.record.files import write_text
 from lottery.record.run_dir import StabilityDir
+from lottery.record.schema import PairJson, StartJson
 from lottery.record.text_table import text_table
 from lottery.report.read.stability import STABLE_BELOW
-from lottery.stability.barrier import error_barrier
 from lottery.stability.copies import read_entry
-from lottery.stability.pairs import PairEntry
+from lottery.stability.interpolation import error_barrier
 
 Row = dict[str, Any]
 
@@ -31,27 +31,19 @@ PAIR_COLUMNS = [*TARGET, "pair", "remaining", "batch_norm", *AVERAGED]
 UNTRAINED_COLUMNS = [*TARGET, "remaining", "weights", "split", "loss", "accuracy"]
 
 
-def barriers(entry: PairEntry) -> dict[str, float]:
-    """Return the error barrier of a pair on each split.
-
-    Args:
-        entry: what is kept of the pair.
-    """
+def barriers(entry: PairJson) -> dict[str, float]:
+    """Return the error barrier of a pair on each split."""
     return {split: error_barrier(_errors(entry, split)) for split in ("train", "test")}
 
 
 def write_stability_tables(folder: StabilityDir) -> None:
-    """Write points.csv, pairs.csv, summary.csv and untrained.csv from all that is there.
-
-    Raises:
-        DamagedFile: a file is not what was written.
-    """
-    entries = [read_entry(path) for path in folder.pair_files()]
+    """Write points.csv, pairs.csv, summary.csv and untrained.csv from all that is there."""
+    entries = [cast(PairJson, read_entry(path)) for path in folder.pair_files()]
     whole = [entry for entry in entries if _has_ends(entry)]  # the others were interrupted
     whole.sort(key=lambda entry: (entry["round"], entry["step"], entry["pair"]))
     pairs = pd.DataFrame(list(map(_pair_row, whole)), columns=PAIR_COLUMNS)
     points = [_select(entry, POINT_COLUMNS, p) for entry in whole for p in entry["points"]]
-    starts = [read_entry(path) for path in folder.untrained_files()]
+    starts = [cast(StartJson, read_entry(path)) for path in folder.untrained_files()]
     untrained = [_select(entry, UNTRAINED_COLUMNS, p) for entry in starts for p in entry["points"]]
     for path, table in (
         (folder.points_csv, pd.DataFrame(points, columns=POINT_COLUMNS)),
@@ -88,38 +80,39 @@ def format_summary(folder: StabilityDir) -> str:
     rows: Any = summary.to_dict("records")
     starts = [_start_row(target, group) for target, group in untrained.groupby(TARGET)]
     notes = [
-        "",
         "Instability: highest error on the line minus the mean of its ends, points; mean over the",
         f"pairs (lowest to highest). Stable: below {100 * STABLE_BELOW:g} points on test data.",
     ]
     if (summary["batch_norm"] == "recomputed").any():
         notes.append("BatchNorm statistics are recomputed over the training split at every point.")
-    lines = [_as_text([_summary_row(row) for row in rows]), *notes]
-    return "\n".join([*lines, "", "Starts of the rounds, no step trained:", _as_text(starts)])
+    table = _as_text([_summary_row(row) for row in rows])
+    return "\n".join(
+        [table, "", *notes, "", "Starts of the rounds, no step trained:", _as_text(starts)]
+    )
 
 
 def _as_text(rows: Sequence[Row]) -> str:
     return text_table(list(rows[0]), [list(row.values()) for row in rows])
 
 
-def _errors(entry: PairEntry, split: str) -> dict[float, float]:
+def _errors(entry: PairJson, split: str) -> dict[float, float]:
     return {p["alpha"]: p["error"] for p in entry["points"] if p["split"] == split}
 
 
-def _has_ends(entry: PairEntry) -> bool:
+def _has_ends(entry: PairJson) -> bool:
     return {0.0, 1.0} <= {point["alpha"] for point in entry["points"]}
 
 
-def _select(entry: Row, columns: Sequence[str], point: Row) -> Row:
+def _select(entry: Mapping[str, Any], columns: Sequence[str], point: Mapping[str, Any]) -> Row:
     """Return a row: values of a point, and of its entry for what the point lacks."""
     return {name: point[name] if name in point else entry[name] for name in columns}
 
 
-def _pair_row(entry: PairEntry) -> Row:
+def _pair_row(entry: PairJson) -> Row:
     by_split, from_dense = barriers(entry), entry.get("from_dense", {})
     ends = {split: _errors(entry, split) for split in by_split}
     return {
-        **{name: entry[name] for name in PAIR_COLUMNS[: PAIR_COLUMNS.index("barrier_train")]},
+        **{name: value for name, value in entry.items() if name in PAIR_COLUMNS},
         **{f"barrier_{split}": barrier for split, barrier in by_split.items()},
         **{f"ends_error_{split}": (e[0.0] + e[1.0]) / 2 for split, e in ends.items()},
         **entry["distances"],

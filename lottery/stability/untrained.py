@@ -1,7 +1,6 @@
 """The accuracy of untrained weights under a mask (a supermask), and of the dense start."""
 
 from pathlib import Path
-from typing import Any
 
 from lottery.masks import Masks, density, masked
 from lottery.models.state import Start, State
@@ -18,13 +17,6 @@ def measure_untrained(
     """Measure a round's start with and without its mask, unless the file has both already.
 
     A mask of trained weights can lift untrained ones well above chance (Zhou et al. 2019).
-
-    Args:
-        fit: its network, data and loss are used.
-        number: the round.
-        start: the round's start, dense.
-        masks: the round's masks.
-        path: the file.
     """
     states = {
         "masked": State(masked(start.weights, masks), start.buffers),
@@ -34,7 +26,7 @@ def measure_untrained(
     if path.exists() and read_entry(path).get("digests") == digests:
         return
     fit.network.to(fit.device.torch_device)
-    points: list[dict[str, Any]] = [
+    points = [
         {"weights": name, "split": split, "loss": found.loss, "accuracy": found.accuracy}
         for name, state in states.items()
         for split, found in measure_at(fit.network, state, fit.splits, fit.loss).items()

@@ -17,14 +17,7 @@ PRUNED = ("start", "es", "final")  # weights under the mask
 
 @dataclass(frozen=True)
 class TicketCheck:
-    """One thing that must hold.
-
-    Args:
-        what: what is looked at.
-        expected: what the run says.
-        got: what is there.
-        passed: whether they agree.
-    """
+    """One thing that must hold: what the run says, and what is there."""
 
     what: str
     expected: str
@@ -37,11 +30,7 @@ def check_tensors(
 ) -> list[TicketCheck]:
     """Check a ticket's tensors against each other and against the counts of the round's record.
 
-    Args:
-        tensors: the parts of the ticket.
-        record: `row` and `layers` of the round.
-        source: name and weights of the dense network that the start must equal where it is kept;
-            None for a start that was drawn, or whose source is not stored any more.
+    `source` is what the start must equal where it is kept: a name and weights, or None.
     """
     masks = tensors["masks"]
     checks = [_check_shapes(masks, tensors)]
@@ -72,12 +61,7 @@ def check_run(
 ) -> list[TicketCheck]:
     """Check that a ticket is what its run's files hold.
 
-    Args:
-        tensors: the parts of the ticket.
-        stored: the parts that the run still has.
-        entry: the content of ticket.json.
-        record: the round's, from the run.
-        facts: other entries that ticket.json must have.
+    `stored` are the parts that the run still has; `facts` are other entries of ticket.json.
     """
     checks = []
     for what, ours, theirs in (

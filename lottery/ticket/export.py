@@ -12,10 +12,7 @@ from lottery.tensors import Tensors
 def prune_form(weights: Tensors, masks: Masks) -> Tensors:
     """Return the state dict of a module that `torch.nn.utils.prune` has pruned.
 
-    Args:
-        weights: parameters and buffers by name.
-        masks: of the pruned weights. Their `fc1.weight` becomes `fc1.weight_orig`, which is zero
-            where the mask is, and `fc1.weight_mask`.
+    `fc1.weight` becomes `fc1.weight_orig`, zero where the mask is, and `fc1.weight_mask`.
 
     Example:
         >>> sorted(prune_form({"w": torch.ones(2)}, {"w": torch.tensor([True, False])}))
@@ -31,13 +28,9 @@ def prune_form(weights: Tensors, masks: Masks) -> Tensors:
 def csr_form(weights: Tensors, masks: Masks) -> Tensors:
     """Return the kept weights alone, in compressed sparse rows; the rest stays as it is.
 
+    `fc1.weight` becomes `fc1.weight.crow_indices`, `.col_indices`, `.values` and `.shape`.
     A convolution's weight (out, in, height, width) is taken as the matrix (out, in * height *
     width). Kept weights that are 0 are stored too: the mask can be computed from the result.
-
-    Args:
-        weights: parameters and buffers by name.
-        masks: of the pruned weights. Their `fc1.weight` becomes `fc1.weight.crow_indices`,
-            `.col_indices`, `.values` and `.shape`.
     """
     state = {name: tensor for name, tensor in weights.items() if name not in masks}
     for name, mask in masks.items():

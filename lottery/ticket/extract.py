@@ -22,12 +22,7 @@ from lottery.ticket.ticket import Ticket, open_ticket
 
 
 class WrongTicket(LotteryError):
-    """A round's files do not fit together: no ticket is made of them.
-
-    Args:
-        message: what does not fit.
-        checks: all that was looked at.
-    """
+    """A round's files do not fit together: no ticket is made of them."""
 
     def __init__(self, message: str, checks: Sequence[TicketCheck] = ()) -> None:
         super().__init__(message)
@@ -37,13 +32,8 @@ class WrongTicket(LotteryError):
 def choose_round(run: OpenedRun, number: int | None, within: float | None) -> tuple[int, str]:
     """Return the round to make a ticket of, and why that one.
 
-    Args:
-        run: the run.
-        number: a round; None for the winning round of a finished run.
-        within: instead, the sparsest round within so many percentage points of the dense one.
-
-    Raises:
-        ConfigError: there is no such round, or it is not known yet which it is.
+    The round is `number`, or the sparsest `within` so many percentage points of the dense one, or
+    the winning round.
     """
     rows = run.rows
     if number is not None:
@@ -72,19 +62,9 @@ def _pruned(rows: Sequence[Row]) -> str:
 
 
 def take_out(run: OpenedRun, number: int) -> tuple[Ticket, bool]:
-    """Write `ticket/` of a round, or find it there.
+    """Write `ticket/` of a round; return it, and whether it was written now.
 
-    Args:
-        run: the run.
-        number: the round.
-
-    Returns:
-        The ticket, and whether it was written now. One that is there stays as it is.
-
-    Raises:
-        ConfigError: there is a ticket of another round, or the round's weights are gone.
-        DamagedFile: a file of the run or of the ticket is not what was written.
-        WrongTicket: the round's files do not fit together.
+    A ticket that is there stays as it is.
     """
     folder = run.folder.ticket
     if folder.path.exists():
@@ -109,13 +89,9 @@ def take_out(run: OpenedRun, number: int) -> tuple[Ticket, bool]:
         failed = "; ".join(check.what for check in checks if not check.passed)
         raise WrongTicket(f"{run.folder.round(number).path}: {failed}", checks)
     settings = settings_of_run(run.run_json)
-    base = _base_weights(run.run_json, settings)
+    tensors |= _base_weights(run.run_json, settings)
     try:
-        write_ticket(
-            folder,
-            tensors | ({"base": base} if base else {}),
-            _describe(run, settings, record),
-        )
+        write_ticket(folder, tensors, _describe(run, settings, record))
     except OSError:
         if not folder.path.exists():
             raise
@@ -133,15 +109,9 @@ def read_parts(folder: RunDir, number: int) -> TicketTensors:
 
 
 def find_source(run: OpenedRun, number: int, initial: Tensors) -> tuple[str, Tensors] | None:
-    """Return the weights that a round's start must equal where the mask keeps them, and a name.
+    """Return a name and the weights that a round's start must equal where the mask keeps them.
 
-    Args:
-        run: the run.
-        number: the round.
-        initial: the weights before the first step.
-
-    Returns:
-        None for a start that was drawn, or whose source is not stored any more.
+    None: the start was drawn, or its source is not stored any more.
     """
     step = rewind_step(run)
     if step is not None:
@@ -207,12 +177,8 @@ def _describe(run: OpenedRun, settings: Settings, record: Record) -> dict[str, A
     }
 
 
-def _base_weights(run_json: Mapping[str, Any], settings: Settings) -> Tensors:
-    """Return the weights of the run's frozen base; {} for a network without one.
-
-    Raises:
-        ConfigError: they are not what the run had.
-    """
+def _base_weights(run_json: Mapping[str, Any], settings: Settings) -> TicketTensors:
+    """Return the weights of the run's frozen base as a part, `base`; none if it has no base."""
     seed = derive_seed(settings.seed_for("init"), "base")
     base = find_base(settings.model, tuple(run_json["input_shape"]), seed)
     if base is None:
@@ -220,4 +186,4 @@ def _base_weights(run_json: Mapping[str, Any], settings: Settings) -> Tensors:
     weights = base.load().state_dict()
     if base.digest() != run_json["digests"][base.name]:
         raise ConfigError(f"{base.name}: other weights than the run had")
-    return dict(weights)
+    return {"base": dict(weights)}

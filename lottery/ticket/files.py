@@ -18,16 +18,7 @@ TicketTensors = dict[str, Tensors]
 
 
 def write_ticket(ticket: TicketDir, tensors: TicketTensors, entry: Mapping[str, Any]) -> None:
-    """Write a ticket's folder, whole or not at all.
-
-    Args:
-        ticket: the folder, which must not be there yet.
-        tensors: the parts, and `base` for a network with a frozen base.
-        entry: the content of ticket.json, without the digests.
-
-    Raises:
-        OSError: the folder cannot be written, because the disk is full for example.
-    """
+    """Write a ticket's new folder, whole or not at all; the digests are added to `entry`."""
     with creating_folder(ticket.path) as aside:
         written = TicketDir(aside)
         files = {}
@@ -40,11 +31,7 @@ def write_ticket(ticket: TicketDir, tensors: TicketTensors, entry: Mapping[str, 
 
 
 def read_ticket(ticket: TicketDir) -> TicketJson:
-    """Return the content of ticket.json; compare every file with its digest.
-
-    Raises:
-        DamagedFile: a file is missing or is not what was written; the message names it.
-    """
+    """Return the content of ticket.json; compare every file with its sha256."""
     entry = _read_ticket_json(ticket)
     for name, written in entry["files"].items():
         path = ticket.path / name
@@ -56,11 +43,7 @@ def read_ticket(ticket: TicketDir) -> TicketJson:
 
 
 def load_part(ticket: TicketDir, name: str) -> Tensors:
-    """Return the content of one of the ticket's tensor files.
-
-    Raises:
-        DamagedFile: it is not what was written.
-    """
+    """Return the content of a tensor file: initial, start, es, final, masks or base."""
     try:
         return load_tensors(ticket.tensors(name))
     except DamagedFile as error:

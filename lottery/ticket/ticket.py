@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from lottery.config.device import dtype_of
-from lottery.config.from_run_json import data_at, network_of
+from lottery.config.from_run_json import data_at, initial_seed, network_of
 from lottery.config.frozen_base import FrozenBase, find_base
 from lottery.config.groups import Dataset, Model, read_group
 from lottery.config.splits import build_splits
@@ -36,17 +36,11 @@ class NoTicket(LotteryError, FileNotFoundError):
 
 @dataclass(frozen=True)
 class Ticket:
-    """A ticket whose files are what was written.
-
-    Args:
-        folder: its files.
-        entry: the content of ticket.json.
-        parent: the folder above, opened; it need not be the folder of a run.
-    """
+    """A ticket whose files are what was written."""
 
     folder: TicketDir
     entry: TicketJson
-    parent: OpenedRun
+    parent: OpenedRun  # the folder above; it need not be a run's
 
     @property
     def run(self) -> OpenedRun | None:
@@ -64,13 +58,6 @@ class Ticket:
         """Return the whole network, which takes images, in evaluation mode.
 
         Over a frozen base it is a Sequential of `base` and `head`.
-
-        Args:
-            weights: "es", "final", "start" or "initial".
-
-        Raises:
-            ValueError: there are no such weights.
-            ConfigError: the network's class cannot be found.
         """
         trained, base = self.trained(weights), self.base()
         if base is None:
@@ -88,6 +75,7 @@ class Ticket:
             num_classes=entry["num_classes"],
             precision=entry["precision"],
             num_tokens=entry.get("num_tokens"),
+            seed=initial_seed(entry["run"]),
         )
         write_state(network, State(load_part(self.folder, weights), buffers={}))
         return network.eval()
@@ -112,15 +100,7 @@ class Ticket:
         return load_part(self.folder, name)
 
     def export(self, form: str, weights: str = "es") -> Path:
-        """Write weights in another form; over a frozen base, the head's weights.
-
-        Args:
-            form: "prune" or "csr".
-            weights: "es", "final" or "start".
-
-        Returns:
-            The file, which lies beside the ticket's own.
-        """
+        """Write weights in another form; over a frozen base, the head's weights."""
         path = self.folder.export(weights, form)
         save_tensors(path, FORMS[form](self.part(weights), self.part("masks")))
         return path
@@ -128,12 +108,7 @@ class Ticket:
     def splits(self, data: str | None = None) -> Splits:
         """Return the run's data; missing data are fetched if the run would have fetched them.
 
-        Args:
-            data: where they are now, if not where they were: `dataset.root`, or the folder or file
-                of a dataset that does not use it.
-
-        Raises:
-            ConfigError: they cannot be read, or are not what the run had.
+        `data` says where they are now: `dataset.root`, or an image folder or a table.
         """
         node = dict(self.entry["dataset"])
         if data is not None:
@@ -163,17 +138,7 @@ class Ticket:
 
 
 def open_ticket(path: str | Path, parent: OpenedRun | None = None) -> Ticket:
-    """Open the ticket in a run's folder, or in its own.
-
-    Args:
-        path: the folder.
-        parent: the run in whose folder the ticket is, if it has been opened already.
-
-    Raises:
-        NoTicket: there is none.
-        DamagedFile: one of its files is not what was written.
-        ConfigError: the ticket in the run's folder is another run's.
-    """
+    """Open the ticket in a run's folder, or in its own; `parent` is that run, if it is open."""
     folder = find_ticket(Path(path))
     if folder is None:
         raise NoTicket(f"{path}: no ticket in it; `lottery-ticket {path}` takes it out")

@@ -37,30 +37,18 @@ TOLERANCE = 0.005  # of accuracies on another device than the run's
 
 @dataclass(frozen=True)
 class CorrectCounts:
-    """How many examples a ticket's networks classify correctly, counted in a fresh process.
+    """How many examples a ticket's networks classify correctly, counted in a fresh process."""
 
-    Args:
-        device: as run.json names it.
-        correct: correct answers, by column of results.csv.
-        examples: examples of the column's split.
-    """
-
-    device: str
-    correct: Mapping[str, int]
-    examples: Mapping[str, int]
+    device: str  # as run.json names it
+    correct: Mapping[str, int]  # by column of results.csv
+    examples: Mapping[str, int]  # of the column's split
 
 
 def verify(ticket: Ticket, device: str, data: str | None) -> list[TicketCheck]:
     """Check everything of a ticket; the accuracies only if its tensors are in order.
 
-    Args:
-        ticket: its files have been compared with their digests already.
-        device: "auto" (the run's kind of device, if there is one here), "cpu" or "gpu".
-        data: where the data are now; None for where they were.
-
-    Raises:
-        ConfigError: the data, the device or the network's class cannot be found.
-        WorkerDied: the fresh process was killed.
+    `device` is "auto" (the run's kind of device, if there is one here), "cpu" or "gpu"; `data`
+    says where the data are now, None: where they were.
     """
     entry, run = ticket.entry, ticket.run
     tensors = {name: ticket.part(name) for name in PARTS}
@@ -90,29 +78,22 @@ def compare(ticket: Ticket, counts: CorrectCounts) -> list[TicketCheck]:
     checks = []
     for column, (weights, _) in MEASURED.items():
         examples, correct = counts.examples[column], counts.correct[column]
-        accuracy = row[column]
-        expected = round(accuracy * examples)
-        passed = correct == expected
-        if not exact:
-            passed = abs(correct / examples - accuracy) <= TOLERANCE
+        expected = round(row[column] * examples)
+        near = abs(correct / examples - row[column]) <= TOLERANCE
         about = "" if exact else " to 0.5 points"
         checks.append(
             TicketCheck(
                 what=f"{column}: correct with {weights} weights",
                 expected=f"{expected} of {examples}{about}",
                 got=str(correct),
-                passed=passed,
+                passed=correct == expected if exact else near,
             )
         )
     return checks
 
 
 def count_in_fresh_process(path: Path, device: str, data: str | None) -> CorrectCounts:
-    """Run `count_correct` in a new process.
-
-    Raises:
-        WorkerDied: it was killed.
-    """
+    """Run `count_correct` in a new process."""
     fresh = multiprocessing.get_context("spawn")
     try:
         with ProcessPoolExecutor(max_workers=1, mp_context=fresh) as pool:
@@ -124,13 +105,7 @@ def count_in_fresh_process(path: Path, device: str, data: str | None) -> Correct
 
 
 def count_correct(path: Path, device: str, data: str | None) -> CorrectCounts:
-    """Count correct answers from a ticket's folder alone: its network, weights and data.
-
-    Args:
-        path: the folder.
-        device: "auto", "cpu" or "gpu".
-        data: where the data are now; None for where they were.
-    """
+    """Count correct answers from a ticket's folder alone: its network, weights and data."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # for deterministic GPUs
     ticket = open_ticket(path)
     torch.set_num_threads(ticket.entry["threads"])
@@ -147,25 +122,16 @@ def count_correct(path: Path, device: str, data: str | None) -> CorrectCounts:
         name: set_memory_format(ticket.trained(name).to(here), accelerator)
         for name in ("es", "final")
     }
-    accuracies = {
-        column: evaluate(networks[weights], inputs[split], loss).accuracy
-        for column, (weights, split) in MEASURED.items()
-    }
-    examples = {column: len(inputs[split]) for column, (_, split) in MEASURED.items()}
-    correct = {column: round(accuracies[column] * examples[column]) for column in MEASURED}
+    correct, examples = {}, {}
+    for column, (weights, split) in MEASURED.items():
+        examples[column] = len(inputs[split])
+        accuracy = evaluate(networks[weights], inputs[split], loss).accuracy
+        correct[column] = round(accuracy * examples[column])
     return CorrectCounts(machine(accelerator)["device"], correct, examples)
 
 
 def choose_device(asked: str, device: str) -> str:
-    """Return where to compute: "cpu" or "gpu".
-
-    Args:
-        asked: "auto", "cpu" or "gpu".
-        device: where the run was, as run.json names it.
-
-    Raises:
-        ConfigError: a GPU is asked for, and there is none.
-    """
+    """Return "cpu" or "gpu"; `asked` may also be "auto", `device` is the run's."""
     there = torch.cuda.is_available()
     if asked == "gpu" and not there:
         raise ConfigError("--device gpu: no GPU is visible here; accepted: cpu, auto")

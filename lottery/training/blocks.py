@@ -3,31 +3,24 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from lottery.data import BatchOrder, Draws, Split
 from lottery.distributed import rank, share
+from lottery.generators import seed_generators
 from lottery.models.state import Start
 from lottery.seeds import derive_seed
-from lottery.training.rewind_state import write_generators
+from lottery.training.rewind_state import write_own_generators
 
 
 @dataclass(frozen=True)
 class DataOrder:
-    """Which examples each step of a round sees, and how they are augmented.
+    """Which examples each step of a round sees, and how they are augmented."""
 
-    Args:
-        batch_size: examples per step, of all processes together.
-        seed: the run's seed for data order.
-        augmentation_seed: the run's seed for augmentation.
-        fixed: every round sees round 0's batches, augmented in the same way.
-    """
-
-    batch_size: int
+    batch_size: int  # of all processes together
     seed: int
     augmentation_seed: int
-    fixed: bool
+    fixed: bool  # every round sees round 0's batches, augmented in the same way
 
     def batches(self, round_number: int, train: Split) -> BatchOrder:
         """Return the order of the training examples in a round."""
@@ -50,13 +43,13 @@ class DataOrder:
         )
 
     def seed_generators(self, round_number: int, start: Start) -> None:
-        """Seed the global generators, which dropout draws from."""
+        """Seed the global generators, which dropout and users' networks draw from."""
         purpose: list[str | int] = ["training", self._key(round_number)]
         if rank() > 0:
             purpose.append(rank())
-        torch.manual_seed(derive_seed(self.seed, *purpose))
+        seed_generators(derive_seed(self.seed, *purpose))
         if self.fixed:
-            write_generators(start.generators)
+            write_own_generators(start.generators)
 
     def _key(self, round_number: int) -> int:
         return 0 if self.fixed else round_number
@@ -70,14 +63,6 @@ class Blocks:
     per batch of its loader, and a LeNet step 1 ms. A block ends early at evaluations, at the step
     whose state is stored, and at the last step. Each process gets its share of every batch.
 
-    Args:
-        order: the data order.
-        first: how many steps are made already.
-        last: the last step.
-        size: most steps per block.
-        every: evaluation interval.
-        keep: the step whose state is stored, or None.
-
     Example:
         >>> order = BatchOrder(num_examples=4, batch_size=2, seed=0, key=0)
         >>> Blocks(order, first=0, last=7, size=3, every=5, keep=None).edges()
@@ -85,22 +70,22 @@ class Blocks:
     """
 
     order: BatchOrder
-    first: int
+    first: int  # steps that are made already
     last: int
-    size: int
-    every: int
-    keep: int | None
+    size: int  # most steps per block
+    every: int  # steps between evaluations
+    keep: int | None  # the step whose state is stored
 
     def edges(self) -> list[tuple[int, int]]:
         """Return each block's steps: from after the first number up to the second."""
         edges = []
         step = self.first
         while step < self.last:
-            stops = [self.last, step + self.size, (step // self.every + 1) * self.every]
+            stop = min(self.last, step + self.size, (step // self.every + 1) * self.every)
             if self.keep is not None and self.keep > step:
-                stops.append(self.keep)
-            edges.append((step, min(stops)))
-            step = min(stops)
+                stop = min(stop, self.keep)
+            edges.append((step, stop))
+            step = stop
         return edges
 
     def __len__(self) -> int:

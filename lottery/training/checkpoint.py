@@ -2,6 +2,7 @@
 
 import io
 import logging
+import math
 import pickle
 import time
 import zipfile
@@ -19,7 +20,7 @@ from lottery.record.files import replacing
 from lottery.signals import Stopped, StopRequest
 from lottery.training.evaluation import Evaluator
 from lottery.training.module import LotteryModule
-from lottery.training.rewind_state import StateKeeper, read_generators, write_generators
+from lottery.training.rewind_state import StateKeeper, read_all_generators, write_own_generators
 
 log = logging.getLogger(__name__)
 
@@ -31,24 +32,15 @@ class Checkpointer(pl.Callback):
     """Saves how far the round is, and restores it.
 
     It must be the last callback: it saves what the others have done at the step.
-
-    Args:
-        path: the file.
-        every_seconds: time between checkpoints; None writes one only when a stop is asked for.
-        identity: digest of the round's start; a checkpoint of another start is not used.
-        stop: the request to stop.
-        evaluator: its curves and ES so far are saved.
-        keeper: its kept state is saved.
-        others: users' callbacks, whose states are saved.
     """
 
     path: Path
-    every_seconds: float | None
-    identity: str
+    every_seconds: float | None  # None writes a checkpoint only when a stop is asked for
+    identity: str  # digest of the round's start; a checkpoint of another start is not used
     stop: StopRequest
     evaluator: Evaluator
     keeper: StateKeeper
-    others: Sequence[pl.Callback]
+    others: Sequence[pl.Callback]  # users' callbacks
 
     def __post_init__(self) -> None:
         self._seconds_before = 0.0  # of training, in processes before this one
@@ -82,7 +74,7 @@ class Checkpointer(pl.Callback):
         self._begun = self._last_saved = time.monotonic()
         if self._loaded is None:
             return
-        write_generators(self._loaded["generators"])
+        write_own_generators(self._loaded["generators"])
         self.evaluator.sums.restore(self._loaded["sums"], pl_module.device)
         for callback in self.others:
             if callback.state_key in self._loaded["callbacks"]:
@@ -92,26 +84,19 @@ class Checkpointer(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
     ) -> None:
-        """Save if it is time to, or if a stop is asked for; then stop.
-
-        Raises:
-            Stopped: a signal asked for it.
-        """
+        """Save if it is time to, or if a stop is asked for; then raise `Stopped`."""
         assert isinstance(pl_module, LotteryModule)
         if pl_module.step == self.evaluator.last_step or trainer.should_stop:
             return  # the round is about to be finished, which stores more
-        signum, due = max_over_ranks([self.stop.signum, int(is_main() and self._is_due())])
-        if signum or due:
+        every = math.inf if self.every_seconds is None else self.every_seconds
+        due = is_main() and time.monotonic() - self._last_saved >= every
+        signum, any_due = max_over_ranks([self.stop.signum, int(due)])
+        if signum or any_due:
             self._save(trainer, pl_module)
         if signum:
             raise Stopped(signum, f"at step {pl_module.step}")
 
-    def _is_due(self) -> bool:
-        every = self.every_seconds
-        return every is not None and time.monotonic() - self._last_saved >= every
-
     def _save(self, trainer: pl.Trainer, module: LotteryModule) -> None:
-        generators, sums = read_generators(), gather(self.evaluator.sums.snapshot())
         state = read_state(module.network)
         checkpoint: Checkpoint = {
             "identity": self.identity,
@@ -124,8 +109,8 @@ class Checkpointer(pl.Callback):
             "evaluator": self.evaluator.snapshot(),
             "keeper": self.keeper.snapshot(),
             "callbacks": _plain_states(self.others),
-            "generators": generators,
-            "sums": sums,
+            "generators": read_all_generators(),
+            "sums": gather(self.evaluator.sums.snapshot()),
         }
         from_main(lambda: _write(self.path, checkpoint))  # no rank leaves before it is written
         self._last_saved = time.monotonic()

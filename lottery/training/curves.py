@@ -40,12 +40,14 @@ class Curves:
             for name in ("loss", "accuracy"):
                 metrics[f"{name}/{entry['split']}"] = entry[name]
         self._logged.append((step, metrics))
-        _send(trainer, step, metrics)
+        for logger in trainer.loggers:
+            logger.log_metrics(metrics, step)
 
     def log_again(self, trainer: pl.Trainer) -> None:
         """Send to new loggers what was logged before the checkpoint."""
         for step, metrics in self._logged:
-            _send(trainer, step, metrics)
+            for logger in trainer.loggers:
+                logger.log_metrics(metrics, step)
 
     def snapshot(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
@@ -65,21 +67,12 @@ class TrainingSums:
     """
 
     def __init__(self) -> None:
-        self._clear()
-
-    def _clear(self) -> None:
         self._losses: list[Tensor] = []
         self._correct: list[Tensor] = []
         self._examples = 0
 
     def add(self, losses: Tensor, correct: Tensor, batch_size: int) -> None:
-        """Note some steps.
-
-        Args:
-            losses: mean loss of each step's batch, (steps,).
-            correct: number of correct examples of each step, (steps,).
-            batch_size: examples of a batch on this rank.
-        """
+        """Note some steps: mean loss and number of correct examples of each, both (steps,)."""
         self._losses.append(losses.double() * batch_size)
         self._correct.append(correct)
         self._examples += len(losses) * batch_size
@@ -91,7 +84,7 @@ class TrainingSums:
         loss, correct = torch.cat(self._losses).sum(), torch.cat(self._correct).sum()
         here = torch.stack([loss.cpu(), correct.cpu(), torch.tensor(self._examples)]).double()
         total = sum_over_ranks(here)
-        self._clear()
+        self._losses, self._correct, self._examples = [], [], 0
         return float(total[0] / total[2]), float(total[1] / total[2])
 
     def snapshot(self) -> dict[str, Any]:
@@ -102,17 +95,9 @@ class TrainingSums:
         return {"losses": losses.cpu(), "correct": correct.cpu(), "examples": self._examples}
 
     def restore(self, states: Sequence[dict[str, Any]], device: torch.device) -> None:
-        """Put back what a checkpoint kept of each rank.
-
-        If the number of ranks has changed, rank 0 takes all of it.
-        """
+        """Put back what a checkpoint kept; if the number of ranks has changed, all on rank 0."""
         ours = [states[rank()]] if len(states) == num_ranks() else states if is_main() else []
         for state in filter(None, ours):
             self._losses.append(state["losses"].to(device))
             self._correct.append(state["correct"].to(device))
             self._examples += state["examples"]
-
-
-def _send(trainer: pl.Trainer, step: int, metrics: dict[str, float]) -> None:
-    for logger in trainer.loggers:
-        logger.log_metrics(metrics, step)

@@ -19,29 +19,17 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Device:
-    """Where and how to train.
+    """Where and how to train."""
 
-    Args:
-        accelerator: "cpu" or "gpu".
-        precision: Lightning's name of it, such as "32-true".
-        deterministic: use deterministic kernels only.
-        compile: compile the network.
-        block: most optimizer steps per Lightning batch.
-        num_devices: devices on each node; each has a process of its own.
-        num_nodes: machines.
-        index: number of the GPU that this process uses.
-        timeout: seconds that processes wait for one another.
-    """
-
-    accelerator: str
-    precision: str
+    accelerator: str  # "cpu" or "gpu"
+    precision: str  # Lightning's name of it, such as "32-true"
     deterministic: bool
     compile: bool
-    block: int
-    num_devices: int = 1
+    block: int  # most optimizer steps per Lightning batch
+    num_devices: int = 1  # on each node; each has a process of its own
     num_nodes: int = 1
-    index: int = 0
-    timeout: int = 600
+    index: int = 0  # of the GPU that this process uses
+    timeout: int = 600  # seconds that processes wait for one another
 
     @property
     def num_processes(self) -> int:
@@ -68,14 +56,8 @@ def fit_quietly(
 ) -> None:
     """Fit with a new Trainer, without Lightning's messages; a used Trainer does not train again.
 
-    Args:
-        module: what to train.
-        loader: its batches, one epoch of them.
-        device: where to train.
-        callbacks: all callbacks, in their order.
-        loggers: empty on every rank but the main one.
-        folder: the round's folder, so that Lightning finds no leftovers of another round.
-        some_unused: whether some parameters have no part in the loss, which DDP must know.
+    The folder is the round's, so that Lightning finds no leftovers of another round. DDP must
+    know whether some parameters have no part in the loss.
     """
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     with warnings.catch_warnings():
@@ -103,21 +85,14 @@ def fit_quietly(
             use_distributed_sampler=False,
             **_placement(device, some_unused=some_unused),
         )
-        _leave_signals_alone(trainer)
+        # lottery/signals.py handles signals. Lightning would answer SIGTERM itself; with several
+        # processes, by a broadcast from within the handler, and it would ask all at every batch.
+        trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+        epoch_loop = trainer.fit_loop.epoch_loop
+        epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
         # With deterministic kernels torch also fills every new tensor with NaN, for debugging.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         trainer.fit(module, loader)
-
-
-def _leave_signals_alone(trainer: pl.Trainer) -> None:
-    """Keep Lightning from handling signals, which lottery/signals.py does.
-
-    Lightning would answer SIGTERM itself; with several processes, by a broadcast from within the
-    handler, and it would ask all of them at every batch.
-    """
-    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
-    epoch_loop = trainer.fit_loop.epoch_loop
-    epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
 
 
 def _placement(device: Device, *, some_unused: bool) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Early-bird tickets: the step from which the mask that pruning would give hardly changes."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
@@ -8,9 +9,11 @@ from torch import nn
 from lottery.masks import Masks
 from lottery.models.state import State, read_state
 
+KEPT = ("step", "distances", "looked_at", "earlier")  # by a checkpoint
 QUEUE = 5  # masks that are compared: the latest with each of the four before it
 
 
+@dataclass
 class EarlyBird:
     """Looks, at each evaluation, at the mask that pruning would give (You et al. 2020).
 
@@ -19,35 +22,27 @@ class EarlyBird:
     differ: the normalised Hamming distance.
 
     The training stays as it is: weights are copied, and the pruner has a generator of its own.
-
-    Args:
-        epsilon: the bound on the distances, 0.1 in the paper.
-        num_alive: weights that the round's masks keep.
-        next_masks: makes the masks that pruning a network in some state would give.
+    `next_masks` makes the masks that pruning a network in some state would give.
     """
 
-    def __init__(
-        self, epsilon: float, num_alive: int, next_masks: Callable[[State], Masks]
-    ) -> None:
-        self.epsilon = epsilon
-        self.num_alive = num_alive
-        self.next_masks = next_masks
-        self.step: int | None = None
-        self.distances: list[dict[str, Any]] = []
-        self._looked_at: int | None = None
-        self._earlier: list[Masks] = []  # the latest last
+    epsilon: float  # the bound on the distances, 0.1 in the paper
+    num_alive: int  # weights that the round's masks keep
+    next_masks: Callable[[State], Masks]
+    step: int | None = None
+    distances: list[dict[str, Any]] = field(default_factory=list)
+    looked_at: int | None = None
+    earlier: list[Masks] = field(default_factory=list)  # the latest last
 
     def look(self, step: int, network: nn.Module) -> None:
-        """Compare the mask of this step with those of the steps before.
-
-        Args:
-            step: on the round's clock; a second look at one step changes nothing.
-            network: as it is after the step.
-        """
-        if step == self._looked_at:
+        """Compare the mask after a step with those before; a second look changes nothing."""
+        if step == self.looked_at:
             return
         masks = self.next_masks(read_state(network))
-        distances = [self._distance(masks, other) for other in reversed(self._earlier)]
+        distances = [
+            sum(int((mask != earlier[name]).sum()) for name, mask in masks.items())
+            / max(1, self.num_alive)
+            for earlier in reversed(self.earlier)
+        ]
         self.distances += [
             {"iteration": step, "back": back, "distance": distance}
             for back, distance in enumerate(distances, start=1)
@@ -55,12 +50,8 @@ class EarlyBird:
         enough = len(distances) == QUEUE - 1
         if self.step is None and enough and max(distances) < self.epsilon:
             self.step = step
-        self._earlier = [*self._earlier, masks][1 - QUEUE :]
-        self._looked_at = step
-
-    def _distance(self, masks: Masks, others: Masks) -> float:
-        differing = sum(int((mask != others[name]).sum()) for name, mask in masks.items())
-        return differing / max(1, self.num_alive)
+        self.earlier = [*self.earlier, masks][1 - QUEUE :]
+        self.looked_at = step
 
     def record(self) -> dict[str, Any]:
         """Return what the round's record states: epsilon, the step or None, the distances."""
@@ -68,16 +59,9 @@ class EarlyBird:
 
     def snapshot(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
-        return {
-            "step": self.step,
-            "distances": self.distances,
-            "looked_at": self._looked_at,
-            "earlier": self._earlier,
-        }
+        return {name: getattr(self, name) for name in KEPT}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Put back what a checkpoint kept."""
-        self.step = state["step"]
-        self.distances = state["distances"]
-        self._looked_at = state["looked_at"]
-        self._earlier = state["earlier"]
+        for name in KEPT:
+            setattr(self, name, state[name])

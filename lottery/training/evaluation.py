@@ -22,17 +22,11 @@ from lottery.training.module import Diverged, LotteryModule
 
 @dataclass(frozen=True)
 class EvaluationSchedule:
-    """When to evaluate, and when to stop.
+    """When to evaluate, and when to stop."""
 
-    Args:
-        every: steps of the run's clock between evaluations; the last step always has one.
-        test_curve: evaluate the test set every time, not only where the results need it.
-        patience: evaluations without a new minimum after which to stop, or None.
-    """
-
-    every: int
-    test_curve: bool
-    patience: int | None
+    every: int  # steps of the run's clock; the last step always has an evaluation
+    test_curve: bool  # evaluate the test set every time, not only where the results need it
+    patience: int | None  # evaluations without a new minimum after which to stop
 
 
 @dataclass(kw_only=True, eq=False, repr=False)  # Lightning prints its callbacks' repr
@@ -41,17 +35,9 @@ class Evaluator(pl.Callback):
 
     The test set is evaluated where the validation loss has a new minimum, and at the end. Nothing
     depends on its results.
-
-    Args:
-        splits: on the network's device.
-        loss: mean loss of (logits, targets).
-        schedule: when to evaluate.
-        last_step: the round's last step on the run's clock.
-        progress: shows how far the round is.
-        early_bird: looks at the network at each evaluation, or None.
     """
 
-    splits: Splits
+    splits: Splits  # on the network's device
     loss: Loss
     schedule: EvaluationSchedule
     last_step: int

@@ -10,7 +10,7 @@ import torch
 from pytorch_lightning.loggers import Logger
 from torch import nn
 
-from lottery.data import Splits
+from lottery.data import Split, Splits
 from lottery.distributed import is_main, share
 from lottery.masks import Masks
 from lottery.measure.csr_latency import inference_csr_ms
@@ -35,68 +35,37 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came out of a round's training.
+    """What came out of a round's training."""
 
-    Args:
-        started: the network before the first step, under the masks.
-        es: the state at the lowest validation loss.
-        final: the state after the last step, with the optimizer's.
-        kept: the state at the step asked for, with the optimizer's; None if none was asked for.
-        es_step: the step of `es` on the run's clock.
-        steps: number of optimizer steps made.
-        measured: `val`, `test`, ... at ES and at the last step.
-        history: iteration, split, loss, accuracy of each evaluation.
-        timing: seconds, steps per second, milliseconds per example (dense, and in CSR where
-            that can be faster), megabytes.
-        first_seen: learning rate and batch of the first step, as the training used them.
-        first_expected: the same, from the schedule and the data order.
-    """
-
-    started: State
-    es: State
-    final: State
-    kept: State | None
-    es_step: int
-    steps: int
-    measured: dict[str, float]
-    history: list[dict[str, Any]]
-    timing: dict[str, float | None]
-    first_seen: FirstStep
-    first_expected: FirstStep
+    started: State  # before the first step, under the masks
+    es: State  # at the lowest validation loss
+    final: State  # after the last step, with the optimizer's
+    kept: State | None  # at the step asked for, with the optimizer's and the generators'
+    es_step: int  # the step of `es` on the run's clock
+    steps: int  # optimizer steps made
+    measured: dict[str, float]  # `val`, `test`, ... at ES and at the last step
+    history: list[dict[str, Any]]  # iteration, split, loss, accuracy of each evaluation
+    timing: dict[str, float | None]  # the columns of timing.csv
+    first_seen: FirstStep  # as the training used them
+    first_expected: FirstStep  # from the schedule and the data order
 
 
 @dataclass(frozen=True)
 class LightningFit:
-    """Trains one round after the other.
+    """Trains one round after the other."""
 
-    Args:
-        network: lives through all rounds; each round writes its start's weights into it.
-        load_splits: returns the data in the device's memory, the same each time.
-        loss: mean loss of (logits, targets).
-        optimization: how a step moves the weights.
-        data_order: which examples each step sees.
-        evaluation: when to evaluate and to stop.
-        device: where and how to train.
-        make_callbacks: makes a round's further Lightning callbacks.
-        make_loggers: makes a round's Lightning loggers.
-        progress: shows how far a round is.
-        run_dir: holds the checkpoint of a running round.
-        checkpoint_seconds: time between checkpoints; None writes one only at a stop.
-        stop: whether a signal has asked to stop.
-    """
-
-    network: nn.Module
-    load_splits: Callable[[], Splits]
+    network: nn.Module  # lives through all rounds; each writes its start's weights into it
+    load_splits: Callable[[], Splits]  # in the device's memory, the same each time
     loss: Loss
     optimization: Optimization
     data_order: DataOrder
     evaluation: EvaluationSchedule
     device: Device
-    make_callbacks: Callable[[int], list[pl.Callback]]
+    make_callbacks: Callable[[int], list[pl.Callback]]  # by the round's number
     make_loggers: Callable[[int], list[Logger]]
     progress: Display
     run_dir: RunDir
-    checkpoint_seconds: float | None
+    checkpoint_seconds: float | None  # None writes checkpoints only at a stop
     stop: StopRequest
 
     @property
@@ -112,28 +81,27 @@ class LightningFit:
         keep_step: int | None,
         early_bird: EarlyBird | None = None,
     ) -> Outcome:
-        """Train a round, from its checkpoint if there is one.
+        """Train a round, from its checkpoint if there is one; `Stopped` if a signal asks for it.
 
-        Args:
-            round_number: the round; data order and dropout depend on it.
-            start: where it starts; the masks are applied here.
-            masks: by parameter name.
-            keep_step: a step whose state to keep, or None.
-            early_bird: looks at the network at every evaluation, or None.
-
-        Raises:
-            Diverged: the loss is no longer finite.
-            Stopped: a signal asked for it.
+        The masks are applied to the start, which may be dense.
         """
         module = self._module(round_number, start, masks)
         started = read_state(self.network)
-        evaluator = self._evaluator(start, early_bird)
+        evaluator = Evaluator(
+            splits=self.splits,
+            loss=self.loss,
+            schedule=self.evaluation,
+            last_step=start.last_step,
+            progress=self.progress,
+            early_bird=early_bird,
+        )
         keeper = StateKeeper(keep_step)
+        named_masks = {f"mask of {name}": mask for name, mask in masks.items()}
         others = self.make_callbacks(round_number)
         checkpointer = Checkpointer(
             path=self.run_dir.round(round_number).checkpoint,
             every_seconds=self.checkpoint_seconds,
-            identity=_identity(started, masks),
+            identity=digest(started.weights | started.buffers | named_masks),
             stop=self.stop,
             evaluator=evaluator,
             keeper=keeper,
@@ -144,10 +112,17 @@ class LightningFit:
             log.info("round %d: carrying on from step %d", round_number, module.step)
         made = module.step - start.first_step
         self.progress.begin_round(round_number, steps=start.num_steps, made=made)
-        blocks = self._blocks(round_number, first=module.step, start=start, keep_step=keep_step)
+        blocks = Blocks(
+            order=self.data_order.batches(round_number, self.splits.train),
+            first=module.step,
+            last=start.last_step,
+            size=self.device.block,
+            every=self.evaluation.every,
+            keep=keep_step,
+        )
         callbacks = [evaluator, keeper, *others, checkpointer]
         self._run(round_number, module=module, blocks=blocks, callbacks=callbacks)
-        seconds, steps = checkpointer.seconds, module.step - start.first_step
+        steps = module.step - start.first_step
         final = read_state(self.network, module.trainer.optimizers[0])
         self.network.to(self.device.torch_device)  # Lightning has moved it to the CPU
         return Outcome(
@@ -159,7 +134,7 @@ class LightningFit:
             steps=steps,
             measured=evaluator.measured(),
             history=evaluator.curves.entries,
-            timing=self._timing(steps, seconds),
+            timing=self._timing(steps, checkpointer.seconds),
             first_seen=module.first_seen,
             first_expected=self._first_step(round_number, start),
         )
@@ -178,28 +153,6 @@ class LightningFit:
             batch_size=self.data_order.batch_size,
             draws=self.data_order.draws(round_number, train),
             stop=self.stop,
-        )
-
-    def _evaluator(self, start: Start, early_bird: EarlyBird | None) -> Evaluator:
-        return Evaluator(
-            splits=self.splits,
-            loss=self.loss,
-            schedule=self.evaluation,
-            last_step=start.first_step + start.num_steps,
-            progress=self.progress,
-            early_bird=early_bird,
-        )
-
-    def _blocks(
-        self, round_number: int, first: int, start: Start, keep_step: int | None
-    ) -> Blocks:
-        return Blocks(
-            order=self.data_order.batches(round_number, self.splits.train),
-            first=first,
-            last=start.first_step + start.num_steps,
-            size=self.device.block,
-            every=self.evaluation.every,
-            keep=keep_step,
         )
 
     def _run(
@@ -248,13 +201,15 @@ class LightningFit:
         return {
             "train_seconds": seconds,
             "steps_per_second": steps / seconds,
-            "inference_ms": inference_ms(self.network, self.splits.val),
-            "inference_csr_ms": inference_csr_ms(self.network, self.splits.val),
+            "inference_ms": self._inference_time(inference_ms),
+            "inference_csr_ms": self._inference_time(inference_csr_ms),
             "peak_memory_mb": peak_memory_mb(self.device.torch_device),
         }
 
-
-def _identity(started: State, masks: Masks) -> str:
-    """Return the digest of what a round starts from."""
-    named = {f"mask of {name}": mask for name, mask in masks.items()}
-    return digest(started.weights | started.buffers | named)
+    def _inference_time(self, measure: Callable[[nn.Module, Split], float | None]) -> float | None:
+        try:
+            return measure(self.network, self.splits.val)
+        except Exception as error:  # noqa: BLE001  # no measurement may end a run
+            line = f"{type(error).__name__}: {error}".splitlines()[0]
+            log.warning("%s is not measured: %s", measure.__name__, line)
+            return None

@@ -31,17 +31,11 @@ class Diverged(LotteryError):
 
 @dataclass(frozen=True)
 class Optimization:
-    """How a step moves the weights.
+    """How a step moves the weights."""
 
-    Args:
-        make_optimizer: makes an optimizer over parameters, with its learning rate.
-        schedule: the factor of the learning rate at each step.
-        clip_norm: largest gradient norm over the weights that are left, or None.
-    """
-
-    make_optimizer: MakeOptimizer
+    make_optimizer: MakeOptimizer  # it has the learning rate
     schedule: Schedule
-    clip_norm: float | None = None
+    clip_norm: float | None = None  # largest gradient norm over the weights that are left
 
     def optimizer(self, network: nn.Module) -> Optimizer:
         """Make a new optimizer over the trainable parameters of a network."""
@@ -55,18 +49,9 @@ def describe_step(learning_rate: float, rows: Tensor) -> FirstStep:
 
 
 class LotteryModule(pl.LightningModule):
-    """Trains a network under masks.
+    """Trains a network, which holds the start's weights already, under masks.
 
-    Args:
-        network: holds the start's weights already.
-        train: the training split, on the network's device.
-        loss: mean loss of (logits, targets).
-        masks: by parameter name.
-        start: where the round starts; its optimizer state is restored.
-        optimization: how a step moves the weights.
-        batch_size: examples per step, of all ranks together.
-        draws: random numbers of the training split's augmentation, or None.
-        stop: whether a signal has asked to stop.
+    The training split is on the network's device. `batch_size` is that of all ranks together.
     """
 
     def __init__(
@@ -137,18 +122,11 @@ class LotteryModule(pl.LightningModule):
         return optimizer
 
     def training_step(self, block: Tensor, block_idx: int) -> dict[str, Tensor]:
-        """Make the optimizer steps of one block; a request to stop ends the block early.
+        """Make the optimizer steps of one block of example indices, (steps, batch).
 
-        Args:
-            block: example indices, (steps, batch).
-            block_idx: unused.
-
-        Returns:
-            Two values per step made: `losses`, the mean loss of this rank's part of the batch,
-            and `correct`, the number of its examples that were classified correctly.
-
-        Raises:
-            Diverged: a loss is not finite.
+        A request to stop ends the block early. For each step made, the result has `losses`, the
+        mean loss of this rank's part of the batch, and `correct`, the number of its examples that
+        were classified correctly.
         """
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, Optimizer)
@@ -165,11 +143,16 @@ class LotteryModule(pl.LightningModule):
             if self.stop.signum and num_ranks() == 1:  # several ranks must agree where to stop
                 break
         self.step = first_step + len(losses)
-        self._advance_global_step(len(losses))
+        # Callbacks such as ModelCheckpoint read Lightning's own count, global_step.
+        loop = self.trainer.fit_loop.epoch_loop.manual_optimization
+        loop.optim_step_progress.total.completed += len(losses)
         block_losses = torch.stack(losses)
         self._check_finite(block_losses, first_step)
+        made = block[: len(logits)]
+        # Once per block, because that is faster.
+        right = predict(torch.cat(logits)) == self.train_split.targets[made.flatten()]
         # Not under the key "loss", which Lightning would change.
-        return {"losses": block_losses, "correct": self._correct(block, logits)}
+        return {"losses": block_losses, "correct": right.reshape(made.shape).sum(1)}
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Apply the masks again: a callback may have touched the weights."""
@@ -189,16 +172,13 @@ class LotteryModule(pl.LightningModule):
         if num_ranks() == 1:
             loss.backward()  # type: ignore[no-untyped-call]
         else:
-            self.manual_backward(self._weighted(loss, len(rows)))
+            # DDP takes the plain mean: the loss is weighted by this rank's share of the batch.
+            self.manual_backward(loss * (len(rows) * num_ranks() / self.batch_size))
         if self.optimization.clip_norm is not None:
             self._clip_gradients(self.optimization.clip_norm)
         optimizer.step()
         self.apply_masks()
         return loss.detach(), logits.detach()
-
-    def _weighted(self, loss: Tensor, examples: int) -> Tensor:
-        """Weight the loss by this rank's share of the batch: DDP takes the plain mean."""
-        return loss * (examples * num_ranks() / self.batch_size)
 
     def _clip_gradients(self, clip_norm: float) -> None:
         # Pruned weights have gradients too, which must not count in the norm.
@@ -219,17 +199,6 @@ class LotteryModule(pl.LightningModule):
             return [None] * len(block)
         numbers = self.draws.steps(self.step, self.step + len(block))
         return share(numbers, dim=1).to(block.device)
-
-    def _correct(self, block: Tensor, logits: list[Tensor]) -> Tensor:
-        """Count the correct examples of each step, once per block because that is faster."""
-        made = block[: len(logits)]
-        right = predict(torch.cat(logits)) == self.train_split.targets[made.flatten()]
-        return right.reshape(made.shape).sum(1)
-
-    def _advance_global_step(self, steps: int) -> None:
-        """Move Lightning's global_step, which callbacks such as ModelCheckpoint read."""
-        loop = self.trainer.fit_loop.epoch_loop.manual_optimization
-        loop.optim_step_progress.total.completed += steps
 
     def _check_finite(self, losses: Tensor, first_step: int) -> None:
         finite = torch.isfinite(losses)

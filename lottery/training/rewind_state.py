@@ -7,17 +7,14 @@ import pytorch_lightning as pl
 import torch
 
 from lottery.distributed import gather, rank
+from lottery.generators import read_generators, write_generators
 from lottery.models.state import State, read_state
 from lottery.tensors import Tensors
 from lottery.training.module import LotteryModule
 
 
 class StateKeeper(pl.Callback):
-    """Keeps weights, buffers, optimizer and generator states after one step.
-
-    Args:
-        step: the step on the run's clock; None keeps nothing.
-    """
+    """Keeps the whole state after one step of the run's clock; None keeps nothing."""
 
     def __init__(self, step: int | None) -> None:
         self.step = step
@@ -30,7 +27,7 @@ class StateKeeper(pl.Callback):
         assert isinstance(pl_module, LotteryModule)
         if pl_module.step == self.step:
             state = read_state(pl_module.network, trainer.optimizers[0])
-            self.state = replace(state, generators=read_generators())
+            self.state = replace(state, generators=read_all_generators())
 
     def snapshot(self) -> dict[str, Any]:
         """Return what a checkpoint keeps: the state, once the step is made."""
@@ -41,17 +38,19 @@ class StateKeeper(pl.Callback):
         self.state = State(**state) if state else None
 
 
-def read_generators() -> Tensors:
-    """Return the states of the global generators of all ranks, by "rank/device"."""
-    states = {f"{rank()}/cpu": torch.get_rng_state()}
+def read_all_generators() -> Tensors:
+    """Return the states of the global generators of all ranks, by "rank/generator"."""
+    states = read_generators()
     if torch.cuda.is_available():
-        states[f"{rank()}/cuda"] = torch.cuda.get_rng_state()
-    return {name: state for ranks in gather(states) for name, state in ranks.items()}
+        states["cuda"] = torch.cuda.get_rng_state()
+    here = {f"{rank()}/{name}": state for name, state in states.items()}
+    return {name: state for ranks in gather(here) for name, state in ranks.items()}
 
 
-def write_generators(states: Tensors) -> None:
+def write_own_generators(states: Tensors) -> None:
     """Put this rank's generators back; a rank without a state keeps the generators it has."""
-    if (state := states.get(f"{rank()}/cpu")) is not None:
-        torch.set_rng_state(state)
-    if torch.cuda.is_available() and (state := states.get(f"{rank()}/cuda")) is not None:
-        torch.cuda.set_rng_state(state)
+    ours = f"{rank()}/"
+    own = {name.removeprefix(ours): s for name, s in states.items() if name.startswith(ours)}
+    write_generators(own)
+    if torch.cuda.is_available() and "cuda" in own:
+        torch.cuda.set_rng_state(own["cuda"])

@@ -31,11 +31,7 @@ class Constant:
 
 
 def check_drops(at: object, factor: float) -> None:
-    """Check where and by how much a rate drops.
-
-    Raises:
-        ValueError: naming the argument.
-    """
+    """Check where and by how much a rate drops; a ValueError names the argument."""
     if not isinstance(at, Sequence) or not all(isinstance(step, int) and step > 0 for step in at):
         raise ValueError(f"at={at}: a list of numbers of steps, each at least 1")
     if not factor > 0:

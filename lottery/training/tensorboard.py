@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
@@ -27,34 +26,26 @@ METRICS = ("accuracy/val", "accuracy/test", "ES", "remaining/all")
 
 @dataclass(frozen=True)
 class TensorBoardSummary:
-    """Event files of the parent run: one per finished round, written once.
-
-    Args:
-        run_dir: the run.
-        settings: what the HParams show: the canonical config and the seed.
-    """
+    """Event files of the parent run: one per finished round, written once."""
 
     run_dir: RunDir
-    settings: Mapping[str, Any]
-
-    @property
-    def folder(self) -> Path:
-        """The parent run's folder, beside the rounds' own."""
-        return self.run_dir.path / "tensorboard" / "rounds"
+    settings: Mapping[str, Any]  # for the HParams: the canonical config and the seed
 
     def update(self) -> None:
-        """Write a file for each finished round that has none."""
+        """Write a file for each finished round that has none, beside the rounds' own folders."""
+        folder = self.run_dir.path / "tensorboard" / "rounds"
         for record in read_records(self.run_dir):
             # Numbered by round, because TensorBoard reads a run's files in the order of names.
-            path = self.folder / f"events.out.tfevents.round_{record['row']['round']:04d}"
-            if not path.exists():
-                self.folder.mkdir(parents=True, exist_ok=True)
-                aside = self.folder.with_name(".part")
-                shutil.rmtree(aside, ignore_errors=True)  # a killed process left it
-                self._write(record, str(aside))
-                (written,) = aside.iterdir()
-                written.replace(path)
-                aside.rmdir()
+            path = folder / f"events.out.tfevents.round_{record['row']['round']:04d}"
+            if path.exists():
+                continue
+            folder.mkdir(parents=True, exist_ok=True)
+            aside = folder.with_name(".part")
+            shutil.rmtree(aside, ignore_errors=True)  # a killed process left it
+            self._write(record, str(aside))
+            (written,) = aside.iterdir()
+            written.replace(path)
+            aside.rmdir()
 
     def _write(self, record: Record, aside: str) -> None:
         row, number = record["row"], record["row"]["round"]
@@ -75,23 +66,15 @@ class TensorBoardSummary:
             self._write_histograms(writer, number)
 
     def _write_hparams(self, writer: SummaryWriter) -> None:
-        plain = {
-            key: value if isinstance(value, bool | int | float | str) else str(value)
-            for key, value in self._columns().items()
-        }
+        plain = {}
+        for key, value in self.settings.items():
+            name = key.removesuffix("._target_")
+            shown = value if isinstance(value, bool | int | float | str) else str(value)
+            # a class without its module
+            plain[TITLES.get(name, name)] = shown if name == key else str(value).rpartition(".")[2]
         # SummaryWriter.add_hparams would put them into another run than the scalars.
         for summary in hparams(plain, dict.fromkeys(METRICS, 0.0)):  # type: ignore[no-untyped-call]
             writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
-
-    def _columns(self) -> dict[str, Any]:
-        """Return the settings: classes by their short names, swept settings by a title."""
-        short = {
-            key.removesuffix("._target_"): str(value).rpartition(".")[2]
-            for key, value in self.settings.items()
-            if key.endswith("._target_")
-        }
-        others = {k: v for k, v in self.settings.items() if not k.endswith("._target_")}
-        return {TITLES.get(str(key), str(key)): value for key, value in (short | others).items()}
 
     def _write_histograms(self, writer: SummaryWriter, number: int) -> None:
         """Write histograms of the weights that are left at the end of the round."""

@@ -114,7 +114,7 @@ def test_durations_are_converted_only_for_classes_that_declare_them() -> None:
         ({"_target_": "lottery.reinit.Random", "draw": -1}, r"key.draw=-1: a whole number >= 0"),
         (
             {"_target_": "lottery.reinit.Rewind", "to": "0it", "optimizer_state": "old"},
-            r"key.optimizer_state=old: fresh or restored",
+            r"key.optimizer_state=old: one of fresh, restored",
         ),
         ({"_target_": "lottery.reinit.Finetune", "steps": "0it"}, r"key.steps=0it: .* >= 1"),
         (

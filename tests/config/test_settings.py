@@ -152,7 +152,10 @@ def _changed(changes: Mapping[str, Any]) -> dict[str, Any]:
         ({"iterations": "5xy"}, "iterations=5xy: a number of steps"),
         ({"optimizer.nesterov": True}, "optimizer.nesterov=true: needs optimizer.momentum"),
         ({"optimizer.betas": [0.9, 1]}, "optimizer.betas=[0.9, 1]: two numbers >= 0 and below 1"),
-        ({"early_bird.epsilon": 0.1, "pruning.at": "init"}, "early_bird.epsilon=0.1: null with"),
+        (
+            {"early_bird.epsilon": 0.1, "pruning.at": "init"},
+            "early_bird.epsilon=0.1: must be null",
+        ),
     ],
 )
 def test_mistakes_are_one_line(changes: Mapping[str, Any], line: str) -> None:

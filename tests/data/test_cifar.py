@@ -237,7 +237,7 @@ def _assert_refused(server: FileServer, tmp_path: Path, reason: str) -> None:
     [
         ("dataset.normalize=max", "dataset.normalize=max"),
         ("dataset.augment=1", "dataset.augment=1: true or false"),
-        ("dataset.name=cifar20", "dataset.name=cifar20: cifar10 or cifar100"),
+        ("dataset.name=cifar20", "dataset.name=cifar20: one of cifar10, cifar100"),
     ],
 )
 def test_wrong_values_are_one_line(

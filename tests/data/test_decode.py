@@ -57,3 +57,10 @@ def test_what_is_no_whole_image_is_refused(tmp_path: Path, damage: str) -> None:
     damaged = {"cut": content[: len(content) * 3 // 4], "text": b"no image", "empty": b""}
     with pytest.raises(Unreadable, match="(?i)truncated" if damage == "cut" else "no image"):
         decode(damaged[damage], 4, 4)
+
+
+def test_floating_point_pixels_are_refused(tmp_path: Path) -> None:
+    """Pillow would cut them to whole numbers: pixels in [0, 1] would be black."""
+    image = Image.fromarray(np.full((2, 2), 0.7, dtype=np.float32))
+    with pytest.raises(Unreadable, match=r"^floating-point pixels; save it with 8 or 16 bits$"):
+        decode(_encoded(tmp_path, image, "tif"), 4, 4)

@@ -15,7 +15,7 @@ import pytest
 
 from lottery.data import DataError, Mnist
 from lottery.data.download import RemoteFile
-from lottery.data.mnist import SOURCES
+from lottery.data.mnist import FILES, SOURCES
 from lottery.data.origin import Origin
 from tests.conftest import PATIENCE, snapshot
 from tests.helpers.file_server import KINDS, FileServer, serving_mnist, toy_files
@@ -186,7 +186,7 @@ def test_a_second_try_fetches_what_the_first_one_missed(
     server: FileServer, tmp_path: Path
 ) -> None:
     dataset = _dataset("mnist", tmp_path, server)
-    last = SOURCES["mnist"].files[-1].name
+    last = FILES[-1]
     content = server.files.pop(last)
     with pytest.raises(DataError, match=last):
         dataset.load()
@@ -225,7 +225,7 @@ def _fetch(ready: Path, folder: Path, url: str, file: RemoteFile) -> None:
 
 def test_of_two_processes_one_downloads(server: FileServer, tmp_path: Path) -> None:
     server.may_answer.clear()
-    file = SOURCES["mnist"].files[0]
+    file = RemoteFile(FILES[0], SOURCES["mnist"].digests[0])
     ready = [tmp_path / "ready_0", tmp_path / "ready_1"]
     processes = [
         get_context("fork").Process(target=_fetch, args=(path, tmp_path / "raw", server.url, file))

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lottery.data import idx
 from lottery.data.errors import DataError
 from lottery.data.idx import read_idx
 
@@ -120,3 +121,10 @@ def test_a_missing_file_and_a_folder_are_one_line(tmp_path: Path, name: str) -> 
     _assert_refused(tmp_path / name, 1, "No such file")
     (tmp_path / name).mkdir()
     _assert_refused(tmp_path / name, 1, "Is a directory")
+
+
+def test_a_gz_file_that_grows_without_end_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idx, "MOST_BYTES", 1000)
+    _assert_refused(_write(tmp_path, "labels.gz", bytes(1001)), 1, "more than 1,000 bytes")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lottery.data import CropAndFlip, Draws, ResizedCropAndFlip, Scaling, Split
-from lottery.data.image_augmentation import NAMES, make_augmentation
+from lottery.data.image_augmentation import AUGMENTATIONS, make_augmentation
 from tests.conftest import TINY, Lottery, tensor_files
 from tests.helpers.toy_image_folders import RUN, SIZE, image_folder, write_images
 
@@ -112,13 +112,13 @@ def test_bytes_are_scaled_after_they_are_augmented() -> None:
 
 
 def test_names() -> None:
-    made = [make_augmentation(name, (40, 64)) for name in NAMES]
+    made = [make_augmentation(name, (40, 64)) for name in AUGMENTATIONS]
     assert made == [None, CropAndFlip(0), CropAndFlip(5), ResizedCropAndFlip()]
 
 
 def test_only_training_images_are_augmented(tmp_path: Path) -> None:
     folder = write_images(tmp_path / "pets")
-    for name in NAMES:
+    for name in AUGMENTATIONS:
         splits = image_folder(folder, augment=name).load()
         assert splits.train.augmentation == make_augmentation(name, SIZE)
         assert splits.val.augmentation is splits.test.augmentation is None
@@ -127,12 +127,12 @@ def test_only_training_images_are_augmented(tmp_path: Path) -> None:
 def test_runs_on_an_image_folder(lottery: Lottery, folder: Path) -> None:
     write_images(folder / "pets")
     finals, paths = set(), set()
-    for augment in NAMES:
+    for augment in AUGMENTATIONS:
         done = lottery(*RUN, *TINY, "logger=none", f"dataset.augment={augment}")
         assert done.code == 0, done.err
         finals.add(tensor_files(done.run)["rounds/00/final.safetensors"])
         paths.add(done.run)
-    assert len(finals) == len(paths) == len(NAMES)
+    assert len(finals) == len(paths) == len(AUGMENTATIONS)
 
 
 @pytest.mark.parametrize(

@@ -181,7 +181,7 @@ def test_a_run_is_named_by_its_normalisation_and_not_by_where_its_files_are(
     ("override", "key"),
     [
         ("dataset.normalize=max", "dataset.normalize=max"),
-        ("dataset.name=emnist", "dataset.name=emnist: mnist or fashion_mnist"),
+        ("dataset.name=emnist", "dataset.name=emnist: one of mnist, fashion_mnist"),
         ("dataset.download=perhaps", "dataset.download=perhaps"),
         ("dataset.root=''", "dataset.root="),
     ],

@@ -79,7 +79,7 @@ def test_what_cannot_be_used_is_named_and_left_out(prepare: Prepare, folder: Pat
     lines = [
         "left out: 42.png: no class in its name, as in cat.123.jpg, or its folder's",
         "left out: copy.1.png: the same bytes as cat.0.png",
-        "left out: dog.10.png: dog.10.png is outside of the folder",
+        "left out: dog.10.png: outside of the folder",
         "left out: dog.7.jpg: cannot be read: ",
         "left out: dog.8.jpg: cannot be read: no image",
         "left out: dog.9.png: ",
@@ -169,7 +169,7 @@ def test_a_folder_without_two_classes_is_one_line(
     before = snapshot(folder)
     done = prepare(case)
     reasons = {
-        "nowhere": "no such folder",
+        "nowhere": "No such file or directory",
         "empty": "0 images; 0 left out; two classes or more expected",
         "one class": "3 images: 3 cat; 0 left out; two classes or more expected",
     }
@@ -193,3 +193,16 @@ def test_a_folder_that_cannot_be_written_is_one_line(
     assert done.err.startswith("error: pets/metadata.csv: ")
     with pytest.raises(DataError, match="two classes"):
         find_images(folder / "pets" / ".metadata.csv.part")
+
+
+def test_a_linked_folder_is_named_and_not_followed(prepare: Prepare, folder: Path) -> None:
+    write_images(folder / "pets", count=2)
+    write_image(folder / "elsewhere" / "bird.png", 10)
+    (folder / "pets" / "bird").symlink_to(folder / "elsewhere")
+    (folder / "pets" / "again").symlink_to(folder / "pets")
+    done = prepare("pets")
+    assert done.err.splitlines() == [
+        "left out: again: no regular file",
+        "left out: bird: outside of the folder",
+    ]
+    assert done.out.endswith("4 images: 2 cat, 2 dog; 2 left out\n")

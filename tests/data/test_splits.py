@@ -1,12 +1,15 @@
 """The splits of a dataset: sizes, no example twice, what a split seed changes, the digest."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from lottery.data import Digits, Split, Splits
+from lottery.data import DataError, Digits, Split, Splits
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +129,35 @@ def test_moving_changes_the_type_of_inputs_alone() -> None:
 def test_inputs_without_targets_are_refused() -> None:
     with pytest.raises(ValueError, match="3 inputs but 2 targets"):
         Split(torch.ones(3, 1), torch.ones(2))
+
+
+GOOD = Split(torch.ones(4, 2), torch.tensor([0, 1, 0, 1]))
+NUMBERS: Any = np.ones((4, 2)), np.array([0, 1, 0, 1])  # what people return instead of tensors
+NO_SPLITS: dict[str, tuple[dict[str, Any], str]] = {
+    "arrays": ({"val": Split(*NUMBERS)}, "the val split's inputs are a numpy.ndarray, no tensor"),
+    "a list": (
+        {"val": replace(GOOD, targets=[0, 1, 0, 1])},
+        "the val split's targets are a list,",
+    ),
+    "a pair": ({"test": NUMBERS}, "the test split is a tuple, no lottery.data.Split"),
+    "nothing": ({"train": None}, "the train split is a NoneType, no lottery.data.Split"),
+    "fewer classes": ({"num_classes": 1}, "num_classes=1: a whole number >= 2 expected"),
+    "a share": ({"num_classes": 2.0}, "num_classes=2.0: a whole number"),
+    "no number": ({"num_classes": None}, "num_classes=None: a whole number"),
+    "regression": (
+        {"train": replace(GOOD, targets=torch.ones(4))},
+        "the train split's targets are torch.float32: class numbers in torch.long expected",
+    ),
+}
+
+
+def test_a_number_of_classes_may_be_numpys_or_torchs() -> None:
+    for number in (np.int64(2), torch.tensor(2)):
+        replace(Splits(GOOD, GOOD, GOOD, num_classes=2), num_classes=number).check()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("case", NO_SPLITS)
+def test_what_is_no_split_is_one_line(case: str) -> None:
+    changes, line = NO_SPLITS[case]
+    with pytest.raises(DataError, match=f"^{line}"):
+        replace(Splits(GOOD, GOOD, GOOD, num_classes=2), **changes).check()

@@ -150,7 +150,7 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "nothing but the target": ("number,target\n1,x\n", "row 1: no column is left for the inputs"),
     "infinite": (_text(_rows((5, 1, "inf"))), "row 7: age is too large: 1e+100 at most"),
     "too large": (_text(_rows((5, 1, "-1e101"))), "row 7: age is too large: 1e+100 at most"),
-    "latin-1": ("number,target\n1,ö\n".encode("latin-1"), "not UTF-8"),
+    "latin-1": ("number,target\n1,ö\n".encode("latin-1"), "row 2: not UTF-8"),
     "too many texts": (
         _text([[str(n), f"age {n}", "x", "1", "ab"[n % 2]] for n in range(2000)]),
         "1400 different texts in age, at most 1000 expected; dataset.exclude=[age] leaves it out",
@@ -218,3 +218,16 @@ def test_a_run_learns_and_its_ticket_verifies_where_the_table_has_moved(
     changed = lottery(*RUN, *TINY, f"dataset.file={moved}", *longer, "rounds=3")
     assert changed.code == 2
     assert "began with other content of people.csv" in changed.err.splitlines()[-1]
+
+
+def test_a_text_among_numbers_is_said(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_table(path, _rows((5, 1, "forty")))
+    _table(path).load()
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line == (
+        f"{path}: row 7: age is 'forty', no number: age is taken as texts, one input for each; "
+        "dataset.categorical=[age] if this is right"
+    )
+    caplog.clear()
+    _table(path, categorical=["age"]).load()
+    assert not caplog.records

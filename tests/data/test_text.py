@@ -64,7 +64,7 @@ def test_the_digest_is_the_files(file: Path) -> None:
     [
         (TEXT.encode(), 45, "fox.txt: 45 characters in a split, too few for length=45"),
         (b"", 1, "fox.txt: 0 characters in a split"),
-        ("dög".encode("latin-1"), 1, "fox.txt: not UTF-8"),
+        ("dög".encode("latin-1"), 1, "fox.txt: row 1: not UTF-8"),
         (None, 1, "fox.txt: No such file"),
     ],
 )

@@ -122,7 +122,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "latin-1": (
         lambda folder: (folder / ANNOTATIONS).write_bytes(b"\xff"),
-        f"{ANNOTATIONS}: not UTF-8",
+        f"{ANNOTATIONS}: row 1: not UTF-8",
     ),
     "half a row": (
         _edit(f"val_4.JPEG\t{CLASSES[1]}\t0\t32\t44\t62", "val_4.JPEG"),

@@ -7,11 +7,11 @@ from typing import Any
 import plotly.graph_objects as go
 from matplotlib.axes import Axes
 
+from lottery.record.opened_run import OpenedRun
 from lottery.report.contents import make_contents
 from lottery.report.figures.draw_matplotlib import draw
 from lottery.report.figures.draw_plotly import panel_json
 from lottery.report.figures.figure import Figure
-from lottery.report.read.runs import RunRecord
 
 Points = tuple[list[float], list[float]]
 
@@ -57,5 +57,5 @@ def both(figure: Figure) -> list[dict[str, Points]]:
     return found
 
 
-def figures(runs: Sequence[RunRecord], **options: Any) -> dict[str, Figure]:
+def figures(runs: Sequence[OpenedRun], **options: Any) -> dict[str, Figure]:
     return {figure.name: figure for figure in make_contents(runs, **options).figures}

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from lottery.record.files import write_json
+from lottery.record.opened_run import OpenedRun
 from lottery.record.records import write_record
 from lottery.record.run_dir import RunDir
 from lottery.record.schema import COLUMNS, Record
 from lottery.record.tables import write_tables
-from lottery.report.read.runs import RunRecord, read_run
+from lottery.report.read.runs import read_run
 
 CONFIG: dict[str, Any] = {
     "criterion._target_": "lottery.pruning.Magnitude",
@@ -123,7 +124,7 @@ def write_run(
     return path
 
 
-def toy_record(path: Path, **arguments: Any) -> RunRecord:
+def toy_record(path: Path, **arguments: Any) -> OpenedRun:
     """Write a run and return it as the report reads it."""
     return read_run(write_run(path, **arguments))
 

@@ -185,7 +185,7 @@ USUAL: dict[Any, dict[str, Any]] = {
         (ResNet, {"width": 1.5}, "width=1.5: a whole number >= 1"),
         (WideResNet, {"depth": 20}, r"depth=20: 6n \+ 4"),
         (WideResNet, {"depth": 4}, "depth=4: a whole number >= 10"),
-        (WideResNet, {"width": True}, "width=True: a whole number >= 1"),
+        (WideResNet, {"width": True}, "width=true: a whole number >= 1"),
         (WideResNet, {"dropout": 1}, "dropout=1: a number >= 0 and below 1"),
         (WideResNet, {"dropout": "a"}, "dropout=a: a number >= 0 and below 1"),
         (VGG, {"depth": 12}, "depth=12: 11, 13, 16 or 19"),

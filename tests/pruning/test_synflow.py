@@ -7,13 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from lottery.masks import Masks, count_ones, ones, prunable_weights
-from lottery.models.vgg import VGG_16
 from lottery.pruning import Global, Magnitude, Random, ScoredPruner, SynFlow, Trained
 from lottery.tensors import digest
 from tests.helpers.probes import examples, make, trained_network
 from tests.helpers.toy_runs import ToyResNet
 
 IMAGE = (3, 32, 32)
+VGG_16 = ((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3)
 
 
 class Vgg(nn.Module):

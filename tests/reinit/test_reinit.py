@@ -179,11 +179,11 @@ def test_only_random_reinit_draws_a_network(reinit: Reinit) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Rewind(-1, "fresh"), "to=-1: a step >= 0"),
-        (lambda: Rewind(0, "kept"), "optimizer_state='kept': fresh or restored"),
+        (lambda: Rewind(-1, "fresh"), "to=-1: a whole number >= 0"),
+        (lambda: Rewind(0, "kept"), "optimizer_state=kept: one of fresh, restored"),
         (lambda: Random(-1), "draw=-1: a whole number >= 0"),
-        (lambda: LrRewind(0), "steps=0: a number of steps >= 1"),
-        (lambda: Finetune(0), "steps=0: a number of steps >= 1"),
+        (lambda: LrRewind(0), "steps=0: a whole number >= 1"),
+        (lambda: Finetune(0), "steps=0: a whole number >= 1"),
     ],
 )
 def test_wrong_values_are_refused(make: Callable[[], Reinit], message: str) -> None:

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from lottery.record.opened_run import OpenedRun
 from lottery.report.figures.draw_matplotlib import draw
 from lottery.report.figures.draw_plotly import panel_json
 from lottery.report.figures.figure import Line, count_axis, remaining_axis, style
-from lottery.report.read.runs import RunRecord
 from tests.helpers.drawings import figures
 from tests.helpers.toy_records import TRUNK, toy_record
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> RunRecord:
+def run(tmp_path: Path) -> OpenedRun:
     return toy_record(tmp_path / TRUNK / "seed_0", tests=(0.95, 0.97, 0.96, 0.90))
 
 
@@ -47,7 +47,7 @@ def test_ticks_of_weights_remaining(lowest: float, ticks: list[str]) -> None:
     assert axis.span[0] < lowest <= 100 < axis.span[1]
 
 
-def test_the_axis_runs_from_100_percent_down(run: RunRecord) -> None:
+def test_the_axis_runs_from_100_percent_down(run: OpenedRun) -> None:
     figure = figures([run])["1_accuracy"]
     xaxis = panel_json(figure.panels[0])["layout"]["xaxis"]
     assert (xaxis["type"], xaxis["range"][0] > 2 > xaxis["range"][1]) == ("log", True)

@@ -1,18 +1,18 @@
 """Every figure shows the numbers of results.csv and the other tables, on page and paper."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from lottery.record.opened_run import OpenedRun
 from lottery.record.schema import COLUMNS
 from lottery.report.contents import make_contents
 from lottery.report.figures.draw_matplotlib import draw
 from lottery.report.figures.draw_plotly import panel_json
-from lottery.report.read.runs import RunRecord, read_run
+from lottery.report.read.runs import read_run
 from tests.helpers.drawings import both, figures, on_page, on_paper
 from tests.helpers.toy_records import CONFIG, TRUNK, toy_record, write_controls, write_run
 
@@ -31,13 +31,11 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return write_controls(tmp_path_factory.mktemp("sweep"))
 
 
-def with_flops(run: RunRecord) -> RunRecord:
-    """Return the run with other FLOPs in its records than in its tables."""
-    records = tuple(
-        {**entry, "row": {**entry["row"], "flops": 2200, "flops_remaining": 2200 - 100 * number}}
-        for number, entry in enumerate(run.records)
-    )
-    return replace(run, records=records)
+def with_flops(run: OpenedRun) -> OpenedRun:
+    """Give the run other FLOPs in its records than in its tables."""
+    for number, row in enumerate(run.rows):
+        row["flops"], row["flops_remaining"] = 2200, 2200 - 100 * number
+    return run
 
 
 def percent(column: pd.Series) -> list[float]:
@@ -105,11 +103,9 @@ def test_figure_5_flops(run: Path) -> None:
 
 def test_without_flops_the_report_says_so(tmp_path: Path) -> None:
     run = toy_record(tmp_path / TRUNK / "seed_0")
-    bare = [
-        {**r, "row": {k: v for k, v in r["row"].items() if not k.startswith("flops")}}
-        for r in run.records
-    ]
-    contents = make_contents([replace(run, records=tuple(bare))])
+    for row in run.rows:
+        del row["flops"], row["flops_remaining"]
+    contents = make_contents([run])
     assert "5_flops" not in {figure.name for figure in contents.figures}
     assert "Figure 5 is missing: no run has recorded FLOPs." in contents.notes
 

@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 
 from lottery.record.files import DamagedFile, write_json
+from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir
 from lottery.report.contents import make_contents
 from lottery.report.figures.draw_plotly import panel_json
 from lottery.report.figures.figure import Figure
-from lottery.report.figures.forests import forest_lines
+from lottery.report.figures.lines import forest_lines
 from lottery.report.page import make_markdown
 from lottery.report.read.forests import read_forests
-from lottery.report.read.runs import RunRecord, read_run
+from lottery.report.read.runs import read_run
 from lottery.report.words.forests import forest_answer, forest_table
 from tests.helpers.toy_records import TRUNK, toy_record, write_run
 
@@ -51,7 +52,7 @@ def entry(layer: str, pruned: float, dense: float | None, **changes: Any) -> dic
     return given | changes
 
 
-def with_forests(path: Path, *forests: dict[str, Any], compared: Any = ()) -> RunRecord:
+def with_forests(path: Path, *forests: dict[str, Any], compared: Any = ()) -> OpenedRun:
     """Write a run of two rounds (2,200 FLOPs dense, 1,760 pruned) with these forests."""
     run = toy_record(path / TRUNK / "seed_0", tests=(0.95, 0.96))
     content = {"forests": list(forests), "compared": list(compared)}

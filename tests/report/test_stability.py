@@ -6,9 +6,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir
 from lottery.report.contents import Contents, make_contents
-from lottery.report.read.runs import RunRecord, read_run, read_runs
+from lottery.report.read.runs import read_run
 from tests.helpers.drawings import on_page, on_paper
 from tests.helpers.toy_records import TRUNK, write_controls, write_run
 
@@ -17,7 +18,7 @@ ERRORS = {0: (0.02, 0.05, 0.04), 1: (0.02, 0.03, 0.02), 2: (0.05, 0.02, 0.03)}  
 
 def write_stability(
     run: Path, steps: dict[tuple[int, int], float], norms: str = "none"
-) -> RunRecord:
+) -> OpenedRun:
     """Write an analysis of a toy run, three pairs for each step.
 
     Args:
@@ -112,11 +113,12 @@ def test_pairs_of_all_seeds_of_a_setting_count_together(tmp_path: Path) -> None:
     assert (row["setting"], row["pairs"]) == ("winning ticket", "6")
 
 
-def test_a_damaged_table_leaves_its_run_out(tmp_path: Path) -> None:
-    paths = [write_run(tmp_path / TRUNK / f"seed_{seed}") for seed in (0, 1)]
-    write_stability(paths[0], {(0, 0): 1.0})
-    assert [len(found) for found in read_runs(paths)] == [2, 0]
-    RunDir(paths[0]).stability.points_csv.write_text("round,ste")
-    runs, problems = read_runs(paths)
-    assert [run.seed for run in runs] == [1]
-    assert "points.csv: damaged; remove it" in problems[0]
+def test_a_damaged_table_leaves_its_analysis_out(tmp_path: Path) -> None:
+    runs = [read_run(write_run(tmp_path / TRUNK / f"seed_{seed}")) for seed in (0, 1)]
+    for run in runs:
+        write_stability(run.path, {(0, 0): 1.0})
+    assert make_contents(runs).notes == ()
+    runs[0].folder.stability.points_csv.write_text("round,ste")
+    contents = make_contents(runs)
+    assert "points.csv: damaged; remove it" in contents.notes[0]
+    assert [row["pairs"] for row in _of(contents)[2].rows] == ["3"]

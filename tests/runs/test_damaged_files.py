@@ -127,14 +127,15 @@ def test_who_changed_a_table_is_told_but_not_who_adds_rounds(
 def test_a_damaged_job_hides_no_other_in_a_sweeps_table(tmp_path: Path) -> None:
     sweep = Sweep(tmp_path)
     for number in (0, 1, 2):
-        row = {"round": 1, "remaining": 0.5, "ES": 3, "val": 0.25, "test": 0.5}
         sweep.note(
-            number,
-            overrides=[f"seed={number}"],
-            run=tmp_path / "run",
-            status="finished",
-            message="",
-            row=row,
+            {
+                "job": number,
+                "overrides": [f"seed={number}"],
+                "run": str(tmp_path / "run"),
+                "status": "finished",
+                "message": "",
+                "row": toy_record(1)["row"],
+            }
         )
     assert sweep.all_finished()
     for text in ("", "{", "[]", "{}"):

@@ -14,8 +14,8 @@ from lottery.config.loggers import build_logger_maker
 from lottery.imp import run_rounds
 from lottery.measure.evaluate import evaluate
 from lottery.record.run_dir import RunDir
-from lottery.runs.rounds import train_rounds
 from lottery.runs.run_lock import locked
+from lottery.runs.workers import train_rounds
 from lottery.tensors import load_tensors
 from lottery.training import Device
 from tests.conftest import Lottery

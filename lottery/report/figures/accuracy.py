@@ -13,7 +13,13 @@ from lottery.report.figures.figure import (
     count_axis,
     remaining_axis,
 )
-from lottery.report.figures.lines import factor_of, line_of_column, lines_of_settings
+from lottery.report.figures.lines import (
+    factor_of,
+    forest_lines,
+    line_of_column,
+    lines_of_settings,
+)
+from lottery.report.read.forests import RunForests
 from lottery.report.read.roles import WINNING_TICKET
 from lottery.report.read.settings import Setting
 
@@ -31,12 +37,7 @@ TIME = Style("#3C5488", "dot", "triangle-up")
 
 
 def accuracy_figure(settings: Sequence[Setting]) -> Figure:
-    """Make figure 1: accuracy, F1 and inference time against weights remaining.
-
-    Args:
-        settings: one setting gets one panel, with time on the right axis; several settings get
-            one panel for each measure.
-    """
+    """Make figure 1: accuracy, F1 and inference time; several settings get a panel for each."""
     return Figure(
         name="1_accuracy",
         title="1. Accuracy against weights remaining",
@@ -87,7 +88,7 @@ def parameters_figure(settings: Sequence[Setting]) -> Figure:
     )
 
 
-def flops_figure(settings: Sequence[Setting], forests: Sequence[Line] = ()) -> Figure | None:
+def flops_figure(settings: Sequence[Setting], forests: Sequence[RunForests]) -> Figure | None:
     """Make figure 5: accuracy against FLOPs, also of forests; None if FLOPs were not measured."""
     if not any(setting.values("flops_remaining") for setting in settings):
         return None
@@ -95,9 +96,10 @@ def flops_figure(settings: Sequence[Setting], forests: Sequence[Line] = ()) -> F
         "Test accuracy at ES against the floating-point operations of one example's forward pass, "
         "without those of pruned weights."
     )
-    if forests:
+    lines = [line for of_run in forests for line in forest_lines(of_run)]
+    if lines:
         caption += " Each forest has two points: on dense features, and left of it on pruned ones."
-    panel = _panel_of_counts(settings, "flops_remaining", forests)
+    panel = _panel_of_counts(settings, "flops_remaining", lines)
     return Figure(
         name="5_flops", title="5. Accuracy against FLOPs", caption=caption, panels=(panel,)
     )

@@ -11,14 +11,16 @@ from lottery.report.read.settings import Setting
 
 
 def comparison_figure(settings: Sequence[Setting], comparisons: Sequence[Comparison]) -> Figure:
-    """Make figure 6: one line per setting, and one per control of a ticket."""
+    """Make figure 6: one line per setting, and one per control of a ticket among them."""
     interval = settings[0].band_is_interval
     band = "95 % confidence interval" if interval else "lowest to highest"
     lines = lines_of_settings(settings, x="remaining", y="test")
     panels = [Panel(remaining_axis(lines), Axis("test accuracy at ES (%)"), lines)]
     caption = f"Mean test accuracy over the seeds; the band is {band}."
-    if comparisons:
-        panels.append(_differences(settings, comparisons))
+    labels = {setting.label for setting in settings}
+    drawn = [pair for pair in comparisons if {pair.ticket.label, pair.control.label} <= labels]
+    if drawn:
+        panels.append(_differences(settings, drawn))
         caption += (
             " Beside it: the ticket's test accuracy minus that of each control, at equal sparsity "
             "and paired by seed. There the band is the 95 % confidence interval of the mean "
@@ -30,12 +32,12 @@ def comparison_figure(settings: Sequence[Setting], comparisons: Sequence[Compari
 
 
 def _differences(settings: Sequence[Setting], comparisons: Sequence[Comparison]) -> Panel:
-    numbers = {setting.label: number for number, setting in enumerate(settings)}
+    labels = [setting.label for setting in settings]
     times = Counter(pair.control.label for pair in comparisons)
     lines = []
-    for number, pair in enumerate(comparisons):
+    for pair in comparisons:
         control = pair.control.label
-        look = style(numbers.get(control, number))
+        look = style(labels.index(control))  # as in the other panel
         line = line_of_values(pair.ticket, x="remaining", values=pair.summaries, look=look)
         label = f"{pair.ticket.label} minus {control}" if times[control] > 1 else control
         lines.append(replace(line, label=label))

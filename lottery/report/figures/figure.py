@@ -1,7 +1,7 @@
 """What a figure shows, as data that both renderers draw: points, axes, colours."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lottery.report.read.statistics import Summary
@@ -17,7 +17,7 @@ MAX_LINES = 14  # that a reader can tell apart in one figure
 
 @dataclass(frozen=True)
 class Style:
-    """The look of a line; colour, dash and marker each distinguish it without the others' help."""
+    """The look of a line; colour, dash and marker each distinguish it alone."""
 
     color: str
     dash: str = "solid"
@@ -98,24 +98,15 @@ def style(number: int) -> Style:
 
 
 def line_of_means(
-    label: str,
-    *,
-    x: Mapping[int, float],
-    y: Mapping[int, Summary],
-    look: Style,
-    factor: float = 1,
+    label: str, points: Sequence[tuple[float, Summary]], look: Style, factor: float = 1
 ) -> Line:
-    """Return the line of means over seeds, with a band if any point has several values.
-
-    `x` and `y` are by round, or by any other number; a `y` without an `x` is left out.
-    """
-    numbers = [number for number in y if number in x]
-    several = any(y[number].count > 1 for number in numbers)
-    bands = [y[number].band for number in numbers] if several else []
+    """Return the line of means over seeds, with a band if any point has several values."""
+    several = any(summary.count > 1 for _, summary in points)
+    bands = [summary.band for _, summary in points] if several else []
     return Line(
         label,
-        x=tuple(x[number] for number in numbers),
-        y=tuple(factor * y[number].mean for number in numbers),
+        x=tuple(x for x, _ in points),
+        y=tuple(factor * summary.mean for _, summary in points),
         style=look,
         low=tuple(factor * low for low, _ in bands),
         high=tuple(factor * high for _, high in bands),

@@ -27,17 +27,12 @@ def layers_figure(settings: Sequence[Setting]) -> Figure:
 
 
 def _panel(setting: Setting, title: str) -> Panel:
-    lines = [
-        _line(layer, shares, style(number))
-        for number, (layer, shares) in enumerate(setting.remaining_by_layer().items())
-    ]
-    total = setting.means("remaining")
+    layers, total = setting.remaining_by_layer(), setting.means("remaining")
+    lines = [_line(*layer, style(number)) for number, layer in enumerate(layers.items())]
     lines.append(_line("all prunable weights", total, Style(GREY, "dash", None)))
-    numbers = sorted(total)
-    every = max(1, -(-len(numbers) // MAX_TICKS))
-    ticks = tuple((float(number), str(number)) for number in numbers[::every])
-    x_axis, y_axis = Axis("round", ticks=ticks), Axis("sparsity (%)")
-    return Panel(x=x_axis, y=y_axis, lines=tuple(lines), title=title)
+    every = max(1, -(-len(total) // MAX_TICKS))
+    ticks = tuple((float(number), str(number)) for number in list(total)[::every])
+    return Panel(Axis("round", ticks=ticks), Axis("sparsity (%)"), tuple(lines), title=title)
 
 
 def _line(label: str, shares: Mapping[int, float], look: Style) -> Line:

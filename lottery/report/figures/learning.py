@@ -4,10 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from lottery.record.opened_run import OpenedRun
 from lottery.record.rows import best_round
 from lottery.report.figures.figure import Axis, Figure, Line, Panel, Style, remaining_axis
 from lottery.report.figures.lines import lines_of_settings
-from lottery.report.read.runs import RunRecord
 from lottery.report.read.settings import Setting
 
 MAX_CURVES = 4  # settings with learning curves
@@ -16,14 +16,15 @@ ROUND_COLORS = {"dense": "#000000", "winning round": "#E69F00", "last round": "#
 
 
 def learning_figure(settings: Sequence[Setting]) -> Figure:
-    """Make figure 4: ES against weights remaining, and learning curves.
+    """Make figure 4: ES against weights remaining, and learning curves of the first seeds.
 
-    Args:
-        settings: one setting gets loss and accuracy of its dense, winning and last round; of
-            several, the first four get the validation loss of these rounds, in a panel each.
+    One setting gets loss and accuracy of its dense, winning and last round; of several, the first
+    four get the validation loss of these rounds.
     """
+    lines = lines_of_settings(settings, x="remaining", y="ES")
     first = settings[0].runs[0]
     if len(settings) == 1:
+        lines = (replace(lines[0], label="ES"),)
         curves = [_curves(first, "loss", SPLITS), _curves(first, "accuracy", SPLITS)]
     else:
         shown = settings[:MAX_CURVES]
@@ -35,18 +36,11 @@ def learning_figure(settings: Sequence[Setting]) -> Figure:
         caption="ES is the early-stopping step, the step with the lowest validation loss: a lower "
         f"ES means faster learning. Beside it: learning curves{seeds} in the dense, the winning "
         "and the last round.",
-        panels=(_es_panel(settings), *curves),
+        panels=(Panel(remaining_axis(lines), Axis("ES (step)", from_zero=True), lines), *curves),
     )
 
 
-def _es_panel(settings: Sequence[Setting]) -> Panel:
-    lines = lines_of_settings(settings, x="remaining", y="ES")
-    if len(settings) == 1:
-        lines = (replace(lines[0], label="ES"),)
-    return Panel(remaining_axis(lines), Axis("ES (step)", from_zero=True), lines)
-
-
-def chosen_rounds(run: RunRecord) -> dict[str, int]:
+def _chosen_rounds(run: OpenedRun) -> dict[str, int]:
     """Return the dense, the winning and the last round of a run, each round once."""
     done = run.values("remaining")
     wanted = {
@@ -61,24 +55,25 @@ def chosen_rounds(run: RunRecord) -> dict[str, int]:
     return chosen
 
 
-def _curves(run: RunRecord, measure: str, splits: Collection[str]) -> Panel:
+def _curves(run: OpenedRun, measure: str, splits: Collection[str]) -> Panel:
     """Return the panel with the curves of a measure in the chosen rounds of a run."""
-    factor = 100 if measure == "accuracy" else 1
-    records, lines = {record["row"]["round"]: record for record in run.records}, []
-    for name, number in chosen_rounds(run).items():
-        share = f"{100 * records[number]['row']['remaining']:.1f} %"
+    factor, label = {"loss": (1, "loss"), "accuracy": (100, "accuracy (%)")}[measure]
+    one_split, lines = len(splits) == 1, []
+    for name, number in _chosen_rounds(run).items():
+        record = run.record(number)
+        share = f"{100 * record['row']['remaining']:.1f} %"
         for split in splits:
-            history: Sequence[Mapping[str, Any]] = records[number]["history"]
-            entries = [entry for entry in history if entry["split"] == split]
+            history: Sequence[Mapping[str, Any]] = record["history"]
+            points = [
+                (float(e["iteration"]), factor * e[measure])
+                for e in history
+                if e["split"] == split
+            ]
             split_name, dash = SPLITS[split]
-            line = Line(
-                label=f"round {number} ({share}), {split_name}" if len(splits) > 1 else name,
-                x=tuple(float(entry["iteration"]) for entry in entries),
-                y=tuple(factor * entry[measure] for entry in entries),
-                # A line of one point needs a marker.
-                style=Style(ROUND_COLORS[name], dash, "circle" if len(entries) == 1 else None),
-            )
-            lines += [line] if entries else []
-    label = {"loss": "loss", "accuracy": "accuracy (%)"}[measure]
-    y_axis = Axis(label if len(splits) > 1 else f"validation {label}")
+            # A line of one point needs a marker.
+            look = Style(ROUND_COLORS[name], dash, "circle" if len(points) == 1 else None)
+            words = name if one_split else f"round {number} ({share}), {split_name}"
+            x, y = tuple(x for x, _ in points), tuple(y for _, y in points)
+            lines += [Line(words, x=x, y=y, style=look)] if points else []
+    y_axis = Axis(f"validation {label}" if one_split else label)
     return Panel(Axis("step"), y_axis, tuple(lines))

@@ -1,20 +1,23 @@
-"""The lines that most figures draw: a column of results.csv or timing.csv against another one."""
+"""The lines of figures: one column of results.csv or timing.csv against another; forests."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import cycle
 
-from lottery.report.figures.figure import Line, Style, line_of_means, style
+from lottery.report.figures.figure import MARKERS, Line, Style, line_of_means, style
+from lottery.report.read.forests import RunForests
 from lottery.report.read.labels import label_of_value
 from lottery.report.read.roles import is_one_shot
 from lottery.report.read.settings import Setting
 from lottery.report.read.statistics import Summary
 
 SHARES = ("remaining", "test", "f1")  # columns that figures show in percent
+OTHER_STYLES = tuple(Style("#000000", "solid", marker) for marker in reversed(MARKERS))
 
 
 def factor_of(column: str) -> int:
-    """Return 100 for a column that figures show in percent, else 1."""
+    """Return 100 for a share, else 1."""
     return 100 if column in SHARES else 1
 
 
@@ -22,8 +25,9 @@ def line_of_values(
     setting: Setting, *, x: str, values: Mapping[int, Summary], look: Style, factor: float = 1
 ) -> Line:
     """Return the line of some values by round over column `x`, with the setting's label."""
-    at = {number: factor_of(x) * value for number, value in setting.means(x).items()}
-    line = line_of_means(setting.label, x=at, y=values, look=look, factor=factor)
+    at = setting.means(x)
+    points = [(factor_of(x) * at[number], values[number]) for number in values if number in at]
+    line = line_of_means(setting.label, points, look, factor)
     # One-shot pruning has no rounds between the dense network and its end.
     return replace(line, joined=not is_one_shot(setting.config))
 
@@ -59,12 +63,30 @@ def _line_of_group(group: Sequence[Setting], *, x: str, y: str, look: Style) -> 
         for number, summary in setting.summaries(y).items()
         if number > 0 and number in setting.means(x)
     ]
-    ordered = dict(enumerate(sorted(points, key=lambda point: point[0], reverse=True)))
+    points.sort(key=lambda point: point[0], reverse=True)
     density = label_of_value("pruning.one_shot", group[0].config["pruning.one_shot"])
-    return line_of_means(
-        label=", ".join(words for words in group[0].label.split(", ") if words != density),
-        x={number: at for number, (at, _) in ordered.items()},
-        y={number: summary for number, (_, summary) in ordered.items()},
-        look=look,
-        factor=factor_of(y),
-    )
+    label = ", ".join(words for words in group[0].label.split(", ") if words != density)
+    return line_of_means(label, points, look, factor_of(y))
+
+
+def forest_lines(forests: RunForests) -> list[Line]:
+    """Return test accuracy against FLOPs: per layer from dense to pruned features, then others."""
+    points: dict[str, dict[float, float]] = {}
+    for entry in forests.forests:
+        for measured in filter(None, (entry["dense"], entry["pruned"])):
+            of_layer = points.setdefault(f"forest on {entry['layer']}", {})
+            of_layer[float(measured["flops"])] = 100 * measured["test"]
+    lines = [
+        _forest_line(label, of_layer, replace(style(number), dash="dot"))
+        for number, (label, of_layer) in enumerate(points.items(), start=1)
+    ]
+    others = [entry for entry in forests.compared if entry["flops"] is not None]
+    return lines + [
+        _forest_line(entry["name"], {float(entry["flops"]): 100 * entry["test"]}, look)
+        for entry, look in zip(others, cycle(OTHER_STYLES), strict=False)
+    ]
+
+
+def _forest_line(label: str, points: Mapping[float, float], look: Style) -> Line:
+    flops = tuple(sorted(points, reverse=True))
+    return Line(label, x=flops, y=tuple(points[x] for x in flops), style=look)

@@ -13,25 +13,23 @@ from lottery.report.figures.figure import (
     remaining_axis,
     style,
 )
-from lottery.report.read.settings import Setting
 from lottery.report.read.stability import (
     SPLIT_TITLES,
     STABLE_BELOW,
     AnalysedStep,
     batch_norm_note,
-    find_analysed_steps,
 )
 
 LEVEL = (100 * STABLE_BELOW, f"stable: below {100 * STABLE_BELOW:g} points")
 
 
-def stability_figures(settings: Sequence[Setting]) -> Iterator[Figure]:
+def stability_figures(found: Sequence[AnalysedStep]) -> Iterator[Figure]:
     """Make figures 7 (error along the lines) and 8 (instability), if any run was analysed."""
-    found = find_analysed_steps(settings)
     if not found:
         return
     drawn = found[:MAX_LINES]
-    more = f" The first {len(drawn)} of {len(found)} lines are drawn." if drawn != found else ""
+    left_out = len(found) > MAX_LINES
+    more = f" The first {MAX_LINES} of {len(found)} lines are drawn." if left_out else ""
     yield Figure(
         name="7_lines",
         title="7. Error on the line between two copies",
@@ -52,12 +50,10 @@ def stability_figures(settings: Sequence[Setting]) -> Iterator[Figure]:
 def _line_panel(steps: Sequence[AnalysedStep], split: str) -> Panel:
     lines = []
     for number, step in enumerate(steps):
-        error = step.error(split)
         label = f"round {step.round} ({100 * step.remaining:.1f} %), k = {step.step}"
         label = f"{step.label}, {label}" if step.label else label
-        x, y = dict(enumerate(error)), dict(enumerate(error.values()))
         look = replace(style(number), marker=None)  # thirty markers would hide the line
-        lines.append(line_of_means(label, x=x, y=y, look=look, factor=100))
+        lines.append(line_of_means(label, list(step.error(split).items()), look, factor=100))
     return Panel(
         x=Axis("position between the copies", span=(0, 1)),
         y=Axis("error (%)"),
@@ -100,7 +96,9 @@ def _instability_lines(
         groups.setdefault(f"{step.label}, {name}" if step.label else name, []).append(step)
     lines = []
     for number, (label, group) in enumerate(groups.items()):
-        x = {n: float(s.step) if over_steps else 100 * s.remaining for n, s in enumerate(group)}
-        y = {n: step.barrier(split) for n, step in enumerate(group)}
-        lines.append(line_of_means(label, x=x, y=y, look=style(number), factor=100))
+        points = [
+            (float(step.step) if over_steps else 100 * step.remaining, step.barrier(split))
+            for step in group
+        ]
+        lines.append(line_of_means(label, points, style(number), factor=100))
     return lines

@@ -1,6 +1,5 @@
 """Compare a ticket with its controls and its dense network, at equal sparsity, by seed."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,13 +35,13 @@ class Comparison:
 
 def compare_with_controls(settings: Sequence[Setting]) -> list[Comparison]:
     """Compare every ticket with each of its controls, if they share a pruned round and a seed."""
-    pairs = [
-        _compare(ticket, control)
+    return [
+        pair
         for ticket in settings
         for control in settings
         if is_control(control.config, ticket.config, ticket.name)
+        and (pair := _compare(ticket, control)).differences
     ]
-    return [pair for pair in pairs if pair.differences]
 
 
 def _compare(ticket: Setting, control: Setting) -> Comparison:
@@ -62,27 +61,20 @@ def _compare(ticket: Setting, control: Setting) -> Comparison:
 
 
 def _by_trunk_seed(control: Setting, column: str) -> dict[int, dict[int, float]]:
-    """Return a control's column by the seed of its ticket.
-
-    Several controls of one ticket count once, by their mean: they tell nothing about others.
-    """
+    """Return a control's column by the seed of its ticket; its controls count as their mean."""
     fixed = trunk_of(control.config)[1]
     if fixed is None:
         return control.values(column)
-    found: dict[int, dict[int, float]] = defaultdict(dict)
-    for number, seeds in control.values(column).items():
-        found[number][fixed] = sum(seeds.values()) / len(seeds)
-    return found
+    columns = control.values(column)
+    return {number: {fixed: sum(s.values()) / len(s)} for number, s in columns.items()}
 
 
 def against_dense(setting: Setting) -> Comparison:
     """Compare a setting's pruned networks with its own dense ones."""
     test = setting.values("test")
-    dense = test.get(0, {})
+    dense = test.pop(0, {})
     differences = {
         number: {seed: 100 * (seeds[seed] - dense[seed]) for seed in seeds if seed in dense}
         for number, seeds in test.items()
-        if number >= 1
     }
-    kept = {number: seeds for number, seeds in differences.items() if seeds}
-    return Comparison(setting, setting, kept)
+    return Comparison(setting, setting, {n: seeds for n, seeds in differences.items() if seeds})

@@ -5,31 +5,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from lottery.record.files import DamagedFile, read_json
-from lottery.record.run_dir import RunDir
-from lottery.report.read.runs import RunRecord
+from lottery.record.opened_run import OpenedRun
 
 
 @dataclass(frozen=True)
 class RunForests:
     """The content of a run's `ticket/hybrid.json`."""
 
-    run: RunRecord
+    run: OpenedRun
     forests: tuple[dict[str, Any], ...] = ()  # one entry per round and layer
     compared: tuple[dict[str, Any], ...] = ()  # results of other programs
 
     @property
-    def name(self) -> str:
-        """How the report names the run."""
-        return f"{self.run.name}, seed {self.run.seed}"
+    def title(self) -> str:
+        """The heading of its table and its sentences."""
+        return f"Forests on features of {self.run.name}, seed {self.run.seed}"
 
 
-def read_forests(run: RunRecord) -> RunForests:
-    """Return a run's forests; none if it has no hybrid.json.
-
-    Raises:
-        DamagedFile: hybrid.json is not what was written.
-    """
-    path = RunDir(run.path).ticket.hybrid_json
+def read_forests(run: OpenedRun) -> RunForests:
+    """Return a run's forests; none if it has no hybrid.json."""
+    path = run.folder.ticket.hybrid_json
     if not path.exists():
         return RunForests(run)
     try:
@@ -40,14 +35,12 @@ def read_forests(run: RunRecord) -> RunForests:
         raise DamagedFile(message) from error
 
 
-def read_all_forests(runs: Sequence[RunRecord]) -> tuple[list[RunForests], list[str]]:
+def read_all_forests(runs: Sequence[OpenedRun]) -> tuple[list[RunForests], list[str]]:
     """Return the forests of those runs that have some, and one line per unreadable file."""
     found, problems = [], []
     for run in runs:
         try:
-            forests = read_forests(run)
+            found.append(read_forests(run))
         except DamagedFile as error:
             problems.append(f"left out: {error}")
-        else:
-            found += [forests] if forests.forests else []
-    return found, problems
+    return [forests for forests in found if forests.forests], problems

@@ -4,21 +4,20 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 
+from lottery.record.opened_run import OpenedRun
 from lottery.report.read.labels import label_settings
 from lottery.report.read.roles import is_control, is_ticket
-from lottery.report.read.runs import RunRecord
 from lottery.report.read.settings import Setting
 
 
 def group_runs(
-    runs: Sequence[RunRecord], *, band_is_interval: bool = False
+    runs: Sequence[OpenedRun], *, band_is_interval: bool = False
 ) -> tuple[list[Setting], list[str]]:
     """Return the settings of some runs, and one line for each run that is there twice.
 
-    Of two runs with equal config and seed the one with more rounds is kept. For
-    `band_is_interval` see `Summary`.
+    Of two runs with equal config and seed the one with more rounds is kept.
     """
-    kept: dict[tuple[str, int], RunRecord] = {}
+    kept: dict[tuple[str, int], OpenedRun] = {}
     problems = []
     for run in runs:
         key = json.dumps(run.config, sort_keys=True), run.seed
@@ -27,7 +26,7 @@ def group_runs(
             shorter, longer = sorted((other, run), key=lambda one: len(one.records))
             kept[key] = longer
             problems.append(f"left out: {shorter.path} is the same run as {longer.path}")
-    grouped: dict[str, list[RunRecord]] = defaultdict(list)
+    grouped: dict[str, list[OpenedRun]] = defaultdict(list)
     for (config, _), run in kept.items():
         grouped[config].append(run)
     by_seed = [tuple(sorted(some, key=lambda run: run.seed)) for some in grouped.values()]
@@ -37,11 +36,9 @@ def group_runs(
 
 def _in_order(settings: Sequence[Setting]) -> list[Setting]:
     """Tickets first, each followed by its controls; then all others."""
-    ordered: dict[int, Setting] = {}  # by identity, each setting once
+    ordered = []
     for ticket in settings:
         if is_ticket(ticket.config):
-            ordered.setdefault(id(ticket), ticket)
-            for other in settings:
-                if is_control(other.config, ticket.config, ticket.name):
-                    ordered.setdefault(id(other), other)
-    return list((ordered | {id(setting): setting for setting in settings}).values())
+            controls = [s for s in settings if is_control(s.config, ticket.config, ticket.name)]
+            ordered += [ticket, *controls]
+    return list({id(setting): setting for setting in [*ordered, *settings]}.values())

@@ -3,7 +3,8 @@
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from lottery.report.read.roles import WINNING_TICKET, copies, trunk_of
@@ -20,55 +21,55 @@ UNUSUAL: dict[str, Callable[[Any], str]] = {
 # Keys that a copying run takes over from its trunk
 INHERITED = ("pruning.", "scope.", "model.rates")
 
-Config = Mapping[str, Any]
+
+@dataclass(frozen=True)
+class _Draft:
+    """A setting with the words of its label so far."""
+
+    setting: Setting
+    config: Mapping[str, Any]  # with copied masks also the trunk's pruning, which made the masks
+    words: list[str] = field(default_factory=list)
+
+    @cached_property
+    def options(self) -> dict[str, str]:
+        classes = {
+            group: str(self.config.get(f"{group}._target_", "")).rpartition(".")[2].lower()
+            for group in ("scope", "optimizer", "scheduler")
+        }
+        chosen = {group: self.setting.option(group) for group in ("dataset", "model")}
+        return {**chosen, "role": self.setting.role, **classes}
+
+    def option_of(self, key: str) -> str:
+        """Return the option of a key's group; criterion and reinit decide the role together."""
+        group = key.partition(".")[0]
+        if group in ("criterion", "reinit") or key in ("pruning.one_shot", "pruning.at"):
+            group = "role"
+        return self.options.get(group, "")
 
 
 def label_settings(settings: Sequence[Setting]) -> list[Setting]:
     """Return the settings with labels; equal labels get the key of the folder's name."""
-    labels = [", ".join(words) for words in _differences(settings)]
+    drafts = [_Draft(setting, _with_pruning_of_trunk(setting, settings)) for setting in settings]
+    _add_options_that_differ(drafts)
+    _add_values_that_differ(drafts)
+    sources = _roles_of_sources(settings)
+    for draft in drafts:
+        role, words = draft.setting.role, draft.words
+        if not (role in words or (words and role == WINNING_TICKET)):
+            words.insert(0, role)  # the default role is named only if nothing else is
+        if source := sources.get(draft.setting.name):
+            words.append(f"of {source}")
+        words += [word(value) for key, word in UNUSUAL.items() if (value := draft.config.get(key))]
+    labels = [", ".join(draft.words) for draft in drafts]
     counts = Counter(labels)
+    keys = [setting.name.rpartition("-")[2] for setting in settings]
     return [
-        replace(
-            setting,
-            label=label if counts[label] == 1 else f"{label} ({setting.name.rpartition('-')[2]})",
-        )
-        for setting, label in zip(settings, labels, strict=True)
+        replace(setting, label=label if counts[label] == 1 else f"{label} ({key})")
+        for setting, label, key in zip(settings, labels, keys, strict=True)
     ]
 
 
-def _differences(settings: Sequence[Setting]) -> list[list[str]]:
-    """For each setting: its options that differ, its role, its values that differ."""
-    configs = [_with_pruning_of_trunk(setting, settings) for setting in settings]
-    options = [
-        _options(setting, config) for setting, config in zip(settings, configs, strict=True)
-    ]
-    found: list[list[str]] = [[] for _ in settings]
-    for group in options[0] if options else ():
-        if len({option[group] for option in options} - {""}) > 1:
-            for words, option in zip(found, options, strict=True):
-                words.extend([option[group]] if option[group] else [])
-    for key in sorted(set().union(*configs)):
-        if key.endswith("._target_") or key in ("criterion.run", *UNUSUAL):
-            continue
-        group = _group(key)
-        # Values are compared only among settings with the same option of the key's group.
-        values = defaultdict(set)
-        for config, option in zip(configs, options, strict=True):
-            if key in config:
-                values[option.get(group, "")].add(_show(config[key]))
-        for words, config, option in zip(found, configs, options, strict=True):
-            if key in config and len(values[option.get(group, "")]) > 1:
-                words.append(label_of_value(key, config[key]))
-    for words, setting, config in zip(found, settings, configs, strict=True):
-        if not (setting.role in words or (words and setting.role == WINNING_TICKET)):
-            words.insert(0, setting.role)  # the default role is named only if nothing else is
-        words.extend(_source_words(setting, settings))
-        words.extend(word(config[key]) for key, word in UNUSUAL.items() if config.get(key))
-    return found
-
-
-def _with_pruning_of_trunk(setting: Setting, settings: Sequence[Setting]) -> Config:
-    """The config; with copied masks, plus the trunk's pruning, which made the masks."""
+def _with_pruning_of_trunk(setting: Setting, settings: Sequence[Setting]) -> Mapping[str, Any]:
     if not copies(setting.config):
         return setting.config
     trunk = trunk_of(setting.config)[0]
@@ -77,29 +78,33 @@ def _with_pruning_of_trunk(setting: Setting, settings: Sequence[Setting]) -> Con
     return {**inherited, **setting.config}
 
 
-def _options(setting: Setting, config: Config) -> dict[str, str]:
-    classes = {
-        group: str(config.get(f"{group}._target_", "")).rpartition(".")[2].lower()
-        for group in ("scope", "optimizer", "scheduler")
-    }
-    chosen = {group: setting.option(group) for group in ("dataset", "model")}
-    return {**chosen, "role": setting.role, **classes}
+def _add_options_that_differ(drafts: Sequence[_Draft]) -> None:
+    options = [draft.options for draft in drafts]
+    for group in options[0] if options else ():
+        if len({option[group] for option in options} - {""}) > 1:
+            for draft, option in zip(drafts, options, strict=True):
+                draft.words.extend([option[group]] if option[group] else [])
 
 
-def _group(key: str) -> str:
-    group = key.partition(".")[0]
-    decides_role = group in ("criterion", "reinit") or key in ("pruning.one_shot", "pruning.at")
-    return "role" if decides_role else group
+def _add_values_that_differ(drafts: Sequence[_Draft]) -> None:
+    """Compare values only among settings with the same option of the key's group."""
+    for key in sorted(set().union(*(draft.config for draft in drafts))):
+        if key.endswith("._target_") or key in ("criterion.run", *UNUSUAL):
+            continue
+        having = [draft for draft in drafts if key in draft.config]
+        values = defaultdict(set)
+        for draft in having:
+            values[draft.option_of(key)].add(_show(draft.config[key]))
+        for draft in having:
+            if len(values[draft.option_of(key)]) > 1:
+                draft.words.append(label_of_value(key, draft.config[key]))
 
 
-def _source_words(setting: Setting, settings: Sequence[Setting]) -> list[str]:
-    """For copied masks, name the role of the source run if the roles of the sources differ."""
-    roles = {other.name: other.role for other in settings}
-    sources = {
-        one.name: roles.get(trunk_of(one.config)[0]) for one in settings if copies(one.config)
-    }
-    role = sources.get(setting.name)
-    return [f"of {role}"] if role and len(set(sources.values()) - {None}) > 1 else []
+def _roles_of_sources(settings: Sequence[Setting]) -> dict[str, str | None]:
+    """For copied masks, return the role of the source run by name, if these roles differ."""
+    roles = {setting.name: setting.role for setting in settings}
+    sources = {s.name: roles.get(trunk_of(s.config)[0]) for s in settings if copies(s.config)}
+    return sources if len(set(sources.values()) - {None}) > 1 else {}
 
 
 def label_of_value(key: str, value: Any) -> str:

@@ -17,7 +17,6 @@ ONE_SHOT_TICKET = "one-shot ticket"
 
 # Display names of criteria; other criteria are named by their classes
 CRITERIA = {"Random": RANDOM_PRUNING, "Snip": "SNIP", "Grasp": "GraSP", "SynFlow": "SynFlow"}
-# Display names of the other reinits
 REINITS = {
     "Continue": "training continued",
     "LrRewind": "learning-rate rewinding",
@@ -43,17 +42,14 @@ def trunk_of(config: Config) -> tuple[str, int | None]:
 
 
 def role_of(config: Config) -> str:
-    """Return a setting's role, in the field's words.
-
-    Chained reinit is `reinit=random` with its own pruning. It is another experiment than random
-    reinit, which takes the ticket's masks.
-    """
+    """Return a setting's role, in the field's words; random reinit takes a ticket's masks."""
     reinit = _class(config, "reinit")
     if copies(config):
         return _role_of_copy(config, reinit)
     pruning = _pruning(config)
     if reinit == "Rewind":
-        role = pruning or _ticket(config)
+        to = config.get("reinit.to", 0)
+        role = pruning or (WINNING_TICKET if to in (0, "0it") else f"rewound to {to}")
     else:
         start = CHAINED_REINIT if reinit == "Random" else REINITS.get(reinit, reinit)
         role = f"{pruning}, {start}" if pruning else start
@@ -68,18 +64,10 @@ def _pruning(config: Config) -> str:
     at_init = config.get("pruning.at") == "init"
     if criterion == "Magnitude" and not at_init:
         return ""
-    name = CRITERIA.get(criterion) or _spaced(criterion)
+    name = CRITERIA.get(criterion, criterion)
+    if criterion not in CRITERIA and "." not in name:  # LargeInit; mine.LargeInit stays
+        name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
     return f"{name} at init" if at_init else name
-
-
-def _spaced(name: str) -> str:
-    """Return a class's name in words; the name of a user's own class stays as it is.
-
-    Example:
-        >>> _spaced("LargeInit"), _spaced("mine.LargeInit")
-        ('large init', 'mine.LargeInit')
-    """
-    return name if "." in name else re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
 
 
 def _role_of_copy(config: Config, reinit: str) -> str:
@@ -93,12 +81,6 @@ def _role_of_copy(config: Config, reinit: str) -> str:
 
 def _is_shuffled(config: Config) -> bool:
     return bool(config.get("criterion.shuffle", "none") != "none")
-
-
-def _ticket(config: Config) -> str:
-    """Return the role of a rewound network; only step 0 makes it a winning ticket."""
-    to = config.get("reinit.to", 0)
-    return WINNING_TICKET if to in (0, "0it") else f"rewound to {to}"
 
 
 def is_ticket(config: Config) -> bool:
@@ -115,8 +97,7 @@ def is_one_shot(config: Config) -> bool:
 def is_control(control: Config, ticket: Config, ticket_name: str) -> bool:
     """Return whether a setting is a control of a ticket.
 
-    Controls are random pruning, a random ticket, and the ticket's masks with another start
-    (random reinit, fine-tuning, ...). Copied masks name their ticket's setting by its folder.
+    Controls are random pruning, a random ticket, and the ticket's masks with another start.
     """
     if not is_ticket(ticket):
         return False
@@ -133,10 +114,7 @@ def is_control(control: Config, ticket: Config, ticket_name: str) -> bool:
 
 
 def is_same_training(one: Config, other: Config) -> bool:
-    """Return whether two settings differ only in their reinit, and there only by name.
-
-    Under a constant learning rate, learning-rate rewinding and fine-tuning are one training.
-    """
+    """Return whether two settings differ only in their reinit, and there only by name."""
     same_reinit = plainest_reinit(one) == plainest_reinit(other)
     return same_reinit and _equal_except(one, other, ("reinit.",))
 
@@ -147,13 +125,6 @@ def _equal_except(one: Config, other: Config, prefixes: tuple[str, ...]) -> bool
 
 
 def _class(config: Config, group: str) -> str:
-    """Return the class name of a group; a user's own class keeps its module, unlike ours.
-
-    Example:
-        >>> _class({"reinit._target_": "lottery.reinit.Rewind"}, "reinit")
-        'Rewind'
-        >>> _class({"criterion._target_": "mine.Random"}, "criterion")
-        'mine.Random'
-    """
+    """Return the class name of a group; a user's own class keeps its module, unlike ours."""
     target = str(config.get(f"{group}._target_"))
     return target.rpartition(".")[2] if target.startswith("lottery.") else target

@@ -1,13 +1,13 @@
 """A setting: one config with its runs, one per seed."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lottery.record.opened_run import OpenedRun
 from lottery.record.rows import best_round
 from lottery.report.read.roles import copies, role_of
-from lottery.report.read.runs import RunRecord
 from lottery.report.read.statistics import Summary, summarise
 
 # The fields of a folder's name that say which option of a config group was chosen
@@ -18,7 +18,7 @@ GROUPS = ("dataset", "model", "criterion", "rate", "scope", "reinit")
 class Setting:
     """One config and its runs."""
 
-    runs: tuple[RunRecord, ...]  # by seed
+    runs: tuple[OpenedRun, ...]  # by seed
     label: str = ""  # what distinguishes it from the report's other settings
     band_is_interval: bool = False  # figures draw confidence intervals, not lowest to highest
 
@@ -74,11 +74,7 @@ class Setting:
         return f"round {number} ({100 * self.means('remaining')[number]:.1f} % of the weights)"
 
     def winning_round(self, among: Collection[int] | None = None) -> int | None:
-        """Return the winning round by mean `val`; None if no round was pruned.
-
-        Args:
-            among: look at these rounds only.
-        """
+        """Return the winning round by mean `val`, among some rounds or all; None if none."""
         val = self.means("val")
         known = {n: value for n, value in val.items() if among is None or n in among}
         return best_round(known, self.means("remaining"))
@@ -99,8 +95,8 @@ class Setting:
 
 def with_own_masks(settings: Sequence[Setting]) -> list[Setting]:
     """Return the settings whose masks are not those of their trunks; all if there are none."""
-    return [s for s in settings if not _has_masks_of_trunk(s.config)] or list(settings)
-
-
-def _has_masks_of_trunk(config: Mapping[str, Any]) -> bool:
-    return copies(config) and config.get("criterion.shuffle") != "global"
+    return [
+        setting
+        for setting in settings
+        if not copies(setting.config) or setting.config.get("criterion.shuffle") == "global"
+    ] or list(settings)

@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lottery.record.files import DamagedFile
+from lottery.record.run_dir import StabilityDir
 from lottery.report.read.settings import Setting
 from lottery.report.read.statistics import Summary
 
@@ -12,6 +15,11 @@ if TYPE_CHECKING:
 
 STABLE_BELOW = 0.02  # instability of the test error that Frankle et al. (2020) call stable
 SPLIT_TITLES = {"train": "training split", "test": "test split"}
+NEEDED_COLUMNS = {
+    "pairs": {"round", "step", "pair", "remaining", "barrier_train", "barrier_test"},
+    "points": {"round", "step", "pair", "alpha", "split", "error"},
+    "untrained": {"round", "weights", "split", "accuracy"},
+}
 
 
 @dataclass(frozen=True)
@@ -22,9 +30,10 @@ class AnalysedStep:
     label: str  # of the setting; "" if there is only one setting
     round: int
     step: int  # the step k at which the copies part, on the run's clock
-    pairs: "pd.DataFrame"  # rows of pairs.csv, of all seeds
-    points: "pd.DataFrame"  # rows of points.csv, of all seeds
-    untrained: "pd.DataFrame"  # rows of untrained.csv of this round, of all seeds
+    # The rows of pairs.csv, points.csv and (of this round) untrained.csv, of all seeds
+    pairs: "pd.DataFrame"
+    points: "pd.DataFrame"
+    untrained: "pd.DataFrame"
 
     @property
     def remaining(self) -> float:
@@ -44,25 +53,51 @@ class AnalysedStep:
         return {row[0]: self.setting.summarise(row[1:]) for row in table.itertuples(name=None)}
 
 
-def find_analysed_steps(settings: Sequence[Setting]) -> list[AnalysedStep]:
-    """Return everything that was analysed, by setting, round and step."""
-    return [
-        step
-        for setting in settings
-        for step in _steps_of(setting, setting.label if len(settings) > 1 else "")
-    ]
+def find_analysed_steps(settings: Sequence[Setting]) -> tuple[list[AnalysedStep], list[str]]:
+    """Return what was analysed, by setting, round and step; and a line per unreadable analysis."""
+    steps: list[AnalysedStep] = []
+    problems = []
+    for setting in settings:
+        found = []
+        for run in setting.runs:
+            try:
+                if run.folder.stability.pairs_csv.exists():
+                    found.append(_read_tables(run.folder.stability, run.seed))
+            except DamagedFile as error:
+                problems.append(f"left out: {error}")
+        steps += _steps_of(setting, setting.label if len(settings) > 1 else "", found)
+    return steps, problems
 
 
-def _steps_of(setting: Setting, label: str) -> Iterator[AnalysedStep]:
-    analysed = [(run.seed, run.stability) for run in setting.runs if run.stability is not None]
+def _read_tables(folder: StabilityDir, seed: int) -> "list[pd.DataFrame]":
+    files = {
+        "pairs": folder.pairs_csv,
+        "points": folder.points_csv,
+        "untrained": folder.untrained_csv,
+    }
+    return [_read_table(files[name], NEEDED_COLUMNS[name]).assign(seed=seed) for name in files]
+
+
+def _read_table(path: Path, needed: set[str]) -> "pd.DataFrame":
+    import pandas as pd  # half a second, which a command's --help need not wait for
+
+    try:
+        table = pd.read_csv(path)
+    except (ValueError, OSError):  # pandas' errors for a file that is no table are ValueErrors
+        table = pd.DataFrame()
+    if needed - set(table.columns):
+        raise DamagedFile(f"{path}: damaged; remove it and run lottery-stability again")
+    return table
+
+
+def _steps_of(
+    setting: Setting, label: str, analysed: "Sequence[list[pd.DataFrame]]"
+) -> Iterator[AnalysedStep]:
     if not analysed:
         return
     import pandas as pd
 
-    pairs, points, untrained = (
-        pd.concat(getattr(tables, name).assign(seed=seed) for seed, tables in analysed)
-        for name in ("pairs", "points", "untrained")
-    )
+    pairs, points, untrained = (pd.concat(tables) for tables in zip(*analysed, strict=True))
     for (number, step), group in pairs.groupby(["round", "step"]):
         yield AnalysedStep(
             setting=setting,
@@ -77,6 +112,6 @@ def _steps_of(setting: Setting, label: str) -> Iterator[AnalysedStep]:
 
 def batch_norm_note(steps: Sequence[AnalysedStep]) -> str:
     """Return a sentence about BatchNorm, for captions; "" if there is nothing to say."""
-    recomputed = any("recomputed" in set(step.pairs.get("batch_norm", ())) for step in steps)
-    note = " BatchNorm statistics are recomputed over the training split at every point."
-    return note if recomputed else ""
+    if any("recomputed" in set(step.pairs.get("batch_norm", ())) for step in steps):
+        return " BatchNorm statistics are recomputed over the training split at every point."
+    return ""

@@ -32,22 +32,13 @@ class Summary:
 
 
 def summarise(values: Sequence[float], *, band_is_interval: bool = False) -> Summary:
-    """Return the mean of some values with their spread.
-
-    Args:
-        values: one per seed.
-        band_is_interval: figures draw the confidence interval instead of lowest to highest.
-
-    Raises:
-        ValueError: there are no values.
+    """Return the mean of some values, one per seed, with their spread.
 
     Example:
         >>> summary = summarise([1.0, 2.0, 3.0])  # standard deviation 1, t = 4.303
         >>> round(summary.mean, 3), round(summary.half_width, 3), summary.band
         (2.0, 2.484, (1.0, 3.0))
     """
-    if not values:
-        raise ValueError("values: at least one")
     mean = math.fsum(values) / len(values)
     return Summary(
         count=len(values),

@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
+from lottery.record.schema import Row
 from lottery.report.read.forests import RunForests
-from lottery.report.read.runs import RunRecord
 from lottery.report.words.summary_text import Answer
 from lottery.report.words.table import Table, format_number, format_percent
 
@@ -19,10 +19,12 @@ CAPTION = (
 
 def forest_table(forests: RunForests) -> Table:
     """Make the table of the networks, their forests, and other programs' results."""
-    run, dense = forests.run, forests.run.rows[0]["flops"]
-    rows = [_network_row(run, 0, "dense network")]
+    dense = forests.run.rows[0]["flops"]
+    rows = [_network_row(forests.run.record(0)["row"], "dense network")]
     for number in sorted({entry["round"] for entry in forests.forests}):
-        rows.append(_network_row(run, number, f"pruned network, round {number}"))
+        network = forests.run.record(number)["row"]
+        share = f" ({100 * network['remaining']:.1f} % of the weights)"
+        rows.append(_network_row(network, f"pruned network, round {number}{share}"))
         rows += [
             _row(f"forest on {entry['layer']}, {kind}", measured, dense)
             for entry in forests.forests
@@ -30,13 +32,11 @@ def forest_table(forests: RunForests) -> Table:
             for kind, measured in _forest_kinds(entry).items()
         ]
     rows += [_row(f"{e['name']} ({e['file']})", e, dense) for e in forests.compared]
-    return Table(f"Forests on features of {forests.name}", tuple(rows), CAPTION)
+    return Table(forests.title, tuple(rows), CAPTION)
 
 
-def _network_row(run: RunRecord, number: int, name: str) -> dict[str, str]:
-    row = next(row for row in run.rows if row["round"] == number)
-    share = f" ({100 * row['remaining']:.1f} % of the weights)" if number else ""
-    return _row(name + share, {**row, "flops": row["flops_remaining"]}, row["flops"])
+def _network_row(row: Row, name: str) -> dict[str, str]:
+    return _row(name, {**row, "flops": row["flops_remaining"]}, row["flops"])
 
 
 def _forest_kinds(entry: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -60,13 +60,13 @@ def _row(name: str, measured: dict[str, Any], dense_flops: int) -> dict[str, str
 
 def forest_answer(forests: RunForests) -> Answer:
     """Write whether a forest can use the features of each layer after pruning, and its cost."""
-    sentences = (_sentence(forests.run, entry) for entry in forests.forests)
-    return Answer(f"Forests on features of {forests.name}", tuple(sentences))
+    rows = {row["round"]: row for row in forests.run.rows}
+    sentences = (_sentence(rows[entry["round"]], entry) for entry in forests.forests)
+    return Answer(forests.title, tuple(sentences))
 
 
-def _sentence(run: RunRecord, entry: dict[str, Any]) -> str:
+def _sentence(network: Row, entry: dict[str, Any]) -> str:
     layer, number = entry["layer"], entry["round"]
-    network = next(row for row in run.rows if row["round"] == number)
     start = f"{layer} (round {number}, {100 * network['remaining']:.1f} % of the weights)"
     pruned, dense = entry["pruned"], entry["dense"]
     cost = f"{100 * pruned['flops'] / network['flops']:.2f} % of the dense network's FLOPs"

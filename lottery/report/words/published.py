@@ -28,8 +28,7 @@ DENSE = {
 def published_dense(config: Mapping[str, Any]) -> tuple[float, str] | None:
     """Return accuracy and protocol of a config's dense network in its paper; None if it has none.
 
-    Other data than the paper's have none. For a learning rate that the paper does not have, return
-    its least accurate network, so that no run has to reach more than a paper did.
+    For a learning rate that the paper does not have, return the paper's least accurate network.
     """
     if any(config.get(key) for key in UNUSUAL if key.startswith("dataset.")):
         return None

@@ -1,7 +1,6 @@
 """The checks of a report: reasons to doubt its results, in sentences."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from lottery.report.read.controls import Comparison
 from lottery.report.read.roles import (
@@ -25,15 +24,6 @@ MEANINGS = {
 }
 
 
-@dataclass(frozen=True)
-class SanityCheck:
-    """One check of the results, with a sentence for each problem."""
-
-    passed: str  # what is true if there are no problems
-    applies: bool  # whether there is anything to check
-    problems: Sequence[str]
-
-
 def run_checks(settings: Sequence[Setting], comparisons: Sequence[Comparison]) -> tuple[str, ...]:
     """Return a sentence for each problem, and a last one that names the checks that passed.
 
@@ -44,24 +34,22 @@ def run_checks(settings: Sequence[Setting], comparisons: Sequence[Comparison]) -
     pruned = [setting for setting in with_own_masks(settings) if max(setting.values("test")) > 0]
     papers = f"every dense network is at most {FAR_BELOW} points below its paper's"
     es = "the early-stopping step (ES) is before the last step"
-    checks = (
-        SanityCheck("every ticket is better than its controls", bool(judged), _not_better(judged)),
-        SanityCheck("no layer is empty", bool(pruned), _collapsed(pruned)),
-        SanityCheck(papers, bool(published), far_below_paper(published)),
-        SanityCheck(es, bool(settings), _still_falling(settings)),
+    checks = (  # what is true if there are no problems, what is checked, problems
+        ("every ticket is better than its controls", judged, _not_better(judged)),
+        ("no layer is empty", pruned, _collapsed(pruned)),
+        (papers, published, far_below_paper(published)),
+        (es, settings, _still_falling(settings)),
     )
-    lines = [line for check in checks for line in _shortened(check.problems)]
+    lines = [line for _, _, problems in checks for line in _shortened(problems)]
     lines += _same_trainings(settings)
-    passed = [check.passed for check in checks if check.applies and not check.problems]
+    passed = [name for name, checked, problems in checks if checked and not problems]
     return (*lines, f"Passed: {'; '.join(passed)}.") if passed else tuple(lines)
 
 
 def _shortened(problems: Sequence[str]) -> list[str]:
     more = len(problems) - MAX_SENTENCES
-    shown = list(problems[:MAX_SENTENCES])
-    return (
-        [*shown, f"{plural(more, 'more setting')} with the same problem."] if more > 0 else shown
-    )
+    rest = [f"{plural(more, 'more setting')} with the same problem."] if more > 0 else []
+    return [*problems[:MAX_SENTENCES], *rest]
 
 
 def _meaning(pair: Comparison) -> str | None:
@@ -101,11 +89,10 @@ def _collapsed(settings: Sequence[Setting]) -> list[str]:
             for layer, counts in record["layers"].items()
             if counts["remaining"] == 0
         ]
-        named = []
+        named, total = [], plural(len(setting.runs), "seed")
         for layer in dict.fromkeys(layer for layer, _, _ in empty):
             first = min(row["round"] for name, _, row in empty if name == layer)
             seeds = {seed for name, seed, _ in empty if name == layer}
-            total = plural(len(setting.runs), "seed")
             named.append(f"{layer} from round {first} on ({len(seeds)} of {total})")
         if named:
             tests = {(seed, row["round"]): row["test"] for _, seed, row in empty}
@@ -123,10 +110,10 @@ def _still_falling(settings: Sequence[Setting]) -> list[str]:
     found = []
     for setting in settings:
         records = [record for run in setting.runs for record in run.records]
-        last_steps = [max((e["iteration"] for e in r["history"]), default=None) for r in records]
-        rows = [record["row"] for record in records]
         at_end = [
-            row["round"] for row, step in zip(rows, last_steps, strict=True) if row["ES"] == step
+            record["row"]["round"]
+            for record in records
+            if record["row"]["ES"] == max([e["iteration"] for e in record["history"]], default=-1)
         ]
         if at_end:
             rounds = sorted(set(at_end))
@@ -137,9 +124,8 @@ def _still_falling(settings: Sequence[Setting]) -> list[str]:
     if not found:
         return []
     more = len(found) - MAX_SENTENCES
-    named = "; ".join(found[:MAX_SENTENCES]) + (
-        f"; {plural(more, 'more setting')}" if more > 0 else ""
-    )
+    rest = [plural(more, "more setting")] if more > 0 else []
+    named = "; ".join([*found[:MAX_SENTENCES], *rest])
     return [
         "The early-stopping step (ES) is the last step, so the validation loss was still falling: "
         f"{named}. These networks were not trained long enough. More iterations may change the "

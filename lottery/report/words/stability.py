@@ -2,13 +2,7 @@
 
 from collections.abc import Sequence
 
-from lottery.report.read.settings import Setting
-from lottery.report.read.stability import (
-    STABLE_BELOW,
-    AnalysedStep,
-    batch_norm_note,
-    find_analysed_steps,
-)
+from lottery.report.read.stability import STABLE_BELOW, AnalysedStep, batch_norm_note
 from lottery.report.words.table import NONE, Table, format_mean_and_range, format_percent
 
 CAPTION = (
@@ -20,9 +14,8 @@ CAPTION = (
 )
 
 
-def stability_table(settings: Sequence[Setting]) -> Table:
+def stability_table(steps: Sequence[AnalysedStep]) -> Table:
     """Make the table of analyses, one row per round and step."""
-    steps = find_analysed_steps(settings)
     rows = tuple(({"setting": step.label} if step.label else {}) | _row(step) for step in steps)
     return Table("Stability", rows, CAPTION + batch_norm_note(steps))
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from lottery.record.opened_run import OpenedRun
 from lottery.report.read.controls import Comparison, against_dense
-from lottery.report.read.runs import RunRecord
+from lottery.report.read.runs import state_of
 from lottery.report.read.settings import Setting
 from lottery.report.words.table import (
     NONE,
@@ -123,21 +124,21 @@ def controls_table(comparisons: Sequence[Comparison]) -> Table:
     return Table("The ticket against its controls", tuple(rows))
 
 
-def runs_table(runs: Sequence[RunRecord]) -> Table:
+def runs_table(runs: Sequence[OpenedRun]) -> Table:
     """Make the table of runs, with their seeds and the number of finished rounds."""
     rows = tuple(
         {
             "folder": str(run.path),
             "seed": str(run.seed),
             "rounds": str(len(run.records)),
-            "state": run.state,
+            "state": state_of(run),
         }
         for run in runs
     )
     return Table("Runs", rows, folded=len(rows) > MANY_RUNS)
 
 
-def integrity_table(run: RunRecord) -> Table:
+def integrity_table(run: OpenedRun) -> Table:
     """Make the table of what a run measured of itself after every round."""
     names = dict.fromkeys(name for record in run.records for name in record["checks"])
     rows = tuple(
