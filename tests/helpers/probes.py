@@ -1,6 +1,6 @@
 """Small networks on a few examples, for criteria that run the network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 
 import torch
@@ -19,10 +19,11 @@ def trained_network(
     loss: Loss = nn.functional.cross_entropy,
     masks: Masks | None = None,
     seed: int = 0,
+    names: Iterable[str] | None = None,
 ) -> Trained:
     """Return what a criterion sees of a network. The probe's own weights differ, to no effect."""
     state = read_state(network)
-    names = prunable_weights(network)
+    names = prunable_weights(network) if names is None else names
     weights = {name: state.weights[name] for name in names}
     other = deepcopy(network)
     with torch.no_grad():
