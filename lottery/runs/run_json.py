@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lottery.config.run_key import located
 from lottery.errors import ConfigError
-from lottery.record.records import read_record, read_run_json, write_run_json
+from lottery.record.records import read_records, read_run_json, write_run_json
 from lottery.record.schema import RunJson
 from lottery.runs.run_lock import Ownership
 from lottery.signals import Stopped
@@ -46,13 +46,14 @@ def _check_same_masks(experiment: "Experiment") -> None:
     Version 0.1 did not prune attention's queries, keys and values, nor a weight that an embedding
     shares with a later layer.
     """
-    first = experiment.imp.run_dir.round(0)
-    if not first.finished:
+    imp = experiment.imp
+    records = read_records(imp.run_dir)
+    if not records or not imp.rounds.todo([record["row"] for record in records]):
         return
-    there, here = read_record(first)["layers"].keys(), experiment.shapes.keys()
+    there, here = records[0]["layers"].keys(), experiment.shapes.keys()
     if there != here:
         raise ConfigError(
-            f"{experiment.imp.run_dir.path}: began without masks of "
+            f"{imp.run_dir.path}: began without masks of "
             f"{', '.join(sorted(here ^ there))}, which this version prunes too; "
             "choose another output_dir, or go on with the version it began with"
         )
