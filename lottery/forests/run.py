@@ -12,7 +12,7 @@ from lottery.errors import ConfigError
 from lottery.forests.features import choose_layers, layer_names
 from lottery.forests.measure import SPLITS, ForestOptions, PrunedAndDense, measure_layers
 from lottery.measure.evaluate import EVALUATION_BATCH
-from lottery.measure.flops import count_flops, weight_uses
+from lottery.measure.flops import count_flops, find_products
 from lottery.models.state import State, write_state
 from lottery.record.disk_errors import check_writable
 from lottery.record.files import write_json
@@ -110,7 +110,7 @@ def _networks(
         base = base.to(device)
         if choose_layers(base, request.layers):
             networks.append(PrunedAndDense(pruned=base, splits=inputs, batch_size=CHUNK))
-        frozen_flops = sum(count_flops(base, weight_uses(base, inputs.input_shape), {}).values())
+        frozen_flops = sum(count_flops(find_products(base, inputs.input_shape), {}).values())
     if choose_layers(pruned, request.layers):
         if base is not None:
             train, val, test = (features_of(base, getattr(inputs, name)) for name in SPLITS)

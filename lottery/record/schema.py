@@ -134,6 +134,7 @@ class RunJson(TypedDict):
     input_shape: list[int]
     num_classes: int
     num_tokens: NotRequired[int | None]  # runs of older versions have none
+    outside: NotRequired[dict[str, int]]  # parameters without a mask; older versions have none
     versions: dict[str, str]
     git_commit: str | None
     machine: dict[str, Any]

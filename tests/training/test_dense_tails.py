@@ -10,7 +10,7 @@ import pytest
 from torch import Tensor, nn
 
 from lottery.data import CropAndFlip
-from lottery.masks import linear_and_conv_weights
+from lottery.masks import prunable_weights
 from lottery.models import LeNet300100, ResNet20
 from lottery.pruning import Layerwise, Magnitude, ScoredPruner
 from lottery.record.opened_run import OpenedRun
@@ -32,7 +32,7 @@ class DrawsElsewhere(ToyDropout):
 
 
 def _keep_all(network: nn.Module) -> ScoredPruner:
-    rates = dict.fromkeys(linear_and_conv_weights(network), 0.0)
+    rates = dict.fromkeys(prunable_weights(network), 0.0)
     return ScoredPruner(Magnitude(), Layerwise(), rates)
 
 
