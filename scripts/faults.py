@@ -32,6 +32,7 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 os.environ |= {"OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}
@@ -51,6 +52,23 @@ SETTING = (
 TABLES = ("results.csv", "history.csv", "results.json")
 EQUAL_IN_RECORD = ("row", "layers", "checks", "history")
 EQUAL_IN_RUN_JSON = ("name", "key", "seed", "status", "rounds", "config", "digests")
+# What a run imports while it works
+IMPORTED = (
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_pdf",
+    "matplotlib.figure",
+    "pandas",
+    "plotly.offline",
+    "pytorch_lightning.loggers",
+    "scipy.special",
+    "sklearn.datasets",
+    "torch.utils.tensorboard",
+    "lottery.cli.train",
+    "lottery.imp.loop",
+    "lottery.models",
+    "lottery.pruning",
+    "lottery.reinit",
+)
 OF_REPORT = ("report.html", "report.md", "figures")
 
 
@@ -128,23 +146,8 @@ def compile_shim(home: Path) -> Path:
 def import_all() -> None:
     """Import what a run uses; each run is then a fork of this process, in a second less."""
     sys.path.insert(0, str(ROOT))
-    import matplotlib.backends.backend_agg
-    import matplotlib.backends.backend_pdf
-    import matplotlib.figure
-    import pandas
-    import plotly.offline
-    import pytorch_lightning.loggers
-    import scipy.special
-    import sklearn.datasets
-    import tensorboard
-    import torch.utils.tensorboard
-
-    import lottery.cli.train
-    import lottery.imp
-    import lottery.models
-    import lottery.pruning
-    import lottery.reinit
-    import lottery.training
+    for name in IMPORTED:
+        import_module(name)
 
 
 def judge(case: Case, home: Path, library: Path, keep: Path | None) -> tuple[Case, list[str]]:
