@@ -7,13 +7,14 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from lottery.cli.common import command_line, errors_end_the_command
+from lottery.cli.common import check_surroundings, command_line, errors_end_the_command
 from lottery.config.hydra_setup import conf_dir
 from lottery.config.instantiate import make
 
 
 def main() -> None:
     """Run the command."""
+    check_surroundings(needs_torch=False)
     arguments = _parse()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     with errors_end_the_command(command_line("lottery-data")):

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,8 @@ def plain(config: DictConfig) -> dict[str, Any]:
     assert isinstance(container, dict)
     values = {str(key): value for key, value in container.items()}
     shortened = values.pop("shortened", {})
-    return _merged(values, shortened) if values.get("short") is True else values
+    values = _merged(values, shortened) if values.get("short") is True else values
+    return _with_paths(values, lambda _, path: os.path.expanduser(path))  # noqa: PTH111
 
 
 def copies_masks(config: Mapping[str, Any]) -> bool:
@@ -115,14 +116,33 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def located(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the config with absolute paths, so that its run can be rebuilt from any folder."""
-    changed = {group: dict(node) for group, node in config.items() if isinstance(node, Mapping)}
-    for group, name in (key.split(".") for key in PATHS):
+def located(config: Mapping[str, Any], folder: str = "") -> dict[str, Any]:
+    """Return the config with absolute paths, so that its run can be rebuilt from any folder.
+
+    Relative paths start at `folder`, which is the current one if it is not given.
+    """
+
+    def locate(key: str, value: str) -> str:
+        path = Path(folder, value).absolute()
+        is_word = key == "model.weights" and not path.exists()  # such as random
+        return value if is_word else str(path)
+
+    return _with_paths(config, locate)
+
+
+def _with_paths(config: Mapping[str, Any], change: Callable[[str, str], str]) -> dict[str, Any]:
+    """Return the config with its paths changed; what is no text is left as it is."""
+    changed: dict[str, Any] = {
+        group: dict(node) for group, node in config.items() if isinstance(node, Mapping)
+    }
+    for key in PATHS:
+        group, name = key.split(".")
         value = changed.get(group, {}).get(name)
-        if isinstance(value, str) and Path(value).exists():  # `model.weights` may also be a word
-            changed[group][name] = str(Path(value).absolute())
-    return {**config, **changed, "output_dir": str(Path(config["output_dir"]).absolute())}
+        if isinstance(value, str):
+            changed[group][name] = change(key, value)
+    if isinstance(config.get("output_dir"), str):
+        changed["output_dir"] = change("output_dir", config["output_dir"])
+    return {**config, **changed}
 
 
 def key_of(config: Mapping[str, Any]) -> str:

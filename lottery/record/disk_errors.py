@@ -45,8 +45,8 @@ def disk_errors_in(folder: Path) -> Iterator[None]:
 
 def check_writable(folder: Path, name: str) -> None:
     """Check that a folder, there or not, can be written; `name` is the user's key for it."""
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
     try:
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
         with tempfile.TemporaryFile(dir=existing) as file:  # os.access is wrong for root
             file.write(bytes(PROBE_BYTES))
             file.flush()

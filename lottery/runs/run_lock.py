@@ -17,7 +17,7 @@ from threading import Event, Thread
 from filelock import FileLock, Timeout
 
 from lottery.errors import ConfigError, LotteryError
-from lottery.record.files import read_json, write_json
+from lottery.record.files import DamagedFile, read_json, write_json
 
 log = logging.getLogger(__name__)
 
@@ -165,6 +165,11 @@ def _this_process() -> Owner:
     )
 
 
+def has_owner(folder: Path) -> bool:
+    """Return whether a process works in a folder, or was killed there."""
+    return _owner_file(folder).exists()
+
+
 def _owner_file(folder: Path) -> Path:
     return folder / ".owner.json"
 
@@ -174,7 +179,7 @@ def _read_owner(folder: Path) -> Owner | None:
     try:
         entry = read_json(_owner_file(folder))
         return Owner(**{field.name: entry.get(field.name) for field in fields(Owner)})
-    except (OSError, ValueError, AttributeError):
+    except (OSError, DamagedFile, AttributeError):
         return None
 
 

@@ -27,8 +27,8 @@ def read_forests(run: OpenedRun) -> RunForests:
     if not path.exists():
         return RunForests(run)
     try:
-        content = read_json(path)
+        content = read_json(path, "remove it and run lottery-ticket --features again")
         return RunForests(run, tuple(content["forests"]), tuple(content["compared"]))
-    except (ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         message = f"{path}: damaged; remove it and run lottery-ticket --features again"
         raise DamagedFile(message) from error

@@ -36,7 +36,7 @@ def _runs_of_sweep(folder: Path) -> list[Path]:
     for job in jobs:
         try:
             run = Path(read_json(job)["run"])
-        except (ValueError, KeyError, TypeError):
+        except (DamagedFile, KeyError, TypeError):
             continue  # the sweep's own table reports a damaged file
         beside = folder.absolute().parent.parent / run.parent.name / run.name
         runs += [path for path in (beside, run) if (path / "run.json").exists()][:1]
