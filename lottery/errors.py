@@ -22,6 +22,22 @@ class ConfigError(LotteryError):
     exit_code = MISTAKE
 
 
+class UntrustedCode(ConfigError):
+    """A stored file names code that is neither ours nor torch's.
+
+    Args:
+        reason: the file, what it names, and the modules that would be imported.
+    """
+
+    def __str__(self) -> str:
+        return f"{self.reason}; if you trust its author: trust_code=True"
+
+    @property
+    def reason(self) -> str:
+        """The message without what to do about it, which differs between Python and a command."""
+        return str(self.args[0])
+
+
 class NoRun(LotteryError, FileNotFoundError):
     """There is no run in a folder; the message names the folder."""
 

@@ -11,10 +11,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
-from lottery.errors import FAILED, MISTAKE, LotteryError
+from lottery.errors import FAILED, MISTAKE, LotteryError, UntrustedCode
 from lottery.signals import Stopped
 
 DEVICES = ("auto", "cpu", "gpu")
+TRUST_HELP = "make classes that are neither lottery's nor torch's: you trust who wrote the folder"
 DATA_HELP = "where the data are now: as dataset.root, or the folder of images"
 STDOUT, STDERR = 1, 2
 TORCH_BYTES = 2 * 10**9  # of address space; a small run on a CPU needs 1.5 GB
@@ -67,6 +68,13 @@ def errors_end_the_command(
             handler(signum, None)  # a launcher's: submitit queues the job again
         # Under SLURM the first process that fails ends the others; let that be the main one.
         sys.exit(128 + signum if is_main else 0)
+
+
+def name_the_command(command: str, error: LotteryError) -> str:
+    """Return the line of an error; one of untrusted code names the command that trusts it."""
+    if isinstance(error, UntrustedCode):
+        return f"{error.reason}; if you trust its author: {command} --trust-code"
+    return str(error)
 
 
 def end(line: str, code: int, *, is_main: bool = True) -> NoReturn:

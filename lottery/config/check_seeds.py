@@ -1,12 +1,12 @@
 """Whether seeds decide all that is random in a network; checked before round 0."""
 
 import random
-from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lottery.config.network_maker import NetworkMaker
 from lottery.errors import ConfigError
 from lottery.generators import drawn
 from lottery.measure.evaluate import evaluating
@@ -17,13 +17,7 @@ GENERATORS = (np.random.Generator, np.random.RandomState, random.Random, torch.G
 GLOBAL = "draw from torch's, numpy's or Python's global generator"
 
 
-def check_seeds(
-    make_network: Callable[[], nn.Module],
-    make_inputs: Callable[[], Tensor],
-    *,
-    seed: int,
-    target: str,
-) -> list[str]:
+def check_seeds(maker: NetworkMaker, seed: int) -> list[str]:
     """Refuse a network that differs when it is made twice with one seed.
 
     Returns:
@@ -31,33 +25,31 @@ def check_seeds(
     """
 
     def observe() -> tuple[str, list[Tensor]]:
-        network = make_network()
-        return _digest(network), _outputs(network, make_inputs())
+        network = maker()
+        return _digest(network), _outputs(network, maker.random_inputs())
 
     (weights, outputs), (same_weights, same_outputs) = drawn(observe, seed), drawn(observe, seed)
-    pairs = zip(outputs, same_outputs, strict=True)
-    if weights != same_weights or not all(_near(output, same) for output, same in pairs):
+    if weights != same_weights or not _near(outputs, same_outputs):
         differing = "outputs" if weights == same_weights else "weights"
         raise ConfigError(
-            f"{target}: made twice with one seed, its {differing} differ, so that no run could be "
-            f"repeated or carried on; {GLOBAL}"
+            f"{maker.target}: made twice with one seed, its {differing} differ, so that no run "
+            f"could be repeated or carried on; {GLOBAL}"
         )
     notes = []
-    other = drawn(make_network, seed + 1)
+    other = drawn(maker, seed + 1)
     if _digest(other) == weights:
         notes.append(
-            f"{target}: every seed gives the same initial weights, so that seeds differ in data "
-            "order alone; it seeds the generators itself, or loads weights"
+            "every seed gives the same initial weights, so that seeds differ in data order alone; "
+            "it seeds the generators itself, or loads weights"
         )
     for path, module in other.named_modules():
-        for name, value in vars(module).items():
-            if isinstance(value, GENERATORS):
-                shown = f"{path}.{name}".removeprefix(".")
-                notes.append(
-                    f"{target}: {shown} is a random generator of its own, which no checkpoint "
-                    f"keeps: a run that is stopped and carried on has other numbers; {GLOBAL}"
-                )
-    return notes
+        own = [name for name, value in vars(module).items() if isinstance(value, GENERATORS)]
+        notes += [
+            f"{path}.{name} is a random generator of its own, which no checkpoint keeps: a run "
+            f"that is stopped and carried on has other numbers; {GLOBAL}".removeprefix(".")
+            for name in own
+        ]
+    return [f"{maker.target}: {note}" for note in notes]
 
 
 def _digest(network: nn.Module) -> str:
@@ -74,5 +66,8 @@ def _outputs(network: nn.Module, inputs: Tensor) -> list[Tensor]:
             return []
 
 
-def _near(output: Tensor, other: Tensor) -> bool:
-    return torch.allclose(output.double(), other.double(), rtol=1e-4, equal_nan=True)
+def _near(outputs: list[Tensor], others: list[Tensor]) -> bool:
+    return len(outputs) == len(others) and all(
+        torch.allclose(output.double(), other.double(), rtol=1e-4, equal_nan=True)
+        for output, other in zip(outputs, others, strict=True)
+    )

@@ -66,11 +66,13 @@ class Experiment:
         return [*self.network_notes, *self.pruning.notes, *(note for note in notes if note)]
 
 
-def build_experiment(settings: Settings, run_dir: RunDir, process: ProcessRank) -> Experiment:
-    """Build everything a run needs. Nothing is written."""
+def build_experiment(
+    settings: Settings, run_dir: RunDir, process: ProcessRank, *, may_write: bool = True
+) -> Experiment:
+    """Build everything a run needs; nothing but missing data is written, if that may be."""
     device = build_device(settings.trainer, process)
     check_batch(settings.dataset.batch_size, device)
-    splits = build_splits(settings.dataset, may_write=not settings.dry_run)
+    splits = build_splits(settings.dataset, may_write=may_write and not settings.dry_run)
     networks = set_up_networks(settings, splits, device)
     threads = choose_threads(settings.trainer.threads, networks.network, device)
     torch.set_num_threads(threads)

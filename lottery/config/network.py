@@ -3,27 +3,25 @@
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from lottery.config.check_network import TakeLogits, check_network, check_output, shapes_of
 from lottery.config.check_seeds import check_seeds
 from lottery.config.device import dtype_of, synchronized
 from lottery.config.frozen_base import FrozenBase, find_base
 from lottery.config.groups import Model
 from lottery.config.instantiate import bind, make
+from lottery.config.network_maker import NetworkMaker, build_network_maker, count_outputs
 from lottery.config.rules import first_line
 from lottery.config.settings import Settings
-from lottery.config.targets import load_target
 from lottery.data import Splits
 from lottery.errors import ConfigError
-from lottery.generators import drawn, kept_generators
+from lottery.generators import drawn
 from lottery.masks import Masks
-from lottery.measure.evaluate import Loss, binary_cross_entropy, evaluating
+from lottery.measure.evaluate import Loss, binary_cross_entropy
 from lottery.measure.flops import make_counter
 from lottery.seeds import derive_seed
 from lottery.training import Device
@@ -40,7 +38,7 @@ LOSSES: dict[str, Loss] = {
 class Networks:
     """The networks of a run: how one is drawn, and the one that lives through all rounds."""
 
-    make: Callable[[], nn.Module]
+    make: NetworkMaker
     seed: int  # of the initial network
     network: nn.Module
     input_shape: tuple[int, ...]  # of features if there is a frozen base
@@ -77,10 +75,7 @@ def set_up_networks(settings: Settings, splits: Splits, device: Device) -> Netwo
     # Every round writes its weights, but how its layers are connected may be drawn too.
     seed = derive_seed(init, "init")
     network = synchronized(drawn(make_network, seed), device)
-    notes = []
-    if not str(settings.model.node["_target_"]).startswith("lottery."):
-        make_inputs = partial(_random_inputs, input_shape, splits.num_tokens, dtype)
-        notes = check_seeds(make_network, make_inputs, seed=seed, target=_named(settings.model))
+    notes = [] if make_network.is_ours else check_seeds(make_network, seed)
     return Networks(
         make=make_network,
         seed=seed,
@@ -93,106 +88,6 @@ def set_up_networks(settings: Settings, splits: Splits, device: Device) -> Netwo
     )
 
 
-def build_network_maker(
-    model: Model,
-    *,
-    input_shape: tuple[int, ...],
-    num_classes: int,
-    num_tokens: int | None,
-    dtype: torch.dtype,
-) -> Callable[[], nn.Module]:
-    """Return a function that makes the network with random weights, checked to fit the data."""
-    target, num_outputs = _named(model), count_outputs(model, num_classes)
-    node = dict(model.node)
-    if hasattr(load_target(node, "model"), "frozen_base"):
-        node.pop("weights", None)  # those of the base
-    offered: dict[str, Any] = {"input_shape": input_shape, "num_classes": num_outputs}
-    if num_tokens is not None:
-        offered["num_tokens"] = num_tokens
-
-    def make_network() -> nn.Module:
-        network = make(node, "model", **offered)
-        if not isinstance(network, nn.Module):
-            raise ConfigError(f"{target}: not a torch.nn.Module")
-        check_network(network, target)
-        if model.logits is not None:
-            network.register_forward_hook(TakeLogits(model.logits))
-        return network.to(dtype)
-
-    def make_inputs(batch: int) -> Tensor:
-        if num_tokens is None:
-            return torch.zeros(batch, *input_shape, dtype=dtype)
-        # the highest token, for which an embedding must have a row
-        return torch.full((batch, *input_shape), num_tokens - 1)
-
-    def make_by_forward() -> nn.Module:
-        """Make a network whose layers, or their shapes, come from its first forward pass."""
-        network = make_network()
-        with evaluating(network):
-            network(make_inputs(2))
-        check_network(network, target)
-        return network.to(dtype)
-
-    def keeps_its_shapes(make: Callable[[], nn.Module]) -> bool:
-        """Run a network in both modes and check it; tell whether parameters stay as they are."""
-        network = make()
-        before = shapes_of(network)
-        for mode, batch in (("evaluation", 2), ("training", 3)):
-            network.train(mode == "training")
-            outputs = check_output(network(make_inputs(batch)), target, mode)
-            if outputs.shape != (batch, num_outputs):
-                wanted = f"the dataset has {num_classes} classes"
-                if num_outputs == 1:
-                    wanted = "model.loss=binary_cross_entropy needs one"
-                raise ConfigError(f"{target}: gives {tuple(outputs.shape[1:])} outputs, {wanted}")
-        return shapes_of(network) == before
-
-    try:
-        for maker in (make_network, make_by_forward):
-            if _without_cost(partial(keeps_its_shapes, maker), on_cpu=num_tokens is not None):
-                return maker
-    except (RuntimeError, ValueError, IndexError) as error:
-        tokens = "" if num_tokens is None else f" of tokens 0 to {num_tokens - 1}"
-        raise ConfigError(
-            f"{target}: does not fit the dataset's input shape {input_shape}{tokens}: "
-            f"{first_line(error)}"
-        ) from error
-    raise ConfigError(
-        f"{target}: each forward pass changes the names or shapes of its parameters or buffers; "
-        "make them in the constructor"
-    )
-
-
-def _named(model: Model) -> str:
-    return f"model._target_={model.node.get('_target_')}"
-
-
-def _random_inputs(shape: tuple[int, ...], num_tokens: int | None, dtype: torch.dtype) -> Tensor:
-    if num_tokens is None:
-        return torch.rand(4, *shape, dtype=dtype)
-    return torch.randint(num_tokens, (4, *shape))
-
-
-def _without_cost(run: Callable[[], bool], *, on_cpu: bool) -> bool:
-    """Run a forward pass on the meta device, which costs nothing, else on the CPU.
-
-    A network that looks at values cannot run on the meta device, and tokens are looked up.
-    """
-
-    def run_on(device: str) -> bool:
-        with torch.device(device), kept_generators(), torch.no_grad():
-            return run()
-
-    if on_cpu:
-        return run_on("cpu")
-    try:
-        return run_on("meta")
-    except (RuntimeError, TypeError) as error:
-        if "meta" not in str(error).lower():
-            raise
-    return run_on("cpu")
-
-
 def set_memory_format(network: nn.Module, accelerator: str) -> nn.Module:
     """Set the memory format in place: torch.channels_last on CPUs. It affects the last bits.
 
@@ -202,18 +97,6 @@ def set_memory_format(network: nn.Module, accelerator: str) -> nn.Module:
         if accelerator == "cpu" and tensor.ndim == 4:  # others, of Conv3d for example, have none
             tensor.data = tensor.to(memory_format=torch.channels_last)
     return network
-
-
-def count_outputs(model: Model, num_classes: int) -> int:
-    """Return the number of logits: one per class, or one for two classes."""
-    if model.loss != "binary_cross_entropy":
-        return num_classes
-    if num_classes != 2:
-        raise ConfigError(
-            f"model.loss=binary_cross_entropy: for two classes, the dataset has {num_classes}; "
-            "accepted: cross_entropy"
-        )
-    return 1
 
 
 def build_loss(model: Model, num_classes: int, device: torch.device, dtype: torch.dtype) -> Loss:

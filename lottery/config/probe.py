@@ -6,7 +6,8 @@ from functools import cache
 
 import torch
 
-from lottery.config.network import Networks, count_outputs
+from lottery.config.network import Networks
+from lottery.config.network_maker import count_outputs
 from lottery.config.rules import first_line, show
 from lottery.config.settings import Settings
 from lottery.config.targets import SPECIAL

@@ -1,4 +1,4 @@
-"""The content of every JSON file and table of a run, with types."""
+"""The content of every JSON file and table of a run, with types; `typed.py` compares them."""
 
 from typing import Any, NotRequired, TypedDict
 
@@ -67,6 +67,22 @@ class LayerCounts(TypedDict):
     flops_remaining: int
 
 
+class MaskDistance(TypedDict):
+    """How far the masks at one evaluation are from those of an earlier one."""
+
+    iteration: int
+    back: int  # evaluations
+    distance: float
+
+
+class EarlyBirdRecord(TypedDict):
+    """What the early-bird detection of a round has found."""
+
+    epsilon: float
+    step: int | None
+    distances: list[MaskDistance]
+
+
 class Record(TypedDict):
     """Everything measured in a round, the content of round.json without format and digest."""
 
@@ -75,7 +91,14 @@ class Record(TypedDict):
     checks: dict[str, Any]  # what the checks at the round's boundaries measured
     history: list[HistoryRow]
     timing: TimingRow
-    early_bird: NotRequired[dict[str, Any]]  # with early_bird.epsilon
+    early_bird: NotRequired[EarlyBirdRecord]  # with early_bird.epsilon
+
+
+class RecordFile(Record):
+    """round.json as it stands on disk."""
+
+    format: NotRequired[int]
+    digest: NotRequired[str]
 
 
 class RunJson(TypedDict):
@@ -97,6 +120,12 @@ class RunJson(TypedDict):
     git_commit: str | None
     machine: dict[str, Any]
     notes: NotRequired[list[str]]  # on settings and networks, as the log has them
+
+
+class RunFile(RunJson):
+    """run.json as it stands on disk."""
+
+    format: NotRequired[int]
 
 
 class TicketRun(TypedDict):

@@ -17,7 +17,7 @@ from threading import Event, Thread
 from filelock import FileLock, Timeout
 
 from lottery.errors import ConfigError, LotteryError
-from lottery.record.files import read_json, write_json
+from lottery.record.files import DamagedFile, read_json, write_json
 from lottery.runs.run_folder import check_entry
 
 log = logging.getLogger(__name__)
@@ -183,7 +183,7 @@ def _read_owner(folder: Path) -> Owner | None:
     try:
         entry = read_json(_owner_file(folder))
         return Owner(**{field.name: entry.get(field.name) for field in fields(Owner)})
-    except (OSError, ValueError, AttributeError):
+    except (OSError, DamagedFile, AttributeError):
         return None
 
 

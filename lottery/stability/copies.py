@@ -11,14 +11,16 @@ from lottery.imp.checks import check_first_step, check_trained
 from lottery.masks import Masks, masked
 from lottery.models.state import Start, State, rest_of
 from lottery.progress import Progress, TrainingProgress
-from lottery.record.files import DamagedFile, read_json, write_json
+from lottery.record.files import read_json, write_json
 from lottery.record.run_dir import StabilityDir
+from lottery.record.typed import parse
 from lottery.seeds import derive_seed
 from lottery.tensors import digest
 from lottery.training import LightningFit
 
 log = logging.getLogger(__name__)
 
+REPAIR = "remove it, and it is made again"
 OWN = "own"  # the way to step k, in the run's own order
 
 
@@ -115,13 +117,7 @@ def with_noise(fit: LightningFit, number: int) -> LightningFit:
 
 def read_entry(path: Path) -> dict[str, Any]:
     """Return the content of a JSON file of the analysis."""
-    try:
-        entry = read_json(path)
-    except ValueError:
-        entry = None
-    if not isinstance(entry, dict):
-        raise DamagedFile(f"{path}: damaged; remove it, and it is made again")
-    return entry
+    return parse(read_json(path, REPAIR), dict[str, Any], path, REPAIR)
 
 
 def copy_name(number: int) -> str:

@@ -54,9 +54,9 @@ def _read_ticket_json(ticket: TicketDir) -> TicketJson:
     if ticket.path.is_dir() and not ticket.ticket_json.is_file():
         raise DamagedFile(f"{ticket.ticket_json}: missing; {_again(ticket)}")
     try:
-        entry = read_json(ticket.ticket_json)
+        entry = read_json(ticket.ticket_json, _again(ticket))
         digest = entry.pop("digest")
-    except (ValueError, KeyError, AttributeError, TypeError) as error:  # no JSON, or other JSON
+    except (KeyError, AttributeError, TypeError) as error:  # other JSON
         raise DamagedFile(f"{ticket.ticket_json}: damaged; {_again(ticket)}") from error
     if digest != json_digest(entry):
         raise DamagedFile(f"{ticket.ticket_json}: damaged; {_again(ticket)}")

@@ -50,7 +50,8 @@ def verify(ticket: Ticket, device: str, data: str | None) -> list[TicketCheck]:
     `device` is "auto" (the run's kind of device, if there is one here), "cpu" or "gpu"; `data`
     says where the data are now, None: where they were.
     """
-    entry, run = ticket.entry, ticket.run
+    entry, run, trust_code = ticket.entry, ticket.run, ticket.trust_code
+    ticket.settings(data)  # checked before any work
     tensors = {name: ticket.part(name) for name in PARTS}
     record: Mapping[str, Any]
     if run is None:
@@ -60,13 +61,14 @@ def verify(ticket: Ticket, device: str, data: str | None) -> list[TicketCheck]:
     else:
         record = run.record(entry["round"])
         stored = read_parts(run.folder, entry["round"])
-        source = find_source(run, entry["round"], stored["initial"])
+        source = find_source(run, entry["round"], stored["initial"], trust_code=trust_code)
         checks = check_tensors(tensors, record, source)
-        checks += check_run(
-            tensors, stored=stored, entry=entry, record=record, facts=facts_of(run, record)
-        )
+        facts = facts_of(run, record, trust_code=trust_code)
+        checks += check_run(tensors, stored=stored, entry=entry, record=record, facts=facts)
     if all(check.passed for check in checks):
-        checks += compare(ticket, count_in_fresh_process(ticket.folder.path, device, data))
+        checks += compare(
+            ticket, count_in_fresh_process(ticket.folder.path, device, data, trust_code)
+        )
     return checks
 
 
@@ -92,22 +94,26 @@ def compare(ticket: Ticket, counts: CorrectCounts) -> list[TicketCheck]:
     return checks
 
 
-def count_in_fresh_process(path: Path, device: str, data: str | None) -> CorrectCounts:
+def count_in_fresh_process(
+    path: Path, device: str, data: str | None, trust_code: bool
+) -> CorrectCounts:
     """Run `count_correct` in a new process."""
+    # Python would look for its own modules, such as random, in the current folder first
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
     fresh = multiprocessing.get_context("spawn")
     try:
         with ProcessPoolExecutor(max_workers=1, mp_context=fresh) as pool:
-            return pool.submit(count_correct, path, device, data).result()
+            return pool.submit(count_correct, path, device, data, trust_code).result()
     except BrokenProcessPool as error:
         raise WorkerDied(
             "the process that measured was killed; was there enough memory?"
         ) from error
 
 
-def count_correct(path: Path, device: str, data: str | None) -> CorrectCounts:
+def count_correct(path: Path, device: str, data: str | None, trust_code: bool) -> CorrectCounts:
     """Count correct answers from a ticket's folder alone: its network, weights and data."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # for deterministic GPUs
-    ticket = open_ticket(path)
+    ticket = open_ticket(path, trust_code=trust_code)
     torch.set_num_threads(ticket.entry["threads"])
     torch.use_deterministic_algorithms(ticket.entry["deterministic"] is True)
     accelerator = choose_device(device, ticket.entry["device"])

@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from lottery.config.hydra_setup import choices_of, conf_dir, register_resolvers
-from lottery.config.network import build_network_maker
+from lottery.config.network_maker import build_network_maker
 from lottery.config.run_key import plain, run_path
 from lottery.config.settings import Settings, read_settings
 

@@ -1,6 +1,6 @@
 """run.json and the records of rounds: what is stored, and what is refused."""
 
-import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,21 @@ CONTRACT = (
     "round,remaining,ES,val,test,val_loss,val_f1,val_precision,val_recall,f1,precision,recall,"
     "val_last,test_last,steps,remaining_all,params,params_remaining"
 )
-RUN: Any = {"config": {}, "digests": {}, "machine": {}, "status": "running", "seed": 3}
+RUN: Any = {
+    "name": "digits-tiny",
+    "key": "12345678",
+    "seed": 3,
+    "status": "running",
+    "message": "",
+    "rounds": [0, 1],
+    "config": {},
+    "digests": {},
+    "input_shape": [1, 8, 8],
+    "num_classes": 10,
+    "versions": {},
+    "git_commit": None,
+    "machine": {},
+}
 
 
 @pytest.fixture
@@ -93,12 +107,59 @@ def test_a_later_format_is_refused_by_name(run: RunDir) -> None:
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{"row": []}, {"layers": None}, {"history": {}}, {"timing": 1}, {"format": "new"}],
+    ("change", "fault"),
+    [
+        ({"row": []}, "row is a list, an object expected"),
+        ({"row": {**toy_row(1), "val": "x"}}, "row.val is 'x', a number expected"),
+        ({"row": {**toy_row(1), "val": None}}, "row.val is null, a number expected"),
+        ({"row": {"round": 1}}, "row.ES is missing"),
+        ({"row": toy_row(2)}, "it is the record of round 2"),
+        ({"layers": None}, "layers is null, an object expected"),
+        ({"layers": {"w": {"weights": 1}}}, "layers.w.flops is missing"),
+        ({"history": {}}, "history is an object, a list expected"),
+        ({"history": [[]]}, "history[0] is a list, an object expected"),
+        ({"timing": 1}, "timing is 1, an object expected"),
+        ({"early_bird": {"epsilon": 0.1, "step": 1}}, "early_bird.distances is missing"),
+        ({"format": "new"}, "format is 'new', a whole number expected"),
+        ({"format": 2}, "digest is missing"),
+        ({"digest": 3}, "digest is 3, a text expected"),
+        ({"digest": "ab"}, "its digest is another"),
+    ],
     ids=str,
 )
-def test_a_record_of_another_shape_is_named(run: RunDir, change: dict[str, Any]) -> None:
-    run.round(1).path.mkdir(parents=True)
-    run.round(1).record.write_text(json.dumps({**toy_record(1), **change}))
-    with pytest.raises(DamagedFile, match=r"round.json: "):
+def test_a_record_of_another_shape_is_named(
+    run: RunDir, change: dict[str, Any], fault: str
+) -> None:
+    path = run.round(1).record
+    write_json(path, {**toy_record(1), **change})
+    line = f"{path}: damaged: {fault}; remove it to do round 1 again"
+    with pytest.raises(DamagedFile, match=f"^{re.escape(line)}$"):
         read_record(run.round(1))
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"config": []}, "config is a list, an object expected"),
+        ({"seed": "0"}, "seed is '0', a whole number expected"),
+        ({"rounds": [0, "1"]}, "rounds[1] is '1', a whole number expected"),
+        ({"digests": {"data": 3}}, "digests.data is 3, a text expected"),
+        ({"input_shape": None}, "input_shape is null, a list expected"),
+    ],
+    ids=str,
+)
+def test_a_run_json_of_another_shape_is_named(
+    run: RunDir, change: dict[str, Any], fault: str
+) -> None:
+    write_json(run.run_json, {**RUN, **change})
+    with pytest.raises(DamagedFile, match=re.escape(f"run.json: damaged: {fault}; remove it, ")):
+        read_run_json(run)
+
+
+def test_who_asks_for_a_missing_entry_is_told_the_file(run: RunDir) -> None:
+    write_run_json(run, RUN)
+    write_record(run, toy_record(1))
+    with pytest.raises(DamagedFile, match=r"run.json: damaged: config has no 'iterations'; rem"):
+        read_run_json(run)["config"]["iterations"]
+    with pytest.raises(DamagedFile, match=r"round.json: damaged: checks has no 'rewind_step'"):
+        read_record(run.round(1))["checks"]["rewind_step"]

@@ -30,10 +30,10 @@ WITH_LOTTERY, LOAD, PRUNE, CSR, DIGITS_28 = BLOCKS
 def taken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run on digits with its ticket and both exports of both weights."""
     path = run(*TINY, "logger=none", f"output_dir={tmp_path_factory.mktemp('taken')}").path
-    take_out(open_run(path), 1)
+    take_out(open_run(path), 1, trust_code=False)
     for weights in ("es", "final"):
         for form in ("prune", "csr"):
-            open_ticket(path).export(form, weights)
+            open_ticket(path, trust_code=False).export(form, weights)
     return path
 
 

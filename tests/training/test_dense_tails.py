@@ -1,11 +1,13 @@
 """Invariant 5: under a mask of ones, a rewound round repeats the dense run's tail bit for bit."""
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from torch import nn
+from torch import Tensor, nn
 
 from lottery.data import CropAndFlip
 from lottery.masks import linear_and_conv_weights
@@ -21,6 +23,14 @@ from tests.helpers.toy_runs import NUM_STEPS, ToyDropout, ToyResNet, adam, run_t
 DROP = StepDrops((9,), 0.1)
 
 
+class DrawsElsewhere(ToyDropout):
+    """It draws from numpy's and Python's generators, too."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        factor = random.gauss(1, 0.1) + np.random.randn() / 10 if self.training else 1.0  # noqa: NPY002
+        return factor * super().forward(inputs)
+
+
 def _keep_all(network: nn.Module) -> ScoredPruner:
     rates = dict.fromkeys(linear_and_conv_weights(network), 0.0)
     return ScoredPruner(Magnitude(), Layerwise(), rates)
@@ -28,7 +38,11 @@ def _keep_all(network: nn.Module) -> ScoredPruner:
 
 @pytest.mark.parametrize(
     ("network", "schedule"),
-    [(ToyResNet, StepDrops((7,), 0.5)), (ToyDropout, Cosine(0, NUM_STEPS))],
+    [
+        (ToyResNet, StepDrops((7,), 0.5)),
+        (ToyDropout, Cosine(0, NUM_STEPS)),
+        (DrawsElsewhere, Constant()),
+    ],
 )
 @pytest.mark.parametrize("optimizer", [sgd, adam])
 def test_5_a_mask_of_ones_rewound_to_step_k_repeats_the_dense_tail(
