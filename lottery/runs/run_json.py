@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from lottery.config.run_key import located
 from lottery.errors import ConfigError
-from lottery.record.records import read_records, read_run_json, write_run_json
+from lottery.record.opened_run import OpenedRun
+from lottery.record.records import read_run_json, write_run_json
 from lottery.record.schema import RunJson
 from lottery.runs.run_lock import Ownership
 from lottery.signals import Stopped
@@ -47,10 +48,10 @@ def _check_same_masks(experiment: "Experiment") -> None:
     shares with a later layer.
     """
     imp = experiment.imp
-    records = read_records(imp.run_dir)
-    if not records or not imp.rounds.todo([record["row"] for record in records]):
+    run = OpenedRun(imp.run_dir)
+    if not run.records or not imp.rounds.todo(run.rows):
         return
-    there, here = records[0]["layers"].keys(), experiment.shapes.keys()
+    there, here = run.records[0]["layers"].keys(), experiment.shapes.keys()
     if there != here:
         raise ConfigError(
             f"{imp.run_dir.path}: began without masks of "
