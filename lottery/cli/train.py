@@ -40,6 +40,7 @@ from lottery.record.schema import Row
 from lottery.report import report_at_end
 from lottery.runs.lifecycle import open_run_folder, run_with_status
 from lottery.runs.process_group import find_process_rank
+from lottery.runs.run_folder import check_run_folder
 from lottery.runs.run_lock import Ownership
 from lottery.runs.sweep import Sweep
 from lottery.signals import Stopped
@@ -109,6 +110,7 @@ def _pass_gate(command: Command, config: dict[str, Any], folder: Path) -> None:
     if experiment.settings.dry_run:
         from lottery.config.dry_run import describe
 
+        check_run_folder(experiment.imp.run_dir)
         check_writable(folder, "output_dir")
         print_on_main(describe(experiment), is_main=command.is_main)
         sys.exit(0)

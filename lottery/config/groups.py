@@ -70,6 +70,7 @@ class Pruning:
     rates: Annotated[list[Node] | None, or_null(LAYER_RATES), "rates by layer; null = the model's"]
     only: Annotated[list[str], list_of(TEXT), "globs on parameter names: what may be pruned"]
     exclude: Annotated[list[str], list_of(TEXT), "globs: what of it may not be pruned"]
+    also: Annotated[list[str], list_of(TEXT), "globs: further parameters that may be pruned"]
     target_sparsity: Annotated[float | None, or_null(SHARE), "stop once it is reached"]
     one_shot: Annotated[int | None, or_null(PRUNINGS), "k: prune once what k rounds would prune"]
     at: Annotated[str, one_of("trained", "init"), "which weights are judged"]

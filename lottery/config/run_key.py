@@ -47,6 +47,7 @@ ADDED_LATER: dict[str, Any] = {
     "early_bird.epsilon": None,
     "model.logits": None,
     "optimizer.decay_norms": True,
+    "pruning.also": [],
     "pruning.at": "trained",
     "pruning.units": "none",
 }

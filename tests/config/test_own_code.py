@@ -59,7 +59,7 @@ def test_the_readmes_example_by_a_config_folder(lottery: Callable[..., Done], ow
     done = lottery("--config-dir", "conf_mine", *QUICK, "model=two_layers")
     assert done.code == 0, done.err
     assert "digits-two_layers-magnitude" in done.out.splitlines()[-1]
-    assert load_run(done.run).model(2).hidden.weight.shape == (32, 64)
+    assert load_run(done.run).model(2, trust_code=True).hidden.weight.shape == (32, 64)
 
 
 OWN_SCHEDULE = """
@@ -278,7 +278,7 @@ def test_our_rules_never_judge_or_convert_the_arguments_of_a_users_class(
         "optimizer.betas=none",
     )
     assert done.code == 0, done.err
-    assert load_run(done.run).model(1).fc1.weight.shape == (20, 64)
+    assert load_run(done.run).model(1, trust_code=True).fc1.weight.shape == (20, 64)
 
 
 def test_a_users_class_can_declare_durations_and_traits(
