@@ -15,11 +15,31 @@ class LotteryError(Exception):
 
     exit_code = FAILED  # of a command that it ends
 
+    def __str__(self) -> str:
+        """Return the message as one line, whatever values it shows."""
+        return " ".join(super().__str__().splitlines())
+
 
 class ConfigError(LotteryError):
     """A mistake in the config or in what it points to; nothing was written."""
 
     exit_code = MISTAKE
+
+
+class UntrustedCode(ConfigError):
+    """A stored file names code that is neither ours nor torch's.
+
+    Args:
+        reason: the file, what it names, and the modules that would be imported.
+    """
+
+    def __str__(self) -> str:
+        return f"{self.reason}; if you trust its author: trust_code=True"
+
+    @property
+    def reason(self) -> str:
+        """The message without what to do about it, which differs between Python and a command."""
+        return str(self.args[0])
 
 
 class NoRun(LotteryError, FileNotFoundError):

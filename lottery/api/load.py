@@ -74,9 +74,9 @@ class Run:
 
     def masks(self, round_number: int) -> "Masks":
         """Return a round's masks by parameter name, True = kept."""
-        from lottery.tensors import load_tensors
+        from lottery.tensors import load_of_run
 
-        return load_tensors(RunDir(self.path).round(round_number).masks)
+        return load_of_run(self._opened, RunDir(self.path).round(round_number).masks)
 
     def weights(self, round_number: int, weights: str = "es") -> "dict[str, Any]":
         """Return a round's weights and buffers by name.
@@ -91,21 +91,28 @@ class Run:
         """
         if weights not in STORED_WEIGHTS:
             raise ValueError(f"weights={weights!r}: one of {', '.join(STORED_WEIGHTS)}")
-        from lottery.tensors import load_tensors
+        from lottery.tensors import load_of_run
 
-        return load_tensors(getattr(RunDir(self.path).round(round_number), weights))
+        return load_of_run(self._opened, getattr(RunDir(self.path).round(round_number), weights))
 
-    def model(self, round_number: int, weights: str = "es") -> "nn.Module":
+    def model(
+        self, round_number: int, weights: str = "es", *, trust_code: bool = False
+    ) -> "nn.Module":
         """Return a round's network in evaluation mode; over a frozen base, its trained part.
 
         Args:
             round_number: the round.
             weights: "start", "es" or "final".
+            trust_code: make the network even if its class is neither lottery's nor torch's. Its
+                module is then imported, which runs what is in it.
+
+        Raises:
+            ConfigError: the class is neither lottery's nor torch's, and is not trusted.
         """
         from lottery.config.from_run_json import rebuild_network
         from lottery.models.state import State, write_state
 
-        network = rebuild_network(self._opened.run_json)
+        network = rebuild_network(self._opened, trust_code=trust_code)
         write_state(network, State(self.weights(round_number, weights), buffers={}))
         return network.eval()
 
@@ -135,7 +142,7 @@ def load_runs(path: str | Path) -> list[Run]:
     return [Run(folder) for folder in runs_below(Path(path))]
 
 
-def load_ticket(path: str | Path, weights: str = "es") -> "nn.Module":
+def load_ticket(path: str | Path, weights: str = "es", *, trust_code: bool = False) -> "nn.Module":
     """Return the network of a ticket that `lottery-ticket` has taken out.
 
     It takes images and gives logits.
@@ -144,6 +151,8 @@ def load_ticket(path: str | Path, weights: str = "es") -> "nn.Module":
         path: the folder of the run, or of the ticket.
         weights: "es" (at the lowest validation loss), "final", "start" (the ticket itself, before
             training) or "initial" (the dense network before its first step).
+        trust_code: make the network even if its class is neither lottery's nor torch's. Its
+            module is then imported, which runs what is in it.
 
     Returns:
         A plain module in evaluation mode; over a frozen base a Sequential of `base` and `head`.
@@ -151,6 +160,7 @@ def load_ticket(path: str | Path, weights: str = "es") -> "nn.Module":
     Raises:
         FileNotFoundError: there is no ticket.
         DamagedFile: one of its files is not what was written.
+        ConfigError: the class is neither lottery's nor torch's, and is not trusted.
         ValueError: there are no such weights.
 
     Example:
@@ -158,4 +168,4 @@ def load_ticket(path: str | Path, weights: str = "es") -> "nn.Module":
     """
     from lottery.ticket.ticket import open_ticket
 
-    return open_ticket(path).network(weights)
+    return open_ticket(path, trust_code=trust_code).network(weights)

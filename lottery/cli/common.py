@@ -1,17 +1,37 @@
-"""What the commands share: their exit codes, and the line on stderr that ends them."""
+"""What the commands share: what they check first, their exit codes, the line that ends them."""
 
+import os
+import resource
+import select
 import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import NoReturn
 
-from lottery.errors import LotteryError
+from lottery.errors import FAILED, MISTAKE, LotteryError, UntrustedCode
 from lottery.signals import Stopped
 
 DEVICES = ("auto", "cpu", "gpu")
+TRUST_HELP = "make classes that are neither lottery's nor torch's: you trust who wrote the folder"
 DATA_HELP = "where the data are now: as dataset.root, or the folder of images"
+STDOUT, STDERR = 1, 2
+TORCH_BYTES = 2 * 10**9  # of address space; a small run on a CPU needs 1.5 GB
+
+
+def check_surroundings(*, needs_torch: bool = True) -> None:
+    """Check what a command needs before it imports much: streams, a current folder, memory."""
+    _open_closed_streams()
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        end("error: the current folder has been removed; go to another one", MISTAKE)
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if needs_torch and resource.RLIM_INFINITY != limit < TORCH_BYTES:
+        here = f"{limit / 1e9:.1f} GB of memory here (ulimit -v)"
+        end(f"error: {here}; a run needs at least {TORCH_BYTES / 1e9:g} GB", MISTAKE)
 
 
 def command_line(program: str) -> str:
@@ -33,8 +53,12 @@ def errors_end_the_command(
     """
     try:
         yield
+        sys.stdout.flush()
     except LotteryError as error:
         end(f"error: {describe(error)}", error.exit_code, is_main=is_main)
+    except OSError as error:
+        _end_if_output_is_lost(error)
+        raise
     except (KeyboardInterrupt, Stopped) as stop:
         signum = stop.signum if isinstance(stop, Stopped) else int(signal.SIGINT)
         what = str(stop) if isinstance(stop, Stopped) else "stopped"
@@ -46,6 +70,13 @@ def errors_end_the_command(
         sys.exit(128 + signum if is_main else 0)
 
 
+def name_the_command(command: str, error: LotteryError) -> str:
+    """Return the line of an error; one of untrusted code names the command that trusts it."""
+    if isinstance(error, UntrustedCode):
+        return f"{error.reason}; if you trust its author: {command} --trust-code"
+    return str(error)
+
+
 def end(line: str, code: int, *, is_main: bool = True) -> NoReturn:
     """End the command with a line on stderr and an exit code."""
     print_on_main(line, is_main=is_main, error=True)
@@ -54,5 +85,37 @@ def end(line: str, code: int, *, is_main: bool = True) -> NoReturn:
 
 def print_on_main(text: str, *, is_main: bool, error: bool = False) -> None:
     """Print a text, on one of a run's processes only."""
-    if is_main:
-        print(text, file=sys.stderr if error else sys.stdout)
+    if is_main and error:
+        with suppress(OSError):  # nobody reads it
+            print(text, file=sys.stderr)
+    elif is_main:
+        print(text)
+
+
+def _open_closed_streams() -> None:
+    """Open a standard stream that was closed by `2>&-`, or a file of ours would get its number."""
+    number = 0
+    while number <= STDERR:
+        number = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+    os.close(number)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115
+
+
+def _end_if_output_is_lost(error: OSError) -> None:
+    """End the command if the error is that of stdout; in silence if its reader has gone."""
+    poll = select.poll()
+    poll.register(STDOUT)
+    reader_has_gone = any(event & select.POLLERR for _, event in poll.poll(0))
+    try:
+        sys.stdout.flush()
+    except OSError as of_stdout:
+        error = of_stdout
+    else:
+        if not (reader_has_gone and isinstance(error, BrokenPipeError)):
+            return
+    os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)  # for the flush when Python ends
+    if reader_has_gone:
+        sys.exit(0)
+    end(f"error: standard output: {error.strerror}", FAILED)

@@ -4,11 +4,12 @@ import argparse
 import logging
 from pathlib import Path
 
-from lottery.cli.common import command_line, errors_end_the_command
+from lottery.cli.common import check_surroundings, command_line, errors_end_the_command
 
 
 def main() -> None:
     """Run the command."""
+    check_surroundings(needs_torch=False)
     arguments = _parse()
 
     from lottery.record.disk_errors import check_writable, disk_errors_in

@@ -2,13 +2,23 @@
 
 import argparse
 import logging
+from functools import partial
 from pathlib import Path
 
-from lottery.cli.common import DATA_HELP, DEVICES, command_line, errors_end_the_command
+from lottery.cli.common import (
+    DATA_HELP,
+    DEVICES,
+    TRUST_HELP,
+    check_surroundings,
+    command_line,
+    errors_end_the_command,
+    name_the_command,
+)
 
 
 def main() -> None:
     """Run the command."""
+    check_surroundings()
     arguments = _parse()
 
     from lottery.config.targets import make_cwd_importable
@@ -16,9 +26,11 @@ def main() -> None:
     from lottery.stability import run
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[StderrHandler()])
-    make_cwd_importable()
+    if arguments.trust_code:
+        make_cwd_importable()
     options = {name: value for name, value in vars(arguments).items() if name != "run"}
-    with errors_end_the_command(command_line("lottery-stability")):
+    command = command_line("lottery-stability")
+    with errors_end_the_command(command, describe=partial(name_the_command, command)):
         print(run.analyse_stability(arguments.run, run.StabilityOptions(**options)))
     print(arguments.run.absolute() / "stability")
 
@@ -46,6 +58,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--points", type=int, default=30, help=points)
     parser.add_argument("--data", metavar="ROOT", help=DATA_HELP)
     parser.add_argument("--device", choices=DEVICES, help=device)
+    parser.add_argument("--trust-code", action="store_true", help=TRUST_HELP)
     return parser.parse_args()
 
 

@@ -3,10 +3,20 @@
 import argparse
 import logging
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lottery.cli.common import DATA_HELP, DEVICES, command_line, end, errors_end_the_command
+from lottery.cli.common import (
+    DATA_HELP,
+    DEVICES,
+    TRUST_HELP,
+    check_surroundings,
+    command_line,
+    end,
+    errors_end_the_command,
+    name_the_command,
+)
 from lottery.errors import FAILED, ConfigError
 
 if TYPE_CHECKING:
@@ -16,6 +26,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Run the command."""
+    check_surroundings()
     arguments = _parse()
 
     from lottery.config.targets import make_cwd_importable
@@ -25,8 +36,10 @@ def main() -> None:
     from lottery.ticket.extract import WrongTicket  # torch: --help need not wait for it
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    make_cwd_importable()
-    with errors_end_the_command(command_line("lottery-ticket")):
+    if arguments.trust_code:
+        make_cwd_importable()
+    command = command_line("lottery-ticket")
+    with errors_end_the_command(command, describe=partial(name_the_command, command)):
         try:
             with disk_errors_in(arguments.path):
                 _answer(arguments)
@@ -89,12 +102,12 @@ def _find(arguments: argparse.Namespace) -> "Ticket":
     if not TicketDir(path).ticket_json.exists():
         run = open_run(path)
         number, why = choose_round(run, arguments.round, arguments.within)
-        ticket, is_new = take_out(run, number)
+        ticket, is_new = take_out(run, number, trust_code=arguments.trust_code)
         done = "" if is_new else done
     elif arguments.round is not None or arguments.within is not None:
         raise ConfigError(f"{path}: a ticket; --round and --within are for the folder of a run")
     else:
-        ticket = open_ticket(path)
+        ticket = open_ticket(path, trust_code=arguments.trust_code)
     left = format_percent(ticket.entry["remaining"])
     print(f"{ticket.folder.path}: round {ticket.entry['round']}, {why}, {left} % left{done}")
     return ticket
@@ -129,4 +142,5 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument("--features", metavar="LAYER", nargs="+", help=features)
     parser.add_argument("--compare", metavar="FILE", type=Path, help=compared)
+    parser.add_argument("--trust-code", action="store_true", help=TRUST_HELP)
     return parser.parse_args()

@@ -11,25 +11,36 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from lottery.cli.common import command_line, end, errors_end_the_command, print_on_main
+from lottery.cli.common import (
+    check_surroundings,
+    command_line,
+    errors_end_the_command,
+    print_on_main,
+)
+from lottery.cli.hydra_app import (
+    plain_values,
+    run_app,
+    value_errors,
+    warn_of_launcher,
+    write_hydra_files,
+)
 from lottery.config import ALONE, ConfigError, ProcessRank, prepare
-from lottery.config.hydra_setup import conf_dir, register_resolvers
-from lottery.config.run_key import plain
+from lottery.config.hydra_setup import register_resolvers
 from lottery.config.targets import make_cwd_importable
-from lottery.errors import MISTAKE, LotteryError
-from lottery.record.disk_errors import check_writable
+from lottery.errors import LotteryError
+from lottery.record.disk_errors import check_writable, disk_errors_in
 from lottery.record.files import DamagedFile
 from lottery.record.rows import format_table
 from lottery.record.schema import Row
 from lottery.report import report_at_end
-from lottery.runs.lifecycle import open_run_folder, run_experiment, run_with_status
+from lottery.runs.lifecycle import open_run_folder, run_with_status
 from lottery.runs.process_group import find_process_rank
+from lottery.runs.run_folder import check_run_folder
 from lottery.runs.run_lock import Ownership
 from lottery.runs.sweep import Sweep
 from lottery.signals import Stopped
@@ -70,10 +81,11 @@ class Gate(Callback):
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Prepare a single run; return only if there is something to train."""
-        command, plain_config = current_command.get(), plain(config)
-        folder = Path(str(config.hydra.run.dir)).absolute()
+        command = current_command.get()
         try:
-            with errors_end_the_command(_same_command()):
+            with errors_end_the_command(_same_command()), value_errors():
+                plain_config = plain_values(config, config.hydra)
+                folder = Path(str(config.hydra.run.dir)).absolute()
                 command.process = _find_process_rank(plain_config)
             with errors_end_the_command(_same_command(), is_main=command.is_main):
                 _pass_gate(command, plain_config, folder)
@@ -82,10 +94,14 @@ class Gate(Callback):
             sys.exit(1)
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Remember the sweep; its jobs are checked one by one."""
-        if config.dry_run:
-            end("error: dry_run=true: for one run at a time, without -m", MISTAKE)
-        current_command.get().sweep = Sweep.of(config.hydra)
+        """Check and remember the sweep; its jobs are checked one by one."""
+        with errors_end_the_command(_same_command()), value_errors():
+            if config.dry_run:
+                raise ConfigError("dry_run=true: for one run at a time, without -m")
+            sweep = Sweep.of(config.hydra)
+            check_writable(sweep.path, "hydra.sweep.dir")
+            warn_of_launcher(config.hydra)
+        current_command.get().sweep = sweep
 
 
 def _pass_gate(command: Command, config: dict[str, Any], folder: Path) -> None:
@@ -94,6 +110,7 @@ def _pass_gate(command: Command, config: dict[str, Any], folder: Path) -> None:
     if experiment.settings.dry_run:
         from lottery.config.dry_run import describe
 
+        check_run_folder(experiment.imp.run_dir)
         check_writable(folder, "output_dir")
         print_on_main(describe(experiment), is_main=command.is_main)
         sys.exit(0)
@@ -107,7 +124,7 @@ def _pass_gate(command: Command, config: dict[str, Any], folder: Path) -> None:
 
 def task(config: DictConfig) -> float:
     """Do one Hydra job; return the last round's validation accuracy, for sweepers."""
-    make_cwd_importable()
+    make_cwd_importable(HydraConfig.get().runtime.cwd)
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         return _sweep_job(config)
     command = current_command.get()
@@ -119,17 +136,23 @@ def task(config: DictConfig) -> float:
         command.held,
         _exits_are_stops(),
     ):
-        rows = run_with_status(experiment, ownership)
-    _print_rows(command, rows)
+        rows = _train(experiment, ownership, config)
+        _print_rows(command, rows)
     return float(rows[-1]["val"])
+
+
+def _train(experiment: "Experiment", ownership: Ownership, config: DictConfig) -> list[Row]:
+    if experiment.process.rank == 0:
+        with disk_errors_in(ownership.folder):
+            write_hydra_files(ownership.folder, config)
+    return run_with_status(experiment, ownership)
 
 
 def _sweep_job(config: DictConfig) -> float:
     """Do a job of a sweep: a failure is noted in the sweep's folder, and the other jobs go on."""
-    hydra_config, plain_config = HydraConfig.get(), plain(config)
+    hydra_config = HydraConfig.get()
     number, folder = int(hydra_config.job.num), Path(hydra_config.runtime.output_dir)
-    sweep = Sweep.of(hydra_config)
-    process = _find_process_rank(plain_config)
+    sweep, process = Sweep.of(hydra_config), ALONE
 
     def note(status: str, message: str = "", row: Row | None = None) -> None:
         if process.rank == 0:
@@ -144,10 +167,14 @@ def _sweep_job(config: DictConfig) -> float:
                 }
             )
 
-    note("running")
     try:
-        with _exits_are_stops():
-            rows = run_experiment(prepare(plain_config, folder, process), wait=True)
+        with _exits_are_stops(), value_errors():
+            values = plain_values(config, hydra_config)
+            process = _find_process_rank(values)
+            note("running")
+            experiment = prepare(values, folder, process)
+            with open_run_folder(experiment, wait=True) as held:
+                rows = _train(experiment, held, config) if held else experiment.imp.rows()
     except LotteryError as error:
         log.error("error: job %s: %s", number, _describe(error))
         note("failed", _describe(error))
@@ -200,20 +227,25 @@ def _same_command() -> str:
     return os.environ.get("LOTTERY_COMMAND") or command_line("lottery")
 
 
+def _end_sweep(sweep: Sweep) -> None:
+    if not sweep.jobs():
+        sweep.discard()
+        return
+    with errors_end_the_command(_same_command()), disk_errors_in(sweep.path):
+        print(sweep.summary(report_at_end(sweep.path)))
+
+
 def main() -> None:
     """Run the command."""
+    check_surroundings()
     command = Command()
     current_command.set(command)
     make_cwd_importable()
     os.environ["LOTTERY_COMMAND"] = command_line("lottery")
-    run = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)
     try:
-        with errors_end_the_command(_same_command()):
-            run()
+        run_app(task, _same_command())
     finally:  # Hydra skips its own on_multirun_end when a job has failed
-        if command.sweep is not None and command.sweep.jobs():
-            print(command.sweep.summary(report_at_end(command.sweep.path)))
-        elif command.sweep is not None:
-            command.sweep.discard()
+        if command.sweep is not None:
+            _end_sweep(command.sweep)
     if command.sweep is not None and not command.sweep.all_finished():
         sys.exit(1)

@@ -12,28 +12,36 @@ from lottery.config.groups import Model, read_group
 from lottery.config.network_maker import build_network_maker
 from lottery.config.run_key import PATH_ARGUMENTS
 from lottery.config.settings import Settings, read_settings
+from lottery.config.trust import check_paths, check_sizes, check_trusted, making_from
 from lottery.errors import ConfigError
 from lottery.generators import drawn
+from lottery.record.files import DamagedFile
+from lottery.record.opened_run import OpenedRun
 from lottery.seeds import derive_seed
 
 
-def settings_of_run(entry: Mapping[str, Any], **changes: Mapping[str, Any] | None) -> Settings:
-    """Return the settings that a run was last given, with absolute paths.
+def settings_of_run(run: OpenedRun, *, trust_code: bool, **changes: Mapping[str, Any]) -> Settings:
+    """Return the settings that a run was last given, with absolute paths, without its loggers.
 
     Options that were added since have the value that means what was there before. `changes` are
-    other values for single keys of groups; None empties a group.
+    other values for single keys of groups.
     """
-    config = entry.get("settings")
-    if not isinstance(config, dict):
+    where, config = str(run.folder.run_json), run.run_json.get("settings")
+    if not isinstance(config, Mapping):
         raise ConfigError(
-            "run.json: written by a version that did not keep all settings; remove it, and the "
+            f"{where}: written by a version that did not keep all settings; remove it, and the "
             "command that began the run makes a new one"
         )
-    changed = {
-        group: None if values is None else {**config[group], **values}
-        for group, values in changes.items()
-    }
-    return read_settings({**config, **changed})
+    silent = {**config, "logger": None, "callbacks": None}
+    check_trusted(silent, where, trust_code=trust_code)
+    with making_from(where, trust_code=trust_code):
+        changed = {group: {**silent[group], **values} for group, values in changes.items()}
+        check_paths({**silent, **changed}, where)
+        settings = read_settings({**silent, **changed})
+        same = read_settings(silent).canonical == run.run_json["config"]
+    if not same or settings.seed != run.run_json["seed"]:
+        raise DamagedFile(f"{where}: its entries settings and config are of different runs")
+    return settings
 
 
 def data_at(target: str, path: str) -> dict[str, str]:
@@ -42,18 +50,22 @@ def data_at(target: str, path: str) -> dict[str, str]:
     return {argument: str(Path(path).absolute())}
 
 
-def rebuild_network(entry: Mapping[str, Any]) -> nn.Module:
+def rebuild_network(run: OpenedRun, *, trust_code: bool) -> nn.Module:
     """Return a run's network with random weights; only the head, if the base is frozen."""
-    node = entry.get("settings", {}).get("model") or _unflatten(entry["config"], "model")
-    node = {name: value for name, value in node.items() if name != "rates"}
-    return network_of(
-        read_group(Model, node, "model"),
-        input_shape=entry["input_shape"],
-        num_classes=entry["num_classes"],
-        precision=entry["config"]["trainer.precision"],
-        num_tokens=entry.get("num_tokens"),
-        seed=initial_seed(entry),
-    )
+    entry, where = run.run_json, str(run.folder.run_json)
+    check_sizes(entry, where)
+    with making_from(where, trust_code=trust_code):
+        node = entry.get("settings", {}).get("model") or _unflatten(entry["config"], "model")
+        node = {name: value for name, value in node.items() if name != "rates"}
+        check_trusted({"model": node}, where, trust_code=trust_code)
+        return network_of(
+            read_group(Model, node, "model"),
+            input_shape=entry["input_shape"],
+            num_classes=entry["num_classes"],
+            precision=entry["config"]["trainer.precision"],
+            num_tokens=entry.get("num_tokens"),
+            seed=initial_seed(entry),
+        )
 
 
 def initial_seed(entry: Mapping[str, Any]) -> int:

@@ -18,8 +18,9 @@ def conf_dir() -> Path:
 
 
 def register_resolvers() -> None:
-    """Define `${lottery_run_dir:}` and `${lottery_sweep_id:}`, which conf/config.yaml uses."""
+    """Define the resolvers that conf/config.yaml uses."""
     OmegaConf.register_new_resolver("lottery_run_dir", _run_dir, replace=True)
+    OmegaConf.register_new_resolver("lottery_output_dir", _output_dir, replace=True)
     OmegaConf.register_new_resolver(
         "lottery_sweep_id", lambda: secrets.token_hex(2), use_cache=True, replace=True
     )
@@ -32,7 +33,7 @@ def choices_of(config: DictConfig) -> dict[str, str]:
         key, _, value = str(override).lstrip("+").partition("=")
         group, _, rest = key.partition(".")
         if rest == "_target_" and group in choices:
-            choices[group] = value.rpartition(".")[2]
+            choices[group] = value.strip("'\"").rpartition(".")[2]
     return choices
 
 
@@ -50,3 +51,7 @@ def _run_dir(*, _root_: DictConfig) -> str:
         return str(run_path(plain(_root_), choices_of(_root_)))
     except Exception:  # noqa: BLE001  # an error here would be 80 lines of traceback
         return "unnamed"  # the checks that follow name the mistake in one line
+
+
+def _output_dir(*, _root_: DictConfig) -> str:
+    return str(Path(str(_root_.get("output_dir"))).expanduser())

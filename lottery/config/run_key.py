@@ -7,14 +7,16 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from lottery.config.rules import get_nested
+from lottery.config.rules import first_line, get_nested, show
 from lottery.config.targets import load_target
+from lottery.errors import ConfigError
 from lottery.record.durations import parse_duration
 
 # Keys that change no result: where and how a run is done, and which of its rounds.
@@ -45,6 +47,7 @@ ADDED_LATER: dict[str, Any] = {
     "early_bird.epsilon": None,
     "model.logits": None,
     "optimizer.decay_norms": True,
+    "pruning.also": [],
     "pruning.at": "trained",
     "pruning.units": "none",
 }
@@ -73,11 +76,20 @@ def plain(config: DictConfig) -> dict[str, Any]:
     With `short=true` the values of `shortened` replace others.
     """
     copy = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    container = OmegaConf.to_container(copy, resolve=True)
+    try:
+        container = OmegaConf.to_container(copy, resolve=True)
+    except (OmegaConfBaseException, RecursionError) as error:
+        key = getattr(error, "full_key", None) or "config"
+        raise ConfigError(f"{key}: {first_line(error)}") from error
     assert isinstance(container, dict)
     values = {str(key): value for key, value in container.items()}
-    shortened = values.pop("shortened", {})
-    return _merged(values, shortened) if values.get("short") is True else values
+    shortened = values.pop("shortened", None)
+    if values.get("short") is True:
+        if not isinstance(shortened, Mapping):
+            line = f"shortened={show(shortened)}"
+            raise ConfigError(f"{line}: keys with their values for short=true, {{rounds: 2}}")
+        values = _merged(values, shortened)
+    return _with_paths(values, lambda _, path: os.path.expanduser(path))  # noqa: PTH111
 
 
 def copies_masks(config: Mapping[str, Any]) -> bool:
@@ -87,7 +99,7 @@ def copies_masks(config: Mapping[str, Any]) -> bool:
 
 def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return all values that change results, in one spelling, flat: {"pruning.rate": 0.2, ...}."""
-    flat = _flatten(config)
+    flat = flatten(config)
     if copies_masks(config):
         # Copied masks do not depend on the scope and the pruning of this run.
         flat = {k: v for k, v in flat.items() if not k.startswith(("pruning.", "scope."))}
@@ -115,14 +127,33 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def located(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the config with absolute paths, so that its run can be rebuilt from any folder."""
-    changed = {group: dict(node) for group, node in config.items() if isinstance(node, Mapping)}
-    for group, name in (key.split(".") for key in PATHS):
+def located(config: Mapping[str, Any], folder: str = "") -> dict[str, Any]:
+    """Return the config with absolute paths, so that its run can be rebuilt from any folder.
+
+    Relative paths start at `folder`, which is the current one if it is not given.
+    """
+
+    def locate(key: str, value: str) -> str:
+        path = Path(folder, value).absolute()
+        is_word = key == "model.weights" and not path.exists()  # such as random
+        return value if is_word else str(path)
+
+    return _with_paths(config, locate)
+
+
+def _with_paths(config: Mapping[str, Any], change: Callable[[str, str], str]) -> dict[str, Any]:
+    """Return the config with its paths changed; what is no text is left as it is."""
+    changed: dict[str, Any] = {
+        group: dict(node) for group, node in config.items() if isinstance(node, Mapping)
+    }
+    for key in PATHS:
+        group, name = key.split(".")
         value = changed.get(group, {}).get(name)
-        if isinstance(value, str) and Path(value).exists():  # `model.weights` may also be a word
-            changed[group][name] = str(Path(value).absolute())
-    return {**config, **changed, "output_dir": str(Path(config["output_dir"]).absolute())}
+        if isinstance(value, str):
+            changed[group][name] = change(key, value)
+    if isinstance(config.get("output_dir"), str):
+        changed["output_dir"] = change("output_dir", config["output_dir"])
+    return {**config, **changed}
 
 
 def key_of(config: Mapping[str, Any]) -> str:
@@ -170,12 +201,13 @@ def _merged(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
     return merged
 
 
-def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested values flat, by dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in config.items():
         name = f"{prefix}{key}"
         if isinstance(value, Mapping) and value:
-            flat |= _flatten(value, f"{name}.")
+            flat |= flatten(value, f"{name}.")
         else:
             flat[name] = value
     return flat

@@ -15,11 +15,14 @@ Node = Mapping[str, Any]  # a `_target_` and its arguments
 SPECIAL = ("_target_", "_args_", "_partial_", "_recursive_", "_convert_")  # Hydra's own keys
 
 
-def make_cwd_importable() -> None:
-    """Let users' modules be imported from the current folder, which console scripts leave out."""
-    here = str(Path.cwd())
+def make_cwd_importable(folder: str | None = None) -> None:
+    """Let users' modules be imported from the current folder, or from the one that is given.
+
+    It comes last: a file `random.py` there hides no module of Python or of a package.
+    """
+    here = folder or str(Path.cwd())
     if here not in sys.path:
-        sys.path.insert(0, here)
+        sys.path.append(here)
 
 
 def load_target(node: Node, key: str) -> Callable[..., Any]:
@@ -28,12 +31,14 @@ def load_target(node: Node, key: str) -> Callable[..., Any]:
     An error inside a user's module is left as it is.
     """
     name = node.get("_target_")
-    shown = f"{key}._target_={name}"
+    shown = f"{key}._target_={'null' if name is None else name}"
     if not isinstance(name, str):
         raise ConfigError(f"{shown}: the dotted name of a class or function")
     if name.startswith("__main__."):
         raise ConfigError(f"{shown}: put it in a file, whose content can be checked")
     words = name.split(".")
+    if not all(word.isidentifier() for word in words):
+        raise ConfigError(f"{shown}: the dotted name of a class or function")
     for length in range(len(words) - 1, 0, -1):
         module = ".".join(words[:length])
         try:
@@ -45,11 +50,19 @@ def load_target(node: Node, key: str) -> Callable[..., Any]:
         try:
             target = reduce(getattr, words[length:], found)
         except AttributeError as error:
-            raise ConfigError(f"{shown}: {error}") from error
+            raise ConfigError(f"{shown}: {error}{_hidden_file(words[0])}") from error
         if not callable(target):
             raise ConfigError(f"{shown}: not a class or function")
         return target
     raise ConfigError(f"{shown}: no module named {words[0]!r}")
+
+
+def _hidden_file(module: str) -> str:
+    """Return a remark if the current folder has a file with the name of another module."""
+    file, taken = Path(f"{module}.py").absolute(), getattr(sys.modules[module], "__file__", None)
+    if not file.exists() or str(file) == taken:
+        return ""
+    return f"; {file} is not used, because Python or a package has a module {module}: rename it"
 
 
 def find_nodes(value: Any, key: str = "", *, made: bool = False) -> Iterator[tuple[str, Node]]:

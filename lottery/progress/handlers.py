@@ -1,15 +1,30 @@
 """Log handlers: a run's log file, and a console that a live bar may share."""
 
 import logging
+import os
 import sys
 from contextlib import suppress
+from io import TextIOWrapper
 from typing import Any, TextIO
 
 INSTEAD_OF_BAR = "lottery.progress"  # the logger of the lines that replace the bar
 
 
 class LogFile(logging.FileHandler):
-    """A run's log file; on a full disk, lines are lost without a message."""
+    """A run's log file, never a link; on a full disk, lines are lost without a message."""
+
+    def _open(self) -> TextIOWrapper:
+        def opener(path: str, flags: int) -> int:
+            return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+
+        return open(
+            self.baseFilename, "a", encoding=self.encoding, errors=self.errors, opener=opener
+        )
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, after opening the file if need be."""
+        with suppress(OSError):
+            super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
         """Print errors in a log call, but not errors of the disk."""

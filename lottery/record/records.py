@@ -4,39 +4,68 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from lottery.record.files import DamagedFile, json_digest, read_json, write_json
+from lottery.record.files import DamagedFile, damaged, json_digest, read_json, write_json
+from lottery.record.links import make_links
 from lottery.record.run_dir import RoundDir, RunDir
-from lottery.record.schema import COLUMNS, FORMAT, Record, RunJson
+from lottery.record.schema import FORMAT, Links, Record, RecordFile, RunFile, RunJson
+from lottery.record.typed import Entries, parse, read_typed
 
-# What readers rely on, with its type in JSON
-IN_RECORD = {"row": dict, "layers": dict, "checks": dict, "history": list, "timing": dict}
-IN_RUN_JSON = {"config": dict, "digests": dict, "machine": dict, "status": str, "seed": int}
-
-
-def write_record(run_dir: RunDir, record: Record) -> None:
-    """Store what one round measured, which makes the round finished."""
-    if tuple(record["row"]) != COLUMNS:
-        raise ValueError(f"a row has the columns {COLUMNS}, got {tuple(record['row'])}")
-    entry = {"format": FORMAT, **record}
-    path = run_dir.round(record["row"]["round"]).record
-    write_json(path, {**entry, "digest": json_digest(entry)})
+REPAIR_RUN_JSON = (
+    "remove it, and the command that began the run writes it again "
+    "(data and code are then taken for unchanged)"
+)
 
 
-def read_record(round_dir: RoundDir) -> Record:
-    """Return the record of a finished round; those of the first release have no digest."""
-    entry = _read_entries(round_dir.record)
-    written = entry.pop("digest", None)
-    changed = written is not None and written != json_digest(entry)
-    if changed or not _has(entry, IN_RECORD):
-        number = int(round_dir.path.name)
-        raise DamagedFile(f"{round_dir.record}: damaged; remove it to do round {number} again")
-    _check_format(round_dir.record, entry.pop("format", 1))
+def write_record(run_dir: RunDir, record: Record, files: Mapping[str, str] | None = None) -> None:
+    """Store what one round measured, which makes the round finished.
+
+    Args:
+        run_dir: the run.
+        record: what was measured.
+        files: digests of the round's tensors, by file name.
+    """
+    folder = run_dir.round(record["row"]["round"])
+    entry = {"format": FORMAT, **record, "links": _links(run_dir, record, files or {})}
+    write_json(folder.record, {**entry, "digest": json_digest(entry)})
+    folder.links_json.unlink(missing_ok=True)
+
+
+def write_links(run_dir: RunDir, record: Record, files: Mapping[str, str]) -> None:
+    """Link a round of an older version, whose record stays as it is."""
+    path = run_dir.round(record["row"]["round"]).links_json
+    write_json(path, _links(run_dir, record, files))
+
+
+def _links(run_dir: RunDir, record: Record, files: Mapping[str, str]) -> Links:
+    earlier = [n for n in run_dir.finished_rounds() if n < record["row"]["round"]]
+    return make_links(
+        read_run_json(run_dir) if run_dir.run_json.exists() else None,
+        before=read_record(run_dir.round(earlier[-1])) if earlier else None,
+        files=files,
+    )
+
+
+def read_record(folder: RoundDir) -> Record:
+    """Return the record of a finished round; those of version 0.1 may have no digest."""
+    path, number = folder.record, int(folder.path.name)
+    repair = f"remove it to do round {number} again"
+    entry = _read(path, RecordFile, repair)
+    written, there = entry.pop("digest", None), entry["row"]["round"]
+    version = entry.get("format", 1)
+    if there != number:
+        raise damaged(path, f"it is the record of round {there}", repair)
+    if written is None and version >= 2:
+        raise damaged(path, "digest is missing", repair)
+    if "links" not in entry and version >= 3:
+        raise damaged(path, "links is missing", repair)
+    if written not in (None, json_digest(entry)):
+        raise damaged(path, "its digest is another", repair)
+    entry.pop("format", None)
+    entry["checks"] = Entries(entry["checks"], path, "checks", repair)
+    if "links" not in entry and folder.links_json.exists():
+        links = folder.links_json
+        entry["links"] = read_typed(links, Links, f"remove {folder.path} to do that round again")
     return cast(Record, entry)
-
-
-def read_records(run_dir: RunDir) -> list[Record]:
-    """Return the records of all finished rounds, by round."""
-    return [read_record(run_dir.round(number)) for number in run_dir.finished_rounds()]
 
 
 def write_run_json(run_dir: RunDir, entry: RunJson) -> None:
@@ -46,32 +75,21 @@ def write_run_json(run_dir: RunDir, entry: RunJson) -> None:
 
 def read_run_json(run_dir: RunDir) -> RunJson:
     """Return the content of run.json."""
-    entry = _read_entries(run_dir.run_json)
-    if not _has(entry, IN_RUN_JSON):
-        raise DamagedFile(
-            f"{run_dir.run_json}: damaged; remove it, and the command that began the run writes "
-            "it again (data and code are then taken for unchanged)"
-        )
-    _check_format(run_dir.run_json, entry.pop("format", 1))
+    path = run_dir.run_json
+    entry = _read(path, RunFile, REPAIR_RUN_JSON)
+    entry.pop("format", None)
+    for name in ("config", "machine"):
+        entry[name] = Entries(entry[name], path, name, REPAIR_RUN_JSON)
     return cast(RunJson, entry)
 
 
-def _read_entries(path: Path) -> dict[str, Any]:
-    """Return the entries of a JSON file; none where it holds something else."""
-    try:
-        entries = read_json(path)
-    except ValueError:
-        return {}
-    return entries if isinstance(entries, dict) else {}
-
-
-def _has(entry: Mapping[str, Any], kinds: Mapping[str, type]) -> bool:
-    return all(isinstance(entry.get(name), kind) for name, kind in kinds.items())
-
-
-def _check_format(path: Path, number: object) -> None:
-    if not isinstance(number, int) or number > FORMAT:
+def _read(path: Path, kind: type, repair: str) -> dict[str, Any]:
+    """Return the content of a file of this version or an earlier one, which is of a type."""
+    entry = read_json(path, repair)
+    number = entry.get("format") if isinstance(entry, dict) else None
+    if isinstance(number, int) and number > FORMAT:
         raise DamagedFile(
             f"{path}: format {number}, at most {FORMAT} expected; "
             "it is of a later version of lottery"
         )
+    return cast(dict[str, Any], parse(entry, kind, path, repair))

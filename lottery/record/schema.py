@@ -1,8 +1,9 @@
-"""The content of every JSON file and table of a run, with types."""
+"""The content of every JSON file and table of a run, with types; `typed.py` compares them."""
 
 from typing import Any, NotRequired, TypedDict
 
-FORMAT = 2  # of run.json and round.json; files of version 0.1 name none, which means 1
+# Of run.json and round.json. Files of version 0.1 name none, which means 1; 3 has links.
+FORMAT = 3
 
 
 class Row(TypedDict):
@@ -67,6 +68,38 @@ class LayerCounts(TypedDict):
     flops_remaining: int
 
 
+class MaskDistance(TypedDict):
+    """How far the masks at one evaluation are from those of an earlier one."""
+
+    iteration: int
+    back: int  # evaluations
+    distance: float
+
+
+class EarlyBirdRecord(TypedDict):
+    """What the early-bird detection of a round has found."""
+
+    epsilon: float
+    step: int | None
+    distances: list[MaskDistance]
+
+
+class Before(TypedDict):
+    """The record that a round goes on from."""
+
+    round: int
+    digest: str  # of all but its times
+
+
+class Links(TypedDict):
+    """What a round belongs to, by digests: see `links.py`."""
+
+    run: str | None  # config and seed in run.json
+    digests: dict[str, str]  # those in run.json
+    before: Before | None
+    files: dict[str, str]  # the round's tensors, by file name
+
+
 class Record(TypedDict):
     """Everything measured in a round, the content of round.json without format and digest."""
 
@@ -75,7 +108,15 @@ class Record(TypedDict):
     checks: dict[str, Any]  # what the checks at the round's boundaries measured
     history: list[HistoryRow]
     timing: TimingRow
-    early_bird: NotRequired[dict[str, Any]]  # with early_bird.epsilon
+    early_bird: NotRequired[EarlyBirdRecord]  # with early_bird.epsilon
+    links: NotRequired[Links]  # rounds of older versions have none
+
+
+class RecordFile(Record):
+    """round.json as it stands on disk."""
+
+    format: NotRequired[int]
+    digest: NotRequired[str]
 
 
 class RunJson(TypedDict):
@@ -93,10 +134,17 @@ class RunJson(TypedDict):
     input_shape: list[int]
     num_classes: int
     num_tokens: NotRequired[int | None]  # runs of older versions have none
+    outside: NotRequired[dict[str, int]]  # parameters without a mask; older versions have none
     versions: dict[str, str]
     git_commit: str | None
     machine: dict[str, Any]
     notes: NotRequired[list[str]]  # on settings and networks, as the log has them
+
+
+class RunFile(RunJson):
+    """run.json as it stands on disk."""
+
+    format: NotRequired[int]
 
 
 class TicketRun(TypedDict):
@@ -133,6 +181,12 @@ class TicketJson(TypedDict):
     versions: dict[str, str]
     git_commit: str | None
     files: dict[str, str]  # sha256 by name
+
+
+class TicketFile(TicketJson):
+    """ticket.json as it stands on disk."""
+
+    digest: str
 
 
 class SweepJob(TypedDict):
@@ -199,6 +253,7 @@ class CopyJson(TypedDict):
     """What is kept of a copy's training besides its weights."""
 
     start: str  # the digest of what it started from
+    end: NotRequired[str]  # the digest of where it ended; older ones have none
     steps: int
     checks: dict[str, Any]
 

@@ -11,9 +11,9 @@ from lottery.report.figures.layers import layers_figure
 from lottery.report.figures.learning import learning_figure
 from lottery.report.figures.stability import stability_figures
 from lottery.report.read.controls import compare_with_controls
-from lottery.report.read.forests import read_all_forests
+from lottery.report.read.forests import read_forests
 from lottery.report.read.groups import group_runs
-from lottery.report.read.runs import state_of
+from lottery.report.read.runs import read_each, state_of
 from lottery.report.read.stability import find_analysed_steps
 from lottery.report.words.forests import forest_answer, forest_table
 from lottery.report.words.sanity import run_checks
@@ -52,7 +52,8 @@ def make_contents(
     started = [setting for setting in settings if setting.values("remaining")]
     drawn = started[:MAX_LINES]
     steps, damaged_steps = find_analysed_steps(settings)
-    forests, damaged_forests = read_all_forests(runs[:MAX_RUNS])
+    of_runs, damaged_forests = read_each(read_forests, runs[:MAX_RUNS])
+    forests = [of_run for of_run in of_runs if of_run.forests]
     notes = [*problems, *doubles, *_unfinished(runs), *damaged_steps, *damaged_forests]
     if len(started) > len(drawn):
         notes.append(f"The figures show the first {len(drawn)} of {len(started)} settings.")

@@ -1,36 +1,44 @@
-"""Write the files of a report, each whole or not at all."""
+"""Write the files of a report, each whole or not at all: a page, Markdown and figures."""
 
 import logging
 import os
+import re
 from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from lottery.errors import NoRun
 from lottery.record.files import DamagedFile, write_text
-from lottery.report.contents import make_contents
+from lottery.report.contents import Contents, make_contents
 from lottery.report.figures.draw_matplotlib import METADATA, save_figure
-from lottery.report.page import make_markdown, make_page
-from lottery.report.read.runs import find_runs, read_runs
+from lottery.report.figures.draw_plotly import panel_json
+from lottery.report.read.runs import find_runs, read_each, read_run
+from lottery.report.words.verdicts import RULES
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 log = logging.getLogger(__name__)
 
 FIRST_FIGURES = ("1_accuracy", "2_parameters", "3_layers", "4_learning")
 FIGURES = (*FIRST_FIGURES, "5_flops", "6_settings", "7_lines", "8_instability")
+LONG_CELL = 16  # characters; a longer cell may break into several lines
+# Characters of a label that Markdown would read as markup
+MARKUP = re.compile(r"[\\`*|<]|(?<=\])\(|(?<!\w)_|_(?!\w)")
 
 
 def write_report(runs: Sequence[Path], folder: Path, *, interval: bool = False) -> Path:
     """Write a report of some runs, over an earlier one, and return the path of report.html.
 
-    Args:
-        runs: their folders, as `find_runs` returns them.
-        folder: where to write.
-        interval: bands are 95 % confidence intervals instead of lowest to highest.
+    Bands are 95 % confidence intervals with `interval`, else lowest to highest.
 
     Raises:
         DamagedFile: none of the runs can be read.
         OSError: the folder cannot be written.
     """
-    records, problems = read_runs(runs)
+    records, problems = read_each(read_run, runs)
     if not records:
         raise DamagedFile(problems[0].removeprefix("left out: "))
     contents = make_contents(records, problems, interval=interval)
@@ -50,9 +58,6 @@ def report_at_end(folder: Path) -> Path | None:
 
     An error in a report is only logged: hours of training must not fail because of a picture.
     With the environment variable LOTTERY_REPORT=0 no report is made.
-
-    Returns:
-        The path of report.html; None if no report was made.
     """
     if os.environ.get("LOTTERY_REPORT") == "0":
         return None
@@ -63,3 +68,57 @@ def report_at_end(folder: Path) -> Path | None:
     except Exception as error:  # noqa: BLE001
         log.warning("no report: %s: %s", type(error).__name__, error)
         return None
+
+
+def make_page(contents: Contents) -> str:
+    """Return report.html: one file that needs no other file and no network."""
+    from plotly.offline import get_plotlyjs
+
+    template = _environment(markdown=False).get_template("report.html.jinja")
+    return template.render(
+        contents=contents,
+        rules=RULES,
+        panel_json=panel_json,
+        long_cell=LONG_CELL,
+        style=_resource("page.css"),
+        script=_resource("page.js"),
+        plotly=get_plotlyjs(),
+    )
+
+
+def make_markdown(contents: Contents) -> str:
+    """Return report.md, for a repository or a notebook; its figures link to the PNG files."""
+    template = _environment(markdown=True).get_template("report.md.jinja")
+    return template.render(contents=contents, rules=RULES)
+
+
+def escape_markdown(text: Any) -> str:
+    r"""Return a text on one line, with a backslash before every character of markup.
+
+    Example:
+        >>> escape_markdown("fc*|<b>, lenet_5")
+        'fc\\*\\|\\<b>, lenet_5'
+    """
+    return MARKUP.sub(lambda found: f"\\{found[0]}", str(text).replace("\n", " "))
+
+
+@cache
+def _environment(*, markdown: bool) -> "Environment":
+    """Make an environment in which every value that a template shows is escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("lottery.report"),
+        autoescape=not markdown,
+        finalize=escape_markdown if markdown else None,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False}
+    return environment
+
+
+def _resource(name: str) -> str:
+    return (files("lottery.report") / "templates" / name).read_text(encoding="utf-8")

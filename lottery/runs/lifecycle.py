@@ -1,19 +1,23 @@
 """The life of one run: its folder is opened, its rounds are trained, its status is kept."""
 
 import logging
+import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from lottery.errors import ConfigError
 from lottery.record.disk_errors import check_writable, disk_errors_in
-from lottery.record.records import read_records, read_run_json
+from lottery.record.opened_run import OpenedRun
+from lottery.record.records import read_run_json
 from lottery.record.schema import Row
 from lottery.record.tables import tables_are_current
 from lottery.report import report_at_end
 from lottery.runs.process_group import WorkerDied, joined
+from lottery.runs.run_folder import check_run_folder
 from lottery.runs.run_json import check_same_run, status_in_run_json
-from lottery.runs.run_lock import Ownership, locked
-from lottery.runs.workers import train_in_workers, train_rounds
+from lottery.runs.run_lock import Ownership, has_owner, locked
+from lottery.runs.workers import MEETING, train_in_workers, train_rounds
 
 if TYPE_CHECKING:
     from lottery.config.experiment import Experiment
@@ -42,13 +46,28 @@ def open_run_folder(experiment: "Experiment", *, wait: bool) -> Iterator[Ownersh
 
     with joined(experiment.process, experiment.device), ExitStack() as lock:
         # before the lock: the folder of another run stays untouched
-        from_main(lambda: _check_folder(experiment))
         ownership = None
-        if not from_main(lambda: is_complete(experiment)):
+        if not from_main(lambda: _is_there(experiment)):
             ownership = from_main(lambda: lock.enter_context(_held(experiment, wait=wait)))
             if wait and from_main(lambda: is_complete(experiment)):  # by the one we waited for
                 ownership = None
         yield ownership
+
+
+def _is_there(experiment: "Experiment") -> bool:
+    """Check the run's folder; return whether the run is complete, cleared of what a kill left."""
+    run_dir = experiment.imp.run_dir
+    with disk_errors_in(run_dir.path):
+        check_run_folder(run_dir)
+        _check_run_json(experiment)
+        complete = is_complete(experiment)
+    if complete and has_owner(run_dir.path):
+        with (
+            suppress(ConfigError, OSError),
+            locked(run_dir.path, wait=False),
+        ):  # it works, or we may not
+            run_dir.remove_leftovers()
+    return complete
 
 
 def run_with_status(experiment: "Experiment", ownership: Ownership) -> list[Row]:
@@ -79,11 +98,12 @@ def _held(experiment: "Experiment", *, wait: bool) -> Iterator[Ownership]:
     path = experiment.imp.run_dir.path
     check_writable(path, "output_dir")
     with disk_errors_in(path), locked(path, wait=wait) as ownership:
-        _check_folder(experiment)
+        _check_run_json(experiment)
+        shutil.rmtree(path / MEETING, ignore_errors=True)  # of a launcher that was killed
         yield ownership
 
 
-def _check_folder(experiment: "Experiment") -> None:
+def _check_run_json(experiment: "Experiment") -> None:
     run_dir = experiment.imp.run_dir
     if run_dir.run_json.exists():
         check_same_run(experiment, read_run_json(run_dir))
@@ -93,7 +113,7 @@ def is_complete(experiment: "Experiment") -> bool:
     """Return whether no round is left to do, the tables are there, and run.json says finished."""
     imp = experiment.imp
     return (
-        not imp.rounds.todo([record["row"] for record in read_records(imp.run_dir)])
+        not imp.rounds.todo(OpenedRun(imp.run_dir).rows)
         and tables_are_current(imp.run_dir)
         and imp.run_dir.run_json.exists()
         and read_run_json(imp.run_dir)["status"] == "finished"

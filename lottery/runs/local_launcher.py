@@ -23,6 +23,7 @@ from hydra.core.utils import JobReturn
 from omegaconf import DictConfig
 
 from lottery.runs.sweep import DEAD_JOB, Sweep
+from lottery.runs.workers import safe_path
 from lottery.signals import handling
 
 DoJob = Callable[[Sequence[str], int], JobReturn]  # of its overrides and its number
@@ -123,7 +124,8 @@ class WorkerPool:
 def _start(environment: dict[str, str]) -> Worker:
     ours, theirs = _context.Pipe()
     process = _context.Process(target=_work, args=(theirs, environment))
-    process.start()
+    with safe_path():
+        process.start()
     theirs.close()  # so that we see the end of the process
     return Worker(process, ours)
 

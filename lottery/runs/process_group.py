@@ -56,6 +56,7 @@ def joined(process: ProcessRank, device: "Device", meeting: Path | None = None) 
         return
     import torch
     import torch.distributed as dist
+    from torch._C._distributed_c10d import FileStore  # which torch.distributed has without a type
 
     from lottery.distributed import max_over_ranks
 
@@ -69,7 +70,7 @@ def joined(process: ProcessRank, device: "Device", meeting: Path | None = None) 
     try:
         dist.init_process_group(
             "cpu:gloo,cuda:nccl" if device.accelerator == "gpu" else "gloo",
-            init_method=f"file://{meeting}/ranks" if meeting else "env://",
+            store=FileStore(str(meeting / "ranks"), process.processes) if meeting else None,
             rank=process.rank,
             world_size=process.processes,
             timeout=timedelta(seconds=device.timeout),
@@ -77,6 +78,11 @@ def joined(process: ProcessRank, device: "Device", meeting: Path | None = None) 
         yield
         max_over_ranks([0])  # wait: a process that leaves cannot answer the others any more
     except RuntimeError as error:
+        if "EADDRINUSE" in str(error):
+            address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+            raise ConfigError(
+                f"{address}: another program uses this port; choose another"
+            ) from error
         if not isinstance(error, dist.DistError) and "Connection" not in str(error):
             raise
         raise WorkerDied("another process of the run is gone, or never came") from error

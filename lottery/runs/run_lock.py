@@ -17,7 +17,8 @@ from threading import Event, Thread
 from filelock import FileLock, Timeout
 
 from lottery.errors import ConfigError, LotteryError
-from lottery.record.files import read_json, write_json
+from lottery.record.files import DamagedFile, read_json, write_json
+from lottery.runs.run_folder import check_entry
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +86,9 @@ def locked(
     therefore there is a heartbeat too.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for file in (folder / ".lock", _owner_file(folder)):
+        if os.path.lexists(file):
+            check_entry(file)
     # A soft lock would survive kill -9 and block the run for ever. The file stays: if it were
     # removed, two processes could lock two files of one name.
     lock = FileLock(folder / ".lock", fallback_to_soft=False)
@@ -165,6 +169,11 @@ def _this_process() -> Owner:
     )
 
 
+def has_owner(folder: Path) -> bool:
+    """Return whether a process works in a folder, or was killed there."""
+    return _owner_file(folder).exists()
+
+
 def _owner_file(folder: Path) -> Path:
     return folder / ".owner.json"
 
@@ -174,7 +183,7 @@ def _read_owner(folder: Path) -> Owner | None:
     try:
         entry = read_json(_owner_file(folder))
         return Owner(**{field.name: entry.get(field.name) for field in fields(Owner)})
-    except (OSError, ValueError, AttributeError):
+    except (OSError, DamagedFile, AttributeError):
         return None
 
 

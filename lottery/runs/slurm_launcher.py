@@ -20,6 +20,7 @@ from submitit.core.utils import FailedJobError, UncompletedJobError
 from submitit.slurm.slurm import SlurmInfoWatcher
 
 from lottery.runs.sweep import DEAD_JOB, Sweep
+from lottery.runs.workers import safe_path
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,8 @@ def launch(
         (overrides, "hydra.sweep.dir", number, f"job_id_for_{number}", state)
         for number, overrides in jobs
     ]
-    submitted = executor.map_array(launcher, *zip(*calls, strict=True))
+    with safe_path():
+        submitted = executor.map_array(launcher, *zip(*calls, strict=True))
     queued = [
         QueuedJob(folder=executor.folder, job_id=job.job_id, tasks=range(job.num_tasks))
         for job in submitted

@@ -10,9 +10,10 @@ from typing import Any
 from hydra.conf import HydraConf
 from hydra.core.utils import JobReturn, JobStatus
 
-from lottery.record.files import read_json, to_csv, write_json, write_text
+from lottery.record.files import DamagedFile, to_csv, write_json, write_text
 from lottery.record.schema import SweepJob
 from lottery.record.text_table import format_percent, text_table
+from lottery.record.typed import read_typed
 
 COLUMNS = ("job", "overrides", "status", "round", "remaining", "ES", "val", "test")
 # What a launcher returns for a job that died. Hydra ends a sweep at a job that is not completed.
@@ -29,7 +30,7 @@ class Sweep:
     @classmethod
     def of(cls, hydra_config: HydraConf) -> "Sweep":
         """Return the sweep that Hydra's part of a config describes."""
-        return cls(Path(str(hydra_config.sweep.dir)).absolute())
+        return cls(Path(hydra_config.runtime.cwd, str(hydra_config.sweep.dir)))
 
     def note(self, job: SweepJob) -> None:
         """Write a job's status."""
@@ -78,12 +79,9 @@ class Sweep:
 def _read_job(path: Path) -> SweepJob:
     """Return a job's status; a damaged file is named in the table, and hides no other job."""
     try:
-        job: SweepJob = read_json(path)
-        if job.keys() >= SweepJob.__required_keys__:
-            return job
-    except (ValueError, AttributeError):
-        pass
-    return _unknown_job(int(path.stem), "unknown", f"{path}: damaged")
+        return read_typed(path, SweepJob, "")
+    except DamagedFile as error:
+        return _unknown_job(int(path.stem), "unknown", str(error))
 
 
 def _unknown_job(

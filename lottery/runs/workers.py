@@ -4,11 +4,12 @@ import ctypes
 import logging.config
 import os
 import pickle
+import shutil
 import signal
 import sys
-import tempfile
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
     from lottery.config.experiment import Experiment
 
+MEETING = ".workers"  # a folder in the run's: after kill -9 the next start removes it
+SAFE_PATH = "PYTHONSAFEPATH"
 GRACE_SECONDS = 10.0  # for the other workers, when one has failed
 SET_PARENT_DEATH_SIGNAL = 1  # of prctl
 
@@ -67,31 +70,49 @@ def train_in_workers(experiment: "Experiment", ownership: Ownership) -> None:
     from lottery.config.hydra_setup import job_logging
 
     stop, num_workers = experiment.stop, experiment.device.num_devices
-    with tempfile.TemporaryDirectory(prefix="lottery-") as meeting:
-        task = WorkerTask(
-            config=experiment.settings.config,
-            ownership=ownership,
-            num_workers=num_workers,
-            meeting=Path(meeting),
-            log_config=job_logging(),
-            starter=os.getpid(),
-        )
-        # spawn: a forked process would share this one's threads and its CUDA
+    task = WorkerTask(
+        config=experiment.settings.config,
+        ownership=ownership,
+        num_workers=num_workers,
+        meeting=ownership.folder / MEETING,
+        log_config=job_logging(),
+        starter=os.getpid(),
+    )
+    task.meeting.mkdir()
+    # spawn: a forked process would share this one's threads and its CUDA
+    with safe_path():
         context = start_processes(  # type: ignore[no-untyped-call]
             work, (task,), num_workers, join=False, start_method="spawn"
         )
-        try:
-            _watch(context, stop)
-        except ProcessException as error:
-            left = _left_errors(task.meeting)
-            if stop.signum:
-                stops = [cause for cause in left if isinstance(cause, Stopped)]
-                raise stops[0] if stops else Stopped(stop.signum, "") from None
-            causes = [cause for cause in left if not isinstance(cause, WorkerDied)]
-            raise (*causes, *_killed(context), error)[0] from None
-        finally:
-            for process in context.processes:
-                process.kill()  # does nothing to a process that has ended
+    try:
+        _watch(context, stop)
+    except ProcessException as error:
+        left = _left_errors(task.meeting)
+        if stop.signum:
+            stops = [cause for cause in left if isinstance(cause, Stopped)]
+            raise stops[0] if stops else Stopped(stop.signum, "") from None
+        causes = [cause for cause in left if not isinstance(cause, WorkerDied)]
+        raise (*causes, *_killed(context), error)[0] from None
+    finally:
+        for process in context.processes:
+            process.kill()  # does nothing to a process that has ended
+        shutil.rmtree(task.meeting, ignore_errors=True)
+
+
+@contextmanager
+def safe_path() -> Iterator[None]:
+    """Start Python without the current folder, whose files may have names of Python's modules.
+
+    A process that multiprocessing starts then takes over our `sys.path`.
+    """
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[SAFE_PATH]
+        if before is not None:
+            os.environ[SAFE_PATH] = before
 
 
 def _watch(context: "ProcessContext", stop: StopRequest) -> None:

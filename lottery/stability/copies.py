@@ -3,22 +3,23 @@
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 from lottery.imp import Storage
 from lottery.imp.checks import check_first_step, check_trained
 from lottery.masks import Masks, masked
 from lottery.models.state import Start, State, rest_of
 from lottery.progress import Progress, TrainingProgress
-from lottery.record.files import DamagedFile, read_json, write_json
+from lottery.record.files import write_json
 from lottery.record.run_dir import StabilityDir
+from lottery.record.schema import CopyJson
+from lottery.record.typed import read_typed
 from lottery.seeds import derive_seed
 from lottery.tensors import digest
 from lottery.training import LightningFit
 
 log = logging.getLogger(__name__)
 
+REPAIR = "remove it, and it is made again"
 OWN = "own"  # the way to step k, in the run's own order
 
 
@@ -79,11 +80,13 @@ class Trainings:
     ) -> State:
         """Return the state after the last step, from its file or by training."""
         run_dir = self.folder.training(branch.step, name)
-        storage, folder = Storage(run_dir, self.buffers), run_dir.round(branch.round)
+        storage, folder = Storage(run_dir, self.buffers, linked=False), run_dir.round(branch.round)
         if folder.finished:
-            if read_entry(folder.record).get("start") == branch.digest:
-                return storage.final(branch.round)
-            log.warning("%s: has another start; made again", folder.path)
+            entry = read_typed(folder.record, CopyJson, REPAIR)
+            end = storage.final(branch.round) if entry["start"] == branch.digest else None
+            if end and entry.get("end", _digest_of(end)) == _digest_of(end):
+                return end
+            log.warning("%s: has another %s; made again", folder.path, "end" if end else "start")
         self.done += 1
         fit = replace(
             fit, run_dir=run_dir, progress=TrainingProgress(self.progress, number=self.done)
@@ -94,9 +97,13 @@ class Trainings:
         checks = check_first_step(branch.round, outcome.first_seen, outcome.first_expected)
         checks |= check_trained(branch.round, outcome.started, stored, ends, branch.masks)
         storage.save_final(branch.round, outcome.final, with_optimizer=with_optimizer)
-        write_json(
-            folder.record, {"start": branch.digest, "steps": outcome.steps, "checks": checks}
-        )
+        content: CopyJson = {
+            "start": branch.digest,
+            "end": _digest_of(outcome.final),
+            "steps": outcome.steps,
+            "checks": checks,
+        }
+        write_json(folder.record, content)
         folder.checkpoint.unlink(missing_ok=True)
         return storage.final(branch.round)
 
@@ -113,15 +120,8 @@ def with_noise(fit: LightningFit, number: int) -> LightningFit:
     return replace(fit, data_order=noise)
 
 
-def read_entry(path: Path) -> dict[str, Any]:
-    """Return the content of a JSON file of the analysis."""
-    try:
-        entry = read_json(path)
-    except ValueError:
-        entry = None
-    if not isinstance(entry, dict):
-        raise DamagedFile(f"{path}: damaged; remove it, and it is made again")
-    return entry
+def _digest_of(state: State) -> str:
+    return digest(state.weights | state.buffers)
 
 
 def copy_name(number: int) -> str:

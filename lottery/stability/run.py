@@ -11,6 +11,7 @@ from lottery.record.disk_errors import check_writable, disk_errors_in
 from lottery.record.durations import parse_duration
 from lottery.record.opened_run import OpenedRun, open_run
 from lottery.report import report_at_end
+from lottery.runs.run_folder import check_entries, check_run_folder
 from lottery.runs.run_json import check_same_run
 from lottery.runs.run_lock import locked
 
@@ -32,18 +33,26 @@ class StabilityOptions:
     points: int = 30
     data: str | None = None  # where the data are now: `dataset.root`, or a folder of images
     device: str | None = None  # "cpu", "gpu" or "auto"; None: the run's
+    trust_code: bool = False  # make classes that are not ours or torch's
 
 
 def analyse_stability(path: Path, options: StabilityOptions) -> str:
     """Analyse a run; what is there already is not done again."""
     from lottery.config.experiment import build_experiment
+    from lottery.config.trust import making_from
 
     run = open_run(path.absolute())
     rounds = _choose_rounds(run, options.rounds)
-    experiment = build_experiment(_settings(run, options), run.folder, ALONE)
-    check_same_run(experiment, run.run_json)
+    may_write = options.data is not None or options.trust_code
+    with making_from(str(run.folder.run_json), trust_code=options.trust_code):
+        settings = _settings(run, options)
+        experiment = build_experiment(settings, run.folder, ALONE, may_write=may_write)
+    digests = {n: d for n, d in experiment.digests.items() if not n.startswith("criterion.run ")}
+    check_same_run(replace(experiment, digests=digests), run.run_json)
     analysis = _make_analysis(experiment, run, rounds, options)
     check_writable(run.path, "RUN_DIR")
+    check_run_folder(run.folder)
+    check_entries(run.folder.stability.path)
 
     from lottery.stability import analyse, format_summary
 
@@ -59,7 +68,7 @@ def analyse_stability(path: Path, options: StabilityOptions) -> str:
 
 
 def _choose_rounds(run: OpenedRun, asked: Sequence[int] | None) -> list[int]:
-    if not run.finished_rounds:
+    if not run.records:
         raise ConfigError(f"{run.path}: no round is finished")
     if asked is None:
         return [0] if run.winning_round is None else [0, run.winning_round]
@@ -71,29 +80,37 @@ def _choose_rounds(run: OpenedRun, asked: Sequence[int] | None) -> list[int]:
 
 
 def _settings(run: OpenedRun, options: StabilityOptions) -> "Settings":
-    """Return the run's settings, for one device, without loggers and callbacks."""
+    """Return the run's settings, for one device, with its own masks for copied ones."""
     from lottery.config.from_run_json import data_at, settings_of_run
 
     trainer: dict[str, Any] = {"devices": 1, "num_nodes": 1}
     if options.device is not None:
         trainer["accelerator"] = options.device
-    changes: dict[str, Mapping[str, Any] | None] = {
-        "trainer": trainer,
-        "logger": None,
-        "callbacks": None,
-    }
+    changes: dict[str, Mapping[str, Any]] = {"trainer": trainer}
     if options.data is not None:
         target = run.run_json["config"]["dataset._target_"]
         changes["dataset"] = data_at(target, options.data)
-    try:
-        settings = settings_of_run(run.run_json, **changes)
-    except ConfigError as error:
-        raise ConfigError(f"{run.path}: {error}") from error
+    settings = settings_of_run(run, trust_code=options.trust_code, **changes)
     there = run.run_json["settings"]["trainer"]
     devices = there["devices"] * there["num_nodes"]
     if devices > 1:
         log.info("the run trained on %d devices; its copies are trained on one", devices)
-    return settings
+    return _in_its_folder(settings, run)
+
+
+def _in_its_folder(settings: "Settings", run: OpenedRun) -> "Settings":
+    """Return settings that name no other run and no other folder to write to.
+
+    The masks that a run has copied are in its own folder, wherever its trunk is now.
+    """
+    if Path(settings.output_dir) != run.path.parent.parent:  # the run has moved
+        settings = replace(settings, output_dir=str(run.path))
+    if settings.copying is None:
+        return settings
+    asked = settings.copying.rounds
+    rounds = None if asked is None else [n for n in asked if n in run.finished_rounds]
+    copying = replace(settings.copying, run=str(run.path), rounds=rounds)
+    return replace(settings, copying=copying, rounds=max(run.finished_rounds))
 
 
 def _make_analysis(

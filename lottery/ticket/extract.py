@@ -7,15 +7,16 @@ from lottery.config.from_run_json import settings_of_run
 from lottery.config.frozen_base import find_base
 from lottery.config.settings import Settings
 from lottery.config.targets import load_target
+from lottery.config.trust import check_trusted, making_from
 from lottery.errors import ConfigError, LotteryError
 from lottery.record.durations import parse_duration
 from lottery.record.opened_run import OpenedRun
 from lottery.record.rows import sparsest_within
-from lottery.record.run_dir import RunDir
 from lottery.record.schema import Record, Row
 from lottery.reinit.interface import Source
+from lottery.runs.run_folder import check_run_folder
 from lottery.seeds import derive_seed
-from lottery.tensors import Tensors, load_tensors
+from lottery.tensors import Tensors, load_of_run
 from lottery.ticket.checks import TicketCheck, check_tensors
 from lottery.ticket.files import TicketTensors, write_ticket
 from lottery.ticket.ticket import Ticket, open_ticket
@@ -61,14 +62,14 @@ def _pruned(rows: Sequence[Row]) -> str:
     return f"has these pruned rounds: {', '.join(numbers)}" if numbers else "has no pruned round"
 
 
-def take_out(run: OpenedRun, number: int) -> tuple[Ticket, bool]:
+def take_out(run: OpenedRun, number: int, *, trust_code: bool) -> tuple[Ticket, bool]:
     """Write `ticket/` of a round; return it, and whether it was written now.
 
     A ticket that is there stays as it is.
     """
     folder = run.folder.ticket
     if folder.path.exists():
-        ticket = open_ticket(run.path, parent=run)
+        ticket = open_ticket(run.path, parent=run, trust_code=trust_code)
         there = ticket.entry["round"]
         if there != number:
             raise ConfigError(
@@ -76,7 +77,9 @@ def take_out(run: OpenedRun, number: int) -> tuple[Ticket, bool]:
                 f"another, or look at it as it is by --round {there}"
             )
         return ticket, False
-    tensors = read_parts(run.folder, number)
+    settings = settings_of_run(run, trust_code=trust_code)
+    check_run_folder(run.folder)
+    tensors = read_parts(run, number)
     lacking = [name for name in ("start", "es", "final") if name not in tensors]
     if lacking:
         raise ConfigError(
@@ -84,66 +87,69 @@ def take_out(run: OpenedRun, number: int) -> tuple[Ticket, bool]:
             "keeps those of the winning round and of the last"
         )
     record = run.record(number)
-    checks = check_tensors(tensors, record, find_source(run, number, tensors["initial"]))
+    source = find_source(run, number, tensors["initial"], trust_code=trust_code)
+    checks = check_tensors(tensors, record, source)
     if not all(check.passed for check in checks):
         failed = "; ".join(check.what for check in checks if not check.passed)
         raise WrongTicket(f"{run.folder.round(number).path}: {failed}", checks)
-    settings = settings_of_run(run.run_json)
-    tensors |= _base_weights(run.run_json, settings)
+    with making_from(str(run.folder.run_json), trust_code=trust_code):
+        tensors |= _base_weights(run.run_json, settings)
     try:
-        write_ticket(folder, tensors, _describe(run, settings, record))
+        facts = facts_of(run, record, trust_code=trust_code)
+        write_ticket(folder, tensors, _describe(run, settings, record) | facts)
     except OSError:
         if not folder.path.exists():
             raise
-        return take_out(run, number)  # another process was quicker
-    return open_ticket(run.path, parent=run), True
+        return take_out(run, number, trust_code=trust_code)  # another process was quicker
+    return open_ticket(run.path, parent=run, trust_code=trust_code), True
 
 
-def read_parts(folder: RunDir, number: int) -> TicketTensors:
+def read_parts(run: OpenedRun, number: int) -> TicketTensors:
     """Return the parts of a round's ticket that the run has: keep=winner drops some weights."""
-    files = folder.round(number)
+    files = run.folder.round(number)
     weights = {"start": files.start, "es": files.es, "final": files.final}
     there = {name: file for name, file in weights.items() if file.exists()}
-    always = {"masks": files.masks, "initial": folder.round(0).start}
-    return {name: load_tensors(file) for name, file in (there | always).items()}
+    always = {"masks": files.masks, "initial": run.folder.round(0).start}
+    return {name: load_of_run(run, file) for name, file in (there | always).items()}
 
 
-def find_source(run: OpenedRun, number: int, initial: Tensors) -> tuple[str, Tensors] | None:
+def find_source(
+    run: OpenedRun, number: int, initial: Tensors, *, trust_code: bool
+) -> tuple[str, Tensors] | None:
     """Return a name and the weights that a round's start must equal where the mask keeps them.
 
     None: the start was drawn, or its source is not stored any more.
     """
-    step = rewind_step(run)
-    if step is not None:
-        if step == 0:
-            return "initial", initial
-        return f"step {step}", load_tensors(run.folder.round(0).rewind)
+    source = _source_of(run, trust_code=trust_code)
+    if source == "rewind_point":
+        step = _rewind_step(run)
+        rewound = load_of_run(run, run.folder.round(0).rewind) if step else initial
+        return f"step {step}" if step else "initial", rewound
     previous = max(done for done in run.finished_rounds if done < number)
     file = run.folder.round(previous).final
-    if _source_of(run) == "last" and file.exists():
-        return f"round {previous}'s end", load_tensors(file)
+    if source == "last" and file.exists():
+        return f"round {previous}'s end", load_of_run(run, file)
     return None
 
 
-def rewind_step(run: OpenedRun) -> int | None:
-    """Return the step that the rounds of a run are rewound to; None if they are not."""
-    if _source_of(run) != "rewind_point":
-        return None
+def _rewind_step(run: OpenedRun) -> int:
     if not parse_duration(run.run_json["config"]["reinit.to"]).steps(1):  # 0 steps or 0 epochs
         return 0
     return int(run.record(0)["checks"]["rewind_step"])
 
 
-def _source_of(run: OpenedRun) -> Source | None:
+def _source_of(run: OpenedRun, *, trust_code: bool) -> Source | None:
     """Return the stored state that the starts of a run equal; None if they are drawn."""
-    reinit = load_target({"_target_": run.run_json["config"]["reinit._target_"]}, "reinit")
-    source: Source | None = getattr(reinit, "source", None)
+    node = {"_target_": run.run_json["config"]["reinit._target_"]}
+    check_trusted(node, str(run.folder.run_json), trust_code=trust_code)
+    source: Source | None = getattr(load_target(node, "reinit"), "source", None)
     return source
 
 
-def facts_of(run: OpenedRun, record: Mapping[str, Any]) -> dict[str, Any]:
+def facts_of(run: OpenedRun, record: Mapping[str, Any], *, trust_code: bool) -> dict[str, Any]:
     """Return what ticket.json says of a round besides its record, and no later start changes."""
     entry, row = run.run_json, record["row"]
+    rewound = _source_of(run, trust_code=trust_code) == "rewind_point"
     return {
         "input_shape": entry["input_shape"],
         "num_classes": entry["num_classes"],
@@ -152,7 +158,7 @@ def facts_of(run: OpenedRun, record: Mapping[str, Any]) -> dict[str, Any]:
         "round": row["round"],
         "remaining": row["remaining"],
         "ES": row["ES"],
-        "rewind_step": rewind_step(run),
+        "rewind_step": _rewind_step(run) if rewound else None,
     }
 
 
@@ -161,7 +167,6 @@ def _describe(run: OpenedRun, settings: Settings, record: Record) -> dict[str, A
     entry, trainer = run.run_json, settings.trainer
     return {
         "model": settings.config["model"],
-        **facts_of(run, record),
         "row": record["row"],
         "layers": record["layers"],
         "run": {name: entry[name] for name in ("name", "key", "seed", "config")},

@@ -2,9 +2,11 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,8 +14,9 @@ from torch import nn
 from lottery.config.device import dtype_of
 from lottery.config.from_run_json import data_at, initial_seed, network_of
 from lottery.config.frozen_base import FrozenBase, find_base
-from lottery.config.groups import Dataset, Model, read_group
+from lottery.config.groups import Dataset, Group, Model, read_group
 from lottery.config.splits import build_splits
+from lottery.config.trust import check_paths, check_sizes, check_trusted, making_from
 from lottery.data import Splits
 from lottery.errors import MISTAKE, ConfigError, LotteryError
 from lottery.masks import Masks
@@ -21,6 +24,7 @@ from lottery.models.state import State, write_state
 from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir, TicketDir
 from lottery.record.schema import TicketJson
+from lottery.runs.run_folder import check_entries
 from lottery.tensors import Tensors, save_tensors
 from lottery.ticket.export import FORMS
 from lottery.ticket.files import WEIGHTS, load_part, read_ticket
@@ -41,6 +45,7 @@ class Ticket:
     folder: TicketDir
     entry: TicketJson
     parent: OpenedRun  # the folder above; it need not be a run's
+    trust_code: bool  # whether to make classes that are not ours or torch's
 
     @property
     def run(self) -> OpenedRun | None:
@@ -69,15 +74,16 @@ class Ticket:
         if weights not in WEIGHTS:
             raise ValueError(f"weights={weights!r}: one of {', '.join(WEIGHTS)}")
         entry = self.entry
-        network = network_of(
-            model=self.model,
-            input_shape=entry["input_shape"],
-            num_classes=entry["num_classes"],
-            precision=entry["precision"],
-            num_tokens=entry.get("num_tokens"),
-            seed=initial_seed(entry["run"]),
-        )
-        write_state(network, State(load_part(self.folder, weights), buffers={}))
+        with self.making():
+            network = network_of(
+                model=self.model,
+                input_shape=entry["input_shape"],
+                num_classes=entry["num_classes"],
+                precision=entry["precision"],
+                num_tokens=entry.get("num_tokens"),
+                seed=initial_seed(entry["run"]),
+            )
+            write_state(network, State(load_part(self.folder, weights), buffers={}))
         return network.eval()
 
     def base(self) -> nn.Module | None:
@@ -85,9 +91,9 @@ class Ticket:
         frozen = self._frozen
         if frozen is None:
             return None
-        with torch.random.fork_rng(devices=[]):
+        with self.making(), torch.random.fork_rng(devices=[]):
             base = frozen.network(frozen.input_shape)
-        write_state(base, State(load_part(self.folder, BASE), buffers={}))
+            write_state(base, State(load_part(self.folder, BASE), buffers={}))
         return base.to(self.dtype).eval().requires_grad_(False)
 
     def masks(self) -> Masks:
@@ -102,18 +108,18 @@ class Ticket:
     def export(self, form: str, weights: str = "es") -> Path:
         """Write weights in another form; over a frozen base, the head's weights."""
         path = self.folder.export(weights, form)
+        check_entries(self.folder.path)
         save_tensors(path, FORMS[form](self.part(weights), self.part("masks")))
         return path
 
     def splits(self, data: str | None = None) -> Splits:
-        """Return the run's data; missing data are fetched if the run would have fetched them.
+        """Return the run's data, which are now in `data`: a root, an image folder or a table.
 
-        `data` says where they are now: `dataset.root`, or an image folder or a table.
+        They are fetched there if they are missing; where the ticket says, nothing is written.
         """
-        node = dict(self.entry["dataset"])
-        if data is not None:
-            node |= data_at(node["_target_"], data)
-        splits = build_splits(read_group(Dataset, node, "dataset"), may_write=True)
+        may_write = data is not None or self.trust_code
+        with self.making():
+            splits = build_splits(self.settings(data)[1], may_write=may_write)
         here, there = splits.digests(), self.entry["digests"]
         if data is not None:  # the folder of images may have another name now
             here, there = _without_folder(here), _without_folder(there)
@@ -125,7 +131,26 @@ class Ticket:
     @cached_property
     def model(self) -> Model:
         """The settings of the network."""
-        return read_group(Model, self.entry["model"], "model")
+        return self._read(Model, self.entry["model"], "model")
+
+    def settings(self, data: str | None = None) -> tuple[Model, Dataset]:
+        """Return the settings of the network, and of the data, which may be in `data` now."""
+        node = dict(self.entry["dataset"])
+        if data is not None:
+            node |= data_at(str(node.get("_target_")), data)
+        return self.model, self._read(Dataset, node, "dataset")
+
+    def _read(self, kind: type[Group], node: Mapping[str, Any], name: str) -> Group:
+        where = str(self.folder.ticket_json)
+        check_trusted({name: node}, where, trust_code=self.trust_code)
+        check_paths({name: node}, where)
+        check_sizes(self.entry, where)
+        with self.making():
+            return read_group(kind, node, name)
+
+    def making(self) -> AbstractContextManager[None]:
+        """Blame ticket.json for what goes wrong meanwhile."""
+        return making_from(str(self.folder.ticket_json), trust_code=self.trust_code)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -137,13 +162,13 @@ class Ticket:
         return find_base(self.model, tuple(self.entry["input_shape"]))
 
 
-def open_ticket(path: str | Path, parent: OpenedRun | None = None) -> Ticket:
+def open_ticket(path: str | Path, parent: OpenedRun | None = None, *, trust_code: bool) -> Ticket:
     """Open the ticket in a run's folder, or in its own; `parent` is that run, if it is open."""
     folder = find_ticket(Path(path))
     if folder is None:
         raise NoTicket(f"{path}: no ticket in it; `lottery-ticket {path}` takes it out")
     parent = parent or OpenedRun(RunDir(folder.path.absolute().parent))
-    ticket = Ticket(folder, read_ticket(folder), parent)
+    ticket = Ticket(folder, read_ticket(folder), parent, trust_code)
     in_run = folder.path != Path(path) and parent.folder.run_json.exists()
     if in_run and ticket.run is None:
         ours = ticket.entry["run"]

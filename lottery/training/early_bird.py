@@ -8,6 +8,7 @@ from torch import nn
 
 from lottery.masks import Masks
 from lottery.models.state import State, read_state
+from lottery.record.schema import EarlyBirdRecord, MaskDistance
 
 KEPT = ("step", "distances", "looked_at", "earlier")  # by a checkpoint
 QUEUE = 5  # masks that are compared: the latest with each of the four before it
@@ -29,7 +30,7 @@ class EarlyBird:
     num_alive: int  # weights that the round's masks keep
     next_masks: Callable[[State], Masks]
     step: int | None = None
-    distances: list[dict[str, Any]] = field(default_factory=list)
+    distances: list[MaskDistance] = field(default_factory=list)
     looked_at: int | None = None
     earlier: list[Masks] = field(default_factory=list)  # the latest last
 
@@ -53,7 +54,7 @@ class EarlyBird:
         self.earlier = [*self.earlier, masks][1 - QUEUE :]
         self.looked_at = step
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> EarlyBirdRecord:
         """Return what the round's record states: epsilon, the step or None, the distances."""
         return {"epsilon": self.epsilon, "step": self.step, "distances": self.distances}
 

@@ -190,6 +190,23 @@ def test_a_sweeps_folder_stands_for_its_jobs(report: Report, folder: Path) -> No
     assert text.startswith("# 2 settings, 2 runs\n")
 
 
+@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.parametrize("copied", [False, True])
+def test_the_runs_of_a_sweep_that_was_moved_are_those_beside_it(
+    report: Report, folder: Path, copied: bool
+) -> None:
+    runs = write_controls(folder / "outputs", seeds=[0])
+    for number, run in enumerate(runs[:2]):
+        jobs = folder / "outputs" / "sweeps" / "1" / "jobs"
+        write_json(jobs / f"{number}.json", {"run": str(run)})
+    move = shutil.copytree if copied else shutil.move
+    move(folder / "outputs", folder / "elsewhere" / "outputs")
+    assert report("elsewhere/outputs/sweeps/1", "--out", "out").code == 0
+    text = (folder / "out" / "report.md").read_text()
+    assert text.startswith("# 2 settings, 2 runs\n")
+    assert f"| {folder / 'elsewhere'}/outputs/{TRUNK}/seed_0 |" in text
+
+
 @pytest.mark.parametrize("kind", ["nowhere", "empty", "foreign", "foreign run.json", "a file"])
 def test_what_is_no_run_is_one_line(report: Report, folder: Path, kind: str) -> None:
     given = folder / "given"

@@ -1,6 +1,7 @@
 """A run made again from its run.json, in another folder than it was started in."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,6 +9,7 @@ from lottery.config import ConfigError, prepare
 from lottery.config.from_run_json import rebuild_network, settings_of_run
 from lottery.config.run_key import ADDED_LATER
 from lottery.config.settings import read_settings
+from lottery.record.opened_run import OpenedRun
 from lottery.record.records import read_run_json
 from lottery.record.run_dir import RunDir
 from lottery.runs.lifecycle import is_complete
@@ -15,6 +17,14 @@ from lottery.runs.run_json import check_same_run
 from tests.conftest import TINY, Lottery
 from tests.helpers.experiments import composed
 from tests.helpers.toy_image_folders import write_images
+
+
+def _stored(settings: dict[str, Any] | None) -> OpenedRun:
+    """Return a run whose run.json has these settings; an older version keeps none."""
+    run = OpenedRun(RunDir(Path("run")))
+    entry: Any = {"config": read_settings(composed()).canonical, "seed": 0}
+    vars(run)["run_json"] = entry | ({"settings": settings} if settings else {})
+    return run
 
 
 def test_the_settings_are_those_of_the_run(
@@ -27,7 +37,7 @@ def test_the_settings_are_those_of_the_run(
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
     run_json = read_run_json(RunDir(run))
-    settings = settings_of_run(run_json)
+    settings = settings_of_run(OpenedRun(RunDir(run)), trust_code=False)
     experiment = prepare(settings.config, run)
     check_same_run(experiment, run_json)
     assert is_complete(experiment)
@@ -36,7 +46,7 @@ def test_the_settings_are_those_of_the_run(
 
 def test_single_values_can_be_changed() -> None:
     config = composed()
-    changed = settings_of_run({"settings": config}, dataset={"root": "/b"}, logger=None)
+    changed = settings_of_run(_stored(config), trust_code=False, dataset={"root": "/b"})
     assert (changed.dataset.root, changed.dataset.batch_size) == ("/b", 60)
     assert (changed.logger, changed.seed) == ({}, 0)
     assert config["dataset"]["root"] == "data"
@@ -48,7 +58,7 @@ def test_options_added_since_are_at_what_was_before_them() -> None:
         group, _, name = key.partition(".")
         if group != "early_bird":
             old[group] = {key: value for key, value in old[group].items() if key != name}
-    settings = settings_of_run({"settings": old})
+    settings = settings_of_run(_stored(old), trust_code=False)
     assert settings.early_bird.epsilon is None
     assert (settings.pruning.at, settings.pruning.units) == ("trained", "none")
     dataset = settings.dataset
@@ -59,10 +69,10 @@ def test_options_added_since_are_at_what_was_before_them() -> None:
 
 def test_a_run_of_an_older_version_is_told_what_to_do() -> None:
     with pytest.raises(ConfigError, match=r"remove it, and the command"):
-        settings_of_run({})
+        settings_of_run(_stored(None), trust_code=False)
 
 
 def test_a_network_is_rebuilt_from_a_run_that_did_not_keep_all_settings(lottery: Lottery) -> None:
-    entry = read_run_json(RunDir(lottery(*TINY, "rounds=0").run))
-    del entry["settings"]
-    assert rebuild_network(entry).fc1.weight.shape == (300, 64)
+    run = OpenedRun(RunDir(lottery(*TINY, "rounds=0").run))
+    del run.run_json["settings"]
+    assert rebuild_network(run, trust_code=False).fc1.weight.shape == (300, 64)

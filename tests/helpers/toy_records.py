@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lottery.record.files import write_json
 from lottery.record.opened_run import OpenedRun
-from lottery.record.records import write_record
+from lottery.record.records import write_record, write_run_json
 from lottery.record.run_dir import RunDir
-from lottery.record.schema import COLUMNS, Record
+from lottery.record.schema import COLUMNS, Record, RunJson
 from lottery.record.tables import write_tables
 from lottery.report.read.runs import read_run
 
@@ -74,12 +73,25 @@ def record(number: int, *, test: float, val: float, remaining: float) -> Record:
     return {
         "row": {column: known.get(column, 0) for column in COLUMNS},
         "layers": {
-            name: {"weights": size, "remaining": round(size * remaining), "live_zeros": 0}
+            name: {
+                "weights": size,
+                "remaining": round(size * remaining),
+                "live_zeros": 0,
+                "flops": 2 * size,
+                "flops_remaining": 2 * round(size * remaining),
+            }
             for name, size in LAYERS.items()
         },
         "checks": {"pruned_max": 0.0, "empty_layers": [], "initial_digest": "ab" * 32},
         "history": history,
-        "timing": {"round": number, "train_seconds": 1.5, "inference_ms": 0.002 + 1e-4 * number},
+        "timing": {
+            "round": number,
+            "train_seconds": 1.5,
+            "steps_per_second": 200.0,
+            "inference_ms": 0.002 + 1e-4 * number,
+            "inference_csr_ms": None,
+            "peak_memory_mb": None,
+        },
     }
 
 
@@ -107,8 +119,9 @@ def write_run(
         asked: how many rounds the command asked for; as many as `tests` if None.
     """
     run_dir = RunDir(path)
-    entry = {
+    entry: RunJson = {
         "name": path.parent.name,
+        "key": path.parent.name.rpartition("-")[2],
         "seed": int(path.name.removeprefix("seed_")),
         "status": status,
         "message": message,
@@ -116,8 +129,12 @@ def write_run(
         "machine": {},
         "config": canonical or CONFIG,
         "rounds": list(range(asked or len(tests))),
+        "input_shape": [1, 8, 8],
+        "num_classes": 10,
+        "versions": {},
+        "git_commit": None,
     }
-    write_json(run_dir.run_json, entry)
+    write_run_json(run_dir, entry)
     for number, (test, val) in enumerate(zip(tests, vals or tests, strict=True)):
         write_record(run_dir, record(number, test=test, val=val, remaining=(1 - rate) ** number))
     write_tables(run_dir)

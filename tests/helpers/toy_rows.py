@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lottery.record.schema import COLUMNS, Record, Row
+from lottery.record.schema import COLUMNS, LayerCounts, Record, Row
 
 
 def toy_row(number: int, remaining: float = 1.0, val: float = 0.5, test: float = 0.5) -> Row:
@@ -11,10 +11,10 @@ def toy_row(number: int, remaining: float = 1.0, val: float = 0.5, test: float =
 
 
 def toy_record(number: int, row: Row | None = None) -> Record:
-    counts: Any = {"weights": 8, "remaining": 8 - number, "live_zeros": 0}
+    counts: Any = dict.fromkeys(LayerCounts.__annotations__, 0)
     return {
         "row": row or toy_row(number),
-        "layers": {"fc1.weight": counts},
+        "layers": {"fc1.weight": counts | {"weights": 8, "remaining": 8 - number}},
         "checks": {"pruned_max": 0.0},
         "history": [
             {"round": number, "iteration": step, "split": "val", "loss": 1 / 3, "accuracy": 0.5}

@@ -15,7 +15,7 @@ from lottery.data import Split, Splits
 from lottery.data.splits import Augmentation
 from lottery.distributed import num_ranks
 from lottery.imp import Fit, Imp, Pruning, Rounds, Storage, run_rounds
-from lottery.masks import Masks, linear_and_conv_weights
+from lottery.masks import Masks, prunable_weights
 from lottery.measure.flops import make_counter
 from lottery.models.state import all_buffers, fresh_state
 from lottery.progress import Progress
@@ -194,7 +194,7 @@ def toy_imp(
         **pruning: further fields of `Pruning`.
     """
     fit = replace(fit or toy_fit(), run_dir=RunDir(path))
-    prunable = list(linear_and_conv_weights(fit.network))
+    prunable = list(prunable_weights(fit.network))
     pruner = prune or ScoredPruner(Magnitude(), Layerwise(), dict.fromkeys(prunable, 0.2))
     return Imp(
         rounds=Rounds(rounds),

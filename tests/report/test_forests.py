@@ -13,10 +13,10 @@ from lottery.report.contents import make_contents
 from lottery.report.figures.draw_plotly import panel_json
 from lottery.report.figures.figure import Figure
 from lottery.report.figures.lines import forest_lines
-from lottery.report.page import make_markdown
 from lottery.report.read.forests import read_forests
 from lottery.report.read.runs import read_run
 from lottery.report.words.forests import forest_answer, forest_table
+from lottery.report.write import make_markdown
 from tests.helpers.toy_records import TRUNK, toy_record, write_run
 
 OTHER: dict[str, Any] = {
@@ -168,7 +168,7 @@ def test_a_damaged_file_is_named_and_the_report_goes_on(tmp_path: Path) -> None:
     path = RunDir(run.path).ticket.hybrid_json
     for text in ("{", "[]", "{}"):
         path.write_text(text)
-        with pytest.raises(DamagedFile, match=r"hybrid.json: damaged; remove it"):
+        with pytest.raises(DamagedFile, match=r"hybrid.json: damaged.*; remove it"):
             read_forests(run)
     contents = make_contents([run])
     assert any("hybrid.json: damaged" in note for note in contents.notes)

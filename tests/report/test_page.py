@@ -12,9 +12,9 @@ import pytest
 
 from lottery.report.contents import Contents, make_contents
 from lottery.report.figures.draw_plotly import panel_json
-from lottery.report.page import escape_markdown, make_markdown, make_page
 from lottery.report.words.summary_text import Answer
 from lottery.report.words.table import Table
+from lottery.report.write import escape_markdown, make_markdown, make_page
 from tests.helpers.toy_records import TRUNK, toy_record
 
 EVIL = "</script><script>alert(1)</script><img src=x>&amp;"

@@ -59,12 +59,13 @@ def test_summary_of_values() -> None:
     summary = summarise([1.0, 2.0, 3.0, 6.0])
     assert (summary.count, summary.mean, summary.lowest, summary.highest) == (4, 3.0, 1.0, 6.0)
     # Variance (4 + 1 + 0 + 9) / 3, three degrees of freedom: t = 3.182
-    assert summary.half_width == pytest.approx(3.18245 * math.sqrt(14 / 3 / 4), rel=1e-5)
+    half_width = 3.18245 * math.sqrt(14 / 3 / 4)
+    assert summary.interval == pytest.approx((3 - half_width, 3 + half_width), rel=1e-5)
     assert summary.interval == pytest.approx((-0.4374, 6.4374), abs=1e-4)
 
 
 def test_one_value_has_no_interval() -> None:
-    assert math.isnan(summarise([2.0]).half_width)
+    assert math.isnan(summarise([2.0]).interval[0])
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,10 @@ def test_tensor_files_of_the_first_release_are_read(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
     save_file({"w": torch.ones(2)}, tmp_path / "t.safetensors")
-    assert load_tensors(tmp_path / "t.safetensors")["w"].tolist() == [1.0, 1.0]
+    path = tmp_path / "t.safetensors"
+    assert load_tensors(path, needs_digest=False)["w"].tolist() == [1.0, 1.0]
+    with pytest.raises(DamagedFile, match=r"damaged: it states no digest; remove "):
+        load_tensors(path)
 
 
 def test_a_record_with_any_byte_changed_is_the_same_or_none(tmp_path: Path) -> None:
@@ -82,7 +85,7 @@ def test_a_record_with_any_byte_changed_is_the_same_or_none(tmp_path: Path) -> N
         noticed += record is None
     assert noticed > 0.8 * len(content)
     path.write_bytes(b"")
-    line = f"{path}: damaged; remove it to do round 3 again"
+    line = f"{path}: damaged: empty; remove it to do round 3 again"
     with pytest.raises(DamagedFile, match=f"^{re.escape(line)}$"):
         read_record(run.round(3))
 
@@ -100,7 +103,9 @@ def test_records_of_the_first_release_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"config": {}}', "\0" * 40])
 def test_a_run_json_that_says_nothing_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "run.json").write_text(text)
-    with pytest.raises(DamagedFile, match=f"{tmp_path}/run.json: damaged; remove it, and the "):
+    with pytest.raises(
+        DamagedFile, match=f"^{tmp_path}/run.json: damaged: .*; remove it, and the "
+    ):
         read_run_json(RunDir(tmp_path))
 
 

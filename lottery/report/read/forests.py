@@ -1,6 +1,5 @@
 """Read the forests on features that `lottery-ticket --features` has fitted for a run."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,19 +27,8 @@ def read_forests(run: OpenedRun) -> RunForests:
     if not path.exists():
         return RunForests(run)
     try:
-        content = read_json(path)
+        content = read_json(path, "remove it and run lottery-ticket --features again")
         return RunForests(run, tuple(content["forests"]), tuple(content["compared"]))
-    except (ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         message = f"{path}: damaged; remove it and run lottery-ticket --features again"
         raise DamagedFile(message) from error
-
-
-def read_all_forests(runs: Sequence[OpenedRun]) -> tuple[list[RunForests], list[str]]:
-    """Return the forests of those runs that have some, and one line per unreadable file."""
-    found, problems = [], []
-    for run in runs:
-        try:
-            found.append(read_forests(run))
-        except DamagedFile as error:
-            problems.append(f"left out: {error}")
-    return [forests for forests in found if forests.forests], problems

@@ -1,12 +1,16 @@
 """Find and read the runs of a report."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from lottery.errors import NoRun
 from lottery.record.files import DamagedFile, read_json
 from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir, runs_below
+
+Source = TypeVar("Source")
+Found = TypeVar("Found")
 
 
 def find_runs(folders: Sequence[str | Path]) -> list[Path]:
@@ -26,15 +30,16 @@ def find_runs(folders: Sequence[str | Path]) -> list[Path]:
 
 
 def _runs_of_sweep(folder: Path) -> list[Path]:
+    """Return the runs that a sweep names; if the outputs were moved, those beside the sweep."""
     jobs = sorted(folder.glob("jobs/*.json"), key=lambda path: (len(path.stem), path.stem))
     runs = []
     for job in jobs:
         try:
             run = Path(read_json(job)["run"])
-        except (ValueError, KeyError, TypeError):
+        except (DamagedFile, KeyError, TypeError):
             continue  # the sweep's own table reports a damaged file
-        if (run / "run.json").exists():
-            runs.append(run)
+        beside = folder.absolute().parent.parent / run.parent.name / run.name
+        runs += [path for path in (beside, run) if (path / "run.json").exists()][:1]
     return runs
 
 
@@ -45,15 +50,17 @@ def read_run(path: Path) -> OpenedRun:
     return run
 
 
-def read_runs(paths: Sequence[Path]) -> tuple[list[OpenedRun], list[str]]:
-    """Return the runs that can be read, and one line for each that cannot."""
-    runs, problems = [], []
-    for path in paths:
+def read_each(
+    read: Callable[[Source], Found], sources: Sequence[Source]
+) -> tuple[list[Found], list[str]]:
+    """Return what can be read, and one line for each that is damaged."""
+    found, problems = [], []
+    for source in sources:
         try:
-            runs.append(read_run(path))
+            found.append(read(source))
         except DamagedFile as error:
             problems.append(f"left out: {error}")
-    return runs, problems
+    return found, problems
 
 
 def state_of(run: OpenedRun) -> str:

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lottery.record.files import DamagedFile
-from lottery.record.run_dir import StabilityDir
+from lottery.record.opened_run import OpenedRun
+from lottery.report.read.runs import read_each
 from lottery.report.read.settings import Setting
 from lottery.report.read.statistics import Summary
 
@@ -15,11 +15,9 @@ if TYPE_CHECKING:
 
 STABLE_BELOW = 0.02  # instability of the test error that Frankle et al. (2020) call stable
 SPLIT_TITLES = {"train": "training split", "test": "test split"}
-NEEDED_COLUMNS = {
-    "pairs": {"round", "step", "pair", "remaining", "barrier_train", "barrier_test"},
-    "points": {"round", "step", "pair", "alpha", "split", "error"},
-    "untrained": {"round", "weights", "split", "accuracy"},
-}
+NEEDED_PAIR_COLUMNS = {"round", "step", "pair", "remaining", "barrier_train", "barrier_test"}
+NEEDED_POINT_COLUMNS = {"round", "step", "pair", "alpha", "split", "error"}
+NEEDED_UNTRAINED_COLUMNS = {"round", "weights", "split", "accuracy"}
 
 
 @dataclass(frozen=True)
@@ -56,38 +54,32 @@ class AnalysedStep:
 def find_analysed_steps(settings: Sequence[Setting]) -> tuple[list[AnalysedStep], list[str]]:
     """Return what was analysed, by setting, round and step; and a line per unreadable analysis."""
     steps: list[AnalysedStep] = []
-    problems = []
+    problems: list[str] = []
     for setting in settings:
-        found = []
-        for run in setting.runs:
-            try:
-                if run.folder.stability.pairs_csv.exists():
-                    found.append(_read_tables(run.folder.stability, run.seed))
-            except DamagedFile as error:
-                problems.append(f"left out: {error}")
-        steps += _steps_of(setting, setting.label if len(settings) > 1 else "", found)
+        analysed = [run for run in setting.runs if run.folder.stability.pairs_csv.exists()]
+        tables, damaged = read_each(_read_tables, analysed)
+        problems += damaged
+        steps += _steps_of(setting, setting.label if len(settings) > 1 else "", tables)
     return steps, problems
 
 
-def _read_tables(folder: StabilityDir, seed: int) -> "list[pd.DataFrame]":
-    files = {
-        "pairs": folder.pairs_csv,
-        "points": folder.points_csv,
-        "untrained": folder.untrained_csv,
-    }
-    return [_read_table(files[name], NEEDED_COLUMNS[name]).assign(seed=seed) for name in files]
-
-
-def _read_table(path: Path, needed: set[str]) -> "pd.DataFrame":
+def _read_tables(run: OpenedRun) -> "list[pd.DataFrame]":
     import pandas as pd  # half a second, which a command's --help need not wait for
 
-    try:
-        table = pd.read_csv(path)
-    except (ValueError, OSError):  # pandas' errors for a file that is no table are ValueErrors
-        table = pd.DataFrame()
-    if needed - set(table.columns):
-        raise DamagedFile(f"{path}: damaged; remove it and run lottery-stability again")
-    return table
+    folder, tables = run.folder.stability, []
+    for path, needed in (
+        (folder.pairs_csv, NEEDED_PAIR_COLUMNS),
+        (folder.points_csv, NEEDED_POINT_COLUMNS),
+        (folder.untrained_csv, NEEDED_UNTRAINED_COLUMNS),
+    ):
+        try:
+            table = pd.read_csv(path)
+        except (ValueError, OSError):  # pandas' errors for a file that is no table are ValueErrors
+            table = pd.DataFrame()
+        if needed - set(table.columns):
+            raise DamagedFile(f"{path}: damaged; remove it and run lottery-stability again")
+        tables.append(table.assign(seed=run.seed))
+    return tables
 
 
 def _steps_of(

@@ -15,47 +15,30 @@ class Summary:
     mean: float
     lowest: float
     highest: float
-    half_width: float  # of the confidence interval of the mean; NaN for fewer than two values
-    band_is_interval: bool  # the band of a figure: the confidence interval, or lowest to highest
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The 95 % confidence interval of the mean."""
-        return self.mean - self.half_width, self.mean + self.half_width
-
-    @property
-    def band(self) -> tuple[float, float]:
-        """Lower and upper end of the band that a figure draws; one value has no width."""
-        if not self.band_is_interval or self.count < 2:
-            return self.lowest, self.highest
-        return self.interval
+    interval: tuple[float, float]  # for the mean, 95 % confidence; NaN for fewer than two values
+    band: tuple[float, float]  # that a figure draws: the interval, or lowest to highest
 
 
 def summarise(values: Sequence[float], *, band_is_interval: bool = False) -> Summary:
-    """Return the mean of some values, one per seed, with their spread.
+    """Return the mean of one or more values with their spread.
 
     Example:
         >>> summary = summarise([1.0, 2.0, 3.0])  # standard deviation 1, t = 4.303
-        >>> round(summary.mean, 3), round(summary.half_width, 3), summary.band
-        (2.0, 2.484, (1.0, 3.0))
+        >>> round(summary.mean, 3), round(summary.interval[1], 3), summary.band
+        (2.0, 4.484, (1.0, 3.0))
     """
-    mean = math.fsum(values) / len(values)
+    mean, half = math.fsum(values) / len(values), math.nan
+    if (degrees := len(values) - 1) > 0:
+        from scipy.special import stdtrit  # a third of a second, for runs of several seeds only
+
+        variance = math.fsum((value - mean) ** 2 for value in values) / degrees
+        half = float(stdtrit(degrees, (1 + LEVEL) / 2)) * math.sqrt(variance / len(values))
+    interval, extremes = (mean - half, mean + half), (min(values), max(values))
     return Summary(
         count=len(values),
         mean=mean,
-        lowest=min(values),
-        highest=max(values),
-        half_width=_half_width(values, mean),
-        band_is_interval=band_is_interval,
+        lowest=extremes[0],
+        highest=extremes[1],
+        interval=interval,
+        band=interval if band_is_interval and degrees else extremes,
     )
-
-
-def _half_width(values: Sequence[float], mean: float) -> float:
-    degrees = len(values) - 1
-    if degrees < 1:
-        return math.nan
-    from scipy.special import stdtrit  # a third of a second, for runs of several seeds only
-
-    variance = math.fsum((value - mean) ** 2 for value in values) / degrees
-    quantile = float(stdtrit(degrees, (1 + LEVEL) / 2))
-    return quantile * math.sqrt(variance / len(values))

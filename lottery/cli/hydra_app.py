@@ -1,0 +1,93 @@
+"""Hydra around our task: its app is run, and no mistake and no full disk is a traceback of it."""
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra._internal import utils
+from hydra.conf import HydraConf
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from lottery.cli.common import errors_end_the_command
+from lottery.config.hydra_setup import conf_dir
+from lottery.config.overrides import check_overrides
+from lottery.config.run_key import located, plain
+from lottery.errors import ConfigError
+from lottery.record.disk_errors import disk_errors_in
+from lottery.record.files import write_text
+
+log = logging.getLogger(__name__)
+
+PATIENT_LAUNCHERS = ("hydra._internal.core_plugins.", "hydra_plugins.lottery_launchers.")
+
+
+def run_app(task: Callable[[DictConfig], Any], same_command: str) -> None:
+    """Run Hydra's app. Errors of our own and of the disk end it in one line, as do wrong flags."""
+    hydras = utils.run_and_report  # prints Hydra's own errors, and tracebacks of all others
+    main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
+
+    def report(call: Callable[[], Any]) -> Any:
+        def with_our_errors() -> Any:
+            with errors_end_the_command(same_command), disk_errors_in(Path.cwd()), value_errors():
+                return call()
+
+        return hydras(with_our_errors)
+
+    def app() -> None:
+        check_overrides(sys.argv[1:])
+        try:
+            main(task)()
+        except ValueError as error:  # of flags: everything else has been reported by now
+            raise ConfigError(str(error)) from error
+
+    utils.run_and_report = report  # type: ignore[assignment]
+    try:
+        report(app)
+    finally:
+        utils.run_and_report = hydras
+
+
+@contextmanager
+def value_errors() -> Iterator[None]:
+    """Raise OmegaConf's errors, such as that of `${nothing}`, as a ConfigError."""
+    try:
+        yield
+    except OmegaConfBaseException as error:
+        raise ConfigError(str(error).partition("\n")[0]) from error
+
+
+def plain_values(config: DictConfig, hydra_config: HydraConf) -> dict[str, Any]:
+    """Return the config without Hydra's part; paths are absolute if jobs change the folder."""
+    values = plain(config)
+    return located(values, hydra_config.runtime.cwd) if hydra_config.job.chdir else values
+
+
+def warn_of_launcher(hydra_config: HydraConf) -> None:
+    """Warn of a launcher that leaves the other jobs alone when one dies."""
+    choice = hydra_config.runtime.choices["hydra/launcher"]
+    if not str(hydra_config.launcher["_target_"]).startswith(PATIENT_LAUNCHERS):
+        ours = "slurm" if choice == "submitit_slurm" else "local_parallel"
+        log.warning(
+            "hydra/launcher=%s: a job that dies ends the sweep; hydra/launcher=%s does the others",
+            choice,
+            ours,
+        )
+
+
+def write_hydra_files(folder: Path, config: DictConfig) -> None:
+    """Write `.hydra/` as Hydra would, but into a folder that was checked, and whole."""
+    hydra_config = HydraConfig.instance().cfg
+    assert hydra_config is not None
+    parts = {
+        "config": config,
+        "hydra": hydra_config,
+        "overrides": HydraConfig.get().overrides.task,
+    }
+    for name, part in parts.items():
+        write_text(folder / ".hydra" / f"{name}.yaml", OmegaConf.to_yaml(part))
