@@ -1,52 +1,97 @@
 """Named tensors: their files (safetensors, whole or absent) and their digest."""
 
-import errno
 import hashlib
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
-from lottery.record.files import DamagedFile, replacing
+from lottery.record.files import DamagedFile, open_regular, replacing
+from lottery.record.opened_run import OpenedRun
 
 Tensors = dict[str, Tensor]
 
+MOST_HEADER_BYTES = 1 << 24  # some hundred for each tensor
 
-def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write named tensors and their digest to a safetensors file, whole or not at all."""
+
+class MissingTensors(DamagedFile, FileNotFoundError):
+    """A tensor file is not there; `filename` names it."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
+    """Write named tensors with their digest, whole or not at all; return the digest."""
     dense = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    written = digest(dense)
     with replacing(path) as aside:
-        try:
-            save_file(dense, aside, metadata={"digest": digest(dense)})
-        except SafetensorError as error:
-            number = re.search(r"os error (\d+)", str(error))
-            if number is None:
-                raise
-            raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
+        aside.write_bytes(save(dense, metadata={"digest": written}))
+    return written
 
 
-def load_tensors(path: Path, *, check: bool = True) -> Tensors:
-    """Read a safetensors file into CPU memory; `check` compares it with the digest in it."""
-    if not path.exists():
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+def load_tensors(
+    path: Path, expected: str | None = None, *, check: bool = True, needs_digest: bool = True
+) -> Tensors:
+    """Read a safetensors file into CPU memory.
+
+    Args:
+        path: the file.
+        expected: the digest that its tensors must have; None for the one in the file.
+        check: whether to look at the digests at all.
+        needs_digest: whether the file must state its digest; those of version 0.1 may not.
+
+    Raises:
+        DamagedFile: it is not what was written.
+        MissingTensors: there is no such file.
+    """
+    _check_header(path)
     try:
         with safe_open(path, framework="pt") as file:
-            written = (file.metadata() or {}).get("digest")
+            stated = (file.metadata() or {}).get("digest")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
-        raise _damaged(path) from error
-    if check and written is not None and written != digest(tensors):
-        raise _damaged(path)
+        raise _damaged(path, str(error)) from error
+    if not check:
+        return tensors
+    if stated is None and expected is None and needs_digest:
+        raise _damaged(path, "it states no digest")
+    there = digest(tensors)
+    if stated not in (None, there):
+        raise _damaged(path, "its digest is another")
+    if expected not in (None, there):
+        raise _damaged(path, "it is not the file that the round's record names")
     return tensors
 
 
-def _damaged(path: Path) -> DamagedFile:
-    return DamagedFile(f"{path}: damaged; remove {path.parent} to do that round again")
+def load_of_run(run: OpenedRun, path: Path) -> Tensors:
+    """Read a tensor file of a round of a run, by the digest that the round's record states."""
+    return load_tensors(path, run.digest_of(path), needs_digest=False)
+
+
+def _check_header(path: Path) -> None:
+    """Check that a file is a regular one, and that its header can be read without harm."""
+    try:
+        with open_regular(path, _repair(path)) as file:
+            length = int.from_bytes(file.read(8), "little")
+            if length > min(MOST_HEADER_BYTES, os.fstat(file.fileno()).st_size - 8):
+                raise _damaged(path, f"a header of {length:,} bytes")
+    except FileNotFoundError as error:
+        missing = MissingTensors(f"{path}: missing; {_repair(path)}")
+        missing.filename = str(path)
+        raise missing from error
+
+
+def _damaged(path: Path, fault: str) -> DamagedFile:
+    return DamagedFile(f"{path}: damaged: {fault}; {_repair(path)}")
+
+
+def _repair(path: Path) -> str:
+    return f"remove {path.parent} to do that round again"
 
 
 def copy_to_cpu(tensors: Mapping[str, Tensor]) -> Tensors:

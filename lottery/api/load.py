@@ -74,9 +74,9 @@ class Run:
 
     def masks(self, round_number: int) -> "Masks":
         """Return a round's masks by parameter name, True = kept."""
-        from lottery.tensors import load_tensors
+        from lottery.tensors import load_of_run
 
-        return load_tensors(RunDir(self.path).round(round_number).masks)
+        return load_of_run(self._opened, RunDir(self.path).round(round_number).masks)
 
     def weights(self, round_number: int, weights: str = "es") -> "dict[str, Any]":
         """Return a round's weights and buffers by name.
@@ -91,9 +91,9 @@ class Run:
         """
         if weights not in STORED_WEIGHTS:
             raise ValueError(f"weights={weights!r}: one of {', '.join(STORED_WEIGHTS)}")
-        from lottery.tensors import load_tensors
+        from lottery.tensors import load_of_run
 
-        return load_tensors(getattr(RunDir(self.path).round(round_number), weights))
+        return load_of_run(self._opened, getattr(RunDir(self.path).round(round_number), weights))
 
     def model(
         self, round_number: int, weights: str = "es", *, trust_code: bool = False

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 
+import torch
+
 from lottery.config.run_key import shapes_dense_round
 from lottery.config.settings import Settings
 from lottery.errors import ConfigError
-from lottery.record.records import read_record, read_run_json
+from lottery.record.files import DamagedFile
+from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir
 from lottery.reinit import Reinit
-from lottery.tensors import Tensors, digest, load_tensors
+from lottery.tensors import Tensors, digest, load_of_run
 
 
 def inspect_trunk(settings: Settings, weights: Tensors) -> tuple[list[str], dict[str, str]]:
@@ -17,8 +20,11 @@ def inspect_trunk(settings: Settings, weights: Tensors) -> tuple[list[str], dict
     for number in settings.rounds_to_do:
         if not trunk.round(number).finished:
             raise ConfigError(f"criterion.run={trunk.path}: it has no finished round {number}")
-        masks = load_tensors(trunk.round(number).masks)
+        path = trunk.round(number).masks
+        masks = load_of_run(OpenedRun(trunk), path)
         for name, mask in masks.items():
+            if mask.dtype != torch.bool:
+                raise DamagedFile(f"{path}: {name} is of {mask.dtype}, a mask is of torch.bool")
             if name not in weights or weights[name].shape != mask.shape:
                 here = tuple(weights[name].shape) if name in weights else "no such weight"
                 raise ConfigError(
@@ -40,13 +46,14 @@ def shared_dense_round(
     if settings.copying is None:
         return None
     trunk = settings.trunk
-    entry, folder = read_run_json(trunk), trunk.round(0)
+    run, folder = OpenedRun(trunk), trunk.round(0)
+    entry = run.run_json
     theirs = shapes_dense_round(entry["config"], entry["seed"])
     ours = shapes_dense_round(settings.canonical, settings.seed)
     if theirs != ours or _without_masks(entry["digests"]) != _without_masks(digests):
         return None
     if reinit.rewind_step:
-        stored_step = read_record(folder)["checks"]["rewind_step"]
+        stored_step = run.record(0)["checks"]["rewind_step"]
         if not folder.rewind.exists() or stored_step != reinit.rewind_step:
             return None
     if reinit.carries_optimizer and not folder.final_optimizer.exists():

@@ -14,7 +14,8 @@ from lottery.config.settings import Settings
 from lottery.errors import ConfigError
 from lottery.masks import Masks, select
 from lottery.pruning import Criterion, Layer, Pruner, Scope, ScoredPruner, trait
-from lottery.tensors import Tensors, load_tensors
+from lottery.record.opened_run import OpenedRun
+from lottery.tensors import Tensors, load_of_run
 
 RATE = "a number >= 0 and below 1, or '0.5x' for half of pruning.rate"
 
@@ -54,10 +55,10 @@ def set_up_pruning(settings: Settings, weights: Tensors) -> PruningSetup:
 
 def _copied(settings: Settings, weights: Tensors, scope: Scope) -> PruningSetup:
     prunable, digests = inspect_trunk(settings, weights)
-    trunk, node = settings.trunk, settings.criterion.node
+    trunk, node = OpenedRun(settings.trunk), settings.criterion.node
 
     def load(number: int) -> Masks:
-        return load_tensors(trunk.round(number).masks)
+        return load_of_run(trunk, trunk.folder.round(number).masks)
 
     node = {name: value for name, value in node.items() if name not in ("run", "rounds")}
     return PruningSetup(

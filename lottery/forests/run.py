@@ -21,7 +21,7 @@ from lottery.record.run_dir import RunDir
 from lottery.report.read.forests import RunForests, read_forests
 from lottery.runs.run_lock import locked
 from lottery.seeds import derive_seed
-from lottery.tensors import load_tensors
+from lottery.tensors import load_of_run
 from lottery.ticket.ticket import Ticket
 from lottery.ticket.verify import choose_device, features_of
 
@@ -100,7 +100,7 @@ def _networks(
     ticket = request.ticket
     pruned, dense, base = ticket.trained(), ticket.trained(), ticket.base()
     # every run keeps its dense network at ES
-    write_state(dense, State(load_tensors(request.folder.round(0).es), buffers={}))
+    write_state(dense, State(load_of_run(request.run, request.folder.round(0).es), buffers={}))
     inputs = splits.to(device, ticket.dtype)
     networks, frozen_flops = [], 0
     if base is not None:

@@ -113,7 +113,7 @@ def check_ranks_agree(number: int, what: str, tensors: Mapping[str, Tensor]) -> 
         raise BrokenInvariant(f"round {number}: the {what} of rank {ranks} differ from rank 0's")
 
 
-def check_unchanged(number: int, before: str, after: str) -> dict[str, Any]:
+def check_unchanged(number: int, before: str | None, after: str) -> dict[str, Any]:
     """Check that a round left the stored initial weights as they were, by their digests."""
     if before != after:
         raise BrokenInvariant(f"round {number}: the stored initial weights have changed")

@@ -18,6 +18,8 @@ def run_rounds(imp: Imp, check_owned: Callable[[], None] = lambda: None) -> list
     storage.remove_leftovers()
     storage.update_tables()  # a kill may have come between a record and its tables
     rows = storage.rows()
+    if imp.rounds.todo(rows):
+        storage.link_older_rounds()
     while todo := imp.rounds.todo(rows):
         number = todo[0]
         if number > 0:

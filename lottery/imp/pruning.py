@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from lottery.imp.checks import BrokenInvariant
 from lottery.masks import Masks, count_ones, masked
 from lottery.models.state import State
 from lottery.pruning import MakeProbe, Pruner, Trained
@@ -31,6 +32,13 @@ class Pruning:
         """
         state = initial if self.at == "init" else last
         # In the network's order, which breaks ties under a global scope. Files are sorted.
+        for name in self.prunable:
+            stored = [before, initial.weights, *([state.weights] if state.weights else [])]
+            if len({tensors[name].shape if name in tensors else None for tensors in stored}) > 1:
+                raise BrokenInvariant(
+                    f"round {number}: {name} is missing in what earlier rounds have stored, or "
+                    "has another shape in one of them"
+                )
         masks = {name: before[name] for name in self.prunable}
         weights = {name: w for name, w in state.weights.items() if name in masks}
         return Trained(

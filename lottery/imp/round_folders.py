@@ -1,25 +1,57 @@
-"""Whole round folders: one is copied from another run, weights that nothing needs are dropped."""
+"""Whole round folders: copied from another run, linked, rid of weights that nothing needs."""
 
 import logging
 import shutil
 from collections.abc import Sequence
 
 from lottery.record.files import replacing
+from lottery.record.opened_run import OpenedRun
+from lottery.record.records import write_links
 from lottery.record.rows import winning_round
 from lottery.record.run_dir import RunDir
-from lottery.record.schema import Row
+from lottery.record.schema import Record, Row
+from lottery.tensors import digest, load_of_run
 
 log = logging.getLogger(__name__)
 
 
-def copy_dense_round(trunk: RunDir, run_dir: RunDir) -> None:
-    """Copy the files of the trunk's round 0; the record comes last, because it ends the round."""
-    source, target = trunk.round(0), run_dir.round(0)
-    for file in sorted(source.path.iterdir(), key=lambda path: path == source.record):
-        if not file.name.startswith("."):
-            with replacing(target.path / file.name) as aside:
-                shutil.copyfile(file, aside)
+def copy_dense_round(trunk: OpenedRun, run_dir: RunDir) -> tuple[Record, dict[str, str]]:
+    """Copy the tensor files of the trunk's round 0; return its record and the files' digests."""
+    record, digests = trunk.record(0), digests_of_files(trunk, 0)
+    for name in digests:
+        with replacing(run_dir.round(0).path / name) as aside:
+            shutil.copyfile(trunk.folder.round(0).path / name, aside)
     log.info("round 0: taken from %s", trunk.path)
+    return record, digests
+
+
+def link_older_rounds(run_dir: RunDir) -> None:
+    """Link the rounds whose records have no links; their files are believed as they are."""
+    run = OpenedRun(run_dir)
+    numbers = run.unlinked_rounds
+    for number in numbers:
+        write_links(run_dir, run.record(number), digests_of_files(run, number))
+    if numbers:
+        log.warning(
+            "an older version of lottery made round %s: its files are taken as they are, and "
+            "linked to the run from now on",
+            ", ".join(map(str, numbers)),
+        )
+
+
+def digests_of_files(run: OpenedRun, number: int) -> dict[str, str]:
+    """Read all tensor files of a finished round; return their digests by name.
+
+    Files that the record does not name are left out.
+    """
+    folder = run.folder.round(number)
+    links = run.record(number).get("links")
+    names = links["files"] if links else {file.name for file in folder.path.glob("*.safetensors")}
+    digests = {}
+    for name in sorted(names):
+        tensors = load_of_run(run, folder.path / name)
+        digests[name] = links["files"][name] if links else digest(tensors)
+    return digests
 
 
 def drop_unneeded(run_dir: RunDir, rows: Sequence[Row]) -> None:

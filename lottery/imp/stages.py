@@ -94,7 +94,6 @@ def train(imp: Imp, ready: Round, check_owned: Callable[[], None]) -> Row:
     stored = storage.start(number)
     dense = State(start.weights, start.buffers)
     checks = ready.checks | check_start(number, stored=stored, dense=dense, masks=masks)
-    initial_digest = storage.initial_digest()
 
     keep_step = imp.reinit.rewind_step if number == 0 and imp.reinit.rewind_step else None
     early_bird = imp.pruning.detector(number, ready.initial, masks)
@@ -106,7 +105,9 @@ def train(imp: Imp, ready: Round, check_owned: Callable[[], None]) -> Row:
     checks |= check_trained(
         number, started=outcome.started, stored=stored, trained=trained, masks=masks
     )
-    checks |= check_unchanged(number, before=initial_digest, after=storage.initial_digest())
+    checks |= check_unchanged(
+        number, before=storage.initial_digest(), after=storage.initial_digest_now()
+    )
 
     storage.save_outcome(number, outcome, with_optimizer=imp.reinit.carries_optimizer)
     counts = imp.count(masks)

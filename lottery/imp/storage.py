@@ -5,15 +5,20 @@ disk, and the other ranks get what it reads: all ranks must call the same method
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
+
+import torch
 
 from lottery.distributed import from_main
 from lottery.errors import LotteryError
-from lottery.imp.round_folders import copy_dense_round, drop_unneeded
+from lottery.imp.round_folders import copy_dense_round, drop_unneeded, link_older_rounds
 from lottery.masks import Masks, masked
 from lottery.models.state import Start, State
-from lottery.record.records import read_record, read_records, write_record
+from lottery.record.files import DamagedFile
+from lottery.record.opened_run import OpenedRun
+from lottery.record.records import write_record
 from lottery.record.run_dir import RunDir
 from lottery.record.schema import Record, Row
 from lottery.record.tables import write_tables
@@ -34,21 +39,29 @@ class Storage:
     keep: str = "all"  # "winner" drops weights that nothing needs
     dense_from: RunDir | None = None  # the run whose round 0 is this run's too
     update_summary: Callable[[], None] = lambda: None  # writes TensorBoard's summary of the run
+    linked: bool = True  # the records name the digests of files; not those of stability copies
+    # Digests of the tensors that this process has written; only rank 0 has them.
+    _written: dict[Path, str] = field(default_factory=dict, init=False, repr=False)
 
     def remove_leftovers(self) -> None:
         """Remove what killed processes have left in the middle of a write."""
         from_main(self.run_dir.remove_leftovers)
 
+    def link_older_rounds(self) -> None:
+        """Link the rounds that an older version has finished."""
+        from_main(lambda: link_older_rounds(self.run_dir))
+
     def rows(self) -> list[Row]:
         """Read the rows of all finished rounds, by round."""
-        return from_main(lambda: [record["row"] for record in read_records(self.run_dir)])
+        return from_main(lambda: OpenedRun(self.run_dir).rows)
 
     def adopt_dense_round(self, trunk: RunDir) -> Row:
         """Copy round 0 of another run, and return its row."""
 
         def copy() -> Row:
-            copy_dense_round(trunk, self.run_dir)
-            return read_record(self.run_dir.round(0))["row"]
+            record, files = copy_dense_round(OpenedRun(trunk), self.run_dir)
+            write_record(self.run_dir, record, files)
+            return record["row"]
 
         return from_main(copy)
 
@@ -66,20 +79,24 @@ class Storage:
         """Read the dense network before its first step, W_0."""
         return self._read(self.run_dir.round(0).start)
 
-    def initial_digest(self) -> str:
-        """Return the digest of the stored W_0, for comparison with what it was before."""
+    def initial_digest(self) -> str | None:
+        """Return the digest that W_0 must have."""
+        return from_main(lambda: self._digest_of(self.run_dir.round(0).start))
+
+    def initial_digest_now(self) -> str:
+        """Return the digest of W_0 as its file is now."""
         path = self.run_dir.round(0).start
         return from_main(lambda: digest(load_tensors(path, check=False)))
 
     def rewind_point(self, step: int) -> State:
         """Read round 0's whole state at the rewind point k > 0."""
         folder = self.run_dir.round(0)
-        if not from_main(folder.rewind.exists):
+        if not self._is_there(folder.rewind):
             raise NothingToRewindTo(
                 f"round 0 has stopped before step {step}, which reinit.to names"
             )
         state = self._read(folder.rewind, folder.rewind_optimizer)
-        return replace(state, generators=_load_if_there(folder.rewind_generators))
+        return replace(state, generators=self._load_if_there(folder.rewind_generators))
 
     def start(self, number: int) -> State:
         """Read what round `number` starts from, under its masks."""
@@ -96,60 +113,84 @@ class Storage:
 
     def masks(self, number: int) -> Masks:
         """Read the masks of round `number`."""
-        return _load(self.run_dir.round(number).masks)
+        path = self.run_dir.round(number).masks
+        masks = self._load(path)
+        for name, mask in masks.items():
+            if mask.dtype != torch.bool:
+                raise DamagedFile(f"{path}: {name} is of {mask.dtype}, a mask is of torch.bool")
+        return masks
 
     def save_masks(self, number: int, masks: Masks) -> None:
         """Write the masks of round `number`."""
-        _save(self.run_dir.round(number).masks, masks)
+        self._save(self.run_dir.round(number).masks, masks)
 
     def save_start(self, number: int, start: Start, masks: Masks) -> None:
         """Write a start under its masks."""
         folder = self.run_dir.round(number)
-        _save(folder.start, masked(start.weights, masks) | start.buffers)
+        self._save(folder.start, masked(start.weights, masks) | start.buffers)
 
     def save_outcome(self, number: int, outcome: Outcome, *, with_optimizer: bool) -> None:
         """Write a training's weights, and the optimizer state if the next round needs it."""
         folder = self.run_dir.round(number)
-        _save(folder.es, outcome.es.weights | outcome.es.buffers)
+        self._save(folder.es, outcome.es.weights | outcome.es.buffers)
         self.save_final(number, outcome.final, with_optimizer=with_optimizer)
         if outcome.kept is not None:
-            _save(folder.rewind, outcome.kept.weights | outcome.kept.buffers)
-            _save(folder.rewind_optimizer, outcome.kept.optimizer)
-            _save(folder.rewind_generators, outcome.kept.generators)
+            self._save(folder.rewind, outcome.kept.weights | outcome.kept.buffers)
+            self._save(folder.rewind_optimizer, outcome.kept.optimizer)
+            self._save(folder.rewind_generators, outcome.kept.generators)
 
     def save_final(self, number: int, final: State, *, with_optimizer: bool) -> None:
         """Write the end of round `number`, and the optimizer state if training goes on."""
         folder = self.run_dir.round(number)
-        _save(folder.final, final.weights | final.buffers)
+        self._save(folder.final, final.weights | final.buffers)
         if with_optimizer:
-            _save(folder.final_optimizer, final.optimizer)
+            self._save(folder.final_optimizer, final.optimizer)
 
     def finish_round(self, record: Record, check_owned: Callable[[], None]) -> None:
         """Write a round's record, which makes the round finished."""
 
         def finish() -> None:
             check_owned()
-            write_record(self.run_dir, record)
-            self.run_dir.round(record["row"]["round"]).checkpoint.unlink(missing_ok=True)
+            folder = self.run_dir.round(record["row"]["round"])
+            written = {p.name: d for p, d in self._written.items() if p.parent == folder.path}
+            write_record(self.run_dir, record, written)
+            folder.checkpoint.unlink(missing_ok=True)
 
         from_main(finish)
 
     def _read(self, path: Path, optimizer: Path | None = None) -> State:
-        tensors = _load(path)
+        tensors = self._load(path)
         return State(
             weights={name: t for name, t in tensors.items() if name not in self.buffers},
             buffers={name: t for name, t in tensors.items() if name in self.buffers},
-            optimizer=_load_if_there(optimizer) if optimizer else {},
+            optimizer=self._load_if_there(optimizer) if optimizer else {},
         )
 
+    def _load(self, path: Path) -> Tensors:
+        return from_main(
+            lambda: load_tensors(path, self._digest_of(path), needs_digest=not self.linked)
+        )
 
-def _load(path: Path) -> Tensors:
-    return from_main(lambda: load_tensors(path))
+    def _load_if_there(self, path: Path) -> Tensors:
+        return self._load(path) if self._is_there(path) else {}
 
+    def _is_there(self, path: Path) -> bool:
+        """Return whether a file is there, or is missing where a record names it."""
+        return from_main(lambda: path.exists() or self._digest_of(path) is not None)
 
-def _load_if_there(path: Path) -> Tensors:
-    return _load(path) if from_main(path.exists) else {}
+    def _save(self, path: Path, tensors: Tensors) -> None:
+        def save() -> None:
+            self._written[path] = save_tensors(path, tensors)
 
+        from_main(save)
 
-def _save(path: Path, tensors: Tensors) -> None:
-    from_main(lambda: save_tensors(path, tensors))
+    def _digest_of(self, path: Path) -> str | None:
+        """Return the digest that a file must have; None if nothing states it."""
+        if path in self._written or not self.linked:
+            return self._written.get(path)
+        return self._finished.digest_of(path)
+
+    @cached_property
+    def _finished(self) -> OpenedRun:
+        """The rounds that were finished before this process."""
+        return OpenedRun(self.run_dir)

@@ -8,8 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from lottery.errors import LotteryError
 from lottery.generators import drawn
 from lottery.tensors import Tensors, copy_to_cpu
+
+
+class OtherNetwork(LotteryError, ValueError):
+    """Stored weights do not fit a network."""
 
 
 @dataclass(frozen=True)
@@ -86,15 +91,15 @@ def all_buffers(network: nn.Module) -> Tensors:
 
 
 def write_state(network: nn.Module, state: State) -> None:
-    """Copy weights and buffers into a network; a ValueError if names or shapes differ."""
+    """Copy weights and buffers into a network of the same names and shapes."""
     here = dict(network.named_parameters()) | all_buffers(network)
     stored = state.weights | state.buffers
     if here.keys() != stored.keys():
         differing = sorted(here.keys() ^ stored.keys())
-        raise ValueError(f"the stored weights fit another network: {', '.join(differing)}")
+        raise OtherNetwork(f"the stored weights fit another network: {', '.join(differing)}")
     for name, tensor in here.items():
         if tensor.shape != stored[name].shape:
-            raise ValueError(
+            raise OtherNetwork(
                 f"{name}: stored with shape {tuple(stored[name].shape)}, "
                 f"the network has {tuple(tensor.shape)}"
             )

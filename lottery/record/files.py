@@ -103,7 +103,7 @@ def to_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     return text.getvalue()
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path, repair: str = "") -> BinaryIO:
     """Open a file to read it; a link, folder, fifo or device in its place is a DamagedFile."""
     try:
         # A fifo would wait for a writer.
@@ -111,12 +111,13 @@ def open_regular(path: Path) -> BinaryIO:
     except FileNotFoundError:
         raise
     except OSError as error:
-        reason = "it is a link" if error.errno == errno.ELOOP else error.strerror
-        raise DamagedFile(f"{path}: cannot be read: {reason}") from error
+        if error.errno == errno.ELOOP:
+            raise damaged(path, "it is a link", repair) from error
+        raise DamagedFile(f"{path}: cannot be read: {error.strerror}") from error
     kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
     if kind != stat.S_IFREG:
         os.close(descriptor)
-        raise DamagedFile(f"{path}: cannot be read: it is {KINDS.get(kind, 'no regular file')}")
+        raise damaged(path, f"it is {KINDS.get(kind, 'no regular file')}", repair)
     return os.fdopen(descriptor, "rb")
 
 
@@ -132,7 +133,7 @@ def read_json(path: Path, repair: str = "") -> Any:
     Raises:
         FileNotFoundError: there is no such file.
     """
-    with open_regular(path) as file:
+    with open_regular(path, repair) as file:
         content = file.read(MOST_BYTES + 1)
     try:
         if len(content) > MOST_BYTES:

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from lottery.errors import NoRun
+from lottery.record.files import damaged
+from lottery.record.links import check_chain, check_run
 from lottery.record.records import read_record, read_run_json
 from lottery.record.rows import winning_round
 from lottery.record.run_dir import RunDir
@@ -52,13 +54,31 @@ class OpenedRun:
     def record(self, number: int) -> Record:
         """Return the record of a finished round."""
         if number not in self._records:
-            self._records[number] = read_record(self.folder.round(number))
+            record = read_record(self.folder.round(number))
+            if self.folder.run_json.exists():
+                check_run(self.folder, record, self.run_json)
+            self._records[number] = record
         return self._records[number]
 
-    @property
+    @cached_property
     def records(self) -> list[Record]:
-        """The records of all finished rounds, by round."""
-        return [self.record(number) for number in self.finished_rounds]
+        """The records of all finished rounds, by round; each fits the one before it."""
+        records = {number: self.record(number) for number in self.finished_rounds}
+        check_chain(self.folder, records)
+        return list(records.values())
+
+    @property
+    def unlinked_rounds(self) -> list[int]:
+        """Rounds of older versions, whose files nothing ties to the run."""
+        return [record["row"]["round"] for record in self.records if "links" not in record]
+
+    def digest_of(self, file: Path) -> str | None:
+        """Return what the digest of a round's tensors must be; None if nothing states it."""
+        number = int(file.parent.name)
+        links = self.record(number).get("links") if number in self.finished_rounds else None
+        if links and file.name not in links["files"] and file.exists():
+            raise damaged(file, f"the record of round {number} does not name it", "remove it")
+        return links["files"].get(file.name) if links else None
 
     @property
     def rows(self) -> list[Row]:

@@ -1,12 +1,14 @@
 """Read and write run.json and the records of the rounds, `rounds/NN/round.json`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from lottery.record.files import DamagedFile, damaged, json_digest, read_json, write_json
+from lottery.record.links import make_links
 from lottery.record.run_dir import RoundDir, RunDir
-from lottery.record.schema import COLUMNS, FORMAT, Record, RecordFile, RunFile, RunJson
-from lottery.record.typed import Entries, parse
+from lottery.record.schema import FORMAT, Links, Record, RecordFile, RunFile, RunJson
+from lottery.record.typed import Entries, parse, read_typed
 
 REPAIR_RUN_JSON = (
     "remove it, and the command that began the run writes it again "
@@ -14,35 +16,56 @@ REPAIR_RUN_JSON = (
 )
 
 
-def write_record(run_dir: RunDir, record: Record) -> None:
-    """Store what one round measured, which makes the round finished."""
-    if tuple(record["row"]) != COLUMNS:
-        raise ValueError(f"a row has the columns {COLUMNS}, got {tuple(record['row'])}")
-    entry = {"format": FORMAT, **record}
-    path = run_dir.round(record["row"]["round"]).record
-    write_json(path, {**entry, "digest": json_digest(entry)})
+def write_record(run_dir: RunDir, record: Record, files: Mapping[str, str] | None = None) -> None:
+    """Store what one round measured, which makes the round finished.
+
+    Args:
+        run_dir: the run.
+        record: what was measured.
+        files: digests of the round's tensors, by file name.
+    """
+    folder = run_dir.round(record["row"]["round"])
+    entry = {"format": FORMAT, **record, "links": _links(run_dir, record, files or {})}
+    write_json(folder.record, {**entry, "digest": json_digest(entry)})
+    folder.links_json.unlink(missing_ok=True)
 
 
-def read_record(round_dir: RoundDir) -> Record:
+def write_links(run_dir: RunDir, record: Record, files: Mapping[str, str]) -> None:
+    """Link a round of an older version, whose record stays as it is."""
+    path = run_dir.round(record["row"]["round"]).links_json
+    write_json(path, _links(run_dir, record, files))
+
+
+def _links(run_dir: RunDir, record: Record, files: Mapping[str, str]) -> Links:
+    earlier = [n for n in run_dir.finished_rounds() if n < record["row"]["round"]]
+    return make_links(
+        read_run_json(run_dir) if run_dir.run_json.exists() else None,
+        before=read_record(run_dir.round(earlier[-1])) if earlier else None,
+        files=files,
+    )
+
+
+def read_record(folder: RoundDir) -> Record:
     """Return the record of a finished round; those of version 0.1 may have no digest."""
-    path, number = round_dir.record, int(round_dir.path.name)
+    path, number = folder.record, int(folder.path.name)
     repair = f"remove it to do round {number} again"
     entry = _read(path, RecordFile, repair)
     written, there = entry.pop("digest", None), entry["row"]["round"]
+    version = entry.get("format", 1)
     if there != number:
         raise damaged(path, f"it is the record of round {there}", repair)
-    if written is None and entry.get("format", 1) > 1:
+    if written is None and version >= 2:
         raise damaged(path, "digest is missing", repair)
+    if "links" not in entry and version >= 3:
+        raise damaged(path, "links is missing", repair)
     if written not in (None, json_digest(entry)):
         raise damaged(path, "its digest is another", repair)
     entry.pop("format", None)
     entry["checks"] = Entries(entry["checks"], path, "checks", repair)
+    if "links" not in entry and folder.links_json.exists():
+        links = folder.links_json
+        entry["links"] = read_typed(links, Links, f"remove {folder.path} to do that round again")
     return cast(Record, entry)
-
-
-def read_records(run_dir: RunDir) -> list[Record]:
-    """Return the records of all finished rounds, by round."""
-    return [read_record(run_dir.round(number)) for number in run_dir.finished_rounds()]
 
 
 def write_run_json(run_dir: RunDir, entry: RunJson) -> None:

@@ -5,6 +5,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+# Files and folders that are renamed when they are whole; the last are safetensors' own.
+HALF_WRITTEN = (".*.part", ".part", ".tmp??????")
+
 
 class File:
     """A file of a folder: `RoundDir(path).masks` is `path / "masks.safetensors"`."""
@@ -36,6 +39,7 @@ class RoundDir:
     checkpoint = File("checkpoint.pt")  # of the running round; removed when it is finished
     # Everything measured. It is written last: the round is finished when it exists.
     record = File("round.json")
+    links_json = File("links.json")  # of a round whose record an older version wrote
 
     @property
     def finished(self) -> bool:
@@ -94,8 +98,9 @@ class StabilityDir:
 
     def remove_leftovers(self) -> None:
         """Remove half-written files of processes that were killed."""
-        for file in self.path.rglob(".*.part"):
-            file.unlink()
+        for pattern in HALF_WRITTEN:
+            for file in self.path.rglob(pattern):
+                file.unlink()
 
 
 @dataclass(frozen=True)
@@ -126,10 +131,13 @@ class RunDir:
         return RoundDir(self.path / "rounds" / f"{number:02d}")
 
     def remove_leftovers(self) -> None:
-        """Remove half-written files of processes that were killed."""
-        for folder in (self.path, *self.path.glob("rounds/*")):
-            for left in folder.glob(".*.part"):
+        """Remove half-written files of processes that were killed, and checkpoints of no use."""
+        within = ("", "rounds/*/", "figures/", "tensorboard/", ".hydra/")
+        for pattern in [f"{folder}{name}" for folder in within for name in HALF_WRITTEN]:
+            for left in self.path.glob(pattern):
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
+        for number in self.finished_rounds():
+            self.round(number).checkpoint.unlink(missing_ok=True)
 
     def finished_rounds(self) -> list[int]:
         """Numbers of the finished rounds, ascending."""

@@ -2,7 +2,8 @@
 
 from typing import Any, NotRequired, TypedDict
 
-FORMAT = 2  # of run.json and round.json; files of version 0.1 name none, which means 1
+# Of run.json and round.json. Files of version 0.1 name none, which means 1; 3 has links.
+FORMAT = 3
 
 
 class Row(TypedDict):
@@ -83,6 +84,22 @@ class EarlyBirdRecord(TypedDict):
     distances: list[MaskDistance]
 
 
+class Before(TypedDict):
+    """The record that a round goes on from."""
+
+    round: int
+    digest: str  # of all but its times
+
+
+class Links(TypedDict):
+    """What a round belongs to, by digests: see `links.py`."""
+
+    run: str | None  # config and seed in run.json
+    digests: dict[str, str]  # those in run.json
+    before: Before | None
+    files: dict[str, str]  # the round's tensors, by file name
+
+
 class Record(TypedDict):
     """Everything measured in a round, the content of round.json without format and digest."""
 
@@ -92,6 +109,7 @@ class Record(TypedDict):
     history: list[HistoryRow]
     timing: TimingRow
     early_bird: NotRequired[EarlyBirdRecord]  # with early_bird.epsilon
+    links: NotRequired[Links]  # rounds of older versions have none
 
 
 class RecordFile(Record):

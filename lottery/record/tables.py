@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lottery.record.files import to_csv, to_json, write_text
-from lottery.record.records import read_records
+from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir
 from lottery.record.schema import COLUMNS, HISTORY_COLUMNS, TIMING_COLUMNS
 
@@ -37,7 +37,7 @@ def write_tables(run_dir: RunDir) -> None:
 
 
 def _make_tables(run_dir: RunDir) -> dict[Path, str]:
-    records = read_records(run_dir)
+    records = OpenedRun(run_dir).records
     rounds = [{name: v for name, v in r.items() if name in IN_RESULTS_JSON} for r in records]
     history = [row for record in records for row in record["history"]]
     return {

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from lottery.errors import ConfigError
 from lottery.record.disk_errors import check_writable, disk_errors_in
-from lottery.record.records import read_records, read_run_json
+from lottery.record.opened_run import OpenedRun
+from lottery.record.records import read_run_json
 from lottery.record.schema import Row
 from lottery.record.tables import tables_are_current
 from lottery.report import report_at_end
@@ -112,7 +113,7 @@ def is_complete(experiment: "Experiment") -> bool:
     """Return whether no round is left to do, the tables are there, and run.json says finished."""
     imp = experiment.imp
     return (
-        not imp.rounds.todo([record["row"] for record in read_records(imp.run_dir)])
+        not imp.rounds.todo(OpenedRun(imp.run_dir).rows)
         and tables_are_current(imp.run_dir)
         and imp.run_dir.run_json.exists()
         and read_run_json(imp.run_dir)["status"] == "finished"

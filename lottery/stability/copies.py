@@ -81,7 +81,7 @@ class Trainings:
     ) -> State:
         """Return the state after the last step, from its file or by training."""
         run_dir = self.folder.training(branch.step, name)
-        storage, folder = Storage(run_dir, self.buffers), run_dir.round(branch.round)
+        storage, folder = Storage(run_dir, self.buffers, linked=False), run_dir.round(branch.round)
         if folder.finished:
             if read_entry(folder.record).get("start") == branch.digest:
                 return storage.final(branch.round)

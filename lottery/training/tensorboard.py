@@ -8,10 +8,10 @@ from typing import Any
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
-from lottery.record.records import read_records
+from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir
 from lottery.record.schema import Record
-from lottery.tensors import load_tensors
+from lottery.tensors import load_of_run
 
 # TensorBoard sorts the columns and shows five of them: capitals come first.
 TITLES = {
@@ -34,7 +34,7 @@ class TensorBoardSummary:
     def update(self) -> None:
         """Write a file for each finished round that has none, beside the rounds' own folders."""
         folder = self.run_dir.path / "tensorboard" / "rounds"
-        for record in read_records(self.run_dir):
+        for record in OpenedRun(self.run_dir).records:
             # Numbered by round, because TensorBoard reads a run's files in the order of names.
             path = folder / f"events.out.tfevents.round_{record['row']['round']:04d}"
             if path.exists():
@@ -81,7 +81,8 @@ class TensorBoardSummary:
         folder = self.run_dir.round(number)
         if not folder.final.exists():  # keep=winner has dropped it
             return
-        final = load_tensors(folder.final)
-        for name, mask in load_tensors(folder.masks).items():
+        run = OpenedRun(self.run_dir)
+        final = load_of_run(run, folder.final)
+        for name, mask in load_of_run(run, folder.masks).items():
             if mask.any():
                 writer.add_histogram(f"weights/{name}", final[name][mask], number)

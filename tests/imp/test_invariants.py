@@ -17,7 +17,7 @@ from lottery.imp import NothingToRewindTo
 from lottery.masks import count_ones
 from lottery.pruning import CopiedPruner, Global, Layerwise, Pruner, ScoredPruner
 from lottery.pruning.scopes import left_after
-from lottery.record.records import read_records
+from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir
 from lottery.reinit import Random, Rewind
 from lottery.tensors import digest, load_tensors
@@ -204,7 +204,7 @@ def test_es_is_the_first_minimum_of_validation_loss(tmp_path: Path) -> None:
 def assert_es_is_the_first_minimum(path: Path, **changes: Any) -> None:
     imp, rows = run_toy(path, **changes)
     for row in rows:
-        history = read_records(imp.run_dir)[row["round"]]["history"]
+        history = OpenedRun(imp.run_dir).records[row["round"]]["history"]
         val = [entry for entry in history if entry["split"] == "val"]
         assert [entry["iteration"] for entry in val] == list(range(EVERY, NUM_STEPS + 1, EVERY))
         lowest = min(entry["loss"] for entry in val)

@@ -66,12 +66,12 @@ def _socket(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "fault"),
     [
-        (Path.mkdir, "it is a folder"),
-        (os.mkfifo, "it is a fifo"),
-        (lambda path: path.symlink_to("/dev/zero"), "it is a link"),
-        (lambda path: path.symlink_to("real.json"), "it is a link"),
-        (lambda path: path.symlink_to(path.name), "it is a link"),
-        (_socket, "No such device or address"),
+        (Path.mkdir, "damaged: it is a folder; remove it"),
+        (os.mkfifo, "damaged: it is a fifo; remove it"),
+        (lambda path: path.symlink_to("/dev/zero"), "damaged: it is a link; remove it"),
+        (lambda path: path.symlink_to("real.json"), "damaged: it is a link; remove it"),
+        (lambda path: path.symlink_to(path.name), "damaged: it is a link; remove it"),
+        (_socket, "cannot be read: No such device or address"),
     ],
     ids=["folder", "fifo", "device", "link", "loop", "socket"],
 )
@@ -81,12 +81,12 @@ def test_what_is_no_regular_file_is_named_and_nothing_hangs(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "real.json").write_text("{}")
     make(tmp_path / "file.json")
-    with pytest.raises(DamagedFile, match=f"^{tmp_path}/file.json: cannot be read: {fault}$"):
-        read_json(tmp_path / "file.json")
+    with pytest.raises(DamagedFile, match=f"^{tmp_path}/file.json: {fault}$"):
+        read_json(tmp_path / "file.json", "remove it")
 
 
 def test_a_device_is_named() -> None:
-    with pytest.raises(DamagedFile, match=r"^/dev/zero: cannot be read: it is a device$"):
+    with pytest.raises(DamagedFile, match=r"^/dev/zero: damaged: it is a device$"):
         read_json(Path("/dev/zero"))
 
 

@@ -66,7 +66,10 @@ def test_tensor_files_of_the_first_release_are_read(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
     save_file({"w": torch.ones(2)}, tmp_path / "t.safetensors")
-    assert load_tensors(tmp_path / "t.safetensors")["w"].tolist() == [1.0, 1.0]
+    path = tmp_path / "t.safetensors"
+    assert load_tensors(path, needs_digest=False)["w"].tolist() == [1.0, 1.0]
+    with pytest.raises(DamagedFile, match=r"damaged: it states no digest; remove "):
+        load_tensors(path)
 
 
 def test_a_record_with_any_byte_changed_is_the_same_or_none(tmp_path: Path) -> None:

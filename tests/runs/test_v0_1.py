@@ -10,13 +10,14 @@ import pytest
 from lottery.api import load_run, load_runs, load_ticket
 from lottery.cli import report as report_command
 from lottery.cli import stability as stability_command
-from lottery.record import records, tables
-from lottery.record.files import read_json
+from lottery.record import tables
+from lottery.record.files import read_json, write_json
 from lottery.record.schema import COLUMNS
 from lottery.report import write
 from lottery.runs.sweep import Sweep
 from lottery.stability import run as stability_run
 from tests.conftest import Done, Lottery, result_tables, snapshot
+from tests.helpers.damages import assert_one_line
 
 FILES = Path(__file__).parent / "v0_1"
 TRUNK = "outputs/digits-Tiny-magnitude-0.2-layerwise-rewind-52d03530/seed_0"
@@ -66,8 +67,7 @@ def test_a_finished_run_is_found_and_not_a_byte_is_written(
 def test_a_run_without_a_column_that_was_added_since_is_complete(
     lottery: Lottery, old: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (records, tables):
-        monkeypatch.setattr(module, "COLUMNS", (*COLUMNS, "new"))
+    monkeypatch.setattr(tables, "COLUMNS", (*COLUMNS, "new"))
     before = snapshot(old)
     done = lottery(*COMMAND, "rounds=2")
     assert (done.code, "damaged" in done.err) == (0, False), done.err
@@ -87,8 +87,31 @@ def test_runs_are_extended_and_earlier_rows_stay_as_they_are(lottery: Lottery, o
             assert len(after[name]) > len(before[name])
         assert {file: file.read_bytes() for file in rounds} == rounds
         entry = read_json(old / run / "run.json")
-        assert (entry["format"], entry["status"], entry["rounds"]) == (2, "finished", [0, 1, 2, 3])
+        assert (entry["format"], entry["status"], entry["rounds"]) == (3, "finished", [0, 1, 2, 3])
         assert load_run(old / run).results["params_remaining"].tolist()[:3] == [910, 732, 590]
+        assert done.err.count("made round 0, 1, 2: its files are taken as they are") == 1
+        assert len(list((old / run).glob("rounds/*/links.json"))) == 3
+        assert "taken as they are" not in lottery(*COMMAND, *more, "rounds=4").err
+
+
+def test_rounds_that_were_linked_when_the_run_was_extended_are_bound_to_it(
+    lottery: Lottery, old: Path
+) -> None:
+    lottery(*COMMAND, "rounds=3")
+    for number in (1, 2):  # whatever version 0.1 wrote
+        record = old / TRUNK / f"rounds/0{number}/round.json"
+        whole = record.read_text()
+        record.write_text(whole.replace('"val": 0.', '"val": 0.9'))
+        entry = read_json(record)
+        del entry["digest"]
+        write_json(record, entry)
+        done = lottery(*COMMAND, "rounds=3")
+        assert_one_line(done, 1, f"{record}: not the record that ", "remove both")
+        record.write_text(whole)
+    masks = old / TRUNK / "rounds/02/masks.safetensors"
+    masks.write_bytes((masks.parents[1] / "01" / masks.name).read_bytes())
+    done = lottery(*COMMAND, *COPYING, "criterion.rounds=[2]")
+    assert_one_line(done, 1, f"{masks}: damaged: it is not the file that the round's record names")
 
 
 def test_a_sweep_finds_its_jobs_runs(lottery: Lottery, old: Path) -> None:

@@ -13,7 +13,7 @@ from lottery.data import CropAndFlip
 from lottery.masks import linear_and_conv_weights
 from lottery.models import LeNet300100, ResNet20
 from lottery.pruning import Layerwise, Magnitude, ScoredPruner
-from lottery.record.records import read_records
+from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir
 from lottery.reinit import Rewind
 from lottery.tensors import digest, load_tensors
@@ -97,7 +97,7 @@ def test_5_the_papers_networks_repeat_their_dense_tails(
     assert digest(again) == digest(dense)
     tails = [
         [{**entry, "round": 0} for entry in record["history"] if entry["iteration"] > 8]
-        for record in read_records(imp.run_dir)
+        for record in OpenedRun(imp.run_dir).records
     ]
     assert tails[0] == tails[1] != []
     assert rows[1]["steps"] == NUM_STEPS - 7
