@@ -20,12 +20,11 @@ from tests.report.test_forests import OTHER, entry
 from tests.report.test_stability import write_stability
 
 Damage = Callable[[Path], None]
+Report = Callable[..., Done]
 
 
 @pytest.fixture
-def report(
-    in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Done]:
+def report(in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> Report:
     monkeypatch.setattr(write, "save_figure", lambda figure, folder: None)
     return partial(in_process, command.main, "lottery-report")
 
@@ -96,7 +95,6 @@ RECORDS: dict[str, Damage] = {
     "layers is null": entries(layers=None),
     "val is a text": entries(row__val="0.9"),
     "val is no share": entries(row__val=7),
-    "remaining is 0": entries(row__remaining=0),
     "a negative count": entries(row__flops=-5),
     "a huge count": entries(row__params=10**290),
     "no parameters": entries(row__params=0),
@@ -114,22 +112,22 @@ def configured(**changes: Any) -> Damage:
     return entries(config=CONFIG | dotted)
 
 
+REWOUND = {
+    "scheduler___target_": "lottery.training.schedules.StepDrops",
+    "reinit___target_": "lottery.reinit.LrRewind",
+}
 RUN_JSON: dict[str, Damage] = {
     "seed is a text": entries(seed="0"),
     "rounds is a number": entries(rounds=3),
     "config is a list": entries(config=[]),
-    "a huge seed": entries(seed=10**290),
     "limit": configured(dataset__limit="many"),
     "subsample": configured(dataset__subsample=[1]),
     "units": configured(pruning__units=5),
-    "iterations": configured(iterations="for ever"),
-    "rate": configured(optimizer__lr="fast", dataset__name="mnist"),
-    "reinit": configured(reinit__steps={}),
-    "drops": configured(
-        scheduler___target_="lottery.training.schedules.StepDrops",
-        scheduler__at=5,
-        reinit___target_="lottery.reinit.LrRewind",
-    ),
+    "rate": configured(optimizer__lr=[0.1]),
+    "drops": configured(**REWOUND, scheduler__at=5),
+    "a drop": configured(**REWOUND, scheduler__at=["late"]),
+    "iterations": configured(**REWOUND, scheduler__at=[], iterations="for ever"),
+    "steps": configured(**REWOUND, scheduler__at=[], reinit__steps=[{}]),
 }
 
 
@@ -144,7 +142,7 @@ RUN_JSON: dict[str, Damage] = {
     ids=[*(2 * [*NO_FILES]), *(2 * [*NO_JSON]), *RECORDS, *RUN_JSON],
 )
 def test_a_damaged_run_is_named_and_others_are_shown(
-    report: Callable[..., Done], runs: list[Path], folder: Path, file: str, damage: Damage
+    report: Report, runs: list[Path], folder: Path, file: str, damage: Damage
 ) -> None:
     run = RunDir(runs[0])
     path = run.round(1).record if file == "record" else run.run_json
@@ -193,7 +191,7 @@ TABLES: dict[str, tuple[int, Damage]] = {
 
 @pytest.mark.parametrize(("number", "damage"), TABLES.values(), ids=TABLES)
 def test_a_damaged_analysis_is_named_and_the_run_is_shown(
-    report: Callable[..., Done], runs: list[Path], number: int, damage: Damage
+    report: Report, runs: list[Path], number: int, damage: Damage
 ) -> None:
     path = analysed(runs[0])[number]
     damage(path)
@@ -225,7 +223,7 @@ FORESTS: dict[str, Damage] = {
 
 @pytest.mark.parametrize("damage", FORESTS.values(), ids=FORESTS)
 def test_damaged_forests_are_named_and_the_run_is_shown(
-    report: Callable[..., Done], runs: list[Path], damage: Damage
+    report: Report, runs: list[Path], damage: Damage
 ) -> None:
     path = RunDir(runs[0]).ticket.hybrid_json
     write_json(path, {"forests": [FOREST], "compared": [OTHER]})
@@ -239,9 +237,7 @@ def test_damaged_forests_are_named_and_the_run_is_shown(
     assert "Forests on" not in page
 
 
-def test_forests_without_the_dense_round_are_named(
-    report: Callable[..., Done], runs: list[Path]
-) -> None:
+def test_forests_without_the_dense_round_are_named(report: Report, runs: list[Path]) -> None:
     path = RunDir(runs[0]).ticket.hybrid_json
     write_json(path, {"forests": [FOREST], "compared": []})
     RunDir(runs[0]).round(0).record.unlink()
@@ -251,7 +247,7 @@ def test_forests_without_the_dense_round_are_named(
 
 @pytest.mark.parametrize("damage", {**NO_FILES, **NO_JSON}.values(), ids={**NO_FILES, **NO_JSON})
 def test_a_sweeps_damaged_job_is_named(
-    report: Callable[..., Done], runs: list[Path], folder: Path, damage: Damage
+    report: Report, runs: list[Path], folder: Path, damage: Damage
 ) -> None:
     jobs = folder / "sweep" / "jobs"
     for number, run in enumerate(runs):
@@ -264,19 +260,25 @@ def test_a_sweeps_damaged_job_is_named(
     assert f"# {TRUNK}, seed 1\n" in (folder / "sweep" / "report.md").read_text()
 
 
-@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/x")])
-@pytest.mark.parametrize("name", ["report.html", "report.md", ".report.md.part", "figures"])
+@pytest.mark.parametrize("kind", ["folder", "fifo", "link"])
+@pytest.mark.parametrize(
+    "name", ["report.html", "report.md", ".report.md.part", "figures", "figures/1_accuracy.png"]
+)
 def test_what_is_in_the_place_of_a_report_is_replaced_or_named(
-    in_process: Callable[..., Done], runs: list[Path], make: Callable[[Path], Any], name: str
+    in_process: Callable[..., Done], runs: list[Path], folder: Path, kind: str, name: str
 ) -> None:
     path = runs[0] / name
-    make(path)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("")
+    NO_FILES[kind](path)
+    if kind == "link":
+        path.unlink()
+        path.symlink_to(folder / "elsewhere")
     done = in_process(command.main, "lottery-report", runs[0])
+    assert not (folder / "elsewhere").exists()
     if done.code:
-        assert_one_line(
-            done, done.code, str(runs[0] / name.removeprefix(".").removesuffix(".part"))
-        )
+        assert_one_line(done, 1, str(path.with_name(path.name.removesuffix(".part").lstrip("."))))
     else:
-        assert (runs[0] / "report.html").is_file()
-        assert not (runs[0] / "report.html").is_symlink()
-    assert not Path("/x").exists()
+        files = [runs[0] / "report.html", runs[0] / "report.md", *runs[0].glob("figures/*")]
+        assert len(files) == 12
+        assert all(file.is_file() and not file.is_symlink() for file in files)

@@ -14,6 +14,8 @@ MOST = 2**63
 SHARES = ("remaining", "val", "test", "val_f1", "f1", "precision", "recall", "test_last")
 COUNTS = ("ES", "params_remaining", "flops", "flops_remaining")
 
+Bounds = tuple[str, Any, float, float]  # name, value or None, lowest, highest
+
 # The values that labels and sentences compute with, by key
 ConfigValues = TypedDict(
     "ConfigValues",
@@ -41,10 +43,9 @@ def check_run(run: OpenedRun) -> None:
         check_numbers(_bounds(record), run.folder.round(number).record, repair)
 
 
-def _bounds(record: Record) -> list[tuple[str, Any, float, float]]:
-    """Return the name, the value, the lowest and the highest value of every number."""
+def _bounds(record: Record) -> list[Bounds]:
     row: dict[str, Any] = {**record["row"]}
-    found = [(f"row.{name}", row.get(name), 0, 1) for name in SHARES]
+    found: list[Bounds] = [(f"row.{name}", row.get(name), 0, 1) for name in SHARES]
     found += [(f"row.{name}", row.get(name), 0, MOST) for name in COUNTS]
     found.append(("row.params", row.get("params"), 1, MOST))
     found += [(f"timing.{name}", value, 0, MOST) for name, value in record["timing"].items()]
@@ -57,7 +58,7 @@ def _bounds(record: Record) -> list[tuple[str, Any, float, float]]:
     return found
 
 
-def check_numbers(bounds: list[tuple[str, Any, float, float]], path: Path, repair: str) -> None:
+def check_numbers(bounds: list[Bounds], path: Path, repair: str) -> None:
     """Raise DamagedFile for the first number that is there and out of its bounds."""
     for name, value, low, high in bounds:
         if value is not None and not low <= value <= high:

@@ -7,7 +7,7 @@ from lottery.record.files import damaged
 from lottery.record.opened_run import OpenedRun
 from lottery.record.schema import HybridJson
 from lottery.record.typed import read_typed
-from lottery.report.read.checks import MOST, check_numbers
+from lottery.report.read.checks import MOST, Bounds, check_numbers
 
 REPAIR = "remove it and run lottery-ticket --features again"
 
@@ -34,7 +34,7 @@ def read_forests(run: OpenedRun) -> RunForests:
     except FileNotFoundError:
         return RunForests(run)
     flops = {row["round"]: row["flops"] for row in run.rows}
-    bounds: list[tuple[str, Any, float, float]] = []
+    bounds: list[Bounds] = []
     for number, entry in enumerate(content["forests"]):
         where = f"forests[{number}]"
         if not flops.get(entry["round"]) or not flops.get(0):
