@@ -97,7 +97,7 @@ def _cost_sentence(setting: Setting, winner: int) -> str:
     params = setting.means("params_remaining")[winner] / setting.means("params")[winner]
     has = f"It has {100 * params:.1f} % of the dense network's parameters"
     dense, left = setting.means("flops").get(winner), setting.means("flops_remaining").get(winner)
-    if not dense or left is None:
+    if not dense or not left:
         return f"{has}; FLOPs were not measured."
     return (
         f"{has} and needs {100 * left / dense:.1f} % of its FLOPs. This is a theoretical speedup "
