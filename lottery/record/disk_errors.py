@@ -11,9 +11,10 @@ from pathlib import Path
 from lottery.errors import ConfigError, LotteryError
 
 PROBE_BYTES = 1 << 16  # Hydra writes some kilobytes before anybody can handle its errors
-# Errors of the disk, not of code
+# Errors of the disk, not of code; the last ones: something else is in a file's or folder's place
 DISK_ERRORS = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+    | {errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP}
 )
 
 
@@ -46,12 +47,13 @@ def disk_errors_in(folder: Path) -> Iterator[None]:
 def check_writable(folder: Path, name: str) -> None:
     """Check that a folder, there or not, can be written; `name` is the user's key for it."""
     try:
-        existing = next(path for path in (folder, *folder.parents) if path.exists())
+        paths = (folder, *folder.parents)
+        existing = next(path for path in paths if path.exists() or path.is_symlink())
         with tempfile.TemporaryFile(dir=existing) as file:  # os.access is wrong for root
             file.write(bytes(PROBE_BYTES))
             file.flush()
     except OSError as error:
-        raise ConfigError(f"{name}: {folder} cannot be written: {error}") from error
+        raise ConfigError(f"{name}: {folder} cannot be written: {error.strerror}") from error
 
 
 def _describe(error: BaseException | None, folder: Path) -> str | None:

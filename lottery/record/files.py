@@ -42,6 +42,7 @@ def replacing(path: Path) -> Iterator[Path]:
     aside = path.with_name(f".{path.name}.part")  # one writer: the run is locked
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        aside.unlink(missing_ok=True)  # a fifo would keep the writer waiting, a link lead it away
         yield aside
         _sync(aside)  # the content is on disk before the name points to it
         aside.replace(path)
@@ -80,8 +81,7 @@ def _sync(path: Path) -> None:
 def write_text(path: Path, text: str) -> None:
     """Replace a text file, whole or not at all."""
     with replacing(path) as aside:
-        # names of files that Python could not decode are written as the bytes that they were
-        aside.write_bytes(text.encode(errors="surrogateescape"))
+        aside.write_text(text, encoding="utf-8")
 
 
 def to_json(value: Any) -> str:

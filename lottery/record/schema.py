@@ -134,6 +134,7 @@ class RunJson(TypedDict):
     input_shape: list[int]
     num_classes: int
     num_tokens: NotRequired[int | None]  # runs of older versions have none
+    outside: NotRequired[dict[str, int]]  # parameters without a mask; older versions have none
     versions: dict[str, str]
     git_commit: str | None
     machine: dict[str, Any]
@@ -180,6 +181,52 @@ class TicketJson(TypedDict):
     versions: dict[str, str]
     git_commit: str | None
     files: dict[str, str]  # sha256 by name
+
+
+class TicketFile(TicketJson):
+    """ticket.json as it stands on disk."""
+
+    digest: str
+
+
+class MeasuredForest(TypedDict):
+    """What a forest reaches on features of one layer, and its cost."""
+
+    val: float
+    test: float
+    f1: float
+    flops: float
+    flops_forest: float
+
+
+class ForestEntry(TypedDict):
+    """The forests on the features of one layer, of the pruned and of the dense network."""
+
+    round: int
+    layer: str
+    num_test: int
+    commonest: float
+    pruned_before: bool
+    equal: bool
+    pruned: MeasuredForest
+    dense: MeasuredForest | None
+
+
+class OtherProgram(TypedDict):
+    """What another program's model reaches, as `--compare` has read it."""
+
+    name: str
+    file: str
+    test: float
+    f1: float | None
+    flops: float | None
+
+
+class HybridJson(TypedDict):
+    """The content of hybrid.json, as far as the report shows it."""
+
+    forests: list[ForestEntry]
+    compared: list[OtherProgram]
 
 
 class SweepJob(TypedDict):
@@ -246,6 +293,7 @@ class CopyJson(TypedDict):
     """What is kept of a copy's training besides its weights."""
 
     start: str  # the digest of what it started from
+    end: NotRequired[str]  # the digest of where it ended; older ones have none
     steps: int
     checks: dict[str, Any]
 
