@@ -142,7 +142,7 @@ def write_run(
 
 
 def rewrite_record(path: Path, entry: Record) -> None:
-    """Write the record of a round again, and those of later rounds, which name the digest of it."""
+    """Write the record of a round again, and the later ones, which name its digest."""
     run = RunDir(path)
     write_record(run, entry)
     for number in run.finished_rounds():
