@@ -131,20 +131,16 @@ def task(config: DictConfig) -> float:
     experiment, ownership = command.experiment, command.ownership
     assert experiment is not None  # the gate lets nothing else past
     assert ownership is not None
-    with (
-        errors_end_the_command(_same_command(), is_main=command.is_main, describe=_describe),
-        command.held,
-        _exits_are_stops(),
-    ):
-        rows = _train(experiment, ownership, config)
+    with errors_end_the_command(_same_command(), is_main=command.is_main, describe=_describe):
+        with command.held, disk_errors_in(ownership.folder), _exits_are_stops():
+            rows = _train(experiment, ownership, config)
         _print_rows(command, rows)
     return float(rows[-1]["val"])
 
 
 def _train(experiment: "Experiment", ownership: Ownership, config: DictConfig) -> list[Row]:
     if experiment.process.rank == 0:
-        with disk_errors_in(ownership.folder):
-            write_hydra_files(ownership.folder, config)
+        write_hydra_files(ownership.folder, config)
     return run_with_status(experiment, ownership)
 
 
@@ -168,7 +164,7 @@ def _sweep_job(config: DictConfig) -> float:
             )
 
     try:
-        with _exits_are_stops(), value_errors():
+        with disk_errors_in(sweep.path), _exits_are_stops(), value_errors():
             values = plain_values(config, hydra_config)
             process = _find_process_rank(values)
             note("running")

@@ -75,10 +75,16 @@ class _Follow(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's ow
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        result = func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
         packet = getattr(func, "overloadpacket", None)
+        if torch.is_inference_mode_enabled() and packet not in FACTORS:
+            with self:  # whole layers arrive here, which are single products elsewhere
+                result = func.decompose(*args, **kwargs)
+            if result is not NotImplemented:
+                return result
+        result = func(*args, **kwargs)
         if packet in FACTORS:
-            flops = flop_registry[packet](*args, **(kwargs or {}), out_val=result)
+            flops = flop_registry[packet](*args, **kwargs, out_val=result)
             self._count([args[place] for place in FACTORS[packet]], flops)
         inputs = [value for value in tree_leaves((args, kwargs)) if isinstance(value, Tensor)]
         if all(self._is_made_from_weights(tensor) for tensor in inputs):

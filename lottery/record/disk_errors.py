@@ -11,9 +11,10 @@ from pathlib import Path
 from lottery.errors import ConfigError, LotteryError
 
 PROBE_BYTES = 1 << 16  # Hydra writes some kilobytes before anybody can handle its errors
-# Errors of the disk, not of code
+# Errors of the disk, not of code; the last ones: something else is in a file's or folder's place
 DISK_ERRORS = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+    | {errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP}
 )
 
 

@@ -42,6 +42,7 @@ def replacing(path: Path) -> Iterator[Path]:
     aside = path.with_name(f".{path.name}.part")  # one writer: the run is locked
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        aside.unlink(missing_ok=True)  # a fifo would keep the writer waiting, a link lead it away
         yield aside
         _sync(aside)  # the content is on disk before the name points to it
         aside.replace(path)

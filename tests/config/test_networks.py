@@ -316,6 +316,15 @@ REFUSED = {
         ),
         "does not fit the dataset's input shape (1, 8, 8): ",
     ),
+    "a batch of two or more": (
+        _network(
+            forward="""
+    def forward(self, inputs):
+        return self.output(self.fc1(inputs.squeeze().flatten(1)).relu())
+""",
+        ),
+        "fails on a batch of one: mat1 and mat2 shapes cannot be multiplied",
+    ),
     "a second input": (
         _network(forward=FORWARD.replace("self, inputs", "self, inputs, mask")),
         "forward gets the inputs alone: missing a required argument: 'mask'",

@@ -1,10 +1,12 @@
 """Toy networks, data they can learn, and IMP over them without Hydra."""
 
+import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
@@ -46,6 +48,14 @@ class ToyDropout(nn.Module):
         hidden = self.dropout(self.conv1(inputs).relu().mean((2, 3)))
         logits: Tensor = self.output(hidden)
         return logits
+
+
+class ToyDraws(ToyDropout):
+    """A network that draws from numpy's and Python's generators, too."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        factor = random.gauss(1, 0.1) + np.random.randn() / 10 if self.training else 1.0  # noqa: NPY002
+        return factor * super().forward(inputs)
 
 
 class ToyResNet(nn.Module):

@@ -134,6 +134,29 @@ def test_weights_are_followed_through_what_makes_others_of_them() -> None:
     }
 
 
+class Frozen(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.output = nn.Conv2d(1, 2, 3), nn.Linear(2, 3)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        with torch.inference_mode():
+            hidden = self.conv(inputs).mean((2, 3))
+        logits: Tensor = self.output(hidden.clone())
+        return logits
+
+
+def test_layers_in_inference_mode_count() -> None:
+    flops = count_flops(find_products(Frozen(), (1, 4, 4)), {})
+    assert flops == {"conv.weight": 2 * 4 * 18, "output.weight": 12}
+
+
+def test_positions_may_come_before_the_batch() -> None:
+    """PyTorch's attention and recurrent layers expect (positions, batch, width) at first."""
+    network = nn.Sequential(nn.Flatten(0, 1), nn.Unflatten(0, (4, 1)), nn.Linear(3, 2))
+    assert count_flops(find_products(network, (4, 3)), {}) == {"2.weight": 2 * 4 * 6}
+
+
 def test_a_weight_that_multiplies_nothing_has_no_flops() -> None:
     network = nn.Sequential(nn.Embedding(5, 3), nn.Flatten(), nn.Linear(6, 2))
     masks = {"0.weight": torch.zeros(5, 3, dtype=torch.bool)}

@@ -3,8 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-from lottery.record.files import DamagedFile, read_json
+from lottery.record.files import damaged
 from lottery.record.opened_run import OpenedRun
+from lottery.record.schema import HybridJson
+from lottery.record.typed import read_typed
+from lottery.report.read.checks import MOST, Bounds, check_numbers
+
+REPAIR = "remove it and run lottery-ticket --features again"
 
 
 @dataclass(frozen=True)
@@ -24,11 +29,28 @@ class RunForests:
 def read_forests(run: OpenedRun) -> RunForests:
     """Return a run's forests; none if it has no hybrid.json."""
     path = run.folder.ticket.hybrid_json
-    if not path.exists():
-        return RunForests(run)
     try:
-        content = read_json(path, "remove it and run lottery-ticket --features again")
-        return RunForests(run, tuple(content["forests"]), tuple(content["compared"]))
-    except (KeyError, TypeError) as error:
-        message = f"{path}: damaged; remove it and run lottery-ticket --features again"
-        raise DamagedFile(message) from error
+        content: Any = read_typed(path, HybridJson, REPAIR)
+    except FileNotFoundError:
+        return RunForests(run)
+    flops = {row["round"]: row["flops"] for row in run.rows}
+    bounds: list[Bounds] = []
+    for number, entry in enumerate(content["forests"]):
+        where = f"forests[{number}]"
+        if not flops.get(entry["round"]) or not flops.get(0):
+            fault = f"{where}: round {entry['round']} or round 0 of the run is missing"
+            raise damaged(path, fault, REPAIR)
+        if entry["pruned_before"] and not entry["dense"]:
+            raise damaged(path, f"{where}: dense is null", REPAIR)
+        bounds.append((f"{where}.num_test", entry["num_test"], 1, MOST))
+        bounds.append((f"{where}.commonest", entry["commonest"], 0, 1))
+        for kind in filter(entry.get, ("pruned", "dense")):
+            bounds += [
+                (f"{where}.{kind}.{n}", entry[kind][n], 0, 1) for n in ("val", "test", "f1")
+            ]
+            bounds.append((f"{where}.{kind}.flops", entry[kind]["flops"], 1, MOST))
+    for number, entry in enumerate(content["compared"]):
+        bounds.append((f"compared[{number}].test", entry["test"], 0, 1))
+        bounds.append((f"compared[{number}].flops", entry["flops"], 1e-9, MOST))
+    check_numbers(bounds, path, REPAIR)
+    return RunForests(run, tuple(content["forests"]), tuple(content["compared"]))

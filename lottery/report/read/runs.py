@@ -1,13 +1,18 @@
 """Find and read the runs of a report."""
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
 from lottery.errors import NoRun
-from lottery.record.files import DamagedFile, read_json
+from lottery.record.files import DamagedFile
 from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir, runs_below
+from lottery.record.typed import read_typed
+from lottery.report.read.checks import check_run
+
+log = logging.getLogger(__name__)
 
 Source = TypeVar("Source")
 Found = TypeVar("Found")
@@ -31,22 +36,32 @@ def find_runs(folders: Sequence[str | Path]) -> list[Path]:
 
 def _runs_of_sweep(folder: Path) -> list[Path]:
     """Return the runs that a sweep names; if the outputs were moved, those beside the sweep."""
-    jobs = sorted(folder.glob("jobs/*.json"), key=lambda path: (len(path.stem), path.stem))
-    runs = []
+    files = sorted(folder.glob("jobs/*.json"), key=lambda path: (len(path.stem), path.stem))
+    jobs, problems = read_each(_read_job, files)
+    for problem in problems:
+        log.warning("%s", problem)
+    runs: list[Path] = []
     for job in jobs:
-        try:
-            run = Path(read_json(job)["run"])
-        except (DamagedFile, KeyError, TypeError):
-            continue  # the sweep's own table reports a damaged file
+        run = Path(job["run"])
         beside = folder.absolute().parent.parent / run.parent.name / run.name
         runs += [path for path in (beside, run) if (path / "run.json").exists()][:1]
     return runs
 
 
+class _Job(TypedDict):
+    """What a report needs of a job's status."""
+
+    run: str
+
+
+def _read_job(path: Path) -> _Job:
+    return read_typed(path, _Job, "the job writes it again")
+
+
 def read_run(path: Path) -> OpenedRun:
     """Read run.json and all records of a run now, so that damage is found now."""
     run = OpenedRun(RunDir(path))
-    _ = run.run_json, run.records
+    check_run(run)
     return run
 
 

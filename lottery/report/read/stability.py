@@ -1,10 +1,11 @@
 """The stability analyses of settings, by round and step; the pairs of all seeds together."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lottery.record.files import DamagedFile
+from lottery.record.files import damaged, open_regular
 from lottery.record.opened_run import OpenedRun
 from lottery.report.read.runs import read_each
 from lottery.report.read.settings import Setting
@@ -15,9 +16,13 @@ if TYPE_CHECKING:
 
 STABLE_BELOW = 0.02  # instability of the test error that Frankle et al. (2020) call stable
 SPLIT_TITLES = {"train": "training split", "test": "test split"}
-NEEDED_PAIR_COLUMNS = {"round", "step", "pair", "remaining", "barrier_train", "barrier_test"}
-NEEDED_POINT_COLUMNS = {"round", "step", "pair", "alpha", "split", "error"}
-NEEDED_UNTRAINED_COLUMNS = {"round", "weights", "split", "accuracy"}
+REPAIR = "remove it and run lottery-stability again"
+# The columns that a report needs, with their types; of the first ones no cell may be empty.
+WHOLE = {"round": "int64", "step": "int64", "pair": "int64"}
+PAIRS = {**WHOLE, **dict.fromkeys(("remaining", "barrier_train", "barrier_test"), "float64")}
+POINTS = {**WHOLE, "alpha": "float64", "error": "float64", "split": "str"}
+UNTRAINED = {"round": "int64", "accuracy": "float64", "weights": "str", "split": "str"}
+MAY_BE_EMPTY = dict.fromkeys(("ends_error_test", "l2", "angle", "l2_from_dense"), "float64")
 
 
 @dataclass(frozen=True)
@@ -67,17 +72,19 @@ def _read_tables(run: OpenedRun) -> "list[pd.DataFrame]":
     import pandas as pd  # half a second, which a command's --help need not wait for
 
     folder, tables = run.folder.stability, []
-    for path, needed in (
-        (folder.pairs_csv, NEEDED_PAIR_COLUMNS),
-        (folder.points_csv, NEEDED_POINT_COLUMNS),
-        (folder.untrained_csv, NEEDED_UNTRAINED_COLUMNS),
+    for path, needed, more in (
+        (folder.pairs_csv, PAIRS, MAY_BE_EMPTY),
+        (folder.points_csv, POINTS, {}),
+        (folder.untrained_csv, UNTRAINED, {}),
     ):
         try:
-            table = pd.read_csv(path)
-        except (ValueError, OSError):  # pandas' errors for a file that is no table are ValueErrors
-            table = pd.DataFrame()
-        if needed - set(table.columns):
-            raise DamagedFile(f"{path}: damaged; remove it and run lottery-stability again")
+            with open_regular(path, REPAIR) as file:
+                table = pd.read_csv(file, dtype={**needed, **more})
+            numbers = table[[*needed, *more]].replace([math.inf, -math.inf], math.nan)
+        except (ValueError, KeyError, FileNotFoundError) as error:  # ValueError: pandas' errors
+            raise damaged(path, str(error).splitlines()[0], REPAIR) from error
+        if numbers[[*needed]].isna().any(axis=None):
+            raise damaged(path, "a cell is empty or infinite", REPAIR)
         tables.append(table.assign(seed=run.seed))
     return tables
 
