@@ -15,6 +15,11 @@ class LotteryError(Exception):
 
     exit_code = FAILED  # of a command that it ends
 
+    def __str__(self) -> str:
+        """Return the message as one line of printable characters, whatever values it shows."""
+        line = " ".join(super().__str__().splitlines())
+        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+
 
 class ConfigError(LotteryError):
     """A mistake in the config or in what it points to; nothing was written."""
@@ -35,7 +40,7 @@ class UntrustedCode(ConfigError):
     @property
     def reason(self) -> str:
         """The message without what to do about it, which differs between Python and a command."""
-        return str(self.args[0])
+        return super().__str__()
 
 
 class NoRun(LotteryError, FileNotFoundError):

@@ -1,6 +1,6 @@
 """Masks: bool tensors of their weights' shapes, True = kept, by parameter name (`fc1.weight`)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 import torch
@@ -9,23 +9,86 @@ from torch import Tensor, nn
 Masks = dict[str, Tensor]
 
 LAYERS = (nn.Linear, nn.modules.conv._ConvNd)
+# Attention's weights for queries, keys and values; the one for its results is a Linear layer's.
+ATTENTION = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
 
 
-def linear_and_conv_weights(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Return every trainable weight of a Linear or Conv module: what can be pruned.
+def layer_weights(model: nn.Module) -> list[nn.Parameter]:
+    """Return the weights of Linear, Conv and attention modules, module by module."""
+    found = []
+    for module in model.modules():
+        names = ATTENTION if isinstance(module, nn.MultiheadAttention) else ("weight",)
+        if isinstance(module, nn.MultiheadAttention | nn.Linear | nn.modules.conv._ConvNd):
+            # not getattr: asking for a weight that is made from others can change them
+            found += [module._parameters.get(name) for name in names]
+    return [weight for weight in found if weight is not None]
 
-    Biases, norm layers and frozen layers are left out. A weight that two layers share comes once.
+
+def prunable_weights(model: nn.Module, also: Sequence[str] = ()) -> dict[str, nn.Parameter]:
+    """Return what can be pruned: trainable weights of layers, and parameters that `also` names.
+
+    Layers are Linear, Conv and attention modules. Biases, norm layers and frozen layers are left
+    out. A weight that is used in several places comes once, under its first name.
+
+    Args:
+        model: any network.
+        also: globs on parameter names.
+
+    Raises:
+        ValueError: a pattern matches no trainable parameter.
+
+    Example:
+        >>> list(prunable_weights(nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 2)), ["0.*"]))
+        ['0.weight', '1.weight']
     """
-    layers = {
-        f"{name}.weight" if name else "weight"
-        for name, module in model.named_modules()
-        if isinstance(module, LAYERS)
-    }
+    layers = {id(weight) for weight in layer_weights(model)}
+    trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    for pattern in also:
+        if not any(fnmatchcase(name, pattern) for name in trainable):
+            others = ", ".join(n for n, p in trainable.items() if id(p) not in layers)
+            raise ValueError(f"also: {pattern!r} matches none of {others}")
     return {
         name: parameter
-        for name, parameter in model.named_parameters()
-        if name in layers and parameter.requires_grad
+        for name, parameter in trainable.items()
+        if id(parameter) in layers or any(fnmatchcase(name, pattern) for pattern in also)
     }
+
+
+def count_outside(model: nn.Module, masks: Container[str]) -> dict[str, int]:
+    """Count the parameters that have no mask, the most first.
+
+    They are named one by one, save biases, norm layers and frozen parameters.
+
+    Example:
+        >>> network = nn.Sequential(nn.Embedding(5, 3), nn.LayerNorm(3), nn.Linear(3, 2))
+        >>> count_outside(network, ["2.weight"])
+        {'0.weight': 15, 'norm layers': 6, 'biases': 2}
+    """
+    norms = {
+        id(parameter)
+        for module in model.modules()
+        if "Norm" in type(module).__name__
+        for parameter in module.parameters(recurse=False)
+    }
+    counts: dict[str, int] = {}
+    for name, parameter in model.named_parameters():
+        if name in masks:
+            continue
+        label = name
+        if id(parameter) in norms:
+            label = "norm layers"
+        elif is_bias(name):
+            label = "biases"
+        elif not parameter.requires_grad:
+            label = "frozen parameters"
+        counts[label] = counts.get(label, 0) + parameter.numel()
+    return dict(sorted(counts.items(), key=lambda entry: -entry[1]))
+
+
+def is_bias(name: str) -> bool:
+    """Tell whether a parameter is a bias: `fc1.bias`, `in_proj_bias`, `bias_ih_l0`, `bias_k`."""
+    last = name.rpartition(".")[2]
+    return last.startswith("bias") or last.endswith("bias")
 
 
 def select(names: Iterable[str], only: Sequence[str], exclude: Sequence[str]) -> list[str]:

@@ -9,9 +9,9 @@ from lottery.masks import (
     check_nested,
     count_ones,
     density,
-    linear_and_conv_weights,
     masked,
     ones,
+    prunable_weights,
     select,
 )
 
@@ -38,7 +38,7 @@ def _bits(*values: int) -> Tensor:
 def test_weights_of_linear_and_conv_layers_are_prunable_their_biases_are_not(
     layer: nn.Module,
 ) -> None:
-    weights = linear_and_conv_weights(nn.Sequential(layer))
+    weights = prunable_weights(nn.Sequential(layer))
     assert list(weights) == ["0.weight"]
     assert weights["0.weight"] is layer.get_parameter("weight")
 
@@ -57,38 +57,38 @@ def test_weights_of_linear_and_conv_layers_are_prunable_their_biases_are_not(
     ids=lambda layer: type(layer).__name__,
 )
 def test_weights_of_other_layers_are_not_prunable(layer: nn.Module) -> None:
-    assert linear_and_conv_weights(nn.Sequential(layer)) == {}
+    assert prunable_weights(nn.Sequential(layer)) == {}
 
 
 def test_frozen_layers_are_not_prunable() -> None:
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     model[0].requires_grad_(False)
-    assert list(linear_and_conv_weights(model)) == ["1.weight"]
+    assert list(prunable_weights(model)) == ["1.weight"]
 
 
 def test_a_layer_whose_bias_alone_is_frozen_is_prunable() -> None:
     layer = nn.Linear(2, 2)
     layer.bias.requires_grad_(False)
-    assert list(linear_and_conv_weights(nn.Sequential(layer))) == ["0.weight"]
+    assert list(prunable_weights(nn.Sequential(layer))) == ["0.weight"]
 
 
 def test_nested_modules_keep_their_parameter_names_in_the_networks_order() -> None:
     block = nn.ModuleDict({"conv": nn.Conv2d(1, 2, 3), "norm": nn.BatchNorm2d(2)})
     model = nn.ModuleDict({"z": block, "a": nn.Linear(2, 2)})
-    assert list(linear_and_conv_weights(model)) == ["z.conv.weight", "a.weight"]
+    assert list(prunable_weights(model)) == ["z.conv.weight", "a.weight"]
 
 
 def test_a_bare_layer_has_the_name_its_parameter_has() -> None:
     layer = nn.Linear(2, 2)
-    assert linear_and_conv_weights(layer).keys() == {"weight"}
-    assert linear_and_conv_weights(layer).keys() <= dict(layer.named_parameters()).keys()
+    assert prunable_weights(layer).keys() == {"weight"}
+    assert prunable_weights(layer).keys() <= dict(layer.named_parameters()).keys()
 
 
 def test_every_prunable_name_is_a_parameter_name_even_of_tied_weights() -> None:
     """Other code looks weights up in `named_parameters()`, which names a tied weight once."""
     model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
     model[1].weight = model[0].weight
-    assert linear_and_conv_weights(model).keys() <= dict(model.named_parameters()).keys()
+    assert prunable_weights(model).keys() <= dict(model.named_parameters()).keys()
 
 
 @pytest.mark.parametrize(

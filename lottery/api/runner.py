@@ -3,7 +3,9 @@
 import multiprocessing
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -12,17 +14,19 @@ from hydra.core.singleton import Singleton
 from lottery.api.load import Run, load_run
 from lottery.config import ConfigError, prepare
 from lottery.config.hydra_setup import conf_dir, register_resolvers
+from lottery.config.overrides import as_overrides, check_overrides, composing
 from lottery.config.run_key import plain
 from lottery.runs.lifecycle import run_experiment
 from lottery.runs.process_group import find_process_rank
 from lottery.signals import Stopped
 
 
-def run(*overrides: str) -> Run:
+def run(*overrides: str | Mapping[str, Any]) -> Run:
     """Do one run, or carry it on, or find it finished, as `lottery OVERRIDES...` does.
 
     Args:
-        overrides: as on the command line, such as "dataset=mnist", "rounds=3".
+        overrides: as on the command line, such as "dataset=mnist", "rounds=3", or dicts with the
+            same keys, dotted or nested: {"dataset": "mnist", "pruning": {"rate": 0.3}}.
 
     Returns:
         The run, as `load_run` returns it.
@@ -35,16 +39,18 @@ def run(*overrides: str) -> Run:
             "lottery.run with several devices: in a script, put it behind "
             "`if __name__ == '__main__':`; the workers import the script too"
         )
+    words = as_overrides(overrides)
+    check_overrides(words)
     register_resolvers()
     outer = Singleton.get_state()  # this may be called inside another Hydra app
     GlobalHydra.instance().clear()
     try:
-        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            composed = compose("config", overrides=list(overrides), return_hydra_config=True)
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"), composing(words):
+            composed = compose("config", overrides=words, return_hydra_config=True)
     finally:
         Singleton.set_state(outer)
     config = plain(composed)
-    if config["dry_run"]:
+    if config.get("dry_run"):
         raise ConfigError("dry_run=true: for the command `lottery`, which prints what it checked")
     path = Path(str(composed.hydra.run.dir)).absolute()
     try:

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import select
 import shlex
 import signal
 import sys
@@ -16,7 +17,7 @@ from lottery.signals import Stopped
 DEVICES = ("auto", "cpu", "gpu")
 TRUST_HELP = "make classes that are neither lottery's nor torch's: you trust who wrote the folder"
 DATA_HELP = "where the data are now: as dataset.root, or the folder of images"
-STDERR = 2
+STDOUT, STDERR = 1, 2
 TORCH_BYTES = 2 * 10**9  # of address space; a small run on a CPU needs 1.5 GB
 
 
@@ -55,8 +56,8 @@ def errors_end_the_command(
         sys.stdout.flush()
     except LotteryError as error:
         end(f"error: {describe(error)}", error.exit_code, is_main=is_main)
-    except OSError:
-        _end_if_output_is_lost()
+    except OSError as error:
+        _end_if_output_is_lost(error)
         raise
     except (KeyboardInterrupt, Stopped) as stop:
         signum = stop.signum if isinstance(stop, Stopped) else int(signal.SIGINT)
@@ -102,12 +103,19 @@ def _open_closed_streams() -> None:
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115
 
 
-def _end_if_output_is_lost() -> None:
-    """End the command if stdout cannot be written; in silence if its reader has gone."""
+def _end_if_output_is_lost(error: OSError) -> None:
+    """End the command if the error is that of stdout; in silence if its reader has gone."""
+    poll = select.poll()
+    poll.register(STDOUT)
+    reader_has_gone = any(event & select.POLLERR for _, event in poll.poll(0))
     try:
         sys.stdout.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's own flush
-        if isinstance(error, BrokenPipeError):
-            sys.exit(0)
-        end(f"error: standard output: {error.strerror}", FAILED)
+    except OSError as of_stdout:
+        error = of_stdout
+    else:
+        if not (reader_has_gone and isinstance(error, BrokenPipeError)):
+            return
+    os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)  # for the flush when Python ends
+    if reader_has_gone:
+        sys.exit(0)
+    end(f"error: standard output: {error.strerror}", FAILED)

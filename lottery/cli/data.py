@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -49,9 +50,8 @@ def _parse() -> argparse.Namespace:
     names = sorted(path.stem for path in (conf_dir() / "dataset").glob("*.yaml"))
     with_url = [name for name in names if "base_url" in _config(f"dataset/{name}.yaml")]
     download.add_argument("name", choices=with_url)
-    download.add_argument(
-        "--root", default=config["dataset"]["root"], help="as dataset.root (default: %(default)s)"
-    )
+    root, as_root = config["dataset"]["root"], "as dataset.root (default: %(default)s)"
+    download.add_argument("--root", type=os.path.expanduser, default=root, help=as_root)
     download.add_argument("--base-url", help="as dataset.base_url: where the files are")
     prepare = commands.add_parser(
         "prepare",

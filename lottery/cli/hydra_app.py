@@ -1,6 +1,7 @@
 """Hydra around our task: its app is run, and no mistake and no full disk is a traceback of it."""
 
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lottery.cli.common import errors_end_the_command
 from lottery.config.hydra_setup import conf_dir
+from lottery.config.overrides import check_overrides, composing
 from lottery.config.run_key import located, plain
 from lottery.errors import ConfigError
 from lottery.record.disk_errors import disk_errors_in
@@ -32,12 +34,18 @@ def run_app(task: Callable[[DictConfig], Any], same_command: str) -> None:
 
     def report(call: Callable[[], Any]) -> Any:
         def with_our_errors() -> Any:
-            with errors_end_the_command(same_command), disk_errors_in(Path.cwd()), value_errors():
+            with (
+                errors_end_the_command(same_command),
+                disk_errors_in(Path.cwd()),
+                value_errors(),
+                composing(sys.argv[1:]),
+            ):
                 return call()
 
         return hydras(with_our_errors)
 
     def app() -> None:
+        check_overrides(sys.argv[1:])
         try:
             main(task)()
         except ValueError as error:  # of flags: everything else has been reported by now

@@ -40,6 +40,7 @@ from lottery.record.schema import Row
 from lottery.report import report_at_end
 from lottery.runs.lifecycle import open_run_folder, run_with_status
 from lottery.runs.process_group import find_process_rank
+from lottery.runs.run_folder import check_run_folder
 from lottery.runs.run_lock import Ownership
 from lottery.runs.sweep import Sweep
 from lottery.signals import Stopped
@@ -109,6 +110,7 @@ def _pass_gate(command: Command, config: dict[str, Any], folder: Path) -> None:
     if experiment.settings.dry_run:
         from lottery.config.dry_run import describe
 
+        check_run_folder(experiment.imp.run_dir)
         check_writable(folder, "output_dir")
         print_on_main(describe(experiment), is_main=command.is_main)
         sys.exit(0)
@@ -129,20 +131,16 @@ def task(config: DictConfig) -> float:
     experiment, ownership = command.experiment, command.ownership
     assert experiment is not None  # the gate lets nothing else past
     assert ownership is not None
-    with (
-        errors_end_the_command(_same_command(), is_main=command.is_main, describe=_describe),
-        command.held,
-        _exits_are_stops(),
-    ):
-        rows = _train(experiment, ownership, config)
+    with errors_end_the_command(_same_command(), is_main=command.is_main, describe=_describe):
+        with command.held, disk_errors_in(ownership.folder), _exits_are_stops():
+            rows = _train(experiment, ownership, config)
         _print_rows(command, rows)
     return float(rows[-1]["val"])
 
 
 def _train(experiment: "Experiment", ownership: Ownership, config: DictConfig) -> list[Row]:
     if experiment.process.rank == 0:
-        with disk_errors_in(ownership.folder):
-            write_hydra_files(ownership.folder, config)
+        write_hydra_files(ownership.folder, config)
     return run_with_status(experiment, ownership)
 
 
@@ -166,7 +164,7 @@ def _sweep_job(config: DictConfig) -> float:
             )
 
     try:
-        with _exits_are_stops(), value_errors():
+        with disk_errors_in(sweep.path), _exits_are_stops(), value_errors():
             values = plain_values(config, hydra_config)
             process = _find_process_rank(values)
             note("running")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lottery.config.process_rank import ProcessRank as ProcessRank
-from lottery.config.settings import read_settings
+from lottery.config.settings import check_names, read_settings
 from lottery.errors import ConfigError as ConfigError
 from lottery.record.run_dir import RunDir
 
@@ -21,6 +21,7 @@ ALONE = ProcessRank()
 
 def prepare(config: Mapping[str, Any], path: Path, process: ProcessRank = ALONE) -> "Experiment":
     """Check a config (plain containers) and build its run in a folder. Nothing is written."""
+    check_names(config)
     settings = read_settings(config)
 
     from lottery.config.experiment import build_experiment  # torch and Lightning: seconds

@@ -6,6 +6,8 @@ from inspect import signature
 from itertools import chain
 from typing import Any
 
+from pytorch_lightning import LightningModule
+from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils.prune import BasePruningMethod
@@ -42,6 +44,11 @@ class TakeLogits:
 
 def check_network(network: nn.Module, target: str) -> None:
     """Refuse weights that no mask can hold, states that no file can, and other calls."""
+    if isinstance(network, LightningModule) and is_overridden("training_step", network):
+        raise ConfigError(
+            f"{target}: a LightningModule, whose training_step and configure_optimizers would not "
+            "be used (module= is not there yet); name the plain nn.Module inside it"
+        )
     try:
         signature(network.forward).bind(None)
     except TypeError as error:

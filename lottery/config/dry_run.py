@@ -6,12 +6,13 @@ from math import prod
 from lottery.config.experiment import Experiment
 from lottery.config.provenance import machine, versions
 from lottery.config.pruning import ladder
+from lottery.record.text_table import describe_outside
 
 
 def describe(experiment: Experiment) -> str:
     """Return data, device, disk, versions, weights per layer and the ladder of weights left."""
     blocks = [_data(experiment), _machine(experiment), _layers(experiment), _ladder(experiment)]
-    return "\n\n".join(blocks)
+    return "\n\n".join([*blocks, *(["\n".join(experiment.notes)] if experiment.notes else [])])
 
 
 def _data(experiment: Experiment) -> str:
@@ -46,6 +47,8 @@ def _layers(experiment: Experiment) -> str:
         lines.append(f"  {name:{width}}  {prod(shape):>11,}  {rate}")
     total = sum(prod(shape) for shape in shapes.values())
     lines.append(f"  {'total':{width}}  {total:>11,}")
+    if experiment.outside:
+        lines.append(f"  {describe_outside(experiment.outside, experiment.params)}")
     return "\n".join(lines)
 
 

@@ -13,16 +13,18 @@ from lottery.config.fit import build_fit
 from lottery.config.frozen_features import feature_file, load_features
 from lottery.config.loggers import uses_tensorboard
 from lottery.config.network import set_up_networks
+from lottery.config.own_files import file_digests
 from lottery.config.probe import build_probe_maker, check_criterion
 from lottery.config.process_rank import ProcessRank
-from lottery.config.provenance import file_digests
 from lottery.config.pruning import PruningSetup, set_up_pruning
 from lottery.config.reinit import build_reinit
+from lottery.config.rules import MOST_STEPS
 from lottery.config.settings import Settings
 from lottery.config.splits import build_splits
 from lottery.data import Splits
+from lottery.errors import ConfigError
 from lottery.imp import Imp, Pruning, Rounds, Storage
-from lottery.masks import linear_and_conv_weights
+from lottery.masks import count_outside
 from lottery.models.state import State, all_buffers, fresh_state
 from lottery.progress import Progress
 from lottery.record.equivalent_reinits import note_on_reinit
@@ -38,7 +40,8 @@ class Experiment:
     """A run that is ready to start.
 
     `digests` are those of the files that it depends on, by names that a user understands;
-    `shapes` are those of the prunable weights.
+    `shapes` are those of the prunable weights; `outside` counts the parameters without a mask by
+    name, the most first, and `params` all parameters.
     """
 
     imp: Imp
@@ -47,6 +50,8 @@ class Experiment:
     digests: Mapping[str, str]
     splits: Splits
     shapes: Mapping[str, tuple[int, ...]]
+    outside: Mapping[str, int]
+    params: int
     pruning: PruningSetup
     network_notes: list[str]
     device: Device
@@ -76,8 +81,8 @@ def build_experiment(
     networks = set_up_networks(settings, splits, device)
     threads = choose_threads(settings.trainer.threads, networks.network, device)
     torch.set_num_threads(threads)
-    weights = linear_and_conv_weights(networks.network)
-    pruning = set_up_pruning(settings, {name: w.detach() for name, w in weights.items()})
+    pruning = set_up_pruning(settings, networks.network)
+    parameters = dict(networks.network.named_parameters())
     data = splits.digests()
     digests = {**data, **file_digests(settings.config), **pruning.digests}
     progress, stop = Progress(), StopRequest()
@@ -109,6 +114,9 @@ def build_experiment(
     check_criterion(settings, pruning.pruner, splits=splits, loss=fit.loss)
     steps_per_epoch = settings.dataset.steps_per_epoch(len(splits.train))
     num_steps = settings.iterations.steps(steps_per_epoch)
+    if num_steps > MOST_STEPS:
+        asked = f"iterations={settings.config['iterations']}"
+        raise ConfigError(f"{asked}: {num_steps} steps; at most {MOST_STEPS}")
     reinit = build_reinit(settings, steps_per_epoch, num_steps)
     imp = Imp(
         rounds=Rounds(settings.rounds_to_do, settings.pruning.target_sparsity),
@@ -139,7 +147,9 @@ def build_experiment(
         settings=settings,
         digests=digests,
         splits=splits,
-        shapes={name: tuple(weights[name].shape) for name in pruning.prunable},
+        shapes={name: tuple(parameters[name].shape) for name in pruning.prunable},
+        outside=count_outside(networks.network, pruning.prunable),
+        params=sum(parameter.numel() for parameter in parameters.values()),
         pruning=pruning,
         network_notes=networks.notes,
         device=device,

@@ -1,5 +1,6 @@
 """How a round is trained: optimizer, schedule, loss, evaluation."""
 
+import re
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -13,14 +14,18 @@ from lottery.config.groups import Optimizer as OptimizerSettings
 from lottery.config.instantiate import bind, make, run_call
 from lottery.config.loggers import build_callback_maker, build_logger_maker
 from lottery.config.network import build_loss, set_memory_format
+from lottery.config.rules import first_line, show
 from lottery.config.settings import Settings
+from lottery.config.targets import Node, load_target
 from lottery.data import Splits
+from lottery.errors import ConfigError
 from lottery.progress import Progress
 from lottery.record.run_dir import RunDir
 from lottery.signals import StopRequest
 from lottery.training import DataOrder, Device, LightningFit, Optimization
 from lottery.training.evaluation import EvaluationSchedule
 from lottery.training.module import MakeOptimizer
+from lottery.training.schedules import Schedule
 
 
 def build_fit(
@@ -49,10 +54,9 @@ def build_fit(
             dtype=dtype_of(device.precision),
         ),
         optimization=Optimization(
-            make_optimizer=build_optimizer_maker(settings.optimizer),
-            schedule=make(
+            make_optimizer=build_optimizer_maker(settings.optimizer, device.torch_device),
+            schedule=build_schedule(
                 settings.scheduler,
-                "scheduler",
                 num_steps=settings.iterations.steps(steps_per_epoch),
                 steps_per_epoch=steps_per_epoch,
             ),
@@ -79,14 +83,47 @@ def build_fit(
     )
 
 
-def build_optimizer_maker(settings: OptimizerSettings) -> MakeOptimizer:
+def build_schedule(node: Node, *, num_steps: int, steps_per_epoch: int) -> Schedule:
+    """Return the schedule; a copy is tried first, which may not read a text like '5ep'."""
+
+    def make_schedule() -> Schedule:
+        schedule: Schedule = make(
+            node, "scheduler", num_steps=num_steps, steps_per_epoch=steps_per_epoch
+        )
+        return schedule
+
+    try:
+        make_schedule()(0)
+    except TypeError as error:
+        declared = getattr(load_target(node, "scheduler"), "durations", ())
+        for name, value in node.items():
+            texts = value if isinstance(value, list) else [value]
+            if name not in declared and any(re.fullmatch(r"\d+(ep|it)", str(t)) for t in texts):
+                raise ConfigError(
+                    f"scheduler.{name}={show(value)}: {first_line(error)}; with the class "
+                    f'attribute durations = ("{name}",) the schedule gets numbers of steps'
+                ) from error
+        raise
+    return make_schedule()
+
+
+def build_optimizer_maker(settings: OptimizerSettings, device: torch.device) -> MakeOptimizer:
     """Return a function from parameters to a new optimizer, which takes its arguments.
 
     With `decay_norms=false` weight decay leaves out all parameters of one dimension: the biases,
     and the scales of norm layers.
     """
     make_optimizer = bind(settings.node, "optimizer")
-    run_call(partial(make_optimizer, [nn.Parameter(torch.zeros(1))]), "optimizer", settings.node)
+    weight = nn.Parameter(torch.zeros(1, device=device))
+    try:
+        tried = run_call(partial(make_optimizer, [weight]), "optimizer", settings.node)
+        if type(tried).__module__.startswith("torch."):  # some refuse at the first step only
+            weight.grad = torch.zeros_like(weight)
+            tried.step()
+    except (RuntimeError, TypeError, AssertionError, ValueError) as error:
+        if not str(settings.node["_target_"]).startswith("torch."):
+            raise
+        raise ConfigError(f"optimizer: {first_line(error)}") from error
     if settings.decay_norms:
         return make_optimizer
 

@@ -34,13 +34,11 @@ def settings_of_run(run: OpenedRun, *, trust_code: bool, **changes: Mapping[str,
         )
     silent = {**config, "logger": None, "callbacks": None}
     check_trusted(silent, where, trust_code=trust_code)
-    changed = {group: {**silent.get(group, {}), **values} for group, values in changes.items()}
-    check_paths({**silent, **changed}, where)
-    try:
+    with making_from(where, trust_code=trust_code):
+        changed = {group: {**silent[group], **values} for group, values in changes.items()}
+        check_paths({**silent, **changed}, where)
         settings = read_settings({**silent, **changed})
         same = read_settings(silent).canonical == run.run_json["config"]
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from error
     if not same or settings.seed != run.run_json["seed"]:
         raise DamagedFile(f"{where}: its entries settings and config are of different runs")
     return settings
@@ -54,13 +52,12 @@ def data_at(target: str, path: str) -> dict[str, str]:
 
 def rebuild_network(run: OpenedRun, *, trust_code: bool) -> nn.Module:
     """Return a run's network with random weights; only the head, if the base is frozen."""
-    entry = run.run_json
-    node = entry.get("settings", {}).get("model") or _unflatten(entry["config"], "model")
-    node = {name: value for name, value in node.items() if name != "rates"}
-    where = str(run.folder.run_json)
-    check_trusted({"model": node}, where, trust_code=trust_code)
+    entry, where = run.run_json, str(run.folder.run_json)
     check_sizes(entry, where)
     with making_from(where, trust_code=trust_code):
+        node = entry.get("settings", {}).get("model") or _unflatten(entry["config"], "model")
+        node = {name: value for name, value in node.items() if name != "rates"}
+        check_trusted({"model": node}, where, trust_code=trust_code)
         return network_of(
             read_group(Model, node, "model"),
             input_shape=entry["input_shape"],

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,6 +17,7 @@ from lottery.config.rules import first_line, show
 from lottery.config.targets import load_target
 from lottery.data import Splits
 from lottery.errors import ConfigError
+from lottery.generators import drawn
 from lottery.measure.flops import make_counter
 from lottery.tensors import Tensors
 
@@ -44,9 +46,7 @@ class FrozenBase:
 
     def load(self) -> nn.Module:
         """Return the base in evaluation mode with its weights."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            base = self.network(self.input_shape)
+        base = drawn(partial(self.network, self.input_shape), self.seed)
         if self.weights != "random":
             stored = _fetch() if self.weights == "imagenet" else _read(Path(self.weights))
             _check(stored, base.state_dict(), self.weights)

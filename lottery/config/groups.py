@@ -15,14 +15,15 @@ from lottery.record.durations import Duration
 
 Group = TypeVar("Group")
 
-SEED = whole(0)
+SEED = whole(0, 2**63 - 1)
 WHOLE = whole(1)
+PRUNINGS = whole(1, 10_000)
 SHARE = number(lambda v: 0 < v < 1, "a number above 0 and below 1")
 SHARE_OR_ALL = number(lambda v: 0 < v <= 1, "a number above 0, at most 1")
 SHARE_OR_NONE = number(lambda v: 0 <= v <= 1, "a number from 0 to 1")
 POSITIVE = number(lambda v: v > 0, "a number above 0")
 FLAG = Rule(lambda v: isinstance(v, bool), "true or false")
-TEXT = Rule(lambda v: isinstance(v, str) and v != "", "a text")
+TEXT = Rule(lambda v: isinstance(v, str) and v != "" and "\0" not in v, "a text")
 PRECISION = one_of("32-true", "64-true", "bf16-true", "bf16-mixed")
 LOSS = Rule(lambda v: isinstance(v, str | Mapping), "the name of a loss, or one by _target_")
 LOGITS = Rule(
@@ -30,7 +31,7 @@ LOGITS = Rule(
     "a position (0 is the first) or a name in what forward returns",
 )
 LAYER_RATES = Rule(
-    lambda v: isinstance(v, list) and all(isinstance(item, Mapping) for item in v),
+    lambda v: isinstance(v, list) and all(isinstance(item, Mapping) and item for item in v),
     "a list of patterns and rates, [{'output*': 0.5x}]",
 )
 # Arguments that torch's optimizers share. Their values are checked before torch is imported.
@@ -46,6 +47,8 @@ TORCH_OPTIMIZER = {
     "nesterov": FLAG,
     "momentum": NOT_NEGATIVE,
     "weight_decay": NOT_NEGATIVE,
+    **dict.fromkeys(("amsgrad", "capturable", "differentiable", "maximize"), FLAG),
+    **dict.fromkeys(("foreach", "fused"), or_null(FLAG)),
 }
 
 
@@ -67,8 +70,9 @@ class Pruning:
     rates: Annotated[list[Node] | None, or_null(LAYER_RATES), "rates by layer; null = the model's"]
     only: Annotated[list[str], list_of(TEXT), "globs on parameter names: what may be pruned"]
     exclude: Annotated[list[str], list_of(TEXT), "globs: what of it may not be pruned"]
+    also: Annotated[list[str], list_of(TEXT), "globs: further parameters that may be pruned"]
     target_sparsity: Annotated[float | None, or_null(SHARE), "stop once it is reached"]
-    one_shot: Annotated[int | None, or_null(WHOLE), "k: prune once what k rounds would prune"]
+    one_shot: Annotated[int | None, or_null(PRUNINGS), "k: prune once what k rounds would prune"]
     at: Annotated[str, one_of("trained", "init"), "which weights are judged"]
     units: Annotated[str, one_of("none", "l1", "l2"), "whole filters and neurons, by this norm"]
 
@@ -110,7 +114,9 @@ class Trainer:
     precision: Annotated[str, PRECISION, "Lightning's name of a floating-point precision"]
     compile: Annotated[bool, FLAG, "torch.compile the network"]
     deterministic: Annotated[bool, FLAG, "use deterministic kernels only"]
-    threads: Annotated[int | None, or_null(WHOLE), "CPU threads; null = 1 for small networks"]
+    threads: Annotated[
+        int | None, or_null(whole(1, 1024)), "CPU threads; null = 1 for small networks"
+    ]
     block: Annotated[int, WHOLE, "most optimizer steps per Lightning batch"]
     devices: Annotated[int, WHOLE, "devices on each machine, one process each"]
     num_nodes: Annotated[int, WHOLE, "machines; more than one needs SLURM or torchrun"]
@@ -151,7 +157,7 @@ class Model:
 class Criterion:
     """`criterion`: which weights are kept."""
 
-    iterations: Annotated[int, WHOLE, "scorings in one pruning, under the masks so far"] = 1
+    iterations: Annotated[int, PRUNINGS, "scorings in one pruning, under the masks so far"] = 1
     node: Node
 
 

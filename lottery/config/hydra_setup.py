@@ -33,7 +33,7 @@ def choices_of(config: DictConfig) -> dict[str, str]:
         key, _, value = str(override).lstrip("+").partition("=")
         group, _, rest = key.partition(".")
         if rest == "_target_" and group in choices:
-            choices[group] = value.rpartition(".")[2]
+            choices[group] = value.strip("'\"").rpartition(".")[2]
     return choices
 
 

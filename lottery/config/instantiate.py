@@ -46,6 +46,7 @@ def bind(node: Node, key: str, **offered: Any) -> "partial[Any]":
     It is a plain `functools.partial`, because Hydra's own takes 0.2 ms more at every call.
     Arguments may still be missing. The parameters are those of `make`.
     """
+    load_target(node, key)  # a node without one is a plain dict to Hydra
     node = {"_convert_": "all", **node, "_partial_": True}
     check_call(node, key)
     try:

@@ -49,12 +49,17 @@ class Networks:
 
     def counter(self) -> Callable[[Masks], dict[str, Any]]:
         """Return a function that counts parameters and operations under masks."""
-        return make_counter(
-            self.network,
-            input_shape=self.input_shape,
-            frozen_flops=self.base.flops() if self.base else 0,
-            input_dtype=self.input_dtype,
-        )
+        frozen_flops = self.base.flops() if self.base else 0
+        try:
+            return make_counter(
+                self.network,
+                input_shape=self.input_shape,
+                frozen_flops=frozen_flops,
+                input_dtype=self.input_dtype,
+            )
+        except (RuntimeError, ValueError, IndexError) as error:
+            line = first_line(error)
+            raise ConfigError(f"{self.make.target}: fails on a batch of one: {line}") from error
 
 
 def set_up_networks(settings: Settings, splits: Splits, device: Device) -> Networks:

@@ -7,15 +7,20 @@ from fnmatch import fnmatchcase
 from math import prod
 from typing import Any
 
+from torch import nn
+
 from lottery.config.copied_masks import inspect_trunk
 from lottery.config.groups import BELOW_1
 from lottery.config.instantiate import make
 from lottery.config.settings import Settings
 from lottery.errors import ConfigError
-from lottery.masks import Masks, select
+from lottery.masks import Masks, layer_weights, prunable_weights, select
 from lottery.pruning import Criterion, Layer, Pruner, Scope, ScoredPruner, trait
 from lottery.record.opened_run import OpenedRun
-from lottery.tensors import Tensors, load_of_run
+from lottery.tensors import load_of_run
+
+Parameters = Mapping[str, nn.Parameter]
+TRANSPOSED = nn.modules.conv._ConvTransposeNd
 
 RATE = "a number >= 0 and below 1, or '0.5x' for half of pruning.rate"
 
@@ -32,12 +37,18 @@ class PruningSetup:
     digests: Mapping[str, str] = field(default_factory=dict)  # of copied masks
 
 
-def set_up_pruning(settings: Settings, weights: Tensors) -> PruningSetup:
+def set_up_pruning(settings: Settings, network: nn.Module) -> PruningSetup:
     """Build the pruner and check it against the network."""
     scope: Scope = make(settings.scope, "scope")
     if settings.copying:
-        return _copied(settings, weights, scope)
-    prunable = choose_prunable(settings, weights)
+        return _copied(settings, network, scope)
+    try:
+        weights = prunable_weights(network, settings.pruning.also)
+    except ValueError as error:
+        raise ConfigError(f"pruning.{error}") from error
+    prunable, last = choose_prunable(settings, weights), _last_layer(network, weights)
+    if settings.pruning.units != "none":
+        prunable = _with_units(settings, network, prunable=prunable, last=last)
     rates = choose_rates(settings, scope, prunable=prunable, candidates=list(weights))
     criterion: Criterion = make(settings.criterion.node, "criterion")
     _check_combination(settings, criterion, scope)
@@ -49,11 +60,19 @@ def set_up_pruning(settings: Settings, weights: Tensors) -> PruningSetup:
         iterations=settings.criterion.iterations,
         units=settings.pruning.units,  # type: ignore[arg-type]  # the settings have checked it
     )
-    notes = _notes(settings, scope, last=list(weights)[-1])
-    return PruningSetup(prunable, scope, pruner, rates=rates, notes=notes)
+    notes = _notes(settings, scope, last=last)
+    setup = PruningSetup(prunable, scope, pruner, rates=rates, notes=notes)
+    shapes = {name: tuple(weights[name].shape) for name in prunable}
+    prunings, units = settings.num_prunings, settings.pruning.units != "none"
+    if prunings and ladder(setup, shapes, prunings, units=units) == 1:
+        what = "filter or neuron" if units else "weight"
+        notes.append(f"pruning.rate={settings.pruning.rate:g}: no {what} is pruned in any round")
+    return setup
 
 
-def _copied(settings: Settings, weights: Tensors, scope: Scope) -> PruningSetup:
+def _copied(settings: Settings, network: nn.Module, scope: Scope) -> PruningSetup:
+    """Set up a run that prunes what its trunk pruned."""
+    weights = {name: p.detach() for name, p in network.named_parameters() if p.requires_grad}
     prunable, digests = inspect_trunk(settings, weights)
     trunk, node = OpenedRun(settings.trunk), settings.criterion.node
 
@@ -70,22 +89,53 @@ def _copied(settings: Settings, weights: Tensors, scope: Scope) -> PruningSetup:
     )
 
 
-def choose_prunable(settings: Settings, weights: Tensors) -> list[str]:
-    """Return `pruning.only` without `pruning.exclude`.
-
-    If whole units are pruned, the last layer of the network is left out: its outputs are classes.
-    """
+def choose_prunable(settings: Settings, weights: Parameters) -> list[str]:
+    """Return `pruning.only` without `pruning.exclude`."""
     pruning = settings.pruning
     try:
         chosen = select(weights, pruning.only, pruning.exclude)
     except ValueError as error:
         raise ConfigError(f"pruning.{error}") from error
-    if pruning.units == "none":
-        return chosen
-    last = list(weights)[-1]
-    if chosen == [last]:
-        raise ConfigError(f"pruning.units={pruning.units}: {last} must keep its outputs")
-    return [name for name in chosen if name != last]
+    for name in chosen:
+        if ".parametrizations." in name:
+            raise ConfigError(
+                f"pruning.also: {name}: a weight is computed from it in each forward pass; only "
+                "plain weights can be pruned"
+            )
+    for pattern in pruning.also:
+        if not any(fnmatchcase(name, pattern) for name in chosen):
+            raise ConfigError(
+                f"pruning.also: {pattern!r} is left out again by pruning.only or pruning.exclude"
+            )
+    return chosen
+
+
+def _last_layer(network: nn.Module, weights: Parameters) -> str:
+    """Return the name of the last layer's weight, whose outputs are the classes."""
+    names = {id(weight): name for name, weight in weights.items()}
+    layers = [names[id(w)] for w in layer_weights(network) if id(w) in names]
+    return (layers or list(weights))[-1]
+
+
+def _with_units(
+    settings: Settings, network: nn.Module, *, prunable: Sequence[str], last: str
+) -> list[str]:
+    """Return what can lose whole units: all but the last layer, which must keep its outputs."""
+    units = f"pruning.units={settings.pruning.units}"
+    if list(prunable) == [last]:
+        raise ConfigError(f"{units}: {last} must keep its outputs")
+    parameters = dict(network.named_parameters())
+    inputs_first = {id(m.weight) for m in network.modules() if isinstance(m, TRANSPOSED)}
+    chosen = [name for name in prunable if name != last]
+    for name in chosen:
+        why = ""
+        if id(parameters[name]) in inputs_first:
+            why = "the rows of a transposed convolution are inputs"
+        elif parameters[name].dim() < 2:
+            why = "it has no rows"
+        if why:
+            raise ConfigError(f"{units}: {name}: {why}; pruning.exclude leaves it out")
+    return chosen
 
 
 def choose_rates(

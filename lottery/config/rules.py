@@ -1,12 +1,16 @@
 """What plain values in the config may be. Nothing heavy is imported: values are checked first."""
 
-import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from lottery.errors import ConfigError
 from lottery.record.durations import ACCEPTED, parse_duration
+
+MOST = 10**9  # of whole numbers that are no seeds
+MOST_STEPS = 10**7  # of a training
+SHOWN = 200  # characters of a value in a message
 
 
 @dataclass(frozen=True)
@@ -25,10 +29,11 @@ class Rule:
 
 
 def show(value: Any) -> str:
-    """Return a value as a user types it."""
+    """Return a value as a user types it; a long one is cut."""
     if isinstance(value, bool):
         return str(value).lower()
-    return "null" if value is None else str(value)
+    text = "null" if value is None else str(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def first_line(error: BaseException) -> str:
@@ -44,18 +49,18 @@ def get_nested(config: Mapping[str, Any], key: str) -> Any:
     return value
 
 
-def whole(at_least: int, at_most: int | None = None) -> Rule:
+def whole(at_least: int, at_most: int = MOST) -> Rule:
     """Accept an int that is not a bool."""
-    upper = "" if at_most is None else f" and <= {at_most}"
-    most = math.inf if at_most is None else at_most
     return Rule(
-        lambda v: type(v) is int and at_least <= v <= most, f"a whole number >= {at_least}{upper}"
+        lambda v: type(v) is int and at_least <= v <= at_most,
+        f"a whole number >= {at_least} and <= {at_most}",
     )
 
 
 def number(accepts: Callable[[float], bool], accepted: str) -> Rule:
     """Accept a finite int or float for which a condition holds."""
-    return Rule(lambda v: type(v) in (int, float) and math.isfinite(v) and accepts(v), accepted)
+    most = sys.float_info.max  # an int may be larger
+    return Rule(lambda v: type(v) in (int, float) and abs(v) <= most and accepts(v), accepted)
 
 
 def duration(at_least: int) -> Rule:
@@ -63,11 +68,11 @@ def duration(at_least: int) -> Rule:
 
     def accepts(value: Any) -> bool:
         try:
-            return parse_duration(value).number >= at_least
+            return at_least <= parse_duration(value).number <= MOST_STEPS
         except ValueError:
             return False
 
-    return Rule(accepts, f"{ACCEPTED}, at least {at_least}", parse_duration)
+    return Rule(accepts, f"{ACCEPTED}, at least {at_least}, at most {MOST_STEPS}", parse_duration)
 
 
 def one_of(*texts: str) -> Rule:

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from lottery.config.rules import get_nested
+from lottery.config.rules import first_line, get_nested, show
 from lottery.config.targets import load_target
+from lottery.errors import ConfigError
 from lottery.record.durations import parse_duration
 
 # Keys that change no result: where and how a run is done, and which of its rounds.
@@ -45,6 +47,7 @@ ADDED_LATER: dict[str, Any] = {
     "early_bird.epsilon": None,
     "model.logits": None,
     "optimizer.decay_norms": True,
+    "pruning.also": [],
     "pruning.at": "trained",
     "pruning.units": "none",
 }
@@ -73,11 +76,19 @@ def plain(config: DictConfig) -> dict[str, Any]:
     With `short=true` the values of `shortened` replace others.
     """
     copy = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    container = OmegaConf.to_container(copy, resolve=True)
+    try:
+        container = OmegaConf.to_container(copy, resolve=True)
+    except (OmegaConfBaseException, RecursionError) as error:
+        key = getattr(error, "full_key", None) or "config"
+        raise ConfigError(f"{key}: {first_line(error)}") from error
     assert isinstance(container, dict)
     values = {str(key): value for key, value in container.items()}
-    shortened = values.pop("shortened", {})
-    values = _merged(values, shortened) if values.get("short") is True else values
+    shortened = values.pop("shortened", None)
+    if values.get("short") is True:
+        if not isinstance(shortened, Mapping):
+            line = f"shortened={show(shortened)}"
+            raise ConfigError(f"{line}: keys with their values for short=true, {{rounds: 2}}")
+        values = _merged(values, shortened)
     return _with_paths(values, lambda _, path: os.path.expanduser(path))  # noqa: PTH111
 
 
@@ -88,7 +99,7 @@ def copies_masks(config: Mapping[str, Any]) -> bool:
 
 def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return all values that change results, in one spelling, flat: {"pruning.rate": 0.2, ...}."""
-    flat = _flatten(config)
+    flat = flatten(config)
     if copies_masks(config):
         # Copied masks do not depend on the scope and the pruning of this run.
         flat = {k: v for k, v in flat.items() if not k.startswith(("pruning.", "scope."))}
@@ -190,12 +201,13 @@ def _merged(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
     return merged
 
 
-def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested values flat, by dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in config.items():
         name = f"{prefix}{key}"
         if isinstance(value, Mapping) and value:
-            flat |= _flatten(value, f"{name}.")
+            flat |= flatten(value, f"{name}.")
         else:
             flat[name] = value
     return flat

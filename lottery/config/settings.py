@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 from lottery.config import groups
 from lottery.config.groups import FLAG, SEED, TEXT, read_values
-from lottery.config.rules import Rule, duration, one_of, whole
-from lottery.config.run_key import canonical, copies_masks, key_of
+from lottery.config.rules import Rule, duration, one_of, show, whole
+from lottery.config.run_key import canonical, copies_masks, flatten, key_of
 from lottery.config.targets import Node
 from lottery.errors import ConfigError
 from lottery.record.durations import Duration
@@ -33,7 +34,7 @@ class Settings:
     """
 
     seed: Annotated[int, SEED, "one number that all random numbers of the run come from"]
-    rounds: Annotated[int, whole(0), "prunings; round 0 is dense"]
+    rounds: Annotated[int, whole(0, 10_000), "prunings; round 0 is dense"]
     iterations: Annotated[Duration, duration(1), "optimizer steps per round"]
     output_dir: Annotated[str, TEXT, "folder of all runs"]
     keep: Annotated[str, one_of("all", "winner"), "which rounds' weights stay on disk"]
@@ -99,10 +100,26 @@ class Settings:
         one_shot = self.pruning.one_shot and not self.copying
         return list(range(1 + (min(self.rounds, 1) if one_shot else self.rounds)))
 
+    @property
+    def num_prunings(self) -> int:
+        """How often the rate applies up to the last round."""
+        return self.rounds_to_do[-1] * (self.pruning.one_shot or 1)
+
     def seed_for(self, purpose: str) -> int:
         """Return the seed of one purpose: `seeds.<purpose>` if it is given, else from `seed`."""
         own = getattr(self.seeds, purpose)
         return derive_seed(self.seed if own is None else own, purpose)
+
+
+def check_names(config: Mapping[str, Any]) -> None:
+    """Check that a config has no group or key besides ours, such as one that is misspelt."""
+    known = get_type_hints(Settings).keys() - {"copying", "config"}
+    for name in config.keys() - known:
+        full = [key for key in flatten(config) if key.partition(".")[0] in known]
+        near = [key for key in full if key.rpartition(".")[2] == name]
+        near = near or get_close_matches(name, full)
+        hint = f"did you mean {' or '.join(near)}?" if near else "`lottery --cfg job` prints all"
+        raise ConfigError(f"{name}={show(config[name])}: no such key; {hint}")
 
 
 def read_settings(config: Mapping[str, Any]) -> Settings:

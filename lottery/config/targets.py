@@ -31,12 +31,14 @@ def load_target(node: Node, key: str) -> Callable[..., Any]:
     An error inside a user's module is left as it is.
     """
     name = node.get("_target_")
-    shown = f"{key}._target_={name}"
+    shown = f"{key}._target_={'null' if name is None else name}"
     if not isinstance(name, str):
         raise ConfigError(f"{shown}: the dotted name of a class or function")
     if name.startswith("__main__."):
         raise ConfigError(f"{shown}: put it in a file, whose content can be checked")
     words = name.split(".")
+    if not all(word.isidentifier() for word in words):
+        raise ConfigError(f"{shown}: the dotted name of a class or function")
     for length in range(len(words) - 1, 0, -1):
         module = ".".join(words[:length])
         try:

@@ -105,6 +105,10 @@ def making_from(where: str, *, trust_code: bool) -> Iterator[None]:
     """
     try:
         yield
+    except ConfigError as error:
+        if isinstance(error, UntrustedCode) or str(error).startswith(where):
+            raise
+        raise ConfigError(f"{where}: {error}") from error
     except LotteryError:
         raise
     except Exception as error:

@@ -4,13 +4,19 @@ from lottery.errors import MISTAKE, LotteryError
 
 
 class DataError(LotteryError):
-    """Data are missing or wrong; the message names the file.
-
-    Characters of names that would break the line, or command a terminal, are shown as escapes.
-    """
+    """Data are missing or wrong; the message names the file."""
 
     exit_code = MISTAKE
 
     def __init__(self, message: str) -> None:
-        characters = (c if c.isprintable() else ascii(c)[1:-1] for c in message)
-        super().__init__("".join(characters))
+        super().__init__(shown(message))
+
+
+def shown(text: str) -> str:
+    r"""Return a text with escapes for what would break its line or command a terminal.
+
+    Example:
+        >>> print(shown("grün\n.png"))
+        grün\n.png
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

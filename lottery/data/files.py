@@ -21,7 +21,7 @@ def exists(path: Path) -> bool:
         raise DataError(f"{path}: {error.strerror}") from error
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_data(path: Path) -> BinaryIO:
     """Open a file to read bytes; an OSError if it is no regular file, such as a fifo or a device.
 
     The call never waits. A read from a fifo may wait for ever, and a device may never end.
@@ -40,7 +40,7 @@ def _never_waiting(name: str, flags: int) -> int:
 def read_bytes(path: Path) -> bytes:
     """Return the content of a file."""
     try:
-        with open_regular(path) as file:
+        with open_data(path) as file:
             return file.read()
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from error

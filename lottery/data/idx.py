@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lottery.data.errors import DataError
-from lottery.data.files import open_regular
+from lottery.data.files import open_data
 
 UNSIGNED_BYTES = 8
 MOST_BYTES = 2**30  # MNIST's largest file has 47 million; a small damaged .gz may grow without end
@@ -39,7 +39,7 @@ def read_idx(path: Path, num_dimensions: int) -> npt.NDArray[np.uint8]:
 def read_bytes(path: Path) -> bytes:
     """Return a file's content, decompressed if its name ends in .gz."""
     try:
-        with open_regular(path) as file:
+        with open_data(path) as file:
             unpacked = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
             content = unpacked.read(MOST_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:

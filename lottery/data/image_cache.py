@@ -16,7 +16,7 @@ from numpy.lib.format import write_array_header_1_0
 
 from lottery.data.decode import Bytes, Unreadable, decode
 from lottery.data.errors import DataError
-from lottery.data.files import open_regular
+from lottery.data.files import open_data
 from lottery.data.image_list import ListedImage, bad_row
 from lottery.data.progress_bar import track
 from lottery.record.files import replacing, write_text
@@ -88,11 +88,11 @@ def _load(path: Path, shape: tuple[int, ...]) -> tuple[Bytes, str] | None:
     """Return pixels and digest; None if there is no file, or it is damaged."""
     header = _header(shape)
     try:
-        with open_regular(path) as file:
+        with open_data(path) as file:
             is_ours = file.read(len(header)) == header
             pixels = np.memmap(file, np.uint8, mode="c", offset=len(header), shape=shape)
         digest = hashlib.sha256(pixels.data).hexdigest()
-        with open_regular(_digest_file(path)) as file:
+        with open_data(_digest_file(path)) as file:
             if is_ours and digest.encode() == file.read(len(digest) + 1):
                 return pixels, digest
     except (FileNotFoundError, NotADirectoryError):
@@ -132,7 +132,7 @@ def _decoded(
 
     def read(image: ListedImage) -> Bytes:
         try:
-            with open_regular(folder / image.name) as file:
+            with open_data(folder / image.name) as file:
                 return decode(file.read(), *size)
         except Unreadable as error:
             raise bad_row(folder, image.row, f"{image.name} cannot be read: {error}") from error

@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
 from lottery.data.decode import Unreadable, decode
-from lottery.data.errors import DataError
-from lottery.data.files import exists, open_regular
+from lottery.data.errors import DataError, shown
+from lottery.data.files import exists, open_data
 from lottery.data.image_list import LIST, SPLITS, find_file, split_named
 from lottery.data.progress_bar import track
 from lottery.record.files import write_text
@@ -40,7 +40,7 @@ class Found:
     @property
     def complaints(self) -> list[str]:
         """A line for every image that is left out."""
-        return [f"left out: {name}: {reason}" for name, reason in self.left_out]
+        return [shown(f"left out: {name}: {reason}") for name, reason in self.left_out]
 
     @property
     def csv(self) -> str:
@@ -58,7 +58,7 @@ class Found:
         counts = f"{len(self.rows):,} images" + (f": {counts}" if counts else "")
         if self.has_splits:
             counts += f"; splits by folder: {self._splits()}"
-        return f"{counts}; {len(self.left_out):,} left out"
+        return shown(f"{counts}; {len(self.left_out):,} left out")
 
     def _splits(self) -> str:
         splits = Counter(split for _, _, split in self.rows)
@@ -92,7 +92,6 @@ def find_images(folder: Path) -> Found:
         else:
             first_of[result] = name
             rows.append((name, label, split if has_splits else ""))
-    left_out = [(name if _is_utf8(name) else ascii(name)[1:-1], why) for name, why in left_out]
     found = Found(rows, left_out)
     if len({label for _, label, _ in rows}) < 2:
         raise DataError(f"{folder}: {found}; two classes or more expected")
@@ -151,7 +150,7 @@ def _look_into(folder: Path, names: list[str]) -> Iterator[str | Exception]:
             if not _is_utf8(name):
                 raise ValueError("its name is not UTF-8")
             find_file(root, name)
-            with open_regular(folder / name) as file:
+            with open_data(folder / name) as file:
                 content = file.read()
             decode(content, 1, 1)
         except (OSError, ValueError) as error:

@@ -116,7 +116,13 @@ def layer_names(network: nn.Module) -> list[str]:
 
 
 def _layers(network: nn.Module) -> list[str]:
-    return [name for name, m in network.named_modules() if name and isinstance(m, LAYERS)]
+    # attention uses the weight of its own Linear layer, but never calls that layer
+    unused = nn.modules.linear.NonDynamicallyQuantizableLinear
+    return [
+        name
+        for name, module in network.named_modules()
+        if name and isinstance(module, LAYERS) and not isinstance(module, unused)
+    ]
 
 
 def features_by_layer(truncated: Truncated, split: Split, batch_size: int) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from lottery.data import Splits
 from lottery.forests.features import Truncated, choose_layers, features_by_layer
 from lottery.forests.forest import count_comparisons, fit_forest, measure_forest
 from lottery.masks import Masks
-from lottery.measure.flops import count_flops, weight_uses
+from lottery.measure.flops import count_flops, find_products
 
 log = logging.getLogger(__name__)
 
@@ -131,8 +131,9 @@ def _flops_before(
 ) -> tuple[int, bool]:
     """Return one example's FLOPs up to and with a layer, and whether a weight there is pruned."""
     truncated = Truncated(network, {"layer": layer})
-    uses = weight_uses(truncated, networks.splits.input_shape, networks.splits.input_dtype)
+    products = find_products(truncated, networks.splits.input_shape, networks.splits.input_dtype)
     inside = {f"network.{name}": mask for name, mask in masks.items()}
-    flops = sum(count_flops(truncated, uses, inside).values())
-    pruned = any(uses[name] and not bool(mask.all()) for name, mask in inside.items())
+    flops = sum(count_flops(products, inside).values())
+    used = {part.name for part in products}
+    pruned = any(name in used and not bool(mask.all()) for name, mask in inside.items())
     return networks.frozen_flops + flops, pruned

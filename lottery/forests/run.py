@@ -12,13 +12,14 @@ from lottery.errors import ConfigError
 from lottery.forests.features import choose_layers, layer_names
 from lottery.forests.measure import SPLITS, ForestOptions, PrunedAndDense, measure_layers
 from lottery.measure.evaluate import EVALUATION_BATCH
-from lottery.measure.flops import count_flops, weight_uses
+from lottery.measure.flops import count_flops, find_products
 from lottery.models.state import State, write_state
 from lottery.record.disk_errors import check_writable
 from lottery.record.files import write_json
 from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir
 from lottery.report.read.forests import RunForests, read_forests
+from lottery.runs.run_folder import check_entries, check_run_folder
 from lottery.runs.run_lock import locked
 from lottery.seeds import derive_seed
 from lottery.tensors import load_of_run
@@ -53,6 +54,8 @@ def request_forests(
             f"{ticket.folder.path}: --features needs the ticket in its run's folder, as ticket/"
         )
     read_forests(run)
+    check_run_folder(run.folder)
+    check_entries(ticket.folder.path)
     check_writable(run.path.absolute(), "--features")
     networks = [network for network in (ticket.base(), ticket.trained()) if network is not None]
     for name in layers:
@@ -107,7 +110,7 @@ def _networks(
         base = base.to(device)
         if choose_layers(base, request.layers):
             networks.append(PrunedAndDense(pruned=base, splits=inputs, batch_size=CHUNK))
-        frozen_flops = sum(count_flops(base, weight_uses(base, inputs.input_shape), {}).values())
+        frozen_flops = sum(count_flops(find_products(base, inputs.input_shape), {}).values())
     if choose_layers(pruned, request.layers):
         if base is not None:
             train, val, test = (features_of(base, getattr(inputs, name)) for name in SPLITS)

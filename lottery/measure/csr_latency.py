@@ -32,13 +32,22 @@ class CsrLinear(nn.Module):
 
 
 def with_csr(network: nn.Module) -> nn.Module:
-    """Return a copy of a network with its Linear layers in CSR; convolutions stay dense."""
+    """Return a copy of a network with its Linear layers in CSR; all else stays dense."""
     copied = copy.deepcopy(network)
-    for parent in list(copied.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, nn.Linear):
-                setattr(parent, name, CsrLinear(child))
+    for parent, name, layer in _linear_layers(copied):
+        setattr(parent, name, CsrLinear(layer))
     return copied
+
+
+def _linear_layers(network: nn.Module) -> list[tuple[nn.Module, str, nn.Linear]]:
+    """Return the Linear layers below a network, save those that attention never calls."""
+    return [
+        (parent, name, child)
+        for parent in network.modules()
+        if not isinstance(parent, nn.MultiheadAttention)
+        for name, child in parent.named_children()
+        if isinstance(child, nn.Linear)
+    ]
 
 
 def inference_csr_ms(network: nn.Module, split: Split) -> float | None:
@@ -47,7 +56,7 @@ def inference_csr_ms(network: nn.Module, split: Split) -> float | None:
     That is without a Linear layer, with more than half of the weights left, or if the device or
     the type does not support CSR.
     """
-    weights = [layer.weight for layer in network.modules() if isinstance(layer, nn.Linear)]
+    weights = [layer.weight for _, _, layer in _linear_layers(network)]
     size = sum(weight.numel() for weight in weights)
     if not size or sum(int(w.count_nonzero()) for w in weights) > LARGEST_DENSITY * size:
         return None

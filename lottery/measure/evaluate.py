@@ -20,7 +20,7 @@ from torchmetrics.functional.classification import (
 
 from lottery.data import Split
 from lottery.distributed import share, sum_over_ranks
-from lottery.masks import Masks, count_ones, linear_and_conv_weights
+from lottery.masks import Masks, count_ones, prunable_weights
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -114,7 +114,8 @@ def class_averages(predictions: Tensor, targets: Tensor, num_classes: int) -> di
 
 def count_parameters(network: nn.Module, masks: Masks) -> dict[str, int | float]:
     """Return `remaining_all`, `params` and `params_remaining` of a network under masks."""
-    weights = sum(weight.numel() for weight in linear_and_conv_weights(network).values())
+    names = prunable_weights(network).keys() | masks.keys()
+    weights = sum(w.numel() for name, w in network.named_parameters() if name in names)
     params = sum(parameter.numel() for parameter in network.parameters())
     pruned = sum(mask.numel() for mask in masks.values()) - sum(count_ones(masks).values())
     return {

@@ -14,6 +14,7 @@ from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lottery.arguments import check_whole
+from lottery.masks import is_bias
 from lottery.models.state import State
 from lottery.pruning.interface import Trained
 from lottery.pruning.probe import Batch, Probe, differentiable, to_scores
@@ -181,6 +182,6 @@ class SynFlow:
 def _linear(state: State) -> Tensors:
     """Return tensors that make a network of ReLUs and poolings linear for inputs above 0."""
     tensors = state.weights | state.buffers
-    additive = {name for name in tensors if name.rpartition(".")[2] in ("bias", "running_mean")}
+    additive = {name for name in tensors if is_bias(name) or name.endswith("running_mean")}
     positive = {n: t.abs() if t.is_floating_point() else t for n, t in tensors.items()}
     return positive | {name: torch.zeros_like(tensors[name]) for name in additive}

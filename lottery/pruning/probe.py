@@ -1,7 +1,9 @@
 """The network with training data, for criteria that look at gradients."""
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +32,11 @@ class Probe:
     train: Split
     loss: Loss
     input_shape: tuple[int, ...]
+
+    def _kernels(self) -> AbstractContextManager[Any]:
+        """Avoid cuDNN's recurrent layers, which have no gradients in evaluation mode."""
+        recurrent = any(isinstance(layer, nn.RNNBase) for layer in self.network.modules())
+        return torch.backends.cudnn.flags(enabled=False) if recurrent else nullcontext()
 
     def batches(
         self, num_batches: int, batch_size: int, generator: torch.Generator
@@ -70,7 +77,8 @@ class Probe:
         for inputs, targets in batches:
             # clones, because BatchNorm writes its averages into them
             buffers = {n: b.clone() for n, b in self.on_device(state.buffers).items()}
-            logits = functional_call(self.network, {**others, **weights, **buffers}, inputs)
+            with self._kernels():
+                logits = functional_call(self.network, {**others, **weights, **buffers}, inputs)
             yield self.loss(logits / temperature, targets)
 
 

@@ -47,12 +47,13 @@ def disk_errors_in(folder: Path) -> Iterator[None]:
 def check_writable(folder: Path, name: str) -> None:
     """Check that a folder, there or not, can be written; `name` is the user's key for it."""
     try:
-        existing = next(path for path in (folder, *folder.parents) if path.exists())
+        paths = (folder, *folder.parents)
+        existing = next(path for path in paths if path.exists() or path.is_symlink())
         with tempfile.TemporaryFile(dir=existing) as file:  # os.access is wrong for root
             file.write(bytes(PROBE_BYTES))
             file.flush()
     except OSError as error:
-        raise ConfigError(f"{name}: {folder} cannot be written: {error}") from error
+        raise ConfigError(f"{name}: {folder} cannot be written: {error.strerror}") from error
 
 
 def _describe(error: BaseException | None, folder: Path) -> str | None:

@@ -81,8 +81,7 @@ def _sync(path: Path) -> None:
 def write_text(path: Path, text: str) -> None:
     """Replace a text file, whole or not at all."""
     with replacing(path) as aside:
-        # names of files that Python could not decode are written as the bytes that they were
-        aside.write_bytes(text.encode(errors="surrogateescape"))
+        aside.write_text(text, encoding="utf-8")
 
 
 def to_json(value: Any) -> str:

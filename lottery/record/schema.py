@@ -134,6 +134,7 @@ class RunJson(TypedDict):
     input_shape: list[int]
     num_classes: int
     num_tokens: NotRequired[int | None]  # runs of older versions have none
+    outside: NotRequired[dict[str, int]]  # parameters without a mask; older versions have none
     versions: dict[str, str]
     git_commit: str | None
     machine: dict[str, Any]
@@ -180,6 +181,12 @@ class TicketJson(TypedDict):
     versions: dict[str, str]
     git_commit: str | None
     files: dict[str, str]  # sha256 by name
+
+
+class TicketFile(TicketJson):
+    """ticket.json as it stands on disk."""
+
+    digest: str
 
 
 class MeasuredForest(TypedDict):
@@ -286,6 +293,7 @@ class CopyJson(TypedDict):
     """What is kept of a copy's training besides its weights."""
 
     start: str  # the digest of what it started from
+    end: NotRequired[str]  # the digest of where it ended; older ones have none
     steps: int
     checks: dict[str, Any]
 

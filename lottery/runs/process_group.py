@@ -78,6 +78,11 @@ def joined(process: ProcessRank, device: "Device", meeting: Path | None = None) 
         yield
         max_over_ranks([0])  # wait: a process that leaves cannot answer the others any more
     except RuntimeError as error:
+        if "EADDRINUSE" in str(error):
+            address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+            raise ConfigError(
+                f"{address}: another program uses this port; choose another"
+            ) from error
         if not isinstance(error, dist.DistError) and "Connection" not in str(error):
             raise
         raise WorkerDied("another process of the run is gone, or never came") from error

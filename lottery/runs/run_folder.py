@@ -31,7 +31,7 @@ def check_run_folder(run_dir: RunDir) -> None:
     """
     path = run_dir.path
     try:
-        os.fsencode(path).decode()
+        str(path).encode()
         if path.exists():
             names = _check_entries(path)
             for folder in (path / ".hydra", path / "rounds", *path.glob("rounds/*")):
@@ -40,22 +40,33 @@ def check_run_folder(run_dir: RunDir) -> None:
             visible = sorted(name for name in names - FILES - FOLDERS if name[0] != ".")
             if visible and names.isdisjoint(MARKS):
                 raise ConfigError(f"{path}: holds {visible[0]} and no run; choose an empty folder")
-    except UnicodeDecodeError as error:
+    except UnicodeEncodeError as error:
         shown = os.fsencode(path).decode(errors="backslashreplace")
-        raise ConfigError(f"output_dir: {shown}: the name is not UTF-8") from error
+        why = "the name is not UTF-8, or the locale is not: try LC_ALL=C.UTF-8"
+        raise ConfigError(f"output_dir: {shown}: {why}") from error
     except OSError as error:
         raise ConfigError(f"output_dir: {error.filename}: {error.strerror}") from error
 
 
+def check_entries(folder: Path) -> None:
+    """Check that a folder, if it is there, holds only files and folders, in those too."""
+    for path, _, _ in os.walk(folder):
+        _check_entries(Path(path))
+
+
 def _check_entries(folder: Path) -> set[str]:
     """Check that a folder holds files and folders only; return their names."""
-    names = set()
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        mode = entry.stat(follow_symlinks=False).st_mode
-        kind = "file" if stat.S_ISREG(mode) else "folder" if stat.S_ISDIR(mode) else ""
-        expected = "file" if entry.name in FILES else "folder" if entry.name in FOLDERS else kind
-        if not kind or kind != expected:
-            found = kind or ("link" if stat.S_ISLNK(mode) else "special file")
-            raise ConfigError(f"{entry.path}: a {found}; remove it, or choose another output_dir")
-        names.add(entry.name)
-    return names
+    entries = sorted(folder.iterdir())
+    for entry in entries:
+        check_entry(entry)
+    return {entry.name for entry in entries}
+
+
+def check_entry(path: Path) -> None:
+    """Check that a path is a file or a folder; it must be the one that its name asks for."""
+    mode = path.lstat().st_mode
+    kind = "file" if stat.S_ISREG(mode) else "folder" if stat.S_ISDIR(mode) else ""
+    expected = "file" if path.name in FILES else "folder" if path.name in FOLDERS else kind
+    if not kind or kind != expected:
+        found = kind or ("link" if stat.S_ISLNK(mode) else "special file")
+        raise ConfigError(f"{path}: a {found}; remove it, or choose another output_dir")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lottery.config.run_key import located
 from lottery.errors import ConfigError
+from lottery.record.opened_run import OpenedRun
 from lottery.record.records import read_run_json, write_run_json
 from lottery.record.schema import RunJson
 from lottery.runs.run_lock import Ownership
@@ -30,12 +31,32 @@ def check_same_run(experiment: "Experiment", run_json: RunJson) -> None:
             if here.get(key, "absent") != there.get(key, "absent")
         ]
         raise ConfigError(f"{path}: holds another run; differing: {', '.join(differing)}")
+    _check_same_masks(experiment)
     known = run_json["digests"]
     changed = [name for name, d in sorted(experiment.digests.items()) if known.get(name, d) != d]
     if changed:
         raise ConfigError(
             f"{path}: began with other content of {', '.join(changed)}; "
-            "put it back, or choose another output_dir"
+            "put it back, choose another output_dir, or delete this folder to begin again"
+        )
+
+
+def _check_same_masks(experiment: "Experiment") -> None:
+    """Check that the run goes on with the masks it has begun with.
+
+    Version 0.1 did not prune attention's queries, keys and values, nor a weight that an embedding
+    shares with a later layer.
+    """
+    imp = experiment.imp
+    run = OpenedRun(imp.run_dir)
+    if not run.records or not imp.rounds.todo(run.rows):
+        return
+    there, here = run.records[0]["layers"].keys(), experiment.shapes.keys()
+    if there != here:
+        raise ConfigError(
+            f"{imp.run_dir.path}: began without masks of "
+            f"{', '.join(sorted(here ^ there))}, which this version prunes too; "
+            "choose another output_dir, or go on with the version it began with"
         )
 
 
@@ -85,6 +106,7 @@ def _write_run_json(experiment: "Experiment") -> None:
         "input_shape": list(experiment.splits.input_shape),
         "num_classes": experiment.splits.num_classes,
         "num_tokens": experiment.splits.num_tokens,
+        "outside": dict(experiment.outside),
         "versions": versions(),
         "git_commit": git_commit(),
         "machine": here,

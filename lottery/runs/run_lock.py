@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from lottery.errors import ConfigError, LotteryError
 from lottery.record.files import DamagedFile, read_json, write_json
+from lottery.runs.run_folder import check_entry
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +86,9 @@ def locked(
     therefore there is a heartbeat too.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for file in (folder / ".lock", _owner_file(folder)):
+        if os.path.lexists(file):
+            check_entry(file)
     # A soft lock would survive kill -9 and block the run for ever. The file stays: if it were
     # removed, two processes could lock two files of one name.
     lock = FileLock(folder / ".lock", fallback_to_soft=False)

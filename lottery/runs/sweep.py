@@ -30,7 +30,7 @@ class Sweep:
     @classmethod
     def of(cls, hydra_config: HydraConf) -> "Sweep":
         """Return the sweep that Hydra's part of a config describes."""
-        return cls(Path(str(hydra_config.sweep.dir)).absolute())
+        return cls(Path(hydra_config.runtime.cwd, str(hydra_config.sweep.dir)))
 
     def note(self, job: SweepJob) -> None:
         """Write a job's status."""

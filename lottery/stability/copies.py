@@ -3,17 +3,16 @@
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 from lottery.imp import Storage
 from lottery.imp.checks import check_first_step, check_trained
 from lottery.masks import Masks, masked
 from lottery.models.state import Start, State, rest_of
 from lottery.progress import Progress, TrainingProgress
-from lottery.record.files import read_json, write_json
+from lottery.record.files import write_json
 from lottery.record.run_dir import StabilityDir
-from lottery.record.typed import parse
+from lottery.record.schema import CopyJson
+from lottery.record.typed import read_typed
 from lottery.seeds import derive_seed
 from lottery.tensors import digest
 from lottery.training import LightningFit
@@ -83,9 +82,11 @@ class Trainings:
         run_dir = self.folder.training(branch.step, name)
         storage, folder = Storage(run_dir, self.buffers, linked=False), run_dir.round(branch.round)
         if folder.finished:
-            if read_entry(folder.record).get("start") == branch.digest:
-                return storage.final(branch.round)
-            log.warning("%s: has another start; made again", folder.path)
+            entry = read_typed(folder.record, CopyJson, REPAIR)
+            end = storage.final(branch.round) if entry["start"] == branch.digest else None
+            if end and entry.get("end", _digest_of(end)) == _digest_of(end):
+                return end
+            log.warning("%s: has another %s; made again", folder.path, "end" if end else "start")
         self.done += 1
         fit = replace(
             fit, run_dir=run_dir, progress=TrainingProgress(self.progress, number=self.done)
@@ -96,9 +97,13 @@ class Trainings:
         checks = check_first_step(branch.round, outcome.first_seen, outcome.first_expected)
         checks |= check_trained(branch.round, outcome.started, stored, ends, branch.masks)
         storage.save_final(branch.round, outcome.final, with_optimizer=with_optimizer)
-        write_json(
-            folder.record, {"start": branch.digest, "steps": outcome.steps, "checks": checks}
-        )
+        content: CopyJson = {
+            "start": branch.digest,
+            "end": _digest_of(outcome.final),
+            "steps": outcome.steps,
+            "checks": checks,
+        }
+        write_json(folder.record, content)
         folder.checkpoint.unlink(missing_ok=True)
         return storage.final(branch.round)
 
@@ -115,9 +120,8 @@ def with_noise(fit: LightningFit, number: int) -> LightningFit:
     return replace(fit, data_order=noise)
 
 
-def read_entry(path: Path) -> dict[str, Any]:
-    """Return the content of a JSON file of the analysis."""
-    return parse(read_json(path, REPAIR), dict[str, Any], path, REPAIR)
+def _digest_of(state: State) -> str:
+    return digest(state.weights | state.buffers)
 
 
 def copy_name(number: int) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import torch
 
@@ -11,8 +10,9 @@ from lottery.masks import density, masked
 from lottery.models.state import State
 from lottery.record.files import write_json
 from lottery.record.schema import Distance, LinePoint, PairJson
+from lottery.record.typed import read_typed
 from lottery.signals import Stopped
-from lottery.stability.copies import Branch, read_entry
+from lottery.stability.copies import REPAIR, Branch
 from lottery.stability.distances import distance
 from lottery.stability.interpolation import MEASURED_SPLITS, between, has_norms, measure_at
 from lottery.tensors import digest
@@ -94,8 +94,8 @@ def same_start(dense: Branch, ticket: Branch) -> bool:
 
 def _known_points(path: Path, ends: Ends) -> list[LinePoint]:
     """Return the points in the file, if it is about these copies."""
-    entry = cast(PairJson, read_entry(path)) if path.exists() else None
-    return entry["points"] if entry and entry.get("copies") == ends.digests else []
+    entry = read_typed(path, PairJson, REPAIR) if path.exists() else None
+    return entry["points"] if entry and entry["copies"] == ends.digests else []
 
 
 def _from_dense(ends: Ends, dense: Ends, branch: Branch) -> Distance:

@@ -11,6 +11,7 @@ from lottery.record.disk_errors import check_writable, disk_errors_in
 from lottery.record.durations import parse_duration
 from lottery.record.opened_run import OpenedRun, open_run
 from lottery.report import report_at_end
+from lottery.runs.run_folder import check_entries, check_run_folder
 from lottery.runs.run_json import check_same_run
 from lottery.runs.run_lock import locked
 
@@ -38,16 +39,20 @@ class StabilityOptions:
 def analyse_stability(path: Path, options: StabilityOptions) -> str:
     """Analyse a run; what is there already is not done again."""
     from lottery.config.experiment import build_experiment
+    from lottery.config.trust import making_from
 
     run = open_run(path.absolute())
     rounds = _choose_rounds(run, options.rounds)
-    settings = _settings(run, options)
     may_write = options.data is not None or options.trust_code
-    experiment = build_experiment(settings, run.folder, ALONE, may_write=may_write)
+    with making_from(str(run.folder.run_json), trust_code=options.trust_code):
+        settings = _settings(run, options)
+        experiment = build_experiment(settings, run.folder, ALONE, may_write=may_write)
     digests = {n: d for n, d in experiment.digests.items() if not n.startswith("criterion.run ")}
     check_same_run(replace(experiment, digests=digests), run.run_json)
     analysis = _make_analysis(experiment, run, rounds, options)
     check_writable(run.path, "RUN_DIR")
+    check_run_folder(run.folder)
+    check_entries(run.folder.stability.path)
 
     from lottery.stability import analyse, format_summary
 
@@ -63,7 +68,7 @@ def analyse_stability(path: Path, options: StabilityOptions) -> str:
 
 
 def _choose_rounds(run: OpenedRun, asked: Sequence[int] | None) -> list[int]:
-    if not run.finished_rounds:
+    if not run.records:
         raise ConfigError(f"{run.path}: no round is finished")
     if asked is None:
         return [0] if run.winning_round is None else [0, run.winning_round]

@@ -1,7 +1,7 @@
 """The tables of an analysis, made from what is kept of its pairs and starts."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 
@@ -9,8 +9,9 @@ from lottery.record.files import write_text
 from lottery.record.run_dir import StabilityDir
 from lottery.record.schema import PairJson, StartJson
 from lottery.record.text_table import text_table
+from lottery.record.typed import read_typed
 from lottery.report.read.stability import STABLE_BELOW
-from lottery.stability.copies import read_entry
+from lottery.stability.copies import REPAIR
 from lottery.stability.interpolation import error_barrier
 
 Row = dict[str, Any]
@@ -38,12 +39,12 @@ def barriers(entry: PairJson) -> dict[str, float]:
 
 def write_stability_tables(folder: StabilityDir) -> None:
     """Write points.csv, pairs.csv, summary.csv and untrained.csv from all that is there."""
-    entries = [cast(PairJson, read_entry(path)) for path in folder.pair_files()]
+    entries = [read_typed(path, PairJson, REPAIR) for path in folder.pair_files()]
     whole = [entry for entry in entries if _has_ends(entry)]  # the others were interrupted
     whole.sort(key=lambda entry: (entry["round"], entry["step"], entry["pair"]))
     pairs = pd.DataFrame(list(map(_pair_row, whole)), columns=PAIR_COLUMNS)
     points = [_select(entry, POINT_COLUMNS, p) for entry in whole for p in entry["points"]]
-    starts = [cast(StartJson, read_entry(path)) for path in folder.untrained_files()]
+    starts = [read_typed(path, StartJson, REPAIR) for path in folder.untrained_files()]
     untrained = [_select(entry, UNTRAINED_COLUMNS, p) for entry in starts for p in entry["points"]]
     for path, table in (
         (folder.points_csv, pd.DataFrame(points, columns=POINT_COLUMNS)),

@@ -5,7 +5,9 @@ from pathlib import Path
 from lottery.masks import Masks, density, masked
 from lottery.models.state import Start, State
 from lottery.record.files import write_json
-from lottery.stability.copies import read_entry
+from lottery.record.schema import StartJson
+from lottery.record.typed import read_typed
+from lottery.stability.copies import REPAIR
 from lottery.stability.interpolation import measure_at
 from lottery.tensors import digest
 from lottery.training import LightningFit
@@ -23,7 +25,7 @@ def measure_untrained(
         "dense": State(start.weights, start.buffers),
     }
     digests = {name: digest(state.weights | state.buffers) for name, state in states.items()}
-    if path.exists() and read_entry(path).get("digests") == digests:
+    if path.exists() and read_typed(path, StartJson, REPAIR)["digests"] == digests:
         return
     fit.network.to(fit.device.torch_device)
     points = [

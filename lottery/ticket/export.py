@@ -48,12 +48,12 @@ def _compress(weight: Tensor, mask: Tensor) -> Tensors:
         >>> {name: entry.tolist() for name, entry in entries.items()}["crow_indices"]
         [0, 2, 2]
     """
-    rows = mask.flatten(1)
+    rows = mask.reshape(len(mask) if mask.dim() > 1 else 1, -1)
     crow = torch.cat([torch.zeros(1, dtype=torch.long), rows.sum(1).cumsum(0)])
     return {
         "crow_indices": crow.to(torch.int32),
         "col_indices": rows.nonzero()[:, 1].to(torch.int32),
-        "values": weight.flatten(1)[rows],
+        "values": weight.reshape(rows.shape)[rows],
         "shape": torch.tensor(weight.shape),
     }
 

@@ -7,16 +7,16 @@ from lottery.config.from_run_json import settings_of_run
 from lottery.config.frozen_base import find_base
 from lottery.config.settings import Settings
 from lottery.config.targets import load_target
-from lottery.config.trust import check_trusted
+from lottery.config.trust import check_trusted, making_from
 from lottery.errors import ConfigError, LotteryError
 from lottery.record.durations import parse_duration
 from lottery.record.opened_run import OpenedRun
 from lottery.record.rows import sparsest_within
-from lottery.record.run_dir import RunDir
 from lottery.record.schema import Record, Row
 from lottery.reinit.interface import Source
+from lottery.runs.run_folder import check_run_folder
 from lottery.seeds import derive_seed
-from lottery.tensors import Tensors, load_tensors
+from lottery.tensors import Tensors, load_of_run
 from lottery.ticket.checks import TicketCheck, check_tensors
 from lottery.ticket.files import TicketTensors, write_ticket
 from lottery.ticket.ticket import Ticket, open_ticket
@@ -78,7 +78,8 @@ def take_out(run: OpenedRun, number: int, *, trust_code: bool) -> tuple[Ticket, 
             )
         return ticket, False
     settings = settings_of_run(run, trust_code=trust_code)
-    tensors = read_parts(run.folder, number)
+    check_run_folder(run.folder)
+    tensors = read_parts(run, number)
     lacking = [name for name in ("start", "es", "final") if name not in tensors]
     if lacking:
         raise ConfigError(
@@ -91,7 +92,8 @@ def take_out(run: OpenedRun, number: int, *, trust_code: bool) -> tuple[Ticket, 
     if not all(check.passed for check in checks):
         failed = "; ".join(check.what for check in checks if not check.passed)
         raise WrongTicket(f"{run.folder.round(number).path}: {failed}", checks)
-    tensors |= _base_weights(run.run_json, settings)
+    with making_from(str(run.folder.run_json), trust_code=trust_code):
+        tensors |= _base_weights(run.run_json, settings)
     try:
         facts = facts_of(run, record, trust_code=trust_code)
         write_ticket(folder, tensors, _describe(run, settings, record) | facts)
@@ -102,13 +104,13 @@ def take_out(run: OpenedRun, number: int, *, trust_code: bool) -> tuple[Ticket, 
     return open_ticket(run.path, parent=run, trust_code=trust_code), True
 
 
-def read_parts(folder: RunDir, number: int) -> TicketTensors:
+def read_parts(run: OpenedRun, number: int) -> TicketTensors:
     """Return the parts of a round's ticket that the run has: keep=winner drops some weights."""
-    files = folder.round(number)
+    files = run.folder.round(number)
     weights = {"start": files.start, "es": files.es, "final": files.final}
     there = {name: file for name, file in weights.items() if file.exists()}
-    always = {"masks": files.masks, "initial": folder.round(0).start}
-    return {name: load_tensors(file) for name, file in (there | always).items()}
+    always = {"masks": files.masks, "initial": run.folder.round(0).start}
+    return {name: load_of_run(run, file) for name, file in (there | always).items()}
 
 
 def find_source(
@@ -121,12 +123,12 @@ def find_source(
     source = _source_of(run, trust_code=trust_code)
     if source == "rewind_point":
         step = _rewind_step(run)
-        rewound = load_tensors(run.folder.round(0).rewind) if step else initial
+        rewound = load_of_run(run, run.folder.round(0).rewind) if step else initial
         return f"step {step}" if step else "initial", rewound
     previous = max(done for done in run.finished_rounds if done < number)
     file = run.folder.round(previous).final
     if source == "last" and file.exists():
-        return f"round {previous}'s end", load_tensors(file)
+        return f"round {previous}'s end", load_of_run(run, file)
     return None
 
 

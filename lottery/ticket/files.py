@@ -2,16 +2,28 @@
 
 import hashlib
 from collections.abc import Mapping
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, cast
 
-from lottery.record.files import DamagedFile, creating_folder, json_digest, read_json, write_json
+from lottery.config.trust import printable
+from lottery.record.files import (
+    DamagedFile,
+    creating_folder,
+    damaged,
+    json_digest,
+    open_regular,
+    read_json,
+    write_json,
+)
 from lottery.record.run_dir import TicketDir
-from lottery.record.schema import TicketJson
+from lottery.record.schema import TicketFile, TicketJson
+from lottery.record.typed import parse
 from lottery.tensors import Tensors, load_tensors, save_tensors
 
 FORMAT = 1
 WEIGHTS = ("es", "final", "start", "initial")
+MOST_THREADS = 1024  # more end the process
 PARTS = (*WEIGHTS, "masks")  # and the base of a network that has one
 
 TicketTensors = dict[str, Tensors]
@@ -35,7 +47,7 @@ def read_ticket(ticket: TicketDir) -> TicketJson:
     entry = _read_ticket_json(ticket)
     for name, written in entry["files"].items():
         path = ticket.path / name
-        if not path.is_file():
+        if not path.exists():
             raise DamagedFile(f"{path}: missing; {_again(ticket)}")
         if _sha256(path) != written:
             raise DamagedFile(f"{path}: damaged, its sha256 is another; {_again(ticket)}")
@@ -51,25 +63,24 @@ def load_part(ticket: TicketDir, name: str) -> Tensors:
 
 
 def _read_ticket_json(ticket: TicketDir) -> TicketJson:
-    if ticket.path.is_dir() and not ticket.ticket_json.is_file():
-        raise DamagedFile(f"{ticket.ticket_json}: missing; {_again(ticket)}")
-    try:
-        entry = read_json(ticket.ticket_json, _again(ticket))
-        digest = entry.pop("digest")
-    except (KeyError, AttributeError, TypeError) as error:  # other JSON
-        raise DamagedFile(f"{ticket.ticket_json}: damaged; {_again(ticket)}") from error
-    if digest != json_digest(entry):
-        raise DamagedFile(f"{ticket.ticket_json}: damaged; {_again(ticket)}")
-    if entry.get("format") != FORMAT:
+    path, repair = ticket.ticket_json, _again(ticket)
+    if ticket.path.is_dir() and not path.exists():
+        raise DamagedFile(f"{path}: missing; {repair}")
+    entry = read_json(path, repair)
+    number = entry.get("format") if isinstance(entry, dict) else None
+    if isinstance(number, int) and number != FORMAT:
         raise DamagedFile(
-            f"{ticket.ticket_json}: format {entry.get('format')}, {FORMAT} expected; "
-            "another version of lottery wrote it"
+            f"{path}: format {number}, {FORMAT} expected; another version of lottery wrote it"
         )
-    if not all(isinstance(entry.get(name), dict) for name in ("files", "row", "layers", "run")):
-        raise DamagedFile(f"{ticket.ticket_json}: damaged; {_again(ticket)}")
-    lacking = {f"{name}.safetensors" for name in PARTS} - entry["files"].keys()
-    if lacking:
-        raise DamagedFile(f"{ticket.ticket_json}: lists no {min(lacking)}; {_again(ticket)}")
+    parse(entry, TicketFile, path, repair)
+    if entry.pop("digest") != json_digest(entry):
+        raise damaged(path, "its digest is another", repair)
+    expected = {f"{name}.safetensors" for name in PARTS}
+    if not expected <= entry["files"].keys() <= {*expected, "base.safetensors"}:
+        differing = sorted(expected ^ entry["files"].keys())
+        raise damaged(path, f"files lacks or adds {printable(differing[0])}", repair)
+    if not 1 <= entry["threads"] <= MOST_THREADS:
+        raise damaged(path, f"threads is {entry['threads']}", repair)
     return cast(TicketJson, entry)
 
 
@@ -78,5 +89,5 @@ def _again(ticket: TicketDir) -> str:
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with open_regular(path) as file:
+        return hashlib.file_digest(cast(BufferedReader, file), "sha256").hexdigest()

@@ -24,6 +24,7 @@ from lottery.models.state import State, write_state
 from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir, TicketDir
 from lottery.record.schema import TicketJson
+from lottery.runs.run_folder import check_entries
 from lottery.tensors import Tensors, save_tensors
 from lottery.ticket.export import FORMS
 from lottery.ticket.files import WEIGHTS, load_part, read_ticket
@@ -73,7 +74,7 @@ class Ticket:
         if weights not in WEIGHTS:
             raise ValueError(f"weights={weights!r}: one of {', '.join(WEIGHTS)}")
         entry = self.entry
-        with self._making():
+        with self.making():
             network = network_of(
                 model=self.model,
                 input_shape=entry["input_shape"],
@@ -90,7 +91,7 @@ class Ticket:
         frozen = self._frozen
         if frozen is None:
             return None
-        with self._making(), torch.random.fork_rng(devices=[]):
+        with self.making(), torch.random.fork_rng(devices=[]):
             base = frozen.network(frozen.input_shape)
             write_state(base, State(load_part(self.folder, BASE), buffers={}))
         return base.to(self.dtype).eval().requires_grad_(False)
@@ -107,6 +108,7 @@ class Ticket:
     def export(self, form: str, weights: str = "es") -> Path:
         """Write weights in another form; over a frozen base, the head's weights."""
         path = self.folder.export(weights, form)
+        check_entries(self.folder.path)
         save_tensors(path, FORMS[form](self.part(weights), self.part("masks")))
         return path
 
@@ -116,7 +118,7 @@ class Ticket:
         They are fetched there if they are missing; where the ticket says, nothing is written.
         """
         may_write = data is not None or self.trust_code
-        with self._making():
+        with self.making():
             splits = build_splits(self.settings(data)[1], may_write=may_write)
         here, there = splits.digests(), self.entry["digests"]
         if data is not None:  # the folder of images may have another name now
@@ -143,12 +145,11 @@ class Ticket:
         check_trusted({name: node}, where, trust_code=self.trust_code)
         check_paths({name: node}, where)
         check_sizes(self.entry, where)
-        try:
+        with self.making():
             return read_group(kind, node, name)
-        except ConfigError as error:
-            raise ConfigError(f"{where}: {error}") from error
 
-    def _making(self) -> AbstractContextManager[None]:
+    def making(self) -> AbstractContextManager[None]:
+        """Blame ticket.json for what goes wrong meanwhile."""
         return making_from(str(self.folder.ticket_json), trust_code=self.trust_code)
 
     @property

@@ -96,10 +96,12 @@ def test_lottery_data_fetches_into_the_folder_that_runs_look_in(
     assert lottery_data("download", "mnist", "--base-url", server.url).code == 0
     monkeypatch.delenv("LOTTERY_DATA")
     assert lottery_data("download", "mnist", "--base-url", server.url).code == 0
-    assert {path.parent.parent.name for path in folder.glob("*/MNIST/raw")} == {
-        "elsewhere",
-        "data",
-    }
+    monkeypatch.setenv("HOME", str(folder / "home"))
+    monkeypatch.setenv("LOTTERY_DATA", "~/mine")
+    assert lottery_data("download", "mnist", "--base-url", server.url).code == 0
+    assert lottery_data("download", "mnist", "--root=~", "--base-url", server.url).code == 0
+    found = {path.parent.parent.relative_to(folder) for path in folder.rglob("MNIST/raw")}
+    assert {str(path) for path in found} == {"elsewhere", "data", "home", "home/mine"}
 
 
 def test_lottery_data_fails_in_one_line(

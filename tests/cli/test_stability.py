@@ -120,7 +120,7 @@ def test_a_head_over_a_frozen_base_is_analysed_on_its_features(
 ) -> None:
     head = ("model=vgg_16_head", "model.fc2=16", "model.weights=random", "logger=none")
     run = lottery(*TINY, *toy_images(), *head).run
-    done = stability(run, *FEW)
+    done = stability(run, *FEW, "--trust-code")
     assert done.code == 0, done.err
     assert "computing the features" not in done.err
     assert list(pd.read_csv(run / "stability" / "summary.csv")["round"]) == [0, 1]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from lottery.cli import train
 from lottery.report import report_at_end
-from lottery.runs import lifecycle
 from tests.conftest import QUICK, TINY, Done
 from tests.helpers.toy_records import TRUNK, write_run
 
@@ -27,7 +27,7 @@ def test_ctrl_c_in_a_sweep_ends_it_with_its_table(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(lifecycle, "run_with_status", interrupted)
+    monkeypatch.setattr(train, "run_with_status", interrupted)
     done = lottery("-m", *QUICK, "seed=0,1")
     assert done.code == 130
     assert "resume with: lottery -m" in done.err

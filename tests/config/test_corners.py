@@ -202,7 +202,7 @@ def test_tied_weights_in_a_network_that_looks_at_values(
     assert done.code == 0, done.err
     run = package.load_run(done.run)
     assert set(run.layers["layer"]) == {"a.weight", "output.weight"}
-    network = run.model(1)
+    network = run.model(1, trust_code=True)
     assert torch.equal(network.b.weight, run.weights(1)["a.weight"])
 
 

@@ -8,7 +8,7 @@ import pytest
 from lottery.config.pruning import set_up_pruning
 from lottery.config.run_key import canonical
 from lottery.config.settings import read_settings
-from lottery.masks import linear_and_conv_weights
+from lottery.masks import prunable_weights
 from lottery.record.durations import parse_duration
 from tests.helpers.experiments import PAPER, composed, network_of, settings_of
 
@@ -67,8 +67,9 @@ def _read_protocol(config: Mapping[str, Any]) -> tuple[Any, ...]:
 def _read_rates(config: Mapping[str, Any]) -> tuple[float | None, ...]:
     """Rates of convolutions, fully connected layers and the output layer; 0 where dense."""
     settings = read_settings(config)
-    weights = linear_and_conv_weights(network_of(settings))
-    rates = set_up_pruning(settings, weights).rates
+    network = network_of(settings)
+    weights = prunable_weights(network)
+    rates = set_up_pruning(settings, network).rates
     groups: dict[str, set[float]] = {"conv": set(), "fc": set(), "output": set()}
     for name, weight in weights.items():
         if "shortcut" in name:
@@ -217,5 +218,6 @@ def test_the_notebooks_iterations_add_up() -> None:
 @pytest.mark.parametrize("scope", ["layerwise", "global"])
 def test_the_grid_prunes_every_layer_alike(model: str, scope: str) -> None:
     settings = settings_of("experiment=grid_cifar10", f"model={model}", f"scope={scope}")
-    weights = linear_and_conv_weights(network_of(settings))
-    assert set_up_pruning(settings, weights).rates == dict.fromkeys(weights, 0.3)
+    network = network_of(settings)
+    weights = prunable_weights(network)
+    assert set_up_pruning(settings, network).rates == dict.fromkeys(weights, 0.3)

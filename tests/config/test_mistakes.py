@@ -46,6 +46,10 @@ MISTAKES = [
     ("pruning.only=[]", "pruning.only", "[]"),
     ("pruning.exclude=[conv*]", "pruning.exclude", "conv*"),
     ("pruning.exclude=['*']", "exclude", "*"),
+    ("pruning.also=[emb*]", "pruning.also", "fc1.bias, fc2.bias, output.bias"),
+    ("pruning.also=fc1.bias", "pruning.also", "fc1.bias"),
+    ("pruning.also=[fc1.bias] pruning.only=[*.weight]", "pruning.also", "pruning.only"),
+    ("pruning.also=[fc1.bias] pruning.units=l1", "pruning.units", "fc1.bias: it has no rows"),
     ("pruning.rates=[{conv*: 0.1}]", "pruning.rates", "conv*"),
     ("pruning.rates=[{output*: 0.5y}]", "pruning.rates", "0.5y"),
     ("pruning.rates=[{output*: 0.5},{out*: 0.5y}]", "pruning.rates", "0.5y"),
@@ -125,6 +129,57 @@ MISTAKES = [
     # a value where there are keys below
     ("pruning=0.3", "pruning", "0.3"),
     ("seeds=5", "seeds", "5"),
+    # numbers that are too large for C, for a start, for a person
+    ("rounds=9999999999999999999999", "rounds", "9999999999999999999999"),
+    ("seed=99999999999999999999999999", "seed", "99999999999999999999999999"),
+    ("trainer.threads=100000", "trainer.threads", "1024"),
+    ("trainer.threads=9999999999999", "trainer.threads", "9999999999999"),
+    ("trainer.block=99999999999999999999", "trainer.block", "99999999999999999999"),
+    ("iterations=10000000000", "iterations", "10000000"),
+    ("iterations=10000000ep", "iterations", "200000000 steps"),
+    ("pruning.one_shot=10000000000", "pruning.one_shot", "10000000000"),
+    (f"optimizer.lr=1{400 * '0'}", "optimizer.lr", "0000..."),
+    (f"seed=1{5000 * '0'}", "seed", "digits"),
+    # groups without an option, keys that are removed
+    ("dataset=null", "dataset", "null"),
+    ("model=5", "model", "5"),
+    ("criterion=null", "criterion", "null"),
+    ("scope=[5]", "scope", "5"),
+    ("reinit=null", "reinit", "null"),
+    ("optimizer=null", "optimizer", "null"),
+    ("scheduler=null", "scheduler", "null"),
+    ("trainer=null", "trainer", "null"),
+    ("logger=5", "logger", "5"),
+    ("experiment=null", "experiment", "null"),
+    ("~seed", "seed", "null"),
+    ("~rounds", "rounds", "null"),
+    ("~iterations", "iterations", "null"),
+    ("~keep", "keep", "null"),
+    ("~output_dir", "output_dir", "null"),
+    ("~pruning", "pruning.rate", "null"),
+    ("~dataset", "dataset._target_", "null"),
+    ("~dataset.root", "dataset.root", "null"),
+    ("~optimizer._target_", "optimizer._target_", "null"),
+    ("~scheduler", "scheduler", "null"),
+    ("short=true shortened=null", "shortened", "null"),
+    ("short=true shortened=5", "shortened", "5"),
+    # keys that are no one's: Hydra itself proposes the +
+    ("+nonsense=5", "nonsense", "5"),
+    ("+lr=0.1", "lr", "optimizer.lr"),
+    ("+iteration=5", "iteration", "iterations"),
+    # values that nothing can be made from
+    ("dataset._target_=.", "dataset._target_", "."),
+    ("dataset._target_=..", "dataset._target_", ".."),
+    ("model.loss=[cross_entropy]", "model.loss", "cross_entropy"),
+    ("model.loss={a:5}", "model.loss._target_", "null"),
+    ("pruning.rates=[{}]", "pruning.rates", "[{}]"),
+    ("+optimizer.foreach=x", "optimizer.foreach", "x"),
+    ("+optimizer.foreach=true", "optimizer", "foreach"),
+    ("+optimizer.differentiable=true", "optimizer", "differentiable"),
+    ("rounds=${nothing}", "rounds", "nothing"),
+    ("rounds=${rounds}", "rounds", "recursive"),
+    ("output_dir=${oc.env:NOTHING}", "output_dir", "NOTHING"),
+    ("keep='one\ntwo'", "keep", "one two"),
     # copied masks
     ("criterion=copy", "criterion.run", "null"),
     ("criterion=copy criterion.run=nowhere", "criterion.run", "nowhere"),
@@ -152,7 +207,9 @@ def _assert_one_line(done: Done, key: str, value: str) -> None:
     assert value.lower() in lines[0].lower()
 
 
-@pytest.mark.parametrize(("overrides", "key", "value"), MISTAKES, ids=[m[0] for m in MISTAKES])
+@pytest.mark.parametrize(
+    ("overrides", "key", "value"), MISTAKES, ids=[m[0][:60] for m in MISTAKES]
+)
 def test_a_mistake_is_one_line_and_leaves_no_trace(
     lottery: Lottery,
     folder: Path,

@@ -29,7 +29,8 @@ class Network(nn.Module):
 
 def make_optimizer(node: dict[str, Any]) -> MakeOptimizer:
     """What the group `optimizer` gives; `clip_norm` stands in every YAML."""
-    return build_optimizer_maker(read_group(Optimizer, {"clip_norm": None, **node}, "optimizer"))
+    group = read_group(Optimizer, {"clip_norm": None, **node}, "optimizer")
+    return build_optimizer_maker(group, torch.device("cpu"))
 
 
 WEIGHTS = {"conv.weight", "embedding.weight", "output.weight"}

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lottery import load_run
-from tests.conftest import QUICK, TINY, Done
+from tests.conftest import QUICK, TINY, Done, Lottery, WriteModule
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -59,7 +59,7 @@ def test_the_readmes_example_by_a_config_folder(lottery: Callable[..., Done], ow
     done = lottery("--config-dir", "conf_mine", *QUICK, "model=two_layers")
     assert done.code == 0, done.err
     assert "digits-two_layers-magnitude" in done.out.splitlines()[-1]
-    assert load_run(done.run).model(2).hidden.weight.shape == (32, 64)
+    assert load_run(done.run).model(2, trust_code=True).hidden.weight.shape == (32, 64)
 
 
 OWN_SCHEDULE = """
@@ -81,6 +81,61 @@ def test_a_schedule_that_names_the_steps_of_a_training_is_given_them(
     line = ("scheduler._target_=own_schedule.Line", "+scheduler.final=0.1")
     done = lottery(*QUICK, "rounds=0", "iterations=3ep", *line)
     assert done.code == 0, done.err
+
+
+DROP = """
+class Drop:
+    DURATIONS
+
+    def __init__(self, at):
+        self.at = at
+
+    def __call__(self, step):
+        return 1.0 if step < self.at else 0.1
+"""
+
+
+def test_a_schedules_own_durations(lottery: Lottery, write_module: WriteModule) -> None:
+    drop = (*TINY, "scheduler._target_=own_drop.Drop", "+scheduler.at=2ep")
+    write_module("own_drop", DROP.replace("DURATIONS", ""))
+    done = lottery(*drop)
+    assert done.code == 2
+    assert done.err.startswith("error: scheduler.at=2ep: '<' not supported between ")
+    assert 'durations = ("at",)' in done.err
+    assert len(done.err.splitlines()) == 1
+    write_module("own_drop", DROP.replace("DURATIONS", 'durations = ("at",)'))
+    assert lottery(*drop).code == 0
+
+
+LIGHTNING = """
+from pytorch_lightning import LightningModule
+from torch import nn
+
+class Net(LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.output = nn.Linear(64, 10)
+
+    def forward(self, inputs):
+        return self.output(inputs.flatten(1))
+"""
+STEP = """
+    def training_step(self, batch, number):
+        return self(batch[0]).sum()
+"""
+
+
+def test_a_lightning_module_whose_steps_would_not_be_used(
+    lottery: Lottery, write_module: WriteModule
+) -> None:
+    network = (*TINY, "model._target_=own_lightning.Net", "model.rates=[]")
+    write_module("own_lightning", LIGHTNING + STEP)
+    done = lottery(*network)
+    assert done.code == 2
+    assert "own_lightning.Net: a LightningModule, whose training_step" in done.err
+    assert len(done.err.splitlines()) == 1
+    write_module("own_lightning", LIGHTNING)
+    assert lottery(*network).code == 0
 
 
 def test_a_changed_source_file_is_refused(lottery: Callable[..., Done], own: Path) -> None:
@@ -223,7 +278,7 @@ def test_our_rules_never_judge_or_convert_the_arguments_of_a_users_class(
         "optimizer.betas=none",
     )
     assert done.code == 0, done.err
-    assert load_run(done.run).model(1).fc1.weight.shape == (20, 64)
+    assert load_run(done.run).model(1, trust_code=True).fc1.weight.shape == (20, 64)
 
 
 def test_a_users_class_can_declare_durations_and_traits(

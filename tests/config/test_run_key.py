@@ -88,6 +88,7 @@ def test_whatever_changes_a_result_has_a_key_of_its_own() -> None:
         ["pruning.rates=[]"],
         ["pruning.only=[fc*]"],
         ["pruning.exclude=[fc1*]"],
+        ["pruning.also=[fc1.bias]"],
         ["pruning.one_shot=2"],
         ["evaluation.every=50"],
         ["evaluation.test_curve=true"],

@@ -195,6 +195,17 @@ def test_a_folder_that_cannot_be_written_is_one_line(
         find_images(folder / "pets" / ".metadata.csv.part")
 
 
+def test_names_do_not_command_the_terminal(prepare: Prepare, folder: Path) -> None:
+    write_images(folder / "pets", count=2)
+    for label in ("cat", "dog"):
+        write_image(folder / "pets" / "red\x1b[31m" / f"{label}.png", 10 if label == "cat" else 90)
+    (folder / "pets" / "a\nb.1.png").write_bytes(b"no image")
+    done = prepare("pets")
+    assert done.err == "left out: a\\nb.1.png: cannot be read: no image\n"
+    assert done.out == ("pets/metadata.csv: 6 images: 2 cat, 2 dog, 2 red\\x1b[31m; 1 left out\n")
+    assert len(read_list(folder / "pets")) == 6
+
+
 def test_a_linked_folder_is_named_and_not_followed(prepare: Prepare, folder: Path) -> None:
     write_images(folder / "pets", count=2)
     write_image(folder / "elsewhere" / "bird.png", 10)

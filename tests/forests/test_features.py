@@ -12,6 +12,7 @@ from lottery.forests.features import Truncated, choose_layers, features_by_layer
 from lottery.forests.measure import ForestOptions, PrunedAndDense, measure_layers
 from lottery.measure.flops import make_counter
 from lottery.models import VGG16, LeNet5, ResNet20, VGG16Base
+from tests.helpers.layer_networks import LAYER_NETWORKS
 from tests.helpers.toy_layers import Toy
 
 IMAGE = torch.tensor([[[[1.0, 2.0], [3.0, 6.0]]]])  # one of 1 x 2 x 2
@@ -161,3 +162,7 @@ def test_features_come_in_batches_and_equal_those_of_all_at_once() -> None:
     hidden = network.conv1(inputs).relu()
     hidden = network.conv2(nn.functional.max_pool2d(hidden, 2)).relu()
     torch.testing.assert_close(some["conv2"], hidden.mean((2, 3)).detach())
+
+
+def test_a_layer_that_attention_never_calls_has_no_features() -> None:
+    assert layer_names(LAYER_NETWORKS["attention"].make()) == ["output"]

@@ -51,7 +51,8 @@ def features(in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(forests_run, "NUM_TREES", 10)
 
     def call(run: Path, *layers: object) -> Done:
-        return in_process(ticket_command.main, "lottery-ticket", run, "--features", *layers)
+        options = ("--trust-code", "--features", *layers)
+        return in_process(ticket_command.main, "lottery-ticket", run, *options)
 
     return call
 

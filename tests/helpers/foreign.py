@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lottery.config.run_key import canonical
-from lottery.record.records import read_run_json, write_run_json
+from lottery.record.records import read_record, read_run_json, write_record, write_run_json
 from lottery.record.run_dir import RunDir
 
 Node = dict[str, Any]
@@ -44,3 +44,11 @@ def forge_run(path: Path, **groups: Mapping[str, Any]) -> None:
     entry: Any = read_run_json(folder)
     settings = {**entry["settings"], **groups}
     write_run_json(folder, {**entry, "settings": settings, "config": canonical(settings)})
+    link_again(folder)
+
+
+def link_again(folder: RunDir) -> None:
+    """Make the chain of a run's records fit what is there."""
+    for number in folder.finished_rounds():
+        record = read_record(folder.round(number))
+        write_record(folder, record, record["links"]["files"])

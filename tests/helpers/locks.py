@@ -22,6 +22,6 @@ def left_by(folder: Path, age: float, **owner: object) -> Path:
     return file
 
 
-def assert_free(folder: Path) -> None:
-    with locked(folder, wait=False):
+def assert_free(folder: Path, *, wait: bool = False) -> None:
+    with locked(folder, wait=wait):
         assert owner_of(folder)["process"] == os.getpid()

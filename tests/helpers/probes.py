@@ -1,13 +1,13 @@
 """Small networks on a few examples, for criteria that run the network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
 
 from lottery.data import Split
-from lottery.masks import Masks, linear_and_conv_weights, ones
+from lottery.masks import Masks, ones, prunable_weights
 from lottery.measure.evaluate import Loss
 from lottery.models.state import read_state
 from lottery.pruning import Probe, Trained
@@ -19,10 +19,11 @@ def trained_network(
     loss: Loss = nn.functional.cross_entropy,
     masks: Masks | None = None,
     seed: int = 0,
+    names: Iterable[str] | None = None,
 ) -> Trained:
     """Return what a criterion sees of a network. The probe's own weights differ, to no effect."""
     state = read_state(network)
-    names = linear_and_conv_weights(network)
+    names = prunable_weights(network) if names is None else names
     weights = {name: state.weights[name] for name in names}
     other = deepcopy(network)
     with torch.no_grad():

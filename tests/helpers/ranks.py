@@ -12,6 +12,7 @@ import torch
 from lottery.config import ProcessRank
 from lottery.runs.process_group import joined
 from lottery.training import Device
+from tests.conftest import PATIENCE
 
 CPUS = Device(
     accelerator="cpu",
@@ -49,7 +50,7 @@ def on_ranks(number: int, function: Callable[..., Any], *arguments: Any) -> list
         ]
         for process in processes:
             process.start()
-        results = dict(queue.get(timeout=100) for _ in processes)
+        results = dict(queue.get(timeout=PATIENCE) for _ in processes)
         for process in processes:
             process.join()
     return [results[rank] for rank in range(number)]

@@ -1,10 +1,12 @@
 """Toy networks, data they can learn, and IMP over them without Hydra."""
 
+import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
@@ -13,7 +15,7 @@ from lottery.data import Split, Splits
 from lottery.data.splits import Augmentation
 from lottery.distributed import num_ranks
 from lottery.imp import Fit, Imp, Pruning, Rounds, Storage, run_rounds
-from lottery.masks import Masks, linear_and_conv_weights
+from lottery.masks import Masks, prunable_weights
 from lottery.measure.flops import make_counter
 from lottery.models.state import all_buffers, fresh_state
 from lottery.progress import Progress
@@ -46,6 +48,14 @@ class ToyDropout(nn.Module):
         hidden = self.dropout(self.conv1(inputs).relu().mean((2, 3)))
         logits: Tensor = self.output(hidden)
         return logits
+
+
+class ToyDraws(ToyDropout):
+    """A network that draws from numpy's and Python's generators, too."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        factor = random.gauss(1, 0.1) + np.random.randn() / 10 if self.training else 1.0  # noqa: NPY002
+        return factor * super().forward(inputs)
 
 
 class ToyResNet(nn.Module):
@@ -184,7 +194,7 @@ def toy_imp(
         **pruning: further fields of `Pruning`.
     """
     fit = replace(fit or toy_fit(), run_dir=RunDir(path))
-    prunable = list(linear_and_conv_weights(fit.network))
+    prunable = list(prunable_weights(fit.network))
     pruner = prune or ScoredPruner(Magnitude(), Layerwise(), dict.fromkeys(prunable, 0.2))
     return Imp(
         rounds=Rounds(rounds),

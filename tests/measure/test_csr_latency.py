@@ -7,6 +7,7 @@ from torch import nn
 from lottery.data import Split
 from lottery.measure.csr_latency import inference_csr_ms, with_csr
 from lottery.models import LeNet5, LeNet300100
+from tests.helpers.layer_networks import LAYER_NETWORKS
 
 
 def _pruned(network: nn.Module, share: float) -> nn.Module:
@@ -51,3 +52,13 @@ def test_where_it_is_not_supported_there_is_no_time(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(torch.sparse, "mm", refuse)
     split = Split(torch.rand(120, 1, 28, 28), torch.zeros(120, dtype=torch.long))
     assert inference_csr_ms(_pruned(LeNet300100((1, 28, 28), 10), 0.1), split) is None
+
+
+def test_attention_and_embeddings_stay_dense() -> None:
+    for name in ("attention", "tied embedding"):
+        network = _pruned(LAYER_NETWORKS[name].make(), 0.1)
+        inputs = torch.rand(7, 1, 8, 8)
+        with torch.no_grad():
+            assert torch.allclose(with_csr(network)(inputs), network(inputs), atol=1e-6)
+        split = Split(torch.rand(120, 1, 8, 8), torch.zeros(120, dtype=torch.long))
+        assert inference_csr_ms(network, split) is not None

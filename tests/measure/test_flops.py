@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from lottery.measure.flops import make_counter, weight_uses
+from lottery.measure.flops import find_products, make_counter
 from lottery.models import (
     VGG16,
     VGG19,
@@ -42,12 +42,13 @@ class Odd(nn.Module):
 
 def test_a_table_to_check_by_eye() -> None:
     network = LeNet5((1, 28, 28), 10)
-    assert weight_uses(network, (1, 28, 28)) == {
-        "conv1.weight": 28 * 28,
-        "conv2.weight": 10 * 10,
-        "fc1.weight": 1,
-        "fc2.weight": 1,
-        "output.weight": 1,
+    products = find_products(network, (1, 28, 28))
+    assert {part.name: each for part, each in products.items()} == {
+        "conv1.weight": 2 * 28 * 28,
+        "conv2.weight": 2 * 10 * 10,
+        "fc1.weight": 2,
+        "fc2.weight": 2,
+        "output.weight": 2,
     }
 
 
@@ -106,8 +107,8 @@ def test_counting_leaves_the_network_as_it_was() -> None:
     network = ToyResNet().train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     generator = torch.get_rng_state()
-    weight_uses(network, (3, 6, 6))
+    find_products(network, (3, 6, 6))
     assert network.training
     assert torch.equal(torch.get_rng_state(), generator)
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
-    assert not network.conv1._forward_hooks
+    assert torch.backends.mha.get_fastpath_enabled()

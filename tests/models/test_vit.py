@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lottery.masks import linear_and_conv_weights
+from lottery.masks import prunable_weights
 from lottery.models import VisionTransformer
 from lottery.models.attention import attend
 from lottery.models.vit import Block
@@ -205,6 +205,6 @@ def test_other_values_are_refused(
 def test_prunable_weights_are_the_layers() -> None:
     shapes = weight_shapes(_on_meta(CIFAR, 10, depth=1))
     others = {"cls_token", "pos_embed"}
-    assert set(linear_and_conv_weights(_on_meta(CIFAR, 10, depth=1))) == {
+    assert set(prunable_weights(_on_meta(CIFAR, 10, depth=1))) == {
         f"{name}.weight" for name in shapes if name not in others
     }

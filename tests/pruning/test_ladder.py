@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lottery.masks import linear_and_conv_weights
+from lottery.masks import prunable_weights
 from lottery.models import LeNet300100
 from lottery.pruning import IN_ALL, Global, Layer, Layerwise
 from lottery.pruning.scopes import left_after
@@ -39,7 +39,7 @@ def test_left_after_goes_on_from_what_is_left_and_never_rises(
 
 
 def _lenet(rate: float, output_rate: float) -> dict[str, Layer]:
-    weights = linear_and_conv_weights(LeNet300100((1, 28, 28), 10))
+    weights = prunable_weights(LeNet300100((1, 28, 28), 10))
     rates = {"output.weight": output_rate}
     return {name: Layer(w.numel(), rates.get(name, rate)) for name, w in weights.items()}
 

@@ -7,16 +7,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lottery.masks import check_nested, count_ones, linear_and_conv_weights, ones
+from lottery.masks import check_nested, count_ones, ones, prunable_weights
 from lottery.models import LeNet300100
 from lottery.pruning import Balanced, Erk, Layer, Random, Scope, ScoredPruner
 from lottery.pruning.scopes import apportion
 from tests.helpers.toy_weights import toy_trained
 
 SCOPES: list[Scope] = [Erk(), Balanced()]
-LENET = {
-    n: tuple(w.shape) for n, w in linear_and_conv_weights(LeNet300100((1, 28, 28), 10)).items()
-}
+LENET = {n: tuple(w.shape) for n, w in prunable_weights(LeNet300100((1, 28, 28), 10)).items()}
 
 
 def _layers(shapes: dict[str, tuple[int, ...]], rate: float) -> dict[str, Layer]:

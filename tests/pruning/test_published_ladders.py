@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lottery.config.pruning import ladder, set_up_pruning
-from lottery.masks import Masks, count_ones, linear_and_conv_weights, ones
+from lottery.masks import Masks, count_ones, ones, prunable_weights
 from lottery.pruning import IN_ALL, Keep, ScoredPruner
 from lottery.pruning.scopes import split_like
 from tests.helpers.experiments import PAPER, network_of, settings_of
@@ -57,8 +57,9 @@ DENOMINATOR = {
 @pytest.mark.parametrize("network", LADDER)
 def test_ladder_of_remaining_weights(network: str) -> None:
     settings = settings_of(f"experiment={PAPER[network]}")
-    weights = linear_and_conv_weights(network_of(settings))
-    setup = set_up_pruning(settings, weights)
+    made = network_of(settings)
+    weights = prunable_weights(made)
+    setup = set_up_pruning(settings, made)
     sizes = {name: weights[name].numel() for name in setup.prunable}
     shapes = {name: tuple(weights[name].shape) for name in setup.prunable}
     prunable, everything = sum(sizes.values()), sum(w.numel() for w in weights.values())
@@ -74,8 +75,9 @@ def test_ladder_of_remaining_weights(network: str) -> None:
 def test_one_shot_leaves_exactly_what_the_rounds_leave(network: str) -> None:
     experiment = f"experiment={PAPER[network]}"
     settings = settings_of(experiment)
-    layers = linear_and_conv_weights(network_of(settings))
-    setup = set_up_pruning(settings, layers)
+    made = network_of(settings)
+    layers = prunable_weights(made)
+    setup = set_up_pruning(settings, made)
     shapes = {name: tuple(layers[name].shape) for name in setup.prunable}
     pruner = setup.pruner
     assert isinstance(pruner, ScoredPruner)
@@ -85,7 +87,7 @@ def test_one_shot_leaves_exactly_what_the_rounds_leave(network: str) -> None:
         left = pruner.expected(toy_trained(weights, masks))
         masks = _with(left, masks)
         assert replace(pruner, steps=k).expected(toy_trained(weights)) == left
-    shot = set_up_pruning(settings_of(experiment, "pruning.one_shot=20"), layers).pruner
+    shot = set_up_pruning(settings_of(experiment, "pruning.one_shot=20"), made).pruner
     counts = count_ones(shot(toy_trained(weights)))
     assert ({IN_ALL: sum(counts.values())} if IN_ALL in left else counts) == left
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lottery.masks import Masks, count_ones, linear_and_conv_weights, ones
+from lottery.masks import Masks, count_ones, ones, prunable_weights
 from lottery.pruning import Global, Magnitude, Random, ScoredPruner, SynFlow, Trained
 from lottery.tensors import digest
 from tests.helpers.probes import examples, make, trained_network
@@ -30,7 +30,7 @@ class Vgg(nn.Module):
             layers.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*layers)
         self.output = nn.Linear(channels, 10)
-        for weight in linear_and_conv_weights(self).values():
+        for weight in prunable_weights(self).values():
             nn.init.kaiming_normal_(weight)
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -105,7 +105,7 @@ def _compress(groups: Sequence[Sequence[int]], seeds: int, left: float) -> dict[
         name = type(criterion).__name__
         for seed in range(seeds):
             network = make(lambda: Vgg(groups), seed)
-            weights = sum(mask.numel() for mask in ones(linear_and_conv_weights(network)).values())
+            weights = sum(mask.numel() for mask in ones(prunable_weights(network)).values())
             masks = _prune(network, criterion, seed, left, times)
             assert sum(count_ones(masks).values()) == weights - round((1 - left) * weights)
             found.setdefault(f"{name} empties", []).append(_empties(masks))

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from lottery.record.files import read_json, write_json
 from lottery.record.records import write_record
 from lottery.record.run_dir import RunDir
 from lottery.report.contents import make_contents
@@ -69,4 +70,17 @@ def test_sentences_about_one_seed_and_its_problems(tmp_path: Path) -> None:
         "The early-stopping step (ES) is the last step, so the validation loss was still falling: "
         "winning ticket in 1 of 3 trainings (round 2). These networks were not trained long "
         "enough. More iterations may change the results.",
+    )
+
+
+def test_parameters_that_are_never_pruned_are_named(tmp_path: Path) -> None:
+    """Of 1,200 parameters; the sixth name and those after it are counted together."""
+    path = write_run(tmp_path / TRUNK / "seed_0")
+    entry = read_json(path / "run.json")
+    outside = {"embedding.weight": 96, "norm layers": 12, "biases": 6, "a": 3, "b": 2, "c": 1}
+    write_json(path / "run.json", entry | {"outside": outside | {"d": 1}})
+    (answer,) = make_contents([read_run(path)]).answers
+    assert answer.sentences[-1] == (
+        "10.1 % of the parameters are never pruned: embedding.weight 8.0 %, norm layers 1.0 %, "
+        "biases 0.5 %, a 0.2 %, b 0.2 %, 2 others 0.2 %."
     )

@@ -71,6 +71,30 @@ def test_a_log_file_on_a_full_disk_is_silent(capfd: pytest.CaptureFixture[str]) 
     handler.close()
 
 
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+def test_a_disk_that_fails_at_hydras_files_is_one_line(
+    lottery: Lottery, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def fail(path: Path, text: str) -> None:
+        raise OSError(number, os.strerror(number), str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lottery.cli.hydra_app.write_text", fail)
+        done = lottery(*TINY)
+        assert_one_line(done, 1, "/.hydra/config.yaml; finished rounds are kept")
+        sweep = lottery("-m", *TINY)
+        assert_one_line(
+            sweep, 1, "error: job 0: ", "/.hydra/config.yaml; finished rounds are kept"
+        )
+    done = lottery(*TINY)
+    assert done.code == 0, done.err
+    assert {file.name for file in (done.run / ".hydra").iterdir()} == {
+        "config.yaml",
+        "hydra.yaml",
+        "overrides.yaml",
+    }
+
+
 def _mount(*arguments: str | Path) -> None:
     done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
     if done.returncode:

@@ -13,7 +13,7 @@ import pytest
 from filelock import FileLock
 
 from lottery.runs.run_lock import NoFileLocks, RunLocked, RunTakenOver, locked
-from tests.conftest import TINY, Lottery
+from tests.conftest import PATIENCE, TINY, Lottery
 from tests.helpers.locks import assert_free, left_by, owner_of
 from tests.helpers.sweeps import wait_for
 
@@ -35,9 +35,9 @@ def test_the_owner_shows_life_until_it_ends(tmp_path: Path) -> None:
 
 def test_the_thread_ends_at_once(tmp_path: Path) -> None:
     begun = time.monotonic()
-    with locked(tmp_path, wait=False):  # beats every half minute
+    with locked(tmp_path, wait=False, heartbeat_seconds=PATIENCE):
         assert "heartbeat" in {thread.name for thread in threading.enumerate()}
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < PATIENCE
     assert "heartbeat" not in {thread.name for thread in threading.enumerate()}
 
 

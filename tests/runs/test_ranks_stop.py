@@ -17,6 +17,7 @@ from tests.conftest import result_tables, snapshot, tensor_files
 from tests.helpers.ranks import on_ranks
 from tests.helpers.toy_runs import (
     NUM_STEPS,
+    ToyDraws,
     ToyDropout,
     toy_fit,
     toy_imp,
@@ -94,7 +95,7 @@ class StopAt(pl.Callback):
 
 
 def _stop_once(process: ProcessRank, path: Path, step: int) -> None:
-    fit = toy_fit(ToyDropout(), block=1)
+    fit = toy_fit(ToyDraws(), block=1)
     if process.rank == 1:
         stopping = StopAt(step, fit.stop)
         fit = dataclasses.replace(fit, make_callbacks=lambda number: [stopping])
@@ -116,4 +117,4 @@ def test_all_ranks_stop_at_one_step_and_carry_on_exactly(tmp_path: Path, step: i
 
 
 def _run_undisturbed(process: ProcessRank, path: Path) -> None:
-    run_rounds(toy_imp(path, toy_fit(ToyDropout(), block=1)))
+    run_rounds(toy_imp(path, toy_fit(ToyDraws(), block=1)))

@@ -117,6 +117,19 @@ def test_leftovers_of_a_cut_off_write_do_no_harm(lottery: Lottery) -> None:
     assert (first.run / "results.csv").read_bytes().startswith(tables["results.csv"])
 
 
+def test_a_finished_run_is_cleared_of_what_a_kill_at_its_end_left(lottery: Lottery) -> None:
+    """The report is made last, while the folder is still held."""
+    first = lottery(*TINY)
+    (first.run / ".owner.json").write_text('{"host": "elsewhere", "process": 1}')
+    (first.run / ".report.html.part").touch()
+    assert lottery(*TINY).out == first.out
+    assert (first.run / ".owner.json").exists()  # it may be working, on another host
+    os.utime(first.run / ".owner.json", (0, 0))
+    assert lottery(*TINY).out == first.out
+    assert not (first.run / ".owner.json").exists()
+    assert not (first.run / ".report.html.part").exists()
+
+
 def test_killed_runs_give_the_tables_of_an_uninterrupted_one(
     lottery: Lottery, folder: Path
 ) -> None:

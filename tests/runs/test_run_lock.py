@@ -17,6 +17,7 @@ import pytest
 from lottery.runs import run_lock
 from lottery.runs.run_lock import RunLocked, locked
 from tests.helpers.locks import assert_free, left_by, owner_of
+from tests.helpers.sweeps import wait_for
 
 pytestmark = pytest.mark.usefixtures("no_job")
 
@@ -175,10 +176,13 @@ def test_who_waits_takes_over_as_soon_as_it_may(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    left_by(tmp_path, 299.5)
-    begun = time.monotonic()
-    with locked(tmp_path, wait=True):
-        assert 0.4 < time.monotonic() - begun < 60
+    left_by(tmp_path, 0)
+    waiting = Thread(target=assert_free, args=(tmp_path,), kwargs={"wait": True})
+    waiting.start()
+    wait_for(lambda: "; waiting" in caplog.text)
+    left_by(tmp_path, 301)
+    waiting.join()
+    assert "last sign of life 301 s ago, is gone; taking over" in caplog.text
     assert caplog.text.count("; waiting") == 1
 
 

@@ -63,10 +63,10 @@ def _is_alive(pid: int) -> bool:
 
 
 def _leftovers(meetings: Path, workers: list[int]) -> list[str]:
-    """Folders where workers met, and their shared memory; other tests' processes have theirs."""
+    """Temporary files of workers, and their shared memory; other tests' processes have theirs."""
     shared = Path("/dev/shm").iterdir()
     of_workers = [p for p in shared if any(f"_{worker}_" in p.name for worker in workers)]
-    return [str(path) for path in (*meetings.glob("lottery-*"), *of_workers)]
+    return [str(path) for path in (*meetings.iterdir(), *of_workers)]
 
 
 @pytest.mark.usefixtures("forked_workers")  # in this process: not those of the command
@@ -79,7 +79,7 @@ def test_workers_are_killed_and_stopped_and_nothing_is_lost(
     whole = lottery(*LONG, "output_dir=whole").run
     run = Running(*LONG)
     run.wait_for("outputs/*/seed_0/rounds/01/checkpoint.pt")
-    assert list(meetings.glob("lottery-*"))
+    assert list(Path().glob("outputs/*/seed_0/.workers/*"))
     killed = workers = run.workers()
     assert len(workers) == 2
     os.kill(workers[1], signal.SIGKILL)
@@ -110,9 +110,16 @@ def test_workers_are_killed_and_stopped_and_nothing_is_lost(
     assert (path / "results.csv").read_text().splitlines()[1] == first_row
     assert result_tables(path) == result_tables(whole)
     assert not _leftovers(meetings, killed + workers)
+    assert not (path / ".workers").exists()
 
 
-def test_workers_die_with_their_parent(folder: Path) -> None:
+@pytest.mark.usefixtures("forked_workers")
+def test_workers_die_with_their_parent_and_the_next_start_tidies_up(
+    lottery: Lottery, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meetings = folder / "meetings"
+    meetings.mkdir()
+    monkeypatch.setenv("TMPDIR", str(meetings))
     run = Running(*LONG)
     run.wait_for("outputs/*/seed_0/rounds/00/checkpoint.pt")
     workers = run.workers()
@@ -122,3 +129,7 @@ def test_workers_die_with_their_parent(folder: Path) -> None:
     while any(map(_is_alive, workers)) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not any(map(_is_alive, workers))
+    assert list(meetings.iterdir()) == []
+    done = lottery(*LONG, "rounds=0")
+    assert done.code == 0, done.err
+    assert not {".workers", ".owner.json"} & {path.name for path in done.run.iterdir()}

@@ -137,7 +137,7 @@ def test_every_kind_of_run_has_a_ticket_that_passes(
     lottery: Lottery, ticket: TicketCommand, overrides: tuple[str, ...]
 ) -> None:
     run = lottery(*TINY, "iterations=6", "evaluation.every=3", "logger=none", *overrides).run
-    done = ticket(run)
+    done = ticket(run, "--trust-code")
     assert_passed(done)
     sources = {
         "reinit.to=5": "step 5 x",
@@ -163,7 +163,7 @@ def test_the_proof_has_convolutions_in_memory_as_the_run_had_them(
     monkeypatch.setattr(verify, "evaluate", measured)
     conv = (*toy_images(size=16), "model=conv_2")
     run = lottery(*TINY, "iterations=6", "evaluation.every=3", "logger=none", *conv).run
-    assert_passed(ticket(run))
+    assert_passed(ticket(run, "--trust-code"))
     assert seen
     assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in seen)
 
@@ -174,8 +174,8 @@ def test_a_ticket_over_a_frozen_base_takes_images(
     head = (*toy_images(), "model=vgg_16_head", "model.fc2=16", "model.weights=random")
     run = lottery(*TINY, "iterations=6", "evaluation.every=3", "logger=none", *head).run
     shutil.rmtree("outputs/.features")
-    assert_passed(ticket(run))
-    network = package.load_ticket(run)
+    assert_passed(ticket(run, "--trust-code"))
+    network = package.load_ticket(run, trust_code=True)
     assert [name for name, _ in network.named_children()] == ["base", "head"]
     images = torch.rand(2, 3, 32, 32)
     with torch.no_grad():

@@ -26,6 +26,7 @@ from tests.helpers.stopping import StopAt, fit_of, run_two_rounds, stopping
 from tests.helpers.toy_runs import (
     EVERY,
     NUM_STEPS,
+    ToyDraws,
     ToyDropout,
     ToyResNet,
     adam,
@@ -35,6 +36,7 @@ from tests.helpers.toy_runs import (
 )
 
 SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "numpy and random": ({"network": ToyDraws, "optimizer": adam, "block": 3}, {}),
     "dropout, Adam": ({"network": ToyDropout, "optimizer": adam}, {}),
     "BatchNorm, momentum": ({"network": ToyResNet, "optimizer": sgd}, {}),
     "clipped, block 1": ({"network": ToyDropout, "clip_norm": 0.1, "block": 1}, {}),

@@ -1,16 +1,14 @@
 """Invariant 5: under a mask of ones, a rewound round repeats the dense run's tail bit for bit."""
 
-import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from torch import Tensor, nn
+from torch import nn
 
 from lottery.data import CropAndFlip
-from lottery.masks import linear_and_conv_weights
+from lottery.masks import prunable_weights
 from lottery.models import LeNet300100, ResNet20
 from lottery.pruning import Layerwise, Magnitude, ScoredPruner
 from lottery.record.opened_run import OpenedRun
@@ -18,21 +16,22 @@ from lottery.record.run_dir import RunDir
 from lottery.reinit import Rewind
 from lottery.tensors import digest, load_tensors
 from lottery.training.schedules import Constant, Cosine, Schedule, StepDrops
-from tests.helpers.toy_runs import NUM_STEPS, ToyDropout, ToyResNet, adam, run_toy, sgd, toy_fit
+from tests.helpers.toy_runs import (
+    NUM_STEPS,
+    ToyDraws,
+    ToyDropout,
+    ToyResNet,
+    adam,
+    run_toy,
+    sgd,
+    toy_fit,
+)
 
 DROP = StepDrops((9,), 0.1)
 
 
-class DrawsElsewhere(ToyDropout):
-    """It draws from numpy's and Python's generators, too."""
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        factor = random.gauss(1, 0.1) + np.random.randn() / 10 if self.training else 1.0  # noqa: NPY002
-        return factor * super().forward(inputs)
-
-
 def _keep_all(network: nn.Module) -> ScoredPruner:
-    rates = dict.fromkeys(linear_and_conv_weights(network), 0.0)
+    rates = dict.fromkeys(prunable_weights(network), 0.0)
     return ScoredPruner(Magnitude(), Layerwise(), rates)
 
 
@@ -41,7 +40,7 @@ def _keep_all(network: nn.Module) -> ScoredPruner:
     [
         (ToyResNet, StepDrops((7,), 0.5)),
         (ToyDropout, Cosine(0, NUM_STEPS)),
-        (DrawsElsewhere, Constant()),
+        (ToyDraws, Constant()),
     ],
 )
 @pytest.mark.parametrize("optimizer", [sgd, adam])

@@ -12,7 +12,7 @@ from torch import nn
 from lottery.api import load_run
 from lottery.config import ProcessRank
 from lottery.imp import Fit, run_rounds
-from lottery.masks import linear_and_conv_weights
+from lottery.masks import prunable_weights
 from lottery.pruning import Layerwise, Pruner, Random, ScoredPruner
 from lottery.record.run_dir import RunDir
 from lottery.signals import Stopped
@@ -92,7 +92,7 @@ def _run(path: Path, fit: LightningFit | None = None, **changes: Any) -> RunDir:
     return RunDir(path)
 
 
-RATES = dict.fromkeys(linear_and_conv_weights(ToyDropout()), 0.2)
+RATES = dict.fromkeys(prunable_weights(ToyDropout()), 0.2)
 
 
 @pytest.mark.parametrize("prune", [None, ScoredPruner(Random(), Layerwise(), RATES)])

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lottery.record.text_table import describe_outside
 from lottery.report.read.controls import Comparison, against_dense
 from lottery.report.read.roles import WINNING_TICKET, copies, is_ticket
 from lottery.report.read.settings import Setting
@@ -49,6 +50,7 @@ def _answer(setting: Setting, comparisons: Sequence[Comparison]) -> Answer:
     sentences = [_dense_sentence(setting, winner), _below_sentence(against_dense(setting))]
     if is_ticket(setting.config):
         sentences += [_cost_sentence(setting, winner), _layers_sentence(setting, winner)]
+    sentences.append(_outside_sentence(setting))
     sentences += [
         _control_sentence(pair) for pair in comparisons if pair.ticket.label == setting.label
     ]
@@ -132,6 +134,12 @@ def _layers_sentence(setting: Setting, winner: int) -> str:
         f"{100 * left[most]:.1f} % of its own. The densest layer is {densest} "
         f"({100 * left[densest]:.1f} % left)."
     )
+
+
+def _outside_sentence(setting: Setting) -> str:
+    run = setting.runs[0]
+    outside = run.run_json.get("outside")  # runs of version 0.1 have none
+    return f"{describe_outside(outside, run.records[0]['row']['params'])}." if outside else ""
 
 
 def _control_sentence(pair: Comparison) -> str:

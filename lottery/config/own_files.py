@@ -1,0 +1,73 @@
+"""The user's own files that a run's numbers depend on, with their digests."""
+
+import ast
+import hashlib
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping
+from importlib.util import resolve_name
+from pathlib import Path
+from typing import Any
+
+from lottery.config.targets import find_nodes, load_target
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def file_digests(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return sha256 of the files of users' `_target_`s and of all that they import, by module.
+
+    Imports are read from the source, so that those inside functions count. Loggers and callbacks
+    are left out: they may change during a run.
+    """
+    shaping = {key: node for key, node in config.items() if key not in ("logger", "callbacks")}
+    todo = {load_target(node, key).__module__ for key, node in find_nodes(shaping)}
+    done: set[str] = set()
+    digests: dict[str, str] = {}
+    while todo:
+        name = todo.pop()
+        done.add(name)
+        file = _own_file(name)
+        if file is not None:
+            source = file.read_bytes()
+            digests[f"{name.replace('.', '/')}.py"] = hashlib.sha256(source).hexdigest()
+            package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+            todo |= set(_imports(source, package))
+        todo.add(name.rpartition(".")[0])  # a package is imported before its modules
+        todo -= done | {""}
+    return digests
+
+
+def _own_file(module: str) -> Path | None:
+    """Return the file of a user's module; None for Python's, ours, installed and missing ones."""
+    if module.partition(".")[0] in sys.stdlib_module_names:
+        return None
+    inner = module.replace(".", "/")
+    ends = (f"{inner}/__init__.py", f"{inner}.py")
+    files = [Path(folder, end) for folder in sys.path for end in ends]
+    if module in sys.modules:
+        files = [Path(getattr(sys.modules[module], "__file__", None) or "")]
+    file = next((file for file in files if file.is_file()), None)
+    installed = {"site-packages", "dist-packages"}
+    library = Path(sysconfig.get_paths()["stdlib"])
+    if file is None or installed & set(file.parts) or {library, PACKAGE} & set(file.parents):
+        return None
+    return file
+
+
+def _imports(source: bytes, package: str) -> Iterator[str]:
+    """Yield the modules that a source names in imports, and what it takes from them."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):  # a file that is imported only if something else is missing
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            try:
+                base = resolve_name("." * node.level + (node.module or ""), package)
+            except ImportError:  # above the top folder
+                continue
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)

@@ -1,0 +1,64 @@
+"""Overrides as dicts of Python: the same values as on the command line."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lottery.config import ConfigError
+from lottery.config.overrides import as_overrides
+from tests.helpers.experiments import composed, path_of
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, ()),
+        ({"rounds": 3, "pruning.rate": 0.3}, ("rounds=3", "pruning.rate=0.3")),
+        ({"pruning": {"rate": 0.3, "rates": []}}, ("pruning.rate=0.3", "pruning.rates=[]")),
+        ({"dataset": "cifar10", "keep": "winner"}, ("dataset=cifar10", "keep=winner")),
+        (
+            {"dataset": "cifar10", "dataset.root": Path("a b")},
+            ("dataset=cifar10", "dataset.root=a b"),
+        ),
+        ({"iterations": "20ep", "short": False, "seeds": {"init": None}}, ("iterations=20ep",)),
+        ({"pruning.rates": [{"output*": "0.5x"}]}, ("pruning.rates=[{output*: 0.5x}]",)),
+        (
+            {"model._target_": "mine.Net", "model.width": 5},
+            ("model._target_=mine.Net", "+model.width=5"),
+        ),
+        ({"optimizer": {"betas": (0.8, 0.9)}}, ("optimizer.betas=[0.8,0.9]",)),
+        (
+            {"callbacks": {"own": {"_target_": "mine.Tell", "words": ["a, b"]}}},
+            ("+callbacks.own={_target_: mine.Tell, words: ['a, b']}",),
+        ),
+    ],
+)
+def test_a_dict_is_the_run_of_its_words(given: Mapping[str, Any], words: tuple[str, ...]) -> None:
+    assert composed(*as_overrides([given])) == composed(*words)
+    assert path_of(*as_overrides([given])) == path_of(*words)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"])))
+def test_any_text_arrives_as_it_is(text: str) -> None:
+    (word,) = as_overrides([{"output_dir": text}])
+    assert OverridesParser.create().parse_override(word).value() == text
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        (5, "5: a text such as 'rounds=3', or a dict {'rounds': 3}"),
+        (["rounds=3"], "['rounds=3']: a text such as 'rounds=3', or a dict {'rounds': 3}"),
+        ({"seed": {1}}, "seed={1}: a number, text, boolean, None, list or dict"),
+        ({"seed": [object]}, "seed=<class 'object'>: a number, text, boolean, None, list or dict"),
+    ],
+)
+def test_what_is_no_override_is_one_line(given: Any, line: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        as_overrides([given])
+    assert str(refused.value) == line
