@@ -112,13 +112,6 @@ class Record(TypedDict):
     links: NotRequired[Links]  # rounds of older versions have none
 
 
-class RecordFile(Record):
-    """round.json as it stands on disk."""
-
-    format: NotRequired[int]
-    digest: NotRequired[str]
-
-
 class RunJson(TypedDict):
     """The content of run.json without its format."""
 
@@ -139,12 +132,6 @@ class RunJson(TypedDict):
     git_commit: str | None
     machine: dict[str, Any]
     notes: NotRequired[list[str]]  # on settings and networks, as the log has them
-
-
-class RunFile(RunJson):
-    """run.json as it stands on disk."""
-
-    format: NotRequired[int]
 
 
 class TicketRun(TypedDict):
