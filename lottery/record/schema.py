@@ -176,46 +176,6 @@ class TicketFile(TicketJson):
     digest: str
 
 
-class MeasuredForest(TypedDict):
-    """What a forest reaches on features of one layer, and its cost."""
-
-    val: float
-    test: float
-    f1: float
-    flops: float
-    flops_forest: float
-
-
-class ForestEntry(TypedDict):
-    """The forests on the features of one layer, of the pruned and of the dense network."""
-
-    round: int
-    layer: str
-    num_test: int
-    commonest: float
-    pruned_before: bool
-    equal: bool
-    pruned: MeasuredForest
-    dense: MeasuredForest | None
-
-
-class OtherProgram(TypedDict):
-    """What another program's model reaches, as `--compare` has read it."""
-
-    name: str
-    file: str
-    test: float
-    f1: float | None
-    flops: float | None
-
-
-class HybridJson(TypedDict):
-    """The content of hybrid.json, as far as the report shows it."""
-
-    forests: list[ForestEntry]
-    compared: list[OtherProgram]
-
-
 class SweepJob(TypedDict):
     """The status of a sweep's job, the content of jobs/<number>.json."""
 
