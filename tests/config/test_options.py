@@ -126,7 +126,7 @@ def test_early_stopping_ends_a_round(lottery: Lottery) -> None:
     [
         (["pruning.rate=1e-6"], "pruning.rate=1e-06: no weight is pruned in any round"),
         (["pruning.rate=1e-300"], "pruning.rate=1e-300: no weight is pruned in any round"),
-        (["pruning.rates=[{'*': 0}]"], "pruning.rates: no weight is pruned in any round"),
+        (["pruning.rates=[{f*: 0},{o*: 0}]"], "pruning.rates: no weight is pruned in any round"),
         (
             ["pruning.rate=0.001", "pruning.units=l1", "rounds=1"],
             "pruning.rate=0.001: no filter or neuron is pruned in any round",
