@@ -150,13 +150,13 @@ def _read(path: Path, identity: str) -> Checkpoint | None:
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()  # torch does not look at the checksums
-        checkpoint: Checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint: Checkpoint = {**torch.load(path, map_location="cpu", weights_only=True)}
     except Exception as error:  # noqa: BLE001  # a damaged file can raise anything
         damaged, checkpoint = f"{type(error).__name__}: {error}".splitlines()[0], {}
     if damaged is not None:
         log.warning("%s is damaged (%s): the round starts again", path, damaged)
         return None
-    if checkpoint["identity"] != identity:
+    if checkpoint.get("identity") != identity:
         log.warning("%s is of another run or start of this round, which starts again", path)
         return None
     return checkpoint
