@@ -117,6 +117,9 @@ def build_optimizer_maker(settings: OptimizerSettings, device: torch.device) -> 
     weight = nn.Parameter(torch.zeros(1, device=device))
     try:
         tried = run_call(partial(make_optimizer, [weight]), "optimizer", settings.node)
+        if not isinstance(tried, Optimizer):
+            target = f"optimizer._target_={settings.node['_target_']}"
+            raise ConfigError(f"{target}: not a torch.optim.Optimizer")
         if type(tried).__module__.startswith("torch."):  # some refuse at the first step only
             weight.grad = torch.zeros_like(weight)
             tried.step()

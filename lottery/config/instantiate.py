@@ -8,10 +8,14 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf.errors import OmegaConfBaseException
 
+from lottery.config.own_files import own_file
 from lottery.config.rules import first_line, show
 from lottery.config.targets import Node, check_arguments, check_call, load_target, signature_of
 from lottery.errors import ConfigError
 from lottery.record.durations import parse_duration
+
+# what a library raises at arguments of another kind
+ARGUMENT_ERRORS = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
 
 
 def make(node: Node, key: str, *, steps_per_epoch: int | None = None, **offered: Any) -> Any:
@@ -94,7 +98,7 @@ def _plain(value: Any) -> Any:
 
 
 def _refusal(error: Exception, key: str, node: Node) -> str | None:
-    """Return one line for a refusal of Hydra's, of ours or of torch's, else None."""
+    """Return one line for a refusal of Hydra's, of ours or of a library's, else None."""
     trace = error.__traceback__
     entered = trace.tb_next if trace else None  # below the frame that made the call
     module = str(entered.tb_frame.f_globals.get("__name__", "")) if entered else ""
@@ -102,7 +106,8 @@ def _refusal(error: Exception, key: str, node: Node) -> str | None:
         return f"{key}: {first_line(error)}"
     if module.startswith("lottery.") and isinstance(error, ValueError):
         return f"{key}.{_as_written(str(error), node)}"
-    if module.startswith("torch.") and isinstance(error, ValueError | TypeError):
+    is_users = bool(module) and own_file(module) is not None  # C code has no frame
+    if not is_users and isinstance(error, ARGUMENT_ERRORS):
         return f"{key}: {first_line(error)}"
     return None
 

@@ -17,7 +17,7 @@ from lottery.errors import ConfigError
 
 
 def check_overrides(words: Iterable[str]) -> None:
-    """Check that every config group is given the name of an option.
+    """Check that config groups are given names of options, and that our callback stays.
 
     Words that are no overrides are left to Hydra, which names the mistake itself.
     """
@@ -28,6 +28,8 @@ def check_overrides(words: Iterable[str]) -> None:
             continue
         except ValueError as error:  # a number of thousands of digits
             raise ConfigError(f"{show(word)}: {first_line(error)}") from error
+        if override.key_or_group.startswith("hydra.callbacks.gate"):
+            raise ConfigError(f"{word}: this callback is lottery's own and stays as it is")
         if not _is_group(override.key_or_group):
             continue
         values: Iterable[Any] = [override.value()]

@@ -27,7 +27,7 @@ def file_digests(config: Mapping[str, Any]) -> dict[str, str]:
     while todo:
         name = todo.pop()
         done.add(name)
-        file = _own_file(name)
+        file = own_file(name)
         if file is not None:
             source = file.read_bytes()
             digests[f"{name.replace('.', '/')}.py"] = hashlib.sha256(source).hexdigest()
@@ -38,7 +38,7 @@ def file_digests(config: Mapping[str, Any]) -> dict[str, str]:
     return digests
 
 
-def _own_file(module: str) -> Path | None:
+def own_file(module: str) -> Path | None:
     """Return the file of a user's module; None for Python's, ours, installed and missing ones."""
     if module.partition(".")[0] in sys.stdlib_module_names:
         return None

@@ -65,8 +65,10 @@ def set_up_pruning(settings: Settings, network: nn.Module) -> PruningSetup:
     shapes = {name: tuple(weights[name].shape) for name in prunable}
     prunings, units = settings.num_prunings, settings.pruning.units != "none"
     if prunings and ladder(setup, shapes, prunings, units=units) == 1:
+        rate = settings.pruning.rate
+        key = f"pruning.rate={rate:g}" if rate in rates.values() else "pruning.rates"
         what = "filter or neuron" if units else "weight"
-        notes.append(f"pruning.rate={settings.pruning.rate:g}: no {what} is pruned in any round")
+        notes.append(f"{key}: no {what} is pruned in any round")
     return setup
 
 

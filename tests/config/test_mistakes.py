@@ -163,6 +163,10 @@ MISTAKES = [
     ("~scheduler", "scheduler", "null"),
     ("short=true shortened=null", "shortened", "null"),
     ("short=true shortened=5", "shortened", "5"),
+    ("~callbacks=[]", "callbacks", "[]"),
+    ("~hydra.callbacks.gate", "hydra.callbacks.gate", "stays"),
+    ("hydra.callbacks.gate._target_=nothing", "hydra.callbacks.gate", "stays"),
+    ("optimizer.betas._target_=x", "optimizer.betas._target_=x", "Hydra"),
     # keys that are no one's: Hydra itself proposes the +
     ("+nonsense=5", "nonsense", "5"),
     ("+lr=0.1", "lr", "optimizer.lr"),

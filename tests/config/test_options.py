@@ -119,3 +119,27 @@ def test_early_stopping_ends_a_round(lottery: Lottery) -> None:
     assert list(val["iteration"]) == list(range(5, int(row["steps"]) + 1, 5))
     assert row["ES"] == val["iteration"].iloc[int(val["loss"].to_numpy().argmin())]
     assert row["val_last"] == val["accuracy"].iloc[-1]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "note"),
+    [
+        (["pruning.rate=1e-6"], "pruning.rate=1e-06: no weight is pruned in any round"),
+        (["pruning.rate=1e-300"], "pruning.rate=1e-300: no weight is pruned in any round"),
+        (["pruning.rates=[{f*: 0},{o*: 0}]"], "pruning.rates: no weight is pruned in any round"),
+        (
+            ["pruning.rate=0.001", "pruning.units=l1", "rounds=1"],
+            "pruning.rate=0.001: no filter or neuron is pruned in any round",
+        ),
+        (["pruning.rate=0.001", "rounds=0"], ""),
+        (["pruning.rate=0.001"], ""),
+    ],
+)
+def test_a_rate_that_prunes_nothing_is_said(
+    lottery: Lottery, overrides: list[str], note: str
+) -> None:
+    done = lottery("dry_run=true", *overrides)
+    assert done.code == 0, done.err
+    assert [line for line in done.out.splitlines() if "is pruned in any round" in line] == (
+        [note] if note else []
+    )

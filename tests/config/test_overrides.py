@@ -9,8 +9,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
+import lottery as package
 from lottery.config import ConfigError
 from lottery.config.overrides import as_overrides
+from tests.conftest import TINY, Lottery, snapshot
 from tests.helpers.experiments import composed, path_of
 
 
@@ -62,3 +64,16 @@ def test_what_is_no_override_is_one_line(given: Any, line: str) -> None:
     with pytest.raises(ConfigError) as refused:
         as_overrides([given])
     assert str(refused.value) == line
+
+
+def test_a_dict_from_python_finds_the_commands_work(lottery: Lottery) -> None:
+    done = lottery(*TINY)
+    quick = {"rounds": 1, "iterations": 20, "evaluation": {"every": 10}}
+    assert package.run(quick, {"trainer.threads": 1}).path == done.run
+
+
+@pytest.mark.parametrize("override", ["dataset=null", "optimizer.betas._target_=x", "+lr=0.1"])
+def test_a_mistake_in_an_override_from_python(folder: Path, override: str) -> None:
+    with pytest.raises(ConfigError, match=override.lstrip("+")):
+        package.run(override)
+    assert snapshot(folder) == {}
