@@ -1,5 +1,6 @@
 """What the commands share: what they check first, their exit codes, the line that ends them."""
 
+import errno
 import os
 import resource
 import select
@@ -113,7 +114,10 @@ def _end_if_output_is_lost(error: OSError) -> None:
     except OSError as of_stdout:
         error = of_stdout
     else:
-        if not (reader_has_gone and isinstance(error, BrokenPipeError)):
+        is_full = (
+            error.errno == errno.ENOSPC and error.filename is None
+        )  # a file of ours has a name
+        if not is_full and not (reader_has_gone and isinstance(error, BrokenPipeError)):
             return
     os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)  # for the flush when Python ends
     if reader_has_gone:

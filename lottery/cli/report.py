@@ -17,11 +17,11 @@ def main() -> None:
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     with errors_end_the_command(command_line("lottery-report")):
-        runs = find_runs(arguments.folders)
+        runs, problems = find_runs(arguments.folders)
         out = (arguments.out or (runs[0] if len(runs) == 1 else Path("report"))).absolute()
         check_writable(out, "--out")
         with disk_errors_in(out):
-            print(write_report(runs, out, interval=arguments.interval))
+            print(write_report(runs, out, problems, interval=arguments.interval))
 
 
 def _parse() -> argparse.Namespace:

@@ -20,7 +20,7 @@ def make_links(run: RunJson | None, before: Record | None, files: Mapping[str, s
     if before:
         link = {"round": before["row"]["round"], "digest": _digest_of(before)}
     return {
-        "run": _digest_of_run(run) if run else None,
+        "run": digest_of_run(run) if run else None,
         "digests": dict(run["digests"]) if run else {},
         "before": link,
         "files": dict(files),
@@ -37,7 +37,7 @@ def check_run(folder: RunDir, record: Record, run: RunJson) -> None:
         for name, digest in links["digests"].items()
         if run["digests"].get(name, digest) != digest
     ]
-    if links["run"] != _digest_of_run(run):
+    if links["run"] != digest_of_run(run):
         differing.append("other settings or another seed")
     if differing:
         path = folder.round(number).path
@@ -76,12 +76,12 @@ def check_chain(folder: RunDir, records: Mapping[int, Record]) -> None:
             )
 
 
-def _digest_of(record: Record) -> str:
-    """Return the digest of what a round done again must give again: all but times."""
-    return json_digest({name: value for name, value in record.items() if name != "timing"})
-
-
-def _digest_of_run(run: RunJson) -> str:
+def digest_of_run(run: RunJson) -> str:
     """Return the digest of what a run's first start fixes; 1 and 1.0 are one number."""
     fixed = json.dumps({"config": run["config"], "seed": str(run["seed"])})
     return json_digest(json.loads(fixed, parse_int=float))
+
+
+def _digest_of(record: Record) -> str:
+    """Return the digest of what a round done again must give again: all but times."""
+    return json_digest({name: value for name, value in record.items() if name != "timing"})

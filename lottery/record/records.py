@@ -2,13 +2,27 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NotRequired, cast
 
 from lottery.record.files import DamagedFile, damaged, json_digest, read_json, write_json
 from lottery.record.links import make_links
 from lottery.record.run_dir import RoundDir, RunDir
-from lottery.record.schema import FORMAT, Links, Record, RecordFile, RunFile, RunJson
+from lottery.record.schema import FORMAT, Links, Record, RunJson
 from lottery.record.typed import Entries, parse, read_typed
+
+
+class RecordFile(Record):
+    """round.json as it stands on disk."""
+
+    format: NotRequired[int]
+    digest: NotRequired[str]
+
+
+class RunFile(RunJson):
+    """run.json as it stands on disk."""
+
+    format: NotRequired[int]
+
 
 REPAIR_RUN_JSON = (
     "remove it, and the command that began the run writes it again "

@@ -143,7 +143,8 @@ class RunDir:
         """Numbers of the finished rounds, ascending."""
         records = self.path.glob("rounds/*/round.json")
         names = [record.parent.name for record in records]
-        return sorted(int(name) for name in names if name.isdigit())  # not a folder's copy
+        numbers = {int(name) for name in names if name.isascii() and name.isdigit()}
+        return sorted(n for n in numbers if self.round(n).path.name in names)  # no folder's copy
 
 
 def runs_below(folder: Path) -> list[Path]:

@@ -112,13 +112,6 @@ class Record(TypedDict):
     links: NotRequired[Links]  # rounds of older versions have none
 
 
-class RecordFile(Record):
-    """round.json as it stands on disk."""
-
-    format: NotRequired[int]
-    digest: NotRequired[str]
-
-
 class RunJson(TypedDict):
     """The content of run.json without its format."""
 
@@ -139,12 +132,6 @@ class RunJson(TypedDict):
     git_commit: str | None
     machine: dict[str, Any]
     notes: NotRequired[list[str]]  # on settings and networks, as the log has them
-
-
-class RunFile(RunJson):
-    """run.json as it stands on disk."""
-
-    format: NotRequired[int]
 
 
 class TicketRun(TypedDict):
@@ -187,46 +174,6 @@ class TicketFile(TicketJson):
     """ticket.json as it stands on disk."""
 
     digest: str
-
-
-class MeasuredForest(TypedDict):
-    """What a forest reaches on features of one layer, and its cost."""
-
-    val: float
-    test: float
-    f1: float
-    flops: float
-    flops_forest: float
-
-
-class ForestEntry(TypedDict):
-    """The forests on the features of one layer, of the pruned and of the dense network."""
-
-    round: int
-    layer: str
-    num_test: int
-    commonest: float
-    pruned_before: bool
-    equal: bool
-    pruned: MeasuredForest
-    dense: MeasuredForest | None
-
-
-class OtherProgram(TypedDict):
-    """What another program's model reaches, as `--compare` has read it."""
-
-    name: str
-    file: str
-    test: float
-    f1: float | None
-    flops: float | None
-
-
-class HybridJson(TypedDict):
-    """The content of hybrid.json, as far as the report shows it."""
-
-    forests: list[ForestEntry]
-    compared: list[OtherProgram]
 
 
 class SweepJob(TypedDict):

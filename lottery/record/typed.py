@@ -97,6 +97,7 @@ def _fits(value: Any, kind: Any) -> bool:
     return isinstance(value, (int, float) if plain is float else plain)
 
 
+@cache
 def _plain(kind: Any) -> Any:
     """Return the class of a type's values: `dict` for a TypedDict, `list` for `list[int]`."""
     return dict if is_typeddict(kind) else get_origin(kind) or kind

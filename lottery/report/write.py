@@ -29,19 +29,22 @@ LONG_CELL = 16  # characters; a longer cell may break into several lines
 MARKUP = re.compile(r"[\\`*|<]|(?<=\])\(|(?<!\w)_|_(?!\w)")
 
 
-def write_report(runs: Sequence[Path], folder: Path, *, interval: bool = False) -> Path:
+def write_report(
+    runs: Sequence[Path], folder: Path, problems: Sequence[str] = (), *, interval: bool = False
+) -> Path:
     """Write a report of some runs, over an earlier one, and return the path of report.html.
 
-    Bands are 95 % confidence intervals with `interval`, else lowest to highest.
+    `runs` and `problems` are as `find_runs` returns them. With `interval`, bands are 95 %
+    confidence intervals, else lowest to highest.
 
     Raises:
         DamagedFile: none of the runs can be read.
         OSError: the folder cannot be written.
     """
-    records, problems = read_each(read_run, runs)
+    records, damaged = read_each(read_run, runs)
     if not records:
-        raise DamagedFile(problems[0].removeprefix("left out: "))
-    contents = make_contents(records, problems, interval=interval)
+        raise DamagedFile(damaged[0].removeprefix("left out: "))
+    contents = make_contents(records, [*problems, *damaged], interval=interval)
     for figure in contents.figures:
         save_figure(figure, folder / "figures")
     drawn = {figure.name for figure in contents.figures}
@@ -62,7 +65,8 @@ def report_at_end(folder: Path) -> Path | None:
     if os.environ.get("LOTTERY_REPORT") == "0":
         return None
     try:
-        return write_report(find_runs([folder]), folder)
+        runs, problems = find_runs([folder])
+        return write_report(runs, folder, problems)
     except NoRun:  # a sweep in which no job has begun
         return None
     except Exception as error:  # noqa: BLE001

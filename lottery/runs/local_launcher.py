@@ -23,7 +23,7 @@ from hydra.core.utils import JobReturn
 from omegaconf import DictConfig
 
 from lottery.runs.sweep import DEAD_JOB, Sweep
-from lottery.runs.workers import safe_path
+from lottery.runs.workers import SAFE_PATH, safe_path
 from lottery.signals import handling
 
 DoJob = Callable[[Sequence[str], int], JobReturn]  # of its overrides and its number
@@ -74,7 +74,7 @@ class WorkerPool:
         calls = [cloudpickle.dumps((state, do_job, overrides, n)) for n, overrides in jobs]
         with ThreadPoolExecutor(self.num_workers) as threads:  # each waits for one worker
             try:
-                with handling(_exit):
+                with handling(_exit), safe_path():
                     return list(threads.map(self._do, jobs, calls))
             except BaseException:
                 self._stopped = True
@@ -124,8 +124,7 @@ class WorkerPool:
 def _start(environment: dict[str, str]) -> Worker:
     ours, theirs = _context.Pipe()
     process = _context.Process(target=_work, args=(theirs, environment))
-    with safe_path():
-        process.start()
+    process.start()
     theirs.close()  # so that we see the end of the process
     return Worker(process, ours)
 
@@ -133,6 +132,7 @@ def _start(environment: dict[str, str]) -> Worker:
 def _work(pipe: Connection, environment: dict[str, str]) -> None:
     """Do one job after the other, in an environment that PyTorch finds when it is imported."""
     os.environ |= environment
+    os.environ.pop(SAFE_PATH)  # it was for our own start
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches us too; our starter tells us
     threading.Thread(target=_end_with_starter, daemon=True).start()
     while True:

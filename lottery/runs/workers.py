@@ -147,6 +147,7 @@ def work(local_rank: int, task: WorkerTask) -> None:
     ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     if os.getppid() != task.starter:  # it has died already
         sys.exit(1)
+    os.environ.pop(SAFE_PATH)  # it was for our own start
     if local_rank == 0 and task.log_config is not None:
         logging.config.dictConfig(dict(task.log_config))
     from lottery.config import prepare

@@ -36,7 +36,7 @@ class Checkpointer(pl.Callback):
 
     path: Path
     every_seconds: float | None  # None writes a checkpoint only when a stop is asked for
-    identity: str  # digest of the round's start; a checkpoint of another start is not used
+    identity: str  # of the run and the round's start; a checkpoint of others is not used
     stop: StopRequest
     evaluator: Evaluator
     keeper: StateKeeper
@@ -157,6 +157,6 @@ def _read(path: Path, identity: str) -> Checkpoint | None:
         log.warning("%s is damaged (%s): the round starts again", path, damaged)
         return None
     if checkpoint["identity"] != identity:
-        log.warning("%s is of another start of this round, which starts again", path)
+        log.warning("%s is of another run or start of this round, which starts again", path)
         return None
     return checkpoint

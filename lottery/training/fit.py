@@ -11,12 +11,14 @@ from pytorch_lightning.loggers import Logger
 from torch import nn
 
 from lottery.data import Split, Splits
-from lottery.distributed import is_main, share
+from lottery.distributed import from_main, is_main, share
 from lottery.masks import Masks
 from lottery.measure.csr_latency import inference_csr_ms
 from lottery.measure.evaluate import Loss, evaluating, inference_ms, peak_memory_mb
 from lottery.models.state import Start, State, read_state, write_state
 from lottery.progress import Display
+from lottery.record.links import digest_of_run
+from lottery.record.records import read_run_json
 from lottery.record.run_dir import RunDir
 from lottery.signals import Stopped, StopRequest
 from lottery.tensors import digest
@@ -97,11 +99,12 @@ class LightningFit:
         )
         keeper = StateKeeper(keep_step)
         named_masks = {f"mask of {name}": mask for name, mask in masks.items()}
+        start_tensors = started.weights | started.buffers | named_masks
         others = self.make_callbacks(round_number)
         checkpointer = Checkpointer(
             path=self.run_dir.round(round_number).checkpoint,
             every_seconds=self.checkpoint_seconds,
-            identity=digest(started.weights | started.buffers | named_masks),
+            identity=from_main(self._run_digest) + digest(start_tensors),
             stop=self.stop,
             evaluator=evaluator,
             keeper=keeper,
@@ -138,6 +141,11 @@ class LightningFit:
             first_seen=module.first_seen,
             first_expected=self._first_step(round_number, start),
         )
+
+    def _run_digest(self) -> str:
+        """Return what names the run in a checkpoint: "" where there is no run.json."""
+        there = self.run_dir.run_json.exists()
+        return f"{digest_of_run(read_run_json(self.run_dir))} " if there else ""
 
     def _module(self, round_number: int, start: Start, masks: Masks) -> LotteryModule:
         """Write the start's weights into the network, and make a module over it."""

@@ -1,5 +1,7 @@
 """A run or a ticket from a stranger: no command and no Python function runs what it names."""
 
+import os
+import shutil
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +16,7 @@ from lottery.cli import stability as stability_command
 from lottery.errors import ConfigError, UntrustedCode
 from lottery.record.files import read_json
 from lottery.record.run_dir import RunDir
-from tests.conftest import Done, Lottery
+from tests.conftest import Done, Lottery, real_program
 from tests.helpers.foreign import OURS_ON_MODEL, calls, forge_run, write_evil
 from tests.helpers.tickets import TicketCommand, assert_passed, assert_refused, sign_again
 
@@ -157,7 +159,7 @@ def test_a_user_who_trusts_a_folder_runs_its_code(
 ) -> None:
     monkeypatch.syspath_prepend(run)
     forge_run(run, model={**calls(mark)[name], **OURS_ON_MODEL})
-    with pytest.raises((ConfigError, AttributeError, TypeError)):
+    with pytest.raises((ConfigError, OSError, AttributeError, TypeError)):
         package.load_run(run).model(1, trust_code=True)
     assert mark.exists()
     sys.modules.pop("evil", None)
@@ -171,3 +173,41 @@ def test_trust_code_makes_the_current_folder_importable(
     assert_refused(request.getfixturevalue(command)(".", "--trust-code"), "evil", "'Net'")
     assert mark.exists()
     sys.modules.pop("evil", None)
+
+
+def test_names_that_only_look_like_rounds_are_no_rounds(
+    mark: Path, run: Path, ticket: TicketCommand
+) -> None:
+    for name in ("²", "٣", "1", "02 (copy)", "001"):
+        shutil.copytree(run / "rounds/01", run / "rounds" / name)
+    assert package.load_run(run).results["round"].tolist() == [0, 1, 2]
+    assert_passed(ticket(run))
+
+
+def test_no_style_of_figures_is_read_from_the_current_folder(mark: Path, run: Path) -> None:
+    os.mkfifo(run / "matplotlibrc")
+    done = real_program(
+        "import os, pathlib\n"
+        "from lottery.report import report_at_end\n"
+        "os.environ.pop('LOTTERY_REPORT')\n"
+        "print(report_at_end(pathlib.Path('.').absolute()))\n"
+    )
+    assert done.out.strip().endswith("report.html"), done.out + done.err
+    assert list((run / "figures").glob("*.png"))
+
+
+def test_no_text_of_a_file_reaches_the_terminal_as_a_control(
+    mark: Path, run: Path, ticket: TicketCommand, stability: Callable[..., Done]
+) -> None:
+    escape = "\x1b]0;title\x07\x1b[2J"
+    settings = read_json(run / "run.json")["settings"]
+    for changes in (
+        {"rounds": f"3{escape}"},
+        {"model": settings["model"] | {"_target_": f"os.{escape}"}},
+        {"optimizer": settings["optimizer"] | {escape: 1}},
+    ):
+        forge_run(run, **changes)
+        for done in (ticket(run), stability(run, *FEW)):
+            assert "\x1b" not in done.err + done.out
+            assert "Traceback" not in done.err
+        forge_run(run, **{name: settings[name] for name in changes})

@@ -105,4 +105,4 @@ def test_a_run_on_fewer_digits(lottery: Lottery) -> None:
     assert "dataset.limit" not in load_run(whole.run).config
     refused = lottery(*TINY, "dataset.limit=0")
     assert (refused.code, len(refused.err.splitlines())) == (2, 1)
-    assert "dataset.limit=0: a whole number >= 1, or null" in refused.err
+    assert "dataset.limit=0: a whole number >= 1 and <= 1000000000, or null" in refused.err

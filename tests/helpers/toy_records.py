@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lottery.record.opened_run import OpenedRun
-from lottery.record.records import write_record, write_run_json
+from lottery.record.records import read_record, write_record, write_run_json
 from lottery.record.run_dir import RunDir
 from lottery.record.schema import COLUMNS, Record, RunJson
 from lottery.record.tables import write_tables
@@ -139,6 +139,15 @@ def write_run(
         write_record(run_dir, record(number, test=test, val=val, remaining=(1 - rate) ** number))
     write_tables(run_dir)
     return path
+
+
+def rewrite_record(path: Path, entry: Record) -> None:
+    """Write the record of a round again, and the later ones, which name its digest."""
+    run = RunDir(path)
+    write_record(run, entry)
+    for number in run.finished_rounds():
+        if number > entry["row"]["round"]:
+            write_record(run, read_record(run.round(number)))
 
 
 def toy_record(path: Path, **arguments: Any) -> OpenedRun:

@@ -22,6 +22,7 @@ from tests.helpers.toy_records import (
     RANDOM_TICKET,
     TRUNK,
     record,
+    rewrite_record,
     toy_record,
     write_controls,
     write_run,
@@ -153,7 +154,7 @@ def test_rounds_that_were_not_trained_long_enough(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / TRUNK / f"seed_{n}", tests=[0.9] * 7) for n in (0, 1)]
     for path, number in ((runs[0], 0), (runs[0], 3), (runs[1], 3), (runs[0], 4), (runs[1], 5)):
         entry = record(number, test=0.9, val=0.9, remaining=0.8**number)
-        write_record(RunDir(path), entry | {"row": entry["row"] | {"ES": 300}})
+        rewrite_record(path, entry | {"row": entry["row"] | {"ES": 300}})
     found, last = checks(runs)
     assert "winning ticket in 5 of 14 trainings (rounds 0, 3 to 5)" in found
     assert "early-stopping step" not in passed(last)

@@ -120,5 +120,5 @@ def test_a_damaged_table_leaves_its_analysis_out(tmp_path: Path) -> None:
     assert make_contents(runs).notes == ()
     runs[0].folder.stability.points_csv.write_text("round,ste")
     contents = make_contents(runs)
-    assert "points.csv: damaged; remove it" in contents.notes[0]
+    assert "points.csv: damaged: no column 'alpha'; remove it" in contents.notes[0]
     assert [row["pairs"] for row in _of(contents)[2].rows] == ["3"]

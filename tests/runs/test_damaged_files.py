@@ -241,6 +241,7 @@ def test_python_refuses_damaged_files_too(spare: Callable[[], Path]) -> None:
     with pytest.raises(DamagedFile, match=r"masks.safetensors: damaged"):
         run.masks(1)
     change(run.path / "rounds/01/round.json")
+    run = load_run(run.path)
     for table in ("results", "history", "layers"):
         with pytest.raises(DamagedFile, match=r"round.json: damaged"):
             getattr(run, table)

@@ -16,13 +16,16 @@ from pytorch_lightning.loggers import CSVLogger
 
 from lottery.data import CropAndFlip
 from lottery.imp import run_rounds
+from lottery.record.records import read_run_json, write_run_json
 from lottery.record.run_dir import RunDir
 from lottery.reinit import Rewind
 from lottery.signals import Stopped
 from lottery.tensors import load_tensors
 from lottery.training import LightningFit
 from tests.conftest import result_tables, tensor_files
+from tests.helpers.foreign import link_again
 from tests.helpers.stopping import StopAt, fit_of, run_two_rounds, stopping
+from tests.helpers.toy_records import CONFIG, write_run
 from tests.helpers.toy_runs import (
     EVERY,
     NUM_STEPS,
@@ -141,8 +144,20 @@ def test_checkpoint_of_another_start_is_not_used(
     run.round(1).checkpoint.rename(run.round(0).checkpoint)
     run.round(0).record.unlink()
     run_two_rounds(tmp_path / "run", fit_of(ToyResNet))
-    assert "is of another start of this round" in caplog.text
+    assert "is of another run or start of this round" in caplog.text
     assert result_tables(tmp_path / "run") == result_tables(tmp_path / "whole")
+
+
+def test_checkpoint_of_another_run_with_the_same_start_is_not_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = RunDir(tmp_path / "seed_0")
+    write_run(run.path, tests=[], canonical=CONFIG | {"optimizer.lr": 0.1})
+    _stopped_run(run.path)
+    write_run_json(run, {**read_run_json(run), "config": CONFIG | {"optimizer.lr": 0.2}})
+    link_again(run)
+    run_two_rounds(run.path, fit_of(ToyResNet))
+    assert "is of another run or start of this round" in caplog.text
 
 
 def test_a_checkpoint_of_another_device_keeps_each_weights_momentum(tmp_path: Path) -> None:

@@ -175,7 +175,9 @@ def test_the_command_records_early_birds(lottery: Lottery) -> None:
 
     refused = lottery(*TINY, "criterion=copy", f"criterion.run={run.path}", *every)
     assert refused.code == 2
-    assert refused.err.startswith("error: early_bird.epsilon=0.9: null with criterion=copy")
+    assert refused.err.startswith(
+        "error: early_bird.epsilon=0.9: must be null with criterion=copy"
+    )
 
 
 def test_a_criterion_that_runs_the_network_changes_no_bit_of_its_training(

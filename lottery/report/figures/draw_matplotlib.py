@@ -1,6 +1,7 @@
 """Draw figures for a paper, as PNG and PDF, by matplotlib."""
 
 import logging
+from contextlib import chdir
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,8 @@ def save_figure(figure: Figure, folder: Path) -> None:
     """Write a figure as NAME.png and NAME.pdf."""
     for name in ("fontTools", "matplotlib"):  # they log every font that they embed
         logging.getLogger(name).setLevel(logging.WARNING)
-    import matplotlib
+    with chdir(STYLE.parent):  # a stranger's folder may hold a `matplotlibrc`
+        import matplotlib
 
     with matplotlib.rc_context(fname=STYLE):
         drawing = draw(figure)

@@ -1,15 +1,54 @@
 """Read the forests on features that `lottery-ticket --features` has fitted for a run."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from lottery.record.files import damaged
 from lottery.record.opened_run import OpenedRun
-from lottery.record.schema import HybridJson
 from lottery.record.typed import read_typed
 from lottery.report.read.checks import MOST, Bounds, check_numbers
 
 REPAIR = "remove it and run lottery-ticket --features again"
+
+
+class MeasuredForest(TypedDict):
+    """What a forest reaches on features of one layer, and its cost."""
+
+    val: float
+    test: float
+    f1: float
+    flops: float
+    flops_forest: float
+
+
+class ForestEntry(TypedDict):
+    """The forests on the features of one layer, of the pruned and of the dense network."""
+
+    round: int
+    layer: str
+    num_test: int
+    commonest: float
+    pruned_before: bool
+    equal: bool
+    pruned: MeasuredForest
+    dense: MeasuredForest | None
+
+
+class OtherProgram(TypedDict):
+    """What another program's model reaches, as `--compare` has read it."""
+
+    name: str
+    file: str
+    test: float
+    f1: float | None
+    flops: float | None
+
+
+class HybridJson(TypedDict):
+    """The content of hybrid.json, as far as the report shows it."""
+
+    forests: list[ForestEntry]
+    compared: list[OtherProgram]
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def copies(config: Config) -> bool:
 def trunk_of(config: Config) -> tuple[str, int | None]:
     """Return the folder name of the trunk's setting, and the trunk's seed if one is fixed."""
     name, _, seed = str(config.get("criterion.run")).partition("/seed_")
-    return name, int(seed) if seed.isdigit() else None
+    return name, int(seed) if seed.isascii() and seed.isdigit() else None
 
 
 def role_of(config: Config) -> str:

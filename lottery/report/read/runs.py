@@ -1,51 +1,40 @@
 """Find and read the runs of a report."""
 
-import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypedDict, TypeVar
 
 from lottery.errors import NoRun
-from lottery.record.files import DamagedFile
+from lottery.record.files import DamagedFile, damaged
 from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir, runs_below
 from lottery.record.typed import read_typed
 from lottery.report.read.checks import check_run
 
-log = logging.getLogger(__name__)
-
 Source = TypeVar("Source")
 Found = TypeVar("Found")
 
 
-def find_runs(folders: Sequence[str | Path]) -> list[Path]:
-    """Return the runs in or below some folders; a sweep's folder stands for the runs of its jobs.
+def find_runs(folders: Sequence[str | Path]) -> tuple[list[Path], list[str]]:
+    """Return the runs in or below some folders, and one line for each damaged job of a sweep.
+
+    A sweep's folder stands for the runs of its jobs.
 
     Raises:
         NoRun: a folder does not exist, or holds no run.
     """
     found: dict[Path, None] = {}  # in order, each run once
+    problems: list[str] = []
     for folder in map(Path, folders):
-        runs = runs_below(folder) or _runs_of_sweep(folder)
+        runs = runs_below(folder)
+        if not runs:
+            runs, of_jobs = _runs_of_sweep(folder.absolute())
+            problems += of_jobs
         if not runs:
             missing = "" if folder.is_dir() else "no such folder; "
             raise NoRun(f"{folder}: {missing}not a run and holds none (no run.json)")
         found |= dict.fromkeys(run.absolute() for run in runs)
-    return list(found)
-
-
-def _runs_of_sweep(folder: Path) -> list[Path]:
-    """Return the runs that a sweep names; if the outputs were moved, those beside the sweep."""
-    files = sorted(folder.glob("jobs/*.json"), key=lambda path: (len(path.stem), path.stem))
-    jobs, problems = read_each(_read_job, files)
-    for problem in problems:
-        log.warning("%s", problem)
-    runs: list[Path] = []
-    for job in jobs:
-        run = Path(job["run"])
-        beside = folder.absolute().parent.parent / run.parent.name / run.name
-        runs += [path for path in (beside, run) if (path / "run.json").exists()][:1]
-    return runs
+    return list(found), problems
 
 
 class _Job(TypedDict):
@@ -54,8 +43,20 @@ class _Job(TypedDict):
     run: str
 
 
-def _read_job(path: Path) -> _Job:
-    return read_typed(path, _Job, "the job writes it again")
+def _runs_of_sweep(folder: Path) -> tuple[list[Path], list[str]]:
+    files = sorted(folder.glob("jobs/*.json"), key=lambda path: (len(path.stem), path.stem))
+    runs, problems = read_each(_find_run_of_job, files)
+    return [run for run in runs if run], problems
+
+
+def _find_run_of_job(file: Path) -> Path | None:
+    """Return a job's run, if it has begun; if the outputs were moved, the run beside the sweep."""
+    run = Path(read_typed(file, _Job, "")["run"])
+    beside = file.parents[3] / run.parent.name / run.name
+    try:
+        return next((path for path in (beside, run) if (path / "run.json").exists()), None)
+    except OSError as error:  # a name that is too long
+        raise damaged(file, f"run: {error.strerror}", "") from error
 
 
 def read_run(path: Path) -> OpenedRun:

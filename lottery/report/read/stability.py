@@ -80,10 +80,13 @@ def _read_tables(run: OpenedRun) -> "list[pd.DataFrame]":
         try:
             with open_regular(path, REPAIR) as file:
                 table = pd.read_csv(file, dtype={**needed, **more})
-            numbers = table[[*needed, *more]].replace([math.inf, -math.inf], math.nan)
-        except (ValueError, KeyError, FileNotFoundError) as error:  # ValueError: pandas' errors
+            missing = sorted({**needed, **more}.keys() - set(table.columns))
+            if missing:
+                raise ValueError(f"no column {missing[0]!r}")
+            numbers = table[[*needed]].replace([math.inf, -math.inf], math.nan)
+        except (ValueError, FileNotFoundError) as error:  # ValueError: pandas' errors
             raise damaged(path, str(error).splitlines()[0], REPAIR) from error
-        if numbers[[*needed]].isna().any(axis=None):
+        if numbers.isna().any(axis=None):
             raise damaged(path, "a cell is empty or infinite", REPAIR)
         tables.append(table.assign(seed=run.seed))
     return tables
