@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from lottery.config.device import dtype_of
 from lottery.config.groups import Optimizer as OptimizerSettings
-from lottery.config.instantiate import bind, make, run_call
+from lottery.config.instantiate import bind, check_made, make, run_call
 from lottery.config.loggers import build_callback_maker, build_logger_maker
 from lottery.config.network import build_loss, set_memory_format
 from lottery.config.rules import first_line, show
@@ -90,6 +90,7 @@ def build_schedule(node: Node, *, num_steps: int, steps_per_epoch: int) -> Sched
         schedule: Schedule = make(
             node, "scheduler", num_steps=num_steps, steps_per_epoch=steps_per_epoch
         )
+        check_made(schedule, node, "scheduler", "__call__")
         return schedule
 
     try:

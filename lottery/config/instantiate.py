@@ -33,6 +33,13 @@ def make(node: Node, key: str, *, steps_per_epoch: int | None = None, **offered:
     return call if node.get("_partial_") else run_call(call, key, node)
 
 
+def check_made(made: Any, node: Node, key: str, *names: str) -> None:
+    """Check that what a node has made has the methods and attributes of its kind."""
+    if not all(hasattr(made, name) for name in names):
+        wanted = f"an object with {', '.join(names)} expected"
+        raise ConfigError(f"{key}._target_={node.get('_target_')}: {wanted}")
+
+
 def run_call(call: "partial[Any]", key: str, node: Node) -> Any:
     """Run a call that `bind` has returned, of a node as the user wrote it."""
     check_arguments(call, key)

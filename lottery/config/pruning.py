@@ -11,7 +11,7 @@ from torch import nn
 
 from lottery.config.copied_masks import inspect_trunk
 from lottery.config.groups import BELOW_1
-from lottery.config.instantiate import make
+from lottery.config.instantiate import check_made, make
 from lottery.config.settings import Settings
 from lottery.errors import ConfigError
 from lottery.masks import Masks, layer_weights, prunable_weights, select
@@ -40,6 +40,7 @@ class PruningSetup:
 def set_up_pruning(settings: Settings, network: nn.Module) -> PruningSetup:
     """Build the pruner and check it against the network."""
     scope: Scope = make(settings.scope, "scope")
+    check_made(scope, settings.scope, "scope", "keep", "__call__")
     if settings.copying:
         return _copied(settings, network, scope)
     try:
@@ -51,6 +52,7 @@ def set_up_pruning(settings: Settings, network: nn.Module) -> PruningSetup:
         prunable = _with_units(settings, network, prunable=prunable, last=last)
     rates = choose_rates(settings, scope, prunable=prunable, candidates=list(weights))
     criterion: Criterion = make(settings.criterion.node, "criterion")
+    check_made(criterion, settings.criterion.node, "criterion", "__call__")
     _check_combination(settings, criterion, scope)
     pruner = ScoredPruner(
         criterion,

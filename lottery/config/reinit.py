@@ -1,6 +1,6 @@
 """`reinit`: where rounds start."""
 
-from lottery.config.instantiate import make
+from lottery.config.instantiate import check_made, make
 from lottery.config.rules import show
 from lottery.config.settings import Settings
 from lottery.config.targets import load_target
@@ -12,6 +12,7 @@ def build_reinit(settings: Settings, steps_per_epoch: int, num_steps: int) -> Re
     """Return the reinit, checked against the length of a training."""
     node = settings.reinit
     reinit: Reinit = make(node, "reinit", steps_per_epoch=steps_per_epoch)
+    check_made(reinit, node, "reinit", "rewind_step", "source", "carries_optimizer", "__call__")
     durations = getattr(load_target(node, "reinit"), "durations", ())
     asked = ", ".join(f"reinit.{name}={show(node[name])}" for name in durations if name in node)
     asked = asked or f"reinit._target_={node['_target_']}"

@@ -167,6 +167,11 @@ MISTAKES = [
     ("~hydra.callbacks.gate", "hydra.callbacks.gate", "stays"),
     ("hydra.callbacks.gate._target_=nothing", "hydra.callbacks.gate", "stays"),
     ("optimizer.betas._target_=x", "optimizer.betas._target_=x", "Hydra"),
+    ("scheduler._target_=builtins.dict", "scheduler._target_=builtins.dict", "expected"),
+    ("criterion._target_=builtins.dict", "criterion._target_=builtins.dict", "expected"),
+    ("scope._target_=builtins.dict", "scope._target_=builtins.dict", "expected"),
+    ("reinit._target_=builtins.dict", "reinit._target_=builtins.dict", "expected"),
+    ("optimizer._target_=pathlib.Path", "optimizer", "list"),
     # keys that are no one's: Hydra itself proposes the +
     ("+nonsense=5", "nonsense", "5"),
     ("+lr=0.1", "lr", "optimizer.lr"),
