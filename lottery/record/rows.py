@@ -8,7 +8,7 @@ from lottery.record.text_table import format_percent, text_table
 
 
 def winning_round(rows: Sequence[Row]) -> int | None:
-    """Return the round of the winning ticket by `best_round`; None when no round was pruned."""
+    """Return the round of the winning ticket by `best_round`; None when no round lost weights."""
     val = {row["round"]: row["val"] for row in rows}
     return best_round(val, {row["round"]: row["remaining"] for row in rows})
 
@@ -23,7 +23,7 @@ def best_round(val: Mapping[int, float], remaining: Mapping[int, float]) -> int 
         >>> best_round({0: 0.99, 1: 0.97, 2: 0.98, 3: 0.98}, {0: 1, 1: 0.8, 2: 0.64, 3: 0.51})
         3
     """
-    pruned = [number for number in val if number >= 1]
+    pruned = [number for number in val if number >= 1 and remaining[number] < 1]
     if not pruned:
         return None
     best = max(val[number] for number in pruned)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import Tensor
 
@@ -65,7 +66,8 @@ class Blocks:
 
     Example:
         >>> order = BatchOrder(num_examples=4, batch_size=2, seed=0, key=0)
-        >>> Blocks(order, first=0, last=7, size=3, every=5, keep=None).edges()
+        >>> blocks = Blocks(order, first=0, last=7, size=3, every=5, keep=None)
+        >>> list(blocks.edges())
         [(0, 3), (3, 5), (5, 7)]
     """
 
@@ -76,20 +78,22 @@ class Blocks:
     every: int  # steps between evaluations
     keep: int | None  # the step whose state is stored
 
-    def edges(self) -> list[tuple[int, int]]:
-        """Return each block's steps: from after the first number up to the second."""
-        edges = []
+    def edges(self) -> Iterator[tuple[int, int]]:
+        """Yield each block's steps: from after the first number up to the second."""
         step = self.first
         while step < self.last:
             stop = min(self.last, step + self.size, (step // self.every + 1) * self.every)
             if self.keep is not None and self.keep > step:
                 stop = min(stop, self.keep)
-            edges.append((step, stop))
+            yield step, stop
             step = stop
-        return edges
+
+    @cached_property
+    def _count(self) -> int:
+        return sum(1 for _ in self.edges())
 
     def __len__(self) -> int:
-        return len(self.edges())
+        return self._count
 
     def __iter__(self) -> Iterator[Tensor]:
         for first, stop in self.edges():

@@ -113,7 +113,7 @@ def test_edges_of_blocks(
     edges: list[tuple[int, int]],
 ) -> None:
     blocks = _blocks(first, last, size, every, keep)
-    assert blocks.edges() == edges
+    assert list(blocks.edges()) == edges
     assert len(blocks) == len(edges)
 
 
@@ -126,7 +126,7 @@ def test_blocks_are_as_long_as_those_who_look_let_them_be(
     first: int, steps: int, size: int, every: int, keep: int | None
 ) -> None:
     last = first + steps
-    edges = _blocks(first, last, size, every, keep).edges()
+    edges = list(_blocks(first, last, size, every, keep).edges())
     stops = [stop for _, stop in edges]
     assert [first, *stops] == [*(start for start, _ in edges), last]  # contiguous, to the end
     looked_at = {s for s in range(first + 1, last + 1) if s % every == 0 or s in (keep, last)}

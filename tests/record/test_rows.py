@@ -12,6 +12,7 @@ from tests.helpers.toy_rows import toy_row as row
     [
         ([], None),
         ([row(0, 1.0, 0.9)], None),  # the dense network is no ticket
+        ([row(0), row(1, 1.0, 0.99)], None),  # a rate so small that no weight went
         ([row(0, 1.0, 0.99), row(1, 0.8, 0.5)], 1),
         ([row(0), row(1, 0.8, 0.7), row(2, 0.64, 0.8), row(3, 0.5, 0.6)], 2),
         ([row(0), row(1, 0.8, 0.8), row(2, 0.64, 0.8), row(3, 0.5, 0.6)], 2),  # a tie
