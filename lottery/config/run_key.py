@@ -240,4 +240,5 @@ def _canonical_number(value: Any) -> Any:
     if isinstance(value, Mapping):
         # Pairs in their order: in pruning.rates the first match wins.
         return [[key, _canonical_number(item)] for key, item in value.items()]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**63
+    return int(value) if whole else value
