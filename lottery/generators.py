@@ -35,8 +35,8 @@ def read_generators() -> dict[str, Tensor]:
     return {
         "cpu": torch.get_rng_state(),
         # float64 holds the 32 bits of each word, and the second of two normal numbers
-        "numpy": torch.tensor(of_numpy, dtype=torch.float64),
-        "python": torch.tensor(of_python, dtype=torch.float64),
+        "numpy": torch.tensor(of_numpy, dtype=torch.float64, device="cpu"),
+        "python": torch.tensor(of_python, dtype=torch.float64, device="cpu"),
     }
 
 
