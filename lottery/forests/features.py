@@ -1,6 +1,6 @@
 """Features: the activations of chosen layers, one row of numbers per example."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,8 @@ RECTIFIERS = {"relu", "relu6", "leaky_relu", "prelu", "elu", "selu", "celu"}
 SMOOTH = {"gelu", "silu", "mish", "softplus", "hardswish"}
 SIGMOIDS = {"sigmoid", "hardsigmoid", "tanh", "hardtanh"}
 FOLLOWED = NORMS | RECTIFIERS | SMOOTH | SIGMOIDS  # and in place: relu_
+CONVOLUTIONS = {f"conv{t}{n}d" for t in ("", "_transpose") for n in (1, 2, 3)}
+PRODUCTS = CONVOLUTIONS | {"linear", "bilinear", "matmul", "mm", "bmm", "addmm", "einsum"}
 
 
 class Truncated(nn.Module):
@@ -78,19 +80,28 @@ class _Follow(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
+        used, _ = tree_flatten((args, kwargs or {}))  # finds the terms of torch.cat too
+        operation = func.__name__.strip("_")
+        users = {
+            name
+            for name, output in self._outputs.items()
+            if name not in self._done and any(value is output for value in used)
+        }
+        if operation in PRODUCTS:  # it would cost, and be counted as a part of the network
+            self._end(users)
         result = func(*args, **(kwargs or {}))
         if isinstance(result, Tensor):  # reading a shape, for example, uses nothing
-            used, _ = tree_flatten((args, kwargs or {}))  # finds the terms of torch.cat too
-            for name, output in self._outputs.items():
-                if name in self._done or not any(value is output for value in used):
-                    continue
-                if func.__name__.rstrip("_") in FOLLOWED and used[0] is output:
+            for name in users - self._done:
+                if operation in FOLLOWED and used[0] is self._outputs[name]:
                     self._keep(name, result)
                 else:
-                    self._done.add(name)
-            if len(self._done) == self._num_layers:
-                raise _AllThere
+                    self._end({name})
         return result
+
+    def _end(self, names: Collection[str]) -> None:
+        self._done.update(names)
+        if len(self._done) == self._num_layers:
+            raise _AllThere
 
     def _keep(self, name: str, output: Tensor) -> None:
         # averaged at once: an in-place operation may change the output afterwards
