@@ -18,6 +18,7 @@ from lottery.runs.run_lock import locked
 from lottery.signals import StopRequest
 from lottery.stability import run as api
 from tests.conftest import TINY, Done, Lottery, snapshot
+from tests.helpers.foreign import link_again
 from tests.helpers.toy_images import toy_images
 
 Stability = Callable[..., Done]
@@ -85,10 +86,12 @@ def test_data_must_be_those_of_the_run(lottery: Lottery, stability: Stability) -
     run = lottery(*TINY).run
     entry = read_json(run / "run.json")
     write_json(run / "run.json", entry | {"digests": {"data": "another"}})
+    link_again(RunDir(run))
     done = stability(run)
     assert done.code == 2
     assert "began with other content of data" in done.err
     write_json(run / "run.json", {k: v for k, v in entry.items() if k != "settings"})
+    link_again(RunDir(run))
     done = stability(run)
     assert done.code == 2
     assert "did not keep all settings" in done.err

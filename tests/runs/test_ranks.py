@@ -180,7 +180,10 @@ def test_batchnorm_needs_gpus_to_see_the_whole_batch() -> None:
             "error: trainer.devices=2, trainer.num_nodes=2: needs one task per device, from SLURM "
             "or torchrun",
         ),
-        (("trainer.devices=0",), "error: trainer.devices=0: a whole number >= 1"),
+        (
+            ("trainer.devices=0",),
+            "error: trainer.devices=0: a whole number >= 1 and <= 1000000000",
+        ),
         (
             ("checkpoint.every_seconds=0",),
             "error: checkpoint.every_seconds=0: a number above 0, or null",

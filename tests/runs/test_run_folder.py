@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from lottery.record.records import read_record, write_record
+from lottery.record.run_dir import RunDir
+from lottery.tensors import digest, load_tensors
 from tests.conftest import TINY, Done, Lottery, WriteModule, snapshot
 
 DATASET = """
@@ -159,4 +162,11 @@ def test_changed_masks_of_a_trunk_are_refused(lottery: Lottery, folder: Path) ->
     other = lottery(*TINY, "seeds.init=5").run
     masks = "rounds/01/masks.safetensors"
     (trunk / masks).write_bytes((other / masks).read_bytes())
+    done = lottery(*copy)
+    assert done.code == 1
+    assert f"{masks}: damaged: it is not the file that the round's record names" in done.err
+    run_dir = RunDir(trunk)
+    record = read_record(run_dir.round(1))
+    files = record["links"]["files"] | {"masks.safetensors": digest(load_tensors(trunk / masks))}
+    write_record(run_dir, record, files)
     _assert_refused(lottery(*copy), "criterion.run round 1 masks")

@@ -210,7 +210,7 @@ def _set_rows(run: Path, vals: list[float]) -> None:
     for number, val in enumerate(vals):
         record = read_record(RunDir(run).round(number))
         record["row"]["val"] = val
-        write_record(RunDir(run), record)
+        write_record(RunDir(run), record, record["links"]["files"])
 
 
 @pytest.mark.parametrize(
