@@ -141,6 +141,7 @@ def in_process(
 
     yield call
     sys.path[:] = path
+    _remove_log_handlers()
 
 
 @pytest.fixture
@@ -243,6 +244,13 @@ def write_module(folder: Path) -> Iterator[WriteModule]:
     yield write
     for name in names:
         sys.modules.pop(name, None)
+
+
+def _remove_log_handlers() -> None:
+    """Leave no handler to the next test: it would write to this test's streams."""
+    for handler in list(logging.getLogger().handlers):
+        if not type(handler).__module__.startswith("_pytest"):
+            logging.getLogger().removeHandler(handler)
 
 
 def _close_log_files() -> None:

@@ -1,5 +1,6 @@
 """Runs and tickets that have moved, lack their trunk, or have files exchanged."""
 
+import logging
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -17,8 +18,16 @@ FEW = ("--pairs", 1, "--points", 3)
 
 
 @pytest.fixture
-def stability(in_process: Callable[..., Done]) -> Callable[..., Done]:
-    return partial(in_process, stability_command.main, "lottery-stability")
+def stability(
+    in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Done]:
+    def call(*arguments: object) -> Done:
+        with monkeypatch.context() as patch:
+            # as in a new process: pytest's handlers would keep it from setting up its own
+            patch.setattr(logging.getLogger(), "handlers", [])
+            return in_process(stability_command.main, "lottery-stability", *arguments)
+
+    return call
 
 
 @pytest.mark.parametrize("shuffle", ["none", "layerwise"])
