@@ -10,7 +10,6 @@ from torch.utils.tensorboard.summary import hparams
 
 from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir
-from lottery.record.schema import Record
 from lottery.tensors import load_of_run
 
 # TensorBoard sorts the columns and shows five of them: capitals come first.
@@ -34,21 +33,23 @@ class TensorBoardSummary:
     def update(self) -> None:
         """Write a file for each finished round that has none, beside the rounds' own folders."""
         folder = self.run_dir.path / "tensorboard" / "rounds"
-        for record in OpenedRun(self.run_dir).records:
+        run = OpenedRun(self.run_dir)
+        for number in run.finished_rounds:
             # Numbered by round, because TensorBoard reads a run's files in the order of names.
-            path = folder / f"events.out.tfevents.round_{record['row']['round']:04d}"
+            path = folder / f"events.out.tfevents.round_{number:04d}"
             if path.exists():
                 continue
             folder.mkdir(parents=True, exist_ok=True)
             aside = folder.with_name(".part")
             shutil.rmtree(aside, ignore_errors=True)  # a killed process left it
-            self._write(record, str(aside))
+            self._write(run, number, str(aside))
             (written,) = aside.iterdir()
             written.replace(path)
             aside.rmdir()
 
-    def _write(self, record: Record, aside: str) -> None:
-        row, number = record["row"], record["row"]["round"]
+    def _write(self, run: OpenedRun, number: int, aside: str) -> None:
+        record = run.record(number)
+        row = record["row"]
         with SummaryWriter(aside) as writer:
             if number == 0:
                 self._write_hparams(writer)
@@ -63,7 +64,7 @@ class TensorBoardSummary:
                 values[f"remaining/{name}"] = counts["remaining"] / counts["weights"]
             for tag, value in values.items():
                 writer.add_scalar(tag, value, number)
-            self._write_histograms(writer, number)
+            _write_histograms(writer, run, number)
 
     def _write_hparams(self, writer: SummaryWriter) -> None:
         plain = {}
@@ -76,13 +77,13 @@ class TensorBoardSummary:
         for summary in hparams(plain, dict.fromkeys(METRICS, 0.0)):  # type: ignore[no-untyped-call]
             writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
 
-    def _write_histograms(self, writer: SummaryWriter, number: int) -> None:
-        """Write histograms of the weights that are left at the end of the round."""
-        folder = self.run_dir.round(number)
-        if not folder.final.exists():  # keep=winner has dropped it
-            return
-        run = OpenedRun(self.run_dir)
-        final = load_of_run(run, folder.final)
-        for name, mask in load_of_run(run, folder.masks).items():
-            if mask.any():
-                writer.add_histogram(f"weights/{name}", final[name][mask], number)
+
+def _write_histograms(writer: SummaryWriter, run: OpenedRun, number: int) -> None:
+    """Write histograms of the weights that are left at the end of the round."""
+    folder = run.folder.round(number)
+    if not folder.final.exists():  # keep=winner has dropped it
+        return
+    final = load_of_run(run, folder.final)
+    for name, mask in load_of_run(run, folder.masks).items():
+        if mask.any():
+            writer.add_histogram(f"weights/{name}", final[name][mask], number)
