@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hypothesis import HealthCheck, settings
 
 import lottery as package
@@ -151,25 +152,31 @@ def lottery(in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) ->
     def call(*arguments: str) -> Done:
         GlobalHydra.instance().clear()
         done = in_process(train.main, "lottery", *arguments)
-        _close_log_files()
+        HydraConfig.instance().cfg = None  # the job is over; `--info` leaves half a one
+        _remove_log_handlers(logging.FileHandler)
         return done
 
     return call
 
 
 @pytest.fixture
-def lottery_data(
+def with_own_log(
     in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Done]:
-    """`lottery_data("download", "mnist")` runs the command in this process."""
+    """As `in_process`, without pytest's handlers, which keep a command from setting up its own."""
 
-    def call(*arguments: object) -> Done:
+    def call(main: Callable[[], None], *words: object) -> Done:
         with monkeypatch.context() as patch:
-            # as in a new process: an earlier run has left handlers
             patch.setattr(logging.getLogger(), "handlers", [])
-            return in_process(data_command.main, "lottery-data", *arguments)
+            return in_process(main, *words)
 
     return call
+
+
+@pytest.fixture
+def lottery_data(with_own_log: Callable[..., Done]) -> Callable[..., Done]:
+    """`lottery_data("download", "mnist")` runs the command in this process."""
+    return partial(with_own_log, data_command.main, "lottery-data")
 
 
 @pytest.fixture(scope="session")
@@ -246,15 +253,10 @@ def write_module(folder: Path) -> Iterator[WriteModule]:
         sys.modules.pop(name, None)
 
 
-def _remove_log_handlers() -> None:
-    """Leave no handler to the next test: it would write to this test's streams."""
-    for handler in list(logging.getLogger().handlers):
-        if not type(handler).__module__.startswith("_pytest"):
-            logging.getLogger().removeHandler(handler)
-
-
-def _close_log_files() -> None:
-    for handler in list(logging.getLogger().handlers):
-        if isinstance(handler, logging.FileHandler):
+def _remove_log_handlers(kind: type[logging.Handler] = logging.Handler) -> None:
+    """Leave no handler to what comes next: it would write to the streams and files of before."""
+    root = logging.getLogger()
+    for handler in list(root.handlers):
+        if isinstance(handler, kind) and not type(handler).__module__.startswith("_pytest"):
             handler.close()
-            logging.getLogger().removeHandler(handler)
+            root.removeHandler(handler)

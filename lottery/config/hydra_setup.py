@@ -41,8 +41,6 @@ def job_logging() -> dict[str, Any] | None:
     """Return how this Hydra job logs, for other processes of its run; None outside a job."""
     if not HydraConfig.initialized():
         return None
-    if OmegaConf.is_missing(HydraConfig.get().runtime, "output_dir"):  # composed, but no job
-        return None
     config = OmegaConf.to_container(HydraConfig.get().job_logging, resolve=True)
     assert isinstance(config, dict)
     return {str(key): value for key, value in config.items()}

@@ -1,7 +1,6 @@
 """What a command finds around it: streams, the current folder, files there, limits, locales."""
 
 import json
-import logging
 import socket
 import subprocess
 import sys
@@ -149,10 +148,7 @@ def test_hydras_own_ways_of_logging_work(lottery: Lottery, way: str) -> None:
         ("-m hydra.sweep.dir=${nothing}", 2),
     ],
 )
-def test_no_flag_ends_in_a_traceback(
-    lottery: Lottery, monkeypatch: pytest.MonkeyPatch, arguments: str, code: int
-) -> None:
-    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # of an earlier test's --info
+def test_no_flag_ends_in_a_traceback(lottery: Lottery, arguments: str, code: int) -> None:
     done = lottery(*arguments.split())
     assert (done.code, "Traceback" in done.err) == (code, False), done.err
     if code == 2:

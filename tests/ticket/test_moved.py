@@ -1,6 +1,5 @@
 """Runs and tickets that have moved, lack their trunk, or have files exchanged."""
 
-import logging
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -18,16 +17,8 @@ FEW = ("--pairs", 1, "--points", 3)
 
 
 @pytest.fixture
-def stability(
-    in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Done]:
-    def call(*arguments: object) -> Done:
-        with monkeypatch.context() as patch:
-            # as in a new process: pytest's handlers would keep it from setting up its own
-            patch.setattr(logging.getLogger(), "handlers", [])
-            return in_process(stability_command.main, "lottery-stability", *arguments)
-
-    return call
+def stability(with_own_log: Callable[..., Done]) -> Callable[..., Done]:
+    return partial(with_own_log, stability_command.main, "lottery-stability")
 
 
 @pytest.mark.parametrize("shuffle", ["none", "layerwise"])
