@@ -12,7 +12,9 @@ from lottery.record.text_table import describe_outside
 def describe(experiment: Experiment) -> str:
     """Return data, device, disk, versions, weights per layer and the ladder of weights left."""
     blocks = [_data(experiment), _machine(experiment), _layers(experiment), _ladder(experiment)]
-    return "\n\n".join([*blocks, *(["\n".join(experiment.notes)] if experiment.notes else [])])
+    if experiment.notes:
+        blocks.append("\n".join(experiment.notes))
+    return "\n\n".join(blocks)
 
 
 def _data(experiment: Experiment) -> str:
