@@ -151,7 +151,7 @@ def lottery(in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) ->
     def call(*arguments: str) -> Done:
         GlobalHydra.instance().clear()
         done = in_process(train.main, "lottery", *arguments)
-        _close_log_files()
+        close_log_files()
         return done
 
     return call
@@ -253,7 +253,8 @@ def _remove_log_handlers() -> None:
             logging.getLogger().removeHandler(handler)
 
 
-def _close_log_files() -> None:
+def close_log_files() -> None:
+    """Let go of the log files of a command that has ended."""
     for handler in list(logging.getLogger().handlers):
         if isinstance(handler, logging.FileHandler):
             handler.close()
