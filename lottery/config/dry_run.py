@@ -62,7 +62,7 @@ def _ladder(experiment: Experiment) -> str:
     lines = ["remaining filters and neurons" if whole_units else "remaining"]
     share = 1.0
     for number in experiment.imp.rounds.numbers:
-        prunings = number * (pruning.one_shot or 1)
+        prunings = experiment.settings.num_prunings(number)
         share = ladder(setup, experiment.shapes, prunings, units=whole_units)
         lines.append(f"  round {number:>2}  {100 * share:6.2f} %")
     target = pruning.target_sparsity
