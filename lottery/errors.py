@@ -7,6 +7,16 @@ FAILED = 1  # something happened to a run: a full disk, a killed process, a dama
 MISTAKE = 2  # the user made a mistake: a wrong value, a missing file, a folder that is in use
 
 
+def escaped(text: str) -> str:
+    r"""Return a text with escapes for what would break its line or command a terminal.
+
+    Example:
+        >>> print(escaped("grün\n.png"))
+        grün\n.png
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 class LotteryError(Exception):
     """An error whose message is the one line that a user needs.
 
@@ -17,8 +27,7 @@ class LotteryError(Exception):
 
     def __str__(self) -> str:
         """Return the message as one line of printable characters, whatever values it shows."""
-        line = " ".join(super().__str__().splitlines())
-        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+        return escaped(" ".join(super().__str__().splitlines()))
 
 
 class ConfigError(LotteryError):

@@ -142,7 +142,7 @@ def in_process(
 
     yield call
     sys.path[:] = path
-    _remove_log_handlers()
+    remove_log_handlers()
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def lottery(in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) ->
         GlobalHydra.instance().clear()
         done = in_process(train.main, "lottery", *arguments)
         HydraConfig.instance().cfg = None  # the job is over; `--info` leaves half a one
-        _remove_log_handlers(logging.FileHandler)
+        remove_log_handlers(logging.FileHandler)
         return done
 
     return call
@@ -253,7 +253,7 @@ def write_module(folder: Path) -> Iterator[WriteModule]:
         sys.modules.pop(name, None)
 
 
-def _remove_log_handlers(kind: type[logging.Handler] = logging.Handler) -> None:
+def remove_log_handlers(kind: type[logging.Handler] = logging.Handler) -> None:
     """Leave no handler to what comes next: it would write to the streams and files of before."""
     root = logging.getLogger()
     for handler in list(root.handlers):

@@ -16,12 +16,12 @@ from lottery.tensors import Tensors, digest, load_of_run
 
 def inspect_trunk(settings: Settings, weights: Tensors) -> tuple[list[str], dict[str, str]]:
     """Load and check every mask to copy; return the names of prunable weights, and digests."""
-    trunk, names, digests = settings.trunk, set[str](), {}
+    trunk, names, digests = OpenedRun(settings.trunk), set[str](), {}
     for number in settings.rounds_to_do:
-        if not trunk.round(number).finished:
+        if number not in trunk.finished_rounds:
             raise ConfigError(f"criterion.run={trunk.path}: it has no finished round {number}")
-        path = trunk.round(number).masks
-        masks = load_of_run(OpenedRun(trunk), path)
+        path = trunk.folder.round(number).masks
+        masks = load_of_run(trunk, path)
         for name, mask in masks.items():
             if mask.dtype != torch.bool:
                 raise DamagedFile(f"{path}: {name} is of {mask.dtype}, a mask is of torch.bool")

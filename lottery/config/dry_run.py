@@ -12,7 +12,9 @@ from lottery.record.text_table import describe_outside
 def describe(experiment: Experiment) -> str:
     """Return data, device, disk, versions, weights per layer and the ladder of weights left."""
     blocks = [_data(experiment), _machine(experiment), _layers(experiment), _ladder(experiment)]
-    return "\n\n".join([*blocks, *(["\n".join(experiment.notes)] if experiment.notes else [])])
+    if experiment.notes:
+        blocks.append("\n".join(experiment.notes))
+    return "\n\n".join(blocks)
 
 
 def _data(experiment: Experiment) -> str:
@@ -60,7 +62,7 @@ def _ladder(experiment: Experiment) -> str:
     lines = ["remaining filters and neurons" if whole_units else "remaining"]
     share = 1.0
     for number in experiment.imp.rounds.numbers:
-        prunings = number * (pruning.one_shot or 1)
+        prunings = experiment.settings.num_prunings(number)
         share = ladder(setup, experiment.shapes, prunings, units=whole_units)
         lines.append(f"  round {number:>2}  {100 * share:6.2f} %")
     target = pruning.target_sparsity

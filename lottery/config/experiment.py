@@ -67,8 +67,10 @@ class Experiment:
     @property
     def notes(self) -> list[str]:
         """Lines for the user about settings that have no effect."""
-        notes = [note_on_reinit(self.settings.canonical)]
-        return [*self.network_notes, *self.pruning.notes, *(note for note in notes if note)]
+        notes = [*self.network_notes, *self.pruning.notes]
+        if note := note_on_reinit(self.settings.canonical):
+            notes.append(note)
+        return notes
 
 
 def build_experiment(

@@ -36,8 +36,9 @@ def settings_of_run(run: OpenedRun, *, trust_code: bool, **changes: Mapping[str,
     check_trusted(silent, where, trust_code=trust_code)
     with making_from(where, trust_code=trust_code):
         changed = {group: {**silent[group], **values} for group, values in changes.items()}
-        check_paths({**silent, **changed}, where)
-        settings = read_settings({**silent, **changed})
+        given = {**silent, **changed}
+        check_paths(given, where)
+        settings = read_settings(given)
         same = read_settings(silent).canonical == run.run_json["config"]
     if not same or settings.seed != run.run_json["seed"]:
         raise DamagedFile(f"{where}: its entries settings and config are of different runs")

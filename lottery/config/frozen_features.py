@@ -26,7 +26,6 @@ from lottery.training import Device
 log = logging.getLogger(__name__)
 
 CHUNK = 32  # images at a time: a larger VGG-16's activations take 50 MB each
-SPLITS = ("train", "val", "test")
 
 
 def feature_file(
@@ -68,17 +67,20 @@ def load_features(
         log.warning("model.weights=random: the frozen convolutions are RANDOM, not trained")
     features = _read(file)
     if features is None:
-        count = sum(len(getattr(splits, name)) for name in SPLITS)
+        count = sum(len(split) for split in splits.by_name().values())
         log.info("computing the features of %d images, once", count)
         begun = time.monotonic()
         network = base.load().to(device.torch_device, dtype)
         images = splits.to(device.torch_device, dtype)
         features = {
-            name: compute_features(network, getattr(images, name), stop) for name in SPLITS
+            name: compute_features(network, split, stop)
+            for name, split in images.by_name().items()
         }
         log.info("the features took %.1f s; they are in %s", time.monotonic() - begun, file)
         features = _keep(file, features)
-    train, val, test = (Split(features[name], getattr(splits, name).targets) for name in SPLITS)
+    train, val, test = (
+        Split(features[name], split.targets) for name, split in splits.by_name().items()
+    )
     on_features = replace(splits, train=train, val=val, test=test)
     return on_features.to(device.torch_device, dtype)
 

@@ -65,7 +65,8 @@ def set_up_pruning(settings: Settings, network: nn.Module) -> PruningSetup:
     notes = _notes(settings, scope, last=last)
     setup = PruningSetup(prunable, scope, pruner, rates=rates, notes=notes)
     shapes = {name: tuple(weights[name].shape) for name in prunable}
-    prunings, units = settings.num_prunings, settings.pruning.units != "none"
+    prunings = settings.num_prunings(settings.rounds_to_do[-1])
+    units = settings.pruning.units != "none"
     if prunings and ladder(setup, shapes, prunings, units=units) == 1:
         rate = settings.pruning.rate
         key = f"pruning.rate={rate:g}" if rate in rates.values() else "pruning.rates"

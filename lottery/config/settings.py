@@ -100,10 +100,9 @@ class Settings:
         one_shot = self.pruning.one_shot and not self.copying
         return list(range(1 + (min(self.rounds, 1) if one_shot else self.rounds)))
 
-    @property
-    def num_prunings(self) -> int:
-        """How often the rate applies up to the last round."""
-        return self.rounds_to_do[-1] * (self.pruning.one_shot or 1)
+    def num_prunings(self, number: int) -> int:
+        """Return how often the rate applies up to a round."""
+        return number * (self.pruning.one_shot or 1)
 
     def seed_for(self, purpose: str) -> int:
         """Return the seed of one purpose: `seeds.<purpose>` if it is given, else from `seed`."""

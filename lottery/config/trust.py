@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from lottery.config.rules import first_line
+from lottery.config.rules import first_line, get_nested
 from lottery.config.run_key import PATHS
 from lottery.config.targets import find_nodes
 from lottery.errors import ConfigError, LotteryError, UntrustedCode
@@ -82,9 +82,7 @@ def check_paths(config: Mapping[str, Any], where: str) -> None:
     Reading a pipe or a device could wait for ever.
     """
     for key in sorted(PATHS):
-        group, _, name = key.partition(".")
-        node = config.get(group)
-        path = node.get(name) if isinstance(node, Mapping) else None
+        path = get_nested(config, key)
         if isinstance(path, str) and not _is_plain(path):
             raise ConfigError(f"{where}: {key}={printable(path)}: no plain file or folder")
 

@@ -1,6 +1,6 @@
 """The error for data that is missing or not what it should be."""
 
-from lottery.errors import MISTAKE, LotteryError
+from lottery.errors import MISTAKE, LotteryError, escaped
 
 
 class DataError(LotteryError):
@@ -9,14 +9,4 @@ class DataError(LotteryError):
     exit_code = MISTAKE
 
     def __init__(self, message: str) -> None:
-        super().__init__(shown(message))
-
-
-def shown(text: str) -> str:
-    r"""Return a text with escapes for what would break its line or command a terminal.
-
-    Example:
-        >>> print(shown("grün\n.png"))
-        grün\n.png
-    """
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+        super().__init__(escaped(message))  # with a line's end, which a file's name may have

@@ -12,7 +12,7 @@ import torch
 
 from lottery.data.image_augmentation import make_augmentation
 from lottery.data.image_cache import cached_pixels
-from lottery.data.image_list import ListedImage
+from lottery.data.image_list import SPLITS, ListedImage
 from lottery.data.scaling import scaling_for
 from lottery.data.splits import Split, Splits
 from lottery.data.subset import Rows
@@ -49,7 +49,7 @@ def image_splits(
     scaling = scaling_for(normalize, *statistics)
     train, val, test = (
         Split(inputs, targets[rows[name]], scaling, torch.from_numpy(rows[name]))
-        for name in ("train", "val", "test")
+        for name in SPLITS
     )
     digests = {
         f"{name}/{part}": hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -13,10 +13,11 @@ from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
 from lottery.data.decode import Unreadable, decode
-from lottery.data.errors import DataError, shown
+from lottery.data.errors import DataError
 from lottery.data.files import exists, open_data
 from lottery.data.image_list import LIST, SPLITS, find_file, split_named
 from lottery.data.progress_bar import track
+from lottery.errors import escaped
 from lottery.record.files import write_text
 
 ENDINGS = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
@@ -40,7 +41,7 @@ class Found:
     @property
     def complaints(self) -> list[str]:
         """A line for every image that is left out."""
-        return [shown(f"left out: {name}: {reason}") for name, reason in self.left_out]
+        return [escaped(f"left out: {name}: {reason}") for name, reason in self.left_out]
 
     @property
     def csv(self) -> str:
@@ -58,7 +59,7 @@ class Found:
         counts = f"{len(self.rows):,} images" + (f": {counts}" if counts else "")
         if self.has_splits:
             counts += f"; splits by folder: {self._splits()}"
-        return shown(f"{counts}; {len(self.left_out):,} left out")
+        return escaped(f"{counts}; {len(self.left_out):,} left out")
 
     def _splits(self) -> str:
         splits = Counter(split for _, _, split in self.rows)

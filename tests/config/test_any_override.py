@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from lottery.cli import train
 from lottery.config.run_key import flatten
-from tests.conftest import Done
+from tests.conftest import Done, remove_log_handlers
 from tests.helpers.experiments import composed
 from tests.helpers.toy_rows import toy_row
 
@@ -154,10 +154,7 @@ def _lottery(folder: str, overrides: list[str]) -> Done:
                 code = int(stop.code or 0)
     torch.set_num_threads(1)
     sys.path[:] = path
-    for handler in list(logging.getLogger().handlers):
-        if isinstance(handler, logging.FileHandler):
-            handler.close()
-            logging.getLogger().removeHandler(handler)
+    remove_log_handlers(logging.FileHandler)
     return Done(code, out.getvalue(), err.getvalue())
 
 

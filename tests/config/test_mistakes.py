@@ -2,13 +2,13 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.conftest import PATIENCE, TINY, Done, Lottery, environment, real_command, snapshot
+from tests.conftest import PATIENCE, Done, Lottery, environment, real_command, snapshot
+from tests.helpers.refused import assert_one_line
 
 SGD = "optimizer=sgd"
 
@@ -206,16 +206,6 @@ def _arguments(overrides: str) -> list[str]:
     return overrides.split(" ")
 
 
-def _assert_one_line(done: Done, key: str, value: str) -> None:
-    assert done.code == 2, done.err
-    assert done.out == ""
-    lines = done.err.splitlines()
-    assert len(lines) == 1, done.err
-    assert lines[0].startswith("error: ")
-    assert key in lines[0]
-    assert value.lower() in lines[0].lower()
-
-
 @pytest.mark.parametrize(
     ("overrides", "key", "value"), MISTAKES, ids=[m[0][:60] for m in MISTAKES]
 )
@@ -232,59 +222,8 @@ def test_a_mistake_is_one_line_and_leaves_no_trace(
     (folder / "an_empty_folder").mkdir()
     before = snapshot(folder)
     done = lottery(*_arguments(overrides))
-    _assert_one_line(done, key, value)
+    assert_one_line(done, key, value)
     assert snapshot(folder) == before
-
-
-@pytest.mark.parametrize(
-    ("overrides", "value"),
-    [
-        (["rounds=2"], "round 2"),
-        (["criterion.rounds=[7]"], "round 7"),
-        (["model._target_=narrow.Net", "model.rates=[]"], "fc1.weight"),
-        (["model._target_=wide.Net", "model.rates=[]"], "fc1.weight"),
-    ],
-    ids=["fewer rounds", "no such round", "other names", "other shapes"],
-)
-def test_masks_that_cannot_be_copied(
-    lottery: Lottery,
-    folder: Path,
-    write_module: Callable[[str, str], Path],
-    overrides: list[str],
-    value: str,
-) -> None:
-    write_module("narrow", NETWORK.replace("fc1", "other"))
-    write_module("wide", NETWORK)
-    trunk = lottery(*TINY).run
-    before = snapshot(folder)
-    done = lottery(*TINY, "criterion=copy", f"criterion.run={trunk}", *overrides)
-    _assert_one_line(done, "criterion.run", value)
-    assert snapshot(folder) == before
-
-
-NETWORK = """
-from torch import nn
-
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.fc1 = nn.Linear(64, 10)
-
-    def forward(self, inputs):
-        return self.fc1(inputs.flatten(1))
-"""
-
-
-@pytest.mark.parametrize(
-    ("key", "value"), [("criterion.rounds", "[1]"), ("criterion.shuffle", "global")]
-)
-def test_a_copy_that_cannot_go_on_from_the_round_before(
-    lottery: Lottery, key: str, value: str
-) -> None:
-    trunk = lottery(*TINY).run
-    arguments = ("criterion=copy", f"criterion.run={trunk}", f"{key}={value}")
-    for reinit in ("none", "lr_rewind", "finetune"):
-        _assert_one_line(lottery(*TINY, *arguments, f"reinit={reinit}"), key, value)
 
 
 @pytest.mark.parametrize(
@@ -305,7 +244,7 @@ def test_a_typo_in_a_name_is_hydras_own_error(
 
 def test_real_command_refuses_what_does_not_fit_the_data(folder: Path) -> None:
     done = real_command("dataset.batch_size=5000", "trainer.threads=1")
-    _assert_one_line(done, "dataset.batch_size", "5000")
+    assert_one_line(done, "dataset.batch_size", "5000")
     assert "1200" in done.err
     assert snapshot(folder) == {}
 
@@ -321,6 +260,6 @@ def test_real_command_refuses_a_plain_value_without_torch(folder: Path) -> None:
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=PATIENCE, env=environment(), check=False
     )
-    _assert_one_line(Done(done.returncode, "", done.stderr), "pruning.rate", "7")
+    assert_one_line(Done(done.returncode, "", done.stderr), "pruning.rate", "7")
     assert done.stdout == "[]\n"
     assert snapshot(folder) == {}
