@@ -18,7 +18,7 @@ def layer_weights(model: nn.Module) -> list[nn.Parameter]:
     found = []
     for module in model.modules():
         names = ATTENTION if isinstance(module, nn.MultiheadAttention) else ("weight",)
-        if isinstance(module, nn.MultiheadAttention | nn.Linear | nn.modules.conv._ConvNd):
+        if isinstance(module, (nn.MultiheadAttention, *LAYERS)):
             # not getattr: asking for a weight that is made from others can change them
             found += [module._parameters.get(name) for name in names]
     return [weight for weight in found if weight is not None]

@@ -16,20 +16,18 @@ def run_rounds(imp: Imp, check_owned: Callable[[], None] = lambda: None) -> list
     """
     storage = imp.storage
     storage.remove_leftovers()
-    storage.update_tables()  # a kill may have come between a record and its tables
-    rows = storage.rows()
+    rows = storage.update_tables()  # a kill may have come between a record and its tables
     if imp.rounds.todo(rows):
         storage.link_older_rounds()
     while todo := imp.rounds.todo(rows):
         number = todo[0]
         if number > 0:
-            row = train(imp, pruned_round(imp, number), check_owned)
+            train(imp, pruned_round(imp, number), check_owned)
         elif storage.dense_from is None:
-            row = train(imp, dense_round(imp), check_owned)
+            train(imp, dense_round(imp), check_owned)
         else:
-            row = storage.adopt_dense_round(storage.dense_from)
-        rows = sorted([*rows, row], key=lambda row: row["round"])
-        storage.update_tables()
+            storage.adopt_dense_round(storage.dense_from)
+        rows = storage.update_tables()
         storage.drop_unneeded(rows)
     return imp.rounds.rows(rows)
 

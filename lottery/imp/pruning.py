@@ -31,7 +31,6 @@ class Pruning:
         `last` and `before` are the weights at the end and the masks of the round before it.
         """
         state = initial if self.at == "init" else last
-        # In the network's order, which breaks ties under a global scope. Files are sorted.
         for name in self.prunable:
             stored = [before, initial.weights, *([state.weights] if state.weights else [])]
             if len({tensors[name].shape if name in tensors else None for tensors in stored}) > 1:
@@ -39,6 +38,7 @@ class Pruning:
                     f"round {number}: {name} is missing in what earlier rounds have stored, or "
                     "has another shape in one of them"
                 )
+        # In the network's order, which breaks ties under a global scope. Files are sorted.
         masks = {name: before[name] for name in self.prunable}
         weights = {name: w for name, w in state.weights.items() if name in masks}
         return Trained(

@@ -18,7 +18,6 @@ from lottery.imp.imp import Imp
 from lottery.imp.round_record import make_record, report_round
 from lottery.masks import Masks
 from lottery.models.state import Start, State
-from lottery.record.schema import Row
 from lottery.reinit import Stored
 
 log = logging.getLogger(__name__)
@@ -86,7 +85,7 @@ def rewind(imp: Imp, stored: Stored) -> tuple[Start, Checks]:
     return start, checks
 
 
-def train(imp: Imp, ready: Round, check_owned: Callable[[], None]) -> Row:
+def train(imp: Imp, ready: Round, check_owned: Callable[[], None]) -> None:
     """Store a round's start, train, check and store what came out; the record ends the round."""
     storage, number, start, masks = imp.storage, ready.number, ready.start, ready.masks
     storage.save_masks(number, masks)
@@ -117,4 +116,3 @@ def train(imp: Imp, ready: Round, check_owned: Callable[[], None]) -> Row:
         log.info("round %d: early bird at step %s", number, early_bird.step)
     storage.finish_round(record, check_owned)
     report_round(record["row"], outcome)
-    return record["row"]

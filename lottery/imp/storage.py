@@ -55,20 +55,21 @@ class Storage:
         """Read the rows of all finished rounds, by round."""
         return from_main(lambda: OpenedRun(self.run_dir).rows)
 
-    def adopt_dense_round(self, trunk: RunDir) -> Row:
-        """Copy round 0 of another run, and return its row."""
+    def adopt_dense_round(self, trunk: RunDir) -> None:
+        """Copy round 0 of another run."""
 
-        def copy() -> Row:
+        def copy() -> None:
             record, files = copy_dense_round(OpenedRun(trunk), self.run_dir)
             write_record(self.run_dir, record, files)
-            return record["row"]
 
-        return from_main(copy)
+        from_main(copy)
 
-    def update_tables(self) -> None:
-        """Bring the tables, and what else is made from the records, up to date."""
-        from_main(lambda: write_tables(self.run_dir))
+    def update_tables(self) -> list[Row]:
+        """Bring what is made from the records up to date; return the rows of finished rounds."""
+        run = OpenedRun(self.run_dir)
+        from_main(lambda: write_tables(run))
         from_main(self.update_summary)
+        return from_main(lambda: run.rows)
 
     def drop_unneeded(self, rows: Sequence[Row]) -> None:
         """Drop weights that nothing needs, under keep=winner; `rows` are all finished rounds'."""

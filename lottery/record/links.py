@@ -27,17 +27,19 @@ def make_links(run: RunJson | None, before: Record | None, files: Mapping[str, s
     }
 
 
-def check_run(folder: RunDir, record: Record, run: RunJson) -> None:
-    """Check that a record is of the run that run.json describes."""
+def check_run(
+    folder: RunDir, record: Record, run_digest: str, run_digests: Mapping[str, str]
+) -> None:
+    """Check that a record is of the run whose run.json has this digest, and these in it."""
     links, number = record.get("links"), record["row"]["round"]
     if links is None:
         return
     differing = [
         f"other content of {name}"
         for name, digest in links["digests"].items()
-        if run["digests"].get(name, digest) != digest
+        if run_digests.get(name, digest) != digest
     ]
-    if links["run"] != digest_of_run(run):
+    if links["run"] != run_digest:
         differing.append("other settings or another seed")
     if differing:
         path = folder.round(number).path

@@ -7,7 +7,7 @@ from typing import Any
 
 from lottery.errors import NoRun
 from lottery.record.files import damaged
-from lottery.record.links import check_chain, check_run
+from lottery.record.links import check_chain, check_run, digest_of_run
 from lottery.record.records import read_record, read_run_json
 from lottery.record.rows import winning_round
 from lottery.record.run_dir import RunDir
@@ -30,6 +30,10 @@ class OpenedRun:
     def run_json(self) -> RunJson:
         """The content of run.json."""
         return read_run_json(self.folder)
+
+    @cached_property
+    def _run_digest(self) -> str:
+        return digest_of_run(self.run_json)
 
     @property
     def name(self) -> str:
@@ -56,7 +60,7 @@ class OpenedRun:
         if number not in self._records:
             record = read_record(self.folder.round(number))
             if self.folder.run_json.exists():
-                check_run(self.folder, record, self.run_json)
+                check_run(self.folder, record, self._run_digest, self.run_json["digests"])
             self._records[number] = record
         return self._records[number]
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from lottery.record.files import to_csv, to_json, write_text
 from lottery.record.opened_run import OpenedRun
-from lottery.record.run_dir import RunDir
 from lottery.record.schema import COLUMNS, HISTORY_COLUMNS, TIMING_COLUMNS
 
 log = logging.getLogger(__name__)
@@ -17,17 +16,17 @@ log = logging.getLogger(__name__)
 IN_RESULTS_JSON = ("row", "layers", "checks", "early_bird")
 
 
-def tables_are_current(run_dir: RunDir) -> bool:
+def tables_are_current(run: OpenedRun) -> bool:
     """Return whether the tables are there and say, to the byte, what the records say."""
     return all(
         path.exists() and path.read_bytes() == content.encode()
-        for path, content in _make_tables(run_dir).items()
+        for path, content in _make_tables(run).items()
     )
 
 
-def write_tables(run_dir: RunDir) -> None:
+def write_tables(run: OpenedRun) -> None:
     """Make the tables from the rounds' records, which are the truth, where they differ."""
-    for path, content in _make_tables(run_dir).items():
+    for path, content in _make_tables(run).items():
         there = path.read_bytes() if path.exists() else None
         if there == content.encode():
             continue
@@ -36,15 +35,15 @@ def write_tables(run_dir: RunDir) -> None:
         write_text(path, content)
 
 
-def _make_tables(run_dir: RunDir) -> dict[Path, str]:
-    records = OpenedRun(run_dir).records
+def _make_tables(run: OpenedRun) -> dict[Path, str]:
+    folder, records = run.folder, run.records
     rounds = [{name: v for name, v in r.items() if name in IN_RESULTS_JSON} for r in records]
     history = [row for record in records for row in record["history"]]
     return {
-        run_dir.results_json: to_json({"rounds": rounds}),
-        run_dir.history_csv: _table(HISTORY_COLUMNS, history),
-        run_dir.timing_csv: _table(TIMING_COLUMNS, [record["timing"] for record in records]),
-        run_dir.results_csv: _table(COLUMNS, [record["row"] for record in records]),
+        folder.results_json: to_json({"rounds": rounds}),
+        folder.history_csv: _table(HISTORY_COLUMNS, history),
+        folder.timing_csv: _table(TIMING_COLUMNS, [record["timing"] for record in records]),
+        folder.results_csv: _table(COLUMNS, [record["row"] for record in records]),
     }
 
 

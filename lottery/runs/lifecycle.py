@@ -112,9 +112,10 @@ def _check_run_json(experiment: "Experiment") -> None:
 def is_complete(experiment: "Experiment") -> bool:
     """Return whether no round is left to do, the tables are there, and run.json says finished."""
     imp = experiment.imp
+    run = OpenedRun(imp.run_dir)
     return (
-        not imp.rounds.todo(OpenedRun(imp.run_dir).rows)
-        and tables_are_current(imp.run_dir)
+        not imp.rounds.todo(run.rows)
+        and tables_are_current(run)
         and imp.run_dir.run_json.exists()
         and read_run_json(imp.run_dir)["status"] == "finished"
     )

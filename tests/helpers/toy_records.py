@@ -137,7 +137,7 @@ def write_run(
     write_run_json(run_dir, entry)
     for number, (test, val) in enumerate(zip(tests, vals or tests, strict=True)):
         write_record(run_dir, record(number, test=test, val=val, remaining=(1 - rate) ** number))
-    write_tables(run_dir)
+    write_tables(OpenedRun(run_dir))
     return path
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from lottery.record import tables
+from lottery.record.opened_run import OpenedRun
 from lottery.record.records import write_record
 from lottery.record.run_dir import RunDir
 from lottery.record.schema import COLUMNS, Row
@@ -30,7 +31,7 @@ def test_tables_from_records(run: RunDir) -> None:
     for number in (1, 0):
         row = toy_row(number, remaining=0.1 + 0.2, val=2 / 3)
         write_record(run, toy_record(number, row))
-    write_tables(run)
+    write_tables(OpenedRun(run))
     results = run.results_csv.read_text().splitlines()
     assert results[0] == ",".join(COLUMNS)
     assert results[1].startswith("0,0.30000000000000004,0,0.6666666666666666,0.5,")
@@ -51,15 +52,15 @@ def test_tables_from_records(run: RunDir) -> None:
 
 def test_tables_made_again_are_the_same_bytes_and_leave_nothing_else(run: RunDir) -> None:
     write_record(run, toy_record(0))
-    write_tables(run)
+    write_tables(OpenedRun(run))
     before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
-    write_tables(run)
+    write_tables(OpenedRun(run))
     assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
 
 
 def test_tables_of_a_run_in_its_first_round_are_empty_but_readable(run: RunDir) -> None:
     """Reports are made from running runs too."""
-    write_tables(run)
+    write_tables(OpenedRun(run))
     assert pd.read_csv(run.results_csv).empty
     assert list(pd.read_csv(run.results_csv).columns) == list(COLUMNS)
     columns = ["round", "iteration", "split", "loss", "accuracy"]
@@ -72,15 +73,15 @@ def test_a_column_added_later_does_not_make_an_older_run_look_damaged(
 ) -> None:
     for number in (0, 1):
         write_record(run, toy_record(number))
-    write_tables(run)
+    write_tables(OpenedRun(run))
     older = run.results_csv.read_text().splitlines()
     columns = (*COLUMNS[:place], "new", *COLUMNS[place:])
     monkeypatch.setattr(tables, "COLUMNS", columns)
-    assert tables_are_current(run)
+    assert tables_are_current(OpenedRun(run))
     row: Row = dict.fromkeys(columns, 7) | {"round": 2}  # type: ignore[assignment]
     write_record(run, toy_record(2, row))
-    assert not tables_are_current(run)
-    write_tables(run)
+    assert not tables_are_current(OpenedRun(run))
+    write_tables(OpenedRun(run))
     assert caplog.text == ""
     header, *rows = (line.split(",") for line in run.results_csv.read_text().splitlines())
     assert header == list(columns)

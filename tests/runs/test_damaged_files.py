@@ -13,6 +13,7 @@ import torch
 
 from lottery.api import load_run
 from lottery.record.files import DamagedFile
+from lottery.record.opened_run import OpenedRun
 from lottery.record.records import read_record, read_run_json, write_record
 from lottery.record.run_dir import RunDir
 from lottery.record.tables import write_tables
@@ -116,14 +117,14 @@ def test_who_changed_a_table_is_told_but_not_who_adds_rounds(
     for number in (None, 1, 0, 2):  # in any order: criterion.rounds leaves some out
         if number is not None:
             write_record(run, toy_record(number))
-        write_tables(run)
+        write_tables(OpenedRun(run))
     assert caplog.text == ""
     whole = {file: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()}
     assert len(whole) == 4
     for file, content in whole.items():
         for damage in DAMAGES:
             damage(file)
-            write_tables(run)
+            write_tables(OpenedRun(run))
             assert f"{file}: was damaged; made again from the rounds' records" in caplog.text
             assert file.read_bytes() == content
             caplog.clear()

@@ -60,8 +60,8 @@ def _row(name: str, measured: dict[str, Any], dense_flops: int) -> dict[str, str
 
 def forest_answer(forests: RunForests) -> Answer:
     """Write whether a forest can use the features of each layer after pruning, and its cost."""
-    rows = {row["round"]: row for row in forests.run.rows}
-    sentences = (_sentence(rows[entry["round"]], entry) for entry in forests.forests)
+    run = forests.run
+    sentences = (_sentence(run.record(e["round"])["row"], e) for e in forests.forests)
     return Answer(forests.title, tuple(sentences))
 
 
