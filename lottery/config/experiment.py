@@ -28,6 +28,7 @@ from lottery.masks import count_outside
 from lottery.models.state import State, all_buffers, fresh_state
 from lottery.progress import Progress
 from lottery.record.equivalent_reinits import note_on_reinit
+from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir
 from lottery.seeds import derive_seed
 from lottery.signals import StopRequest
@@ -139,7 +140,7 @@ def build_experiment(
             buffers=all_buffers(networks.network).keys(),
             keep=settings.keep,
             dense_from=shared_dense_round(settings, reinit, digests),
-            update_summary=_build_summary(settings, run_dir),
+            update_summary=_build_summary(settings),
         ),
         count=count,
     )
@@ -161,10 +162,10 @@ def build_experiment(
     )
 
 
-def _build_summary(settings: Settings, run_dir: RunDir) -> Callable[[], None]:
+def _build_summary(settings: Settings) -> Callable[[OpenedRun], None]:
     if not uses_tensorboard(settings.logger):
-        return lambda: None
-    return TensorBoardSummary(run_dir, settings.canonical | {"seed": settings.seed}).update
+        return lambda _: None
+    return TensorBoardSummary(settings.canonical | {"seed": settings.seed}).update
 
 
 def _draw(make_network: Callable[[], nn.Module], seed: int, *purpose: str | int) -> State:

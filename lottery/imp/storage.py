@@ -38,7 +38,7 @@ class Storage:
     buffers: Collection[str]  # names; a tensor file holds weights and buffers
     keep: str = "all"  # "winner" drops weights that nothing needs
     dense_from: RunDir | None = None  # the run whose round 0 is this run's too
-    update_summary: Callable[[], None] = lambda: None  # writes TensorBoard's summary of the run
+    update_summary: Callable[[OpenedRun], None] = lambda _: None  # for TensorBoard
     linked: bool = True  # the records name the digests of files; not those of stability copies
     # Digests of the tensors that this process has written; only rank 0 has them.
     _written: dict[Path, str] = field(default_factory=dict, init=False, repr=False)
@@ -68,7 +68,7 @@ class Storage:
         """Bring what is made from the records up to date; return the rows of finished rounds."""
         run = OpenedRun(self.run_dir)
         from_main(lambda: write_tables(run))
-        from_main(self.update_summary)
+        from_main(lambda: self.update_summary(run))
         return from_main(lambda: run.rows)
 
     def drop_unneeded(self, rows: Sequence[Row]) -> None:

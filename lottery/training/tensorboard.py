@@ -9,7 +9,6 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from lottery.record.opened_run import OpenedRun
-from lottery.record.run_dir import RunDir
 from lottery.tensors import load_of_run
 
 # TensorBoard sorts the columns and shows five of them: capitals come first.
@@ -27,13 +26,11 @@ METRICS = ("accuracy/val", "accuracy/test", "ES", "remaining/all")
 class TensorBoardSummary:
     """Event files of the parent run: one per finished round, written once."""
 
-    run_dir: RunDir
     settings: Mapping[str, Any]  # for the HParams: the canonical config and the seed
 
-    def update(self) -> None:
+    def update(self, run: OpenedRun) -> None:
         """Write a file for each finished round that has none, beside the rounds' own folders."""
-        folder = self.run_dir.path / "tensorboard" / "rounds"
-        run = OpenedRun(self.run_dir)
+        folder = run.path / "tensorboard" / "rounds"
         for number in run.finished_rounds:
             # Numbered by round, because TensorBoard reads a run's files in the order of names.
             path = folder / f"events.out.tfevents.round_{number:04d}"
