@@ -49,7 +49,7 @@ def analyse_stability(path: Path, options: StabilityOptions) -> str:
         settings = _settings(run, options)
         experiment = build_experiment(settings, run.folder, ALONE, may_write=may_write)
     experiment = replace(experiment, digests=without_masks(experiment.digests))
-    check_same_run(experiment, run.run_json)
+    check_same_run(experiment, run)
     analysis = _make_analysis(experiment, run, rounds, options)
     check_writable(run.path, "RUN_DIR")
     check_run_folder(run.folder)
