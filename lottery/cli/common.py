@@ -101,7 +101,8 @@ def _open_closed_streams() -> None:
     os.close(number)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115
+            stream = Path(os.devnull).open("w")  # noqa: SIM115  # open until the command ends
+            setattr(sys, name, stream)
 
 
 def _end_if_output_is_lost(error: OSError) -> None:
@@ -109,17 +110,21 @@ def _end_if_output_is_lost(error: OSError) -> None:
     poll = select.poll()
     poll.register(STDOUT)
     reader_has_gone = any(event & select.POLLERR for _, event in poll.poll(0))
-    try:
-        sys.stdout.flush()
-    except OSError as of_stdout:
-        error = of_stdout
-    else:
-        is_full = (
-            error.errno == errno.ENOSPC and error.filename is None
-        )  # a file of ours has a name
-        if not is_full and not (reader_has_gone and isinstance(error, BrokenPipeError)):
-            return
+    of_stdout = _error_of_stdout(error, reader_has_gone=reader_has_gone)
+    if of_stdout is None:
+        return
     os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)  # for the flush when Python ends
     if reader_has_gone:
         sys.exit(0)
-    end(f"error: standard output: {error.strerror}", FAILED)
+    end(f"error: standard output: {of_stdout.strerror}", FAILED)
+
+
+def _error_of_stdout(error: OSError, *, reader_has_gone: bool) -> OSError | None:
+    """Return the error of writing what stdout still holds, or the given one if it is stdout's."""
+    try:
+        sys.stdout.flush()
+    except OSError as of_stdout:
+        return of_stdout
+    is_full = error.errno == errno.ENOSPC and error.filename is None  # a file of ours has a name
+    is_unread = reader_has_gone and isinstance(error, BrokenPipeError)
+    return error if is_full or is_unread else None

@@ -32,7 +32,7 @@ def run_app(task: Callable[[DictConfig], Any], same_command: str) -> None:
     hydras = utils.run_and_report  # prints Hydra's own errors, and tracebacks of all others
     main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
 
-    def report(call: Callable[[], Any]) -> Any:
+    def report(func: Callable[[], Any]) -> Any:
         def with_our_errors() -> Any:
             with (
                 errors_end_the_command(same_command),
@@ -40,7 +40,7 @@ def run_app(task: Callable[[DictConfig], Any], same_command: str) -> None:
                 value_errors(),
                 composing(sys.argv[1:]),
             ):
-                return call()
+                return func()
 
         return hydras(with_our_errors)
 
@@ -51,7 +51,7 @@ def run_app(task: Callable[[DictConfig], Any], same_command: str) -> None:
         except ValueError as error:  # of flags: everything else has been reported by now
             raise ConfigError(str(error)) from error
 
-    utils.run_and_report = report  # type: ignore[assignment]
+    utils.run_and_report = report
     try:
         report(app)
     finally:

@@ -50,7 +50,7 @@ def shared_dense_round(
     entry = run.run_json
     theirs = shapes_dense_round(entry["config"], entry["seed"])
     ours = shapes_dense_round(settings.canonical, settings.seed)
-    if theirs != ours or _without_masks(entry["digests"]) != _without_masks(digests):
+    if theirs != ours or without_masks(entry["digests"]) != without_masks(digests):
         return None
     if reinit.rewind_step:
         stored_step = run.record(0)["checks"]["rewind_step"]
@@ -61,5 +61,6 @@ def shared_dense_round(
     return trunk
 
 
-def _without_masks(digests: Mapping[str, str]) -> dict[str, str]:
+def without_masks(digests: Mapping[str, str]) -> dict[str, str]:
+    """Return the digests of what a run rests on, without those of the masks that it copies."""
     return {name: d for name, d in digests.items() if not name.startswith("criterion.run ")}

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from lottery.errors import ConfigError
 from lottery.record.disk_errors import check_writable, disk_errors_in
 from lottery.record.opened_run import OpenedRun
-from lottery.record.records import read_run_json
 from lottery.record.schema import Row
 from lottery.record.tables import tables_are_current
 from lottery.report import report_at_end
@@ -44,12 +43,14 @@ def open_run_folder(experiment: "Experiment", *, wait: bool) -> Iterator[Ownersh
     """
     from lottery.distributed import from_main
 
+    run_dir = experiment.imp.run_dir
     with joined(experiment.process, experiment.device), ExitStack() as lock:
-        # before the lock: the folder of another run stays untouched
         ownership = None
+        # checked before the lock is taken: the folder of another run stays untouched
         if not from_main(lambda: _is_there(experiment)):
             ownership = from_main(lambda: lock.enter_context(_held(experiment, wait=wait)))
-            if wait and from_main(lambda: is_complete(experiment)):  # by the one we waited for
+            # completed by the command that we waited for
+            if wait and from_main(lambda: is_complete(experiment, OpenedRun(run_dir))):
                 ownership = None
         yield ownership
 
@@ -59,13 +60,12 @@ def _is_there(experiment: "Experiment") -> bool:
     run_dir = experiment.imp.run_dir
     with disk_errors_in(run_dir.path):
         check_run_folder(run_dir)
-        _check_run_json(experiment)
-        complete = is_complete(experiment)
+        run = OpenedRun(run_dir)
+        _check_run_json(experiment, run)
+        complete = is_complete(experiment, run)
     if complete and has_owner(run_dir.path):
-        with (
-            suppress(ConfigError, OSError),
-            locked(run_dir.path, wait=False),
-        ):  # it works, or we may not
+        # its owner works still, or we may not write
+        with suppress(ConfigError, OSError), locked(run_dir.path, wait=False):
             run_dir.remove_leftovers()
     return complete
 
@@ -98,24 +98,21 @@ def _held(experiment: "Experiment", *, wait: bool) -> Iterator[Ownership]:
     path = experiment.imp.run_dir.path
     check_writable(path, "output_dir")
     with disk_errors_in(path), locked(path, wait=wait) as ownership:
-        _check_run_json(experiment)
+        _check_run_json(experiment, OpenedRun(experiment.imp.run_dir))
         shutil.rmtree(path / MEETING, ignore_errors=True)  # of a launcher that was killed
         yield ownership
 
 
-def _check_run_json(experiment: "Experiment") -> None:
-    run_dir = experiment.imp.run_dir
-    if run_dir.run_json.exists():
-        check_same_run(experiment, read_run_json(run_dir))
+def _check_run_json(experiment: "Experiment", run: OpenedRun) -> None:
+    if run.folder.run_json.exists():
+        check_same_run(experiment, run)
 
 
-def is_complete(experiment: "Experiment") -> bool:
+def is_complete(experiment: "Experiment", run: OpenedRun) -> bool:
     """Return whether no round is left to do, the tables are there, and run.json says finished."""
-    imp = experiment.imp
-    run = OpenedRun(imp.run_dir)
     return (
-        not imp.rounds.todo(run.rows)
+        not experiment.imp.rounds.todo(run.rows)
         and tables_are_current(run)
-        and imp.run_dir.run_json.exists()
-        and read_run_json(imp.run_dir)["status"] == "finished"
+        and run.folder.run_json.exists()
+        and run.run_json["status"] == "finished"
     )

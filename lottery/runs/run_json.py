@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def check_same_run(experiment: "Experiment", run_json: RunJson) -> None:
+def check_same_run(experiment: "Experiment", run: OpenedRun) -> None:
     """Check that a folder holds this run, and that the run rests on the same files as before."""
-    path = experiment.imp.run_dir.path
+    path = run.path
     here = experiment.settings.canonical | {"seed": experiment.settings.seed}
-    there = run_json["config"] | {"seed": run_json["seed"]}
+    there = run.config | {"seed": run.seed}
     if here != there:
         differing = [
             f"{key} ({there.get(key, 'absent')} there, {here.get(key, 'absent')} here)"
@@ -31,8 +31,8 @@ def check_same_run(experiment: "Experiment", run_json: RunJson) -> None:
             if here.get(key, "absent") != there.get(key, "absent")
         ]
         raise ConfigError(f"{path}: holds another run; differing: {', '.join(differing)}")
-    _check_same_masks(experiment)
-    known = run_json["digests"]
+    _check_same_masks(experiment, run)
+    known = run.run_json["digests"]
     changed = [name for name, d in sorted(experiment.digests.items()) if known.get(name, d) != d]
     if changed:
         raise ConfigError(
@@ -41,20 +41,18 @@ def check_same_run(experiment: "Experiment", run_json: RunJson) -> None:
         )
 
 
-def _check_same_masks(experiment: "Experiment") -> None:
+def _check_same_masks(experiment: "Experiment", run: OpenedRun) -> None:
     """Check that the run goes on with the masks it has begun with.
 
     Version 0.1 did not prune attention's queries, keys and values, nor a weight that an embedding
     shares with a later layer.
     """
-    imp = experiment.imp
-    run = OpenedRun(imp.run_dir)
-    if not run.records or not imp.rounds.todo(run.rows):
+    if not run.records or not experiment.imp.rounds.todo(run.rows):
         return
     there, here = run.records[0]["layers"].keys(), experiment.shapes.keys()
     if there != here:
         raise ConfigError(
-            f"{imp.run_dir.path}: began without masks of "
+            f"{run.path}: began without masks of "
             f"{', '.join(sorted(here ^ there))}, which this version prunes too; "
             "choose another output_dir, or go on with the version it began with"
         )

@@ -84,7 +84,7 @@ class Trainings:
         if folder.finished:
             entry = read_typed(folder.record, CopyJson, REPAIR)
             end = storage.final(branch.round) if entry["start"] == branch.digest else None
-            if end and entry.get("end", _digest_of(end)) == _digest_of(end):
+            if end and ("end" not in entry or entry["end"] == state_digest(end)):
                 return end
             log.warning("%s: has another %s; made again", folder.path, "end" if end else "start")
         self.done += 1
@@ -99,7 +99,7 @@ class Trainings:
         storage.save_final(branch.round, outcome.final, with_optimizer=with_optimizer)
         content: CopyJson = {
             "start": branch.digest,
-            "end": _digest_of(outcome.final),
+            "end": state_digest(outcome.final),
             "steps": outcome.steps,
             "checks": checks,
         }
@@ -120,7 +120,8 @@ def with_noise(fit: LightningFit, number: int) -> LightningFit:
     return replace(fit, data_order=noise)
 
 
-def _digest_of(state: State) -> str:
+def state_digest(state: State) -> str:
+    """Return the digest of a network: of its weights and buffers."""
     return digest(state.weights | state.buffers)
 
 

@@ -12,10 +12,9 @@ from lottery.record.files import write_json
 from lottery.record.schema import Distance, LinePoint, PairJson
 from lottery.record.typed import read_typed
 from lottery.signals import Stopped
-from lottery.stability.copies import REPAIR, Branch
+from lottery.stability.copies import REPAIR, Branch, state_digest
 from lottery.stability.distances import distance
 from lottery.stability.interpolation import MEASURED_SPLITS, between, has_norms, measure_at
-from lottery.tensors import digest
 from lottery.training import LightningFit
 
 
@@ -29,7 +28,7 @@ class Ends:
     @property
     def digests(self) -> list[str]:
         """The digest of each copy."""
-        return [digest(state.weights | state.buffers) for state in (self.first, self.second)]
+        return [state_digest(state) for state in (self.first, self.second)]
 
 
 def measure_pair(
@@ -47,13 +46,14 @@ def measure_pair(
     `alphas` are points of the line; those in the file are not measured again. `dense` are the
     dense network's copies of the same numbers, if they had the same start weights.
     """
+    copies = ends.digests
     entry: PairJson = {
         "round": branch.round,
         "step": branch.step,
         "pair": number,
         "remaining": density(branch.masks),
-        "copies": ends.digests,
-        "points": _known_points(path, ends),
+        "copies": copies,
+        "points": _known_points(path, copies),
         "batch_norm": "recomputed" if has_norms(fit.network) else "none",
         "distances": distance(ends.first.weights, ends.second.weights, branch.masks),
     }
@@ -92,10 +92,10 @@ def same_start(dense: Branch, ticket: Branch) -> bool:
     return all(torch.equal(tensor, there[name]) for name, tensor in start.items())
 
 
-def _known_points(path: Path, ends: Ends) -> list[LinePoint]:
+def _known_points(path: Path, copies: Sequence[str]) -> list[LinePoint]:
     """Return the points in the file, if it is about these copies."""
     entry = read_typed(path, PairJson, REPAIR) if path.exists() else None
-    return entry["points"] if entry and entry["copies"] == ends.digests else []
+    return entry["points"] if entry and entry["copies"] == copies else []
 
 
 def _from_dense(ends: Ends, dense: Ends, branch: Branch) -> Distance:

@@ -38,6 +38,7 @@ class StabilityOptions:
 
 def analyse_stability(path: Path, options: StabilityOptions) -> str:
     """Analyse a run; what is there already is not done again."""
+    from lottery.config.copied_masks import without_masks
     from lottery.config.experiment import build_experiment
     from lottery.config.trust import making_from
 
@@ -47,8 +48,8 @@ def analyse_stability(path: Path, options: StabilityOptions) -> str:
     with making_from(str(run.folder.run_json), trust_code=options.trust_code):
         settings = _settings(run, options)
         experiment = build_experiment(settings, run.folder, ALONE, may_write=may_write)
-    digests = {n: d for n, d in experiment.digests.items() if not n.startswith("criterion.run ")}
-    check_same_run(replace(experiment, digests=digests), run.run_json)
+    experiment = replace(experiment, digests=without_masks(experiment.digests))
+    check_same_run(experiment, run)
     analysis = _make_analysis(experiment, run, rounds, options)
     check_writable(run.path, "RUN_DIR")
     check_run_folder(run.folder)

@@ -7,9 +7,8 @@ from lottery.models.state import Start, State
 from lottery.record.files import write_json
 from lottery.record.schema import StartJson
 from lottery.record.typed import read_typed
-from lottery.stability.copies import REPAIR
+from lottery.stability.copies import REPAIR, state_digest
 from lottery.stability.interpolation import measure_at
-from lottery.tensors import digest
 from lottery.training import LightningFit
 
 
@@ -24,7 +23,7 @@ def measure_untrained(
         "masked": State(masked(start.weights, masks), start.buffers),
         "dense": State(start.weights, start.buffers),
     }
-    digests = {name: digest(state.weights | state.buffers) for name, state in states.items()}
+    digests = {name: state_digest(state) for name, state in states.items()}
     if path.exists() and read_typed(path, StartJson, REPAIR)["digests"] == digests:
         return
     fit.network.to(fit.device.torch_device)

@@ -19,6 +19,7 @@ from lottery.data import Split, Splits
 from lottery.errors import ConfigError
 from lottery.measure.evaluate import evaluate
 from lottery.runs.process_group import WorkerDied
+from lottery.runs.workers import safe_path
 from lottery.signals import StopRequest
 from lottery.ticket.checks import TicketCheck, check_run, check_tensors
 from lottery.ticket.extract import facts_of, find_source, read_parts
@@ -107,11 +108,9 @@ def count_in_fresh_process(
     path: Path, device: str, data: str | None, trust_code: bool
 ) -> CorrectCounts:
     """Run `count_correct` in a new process."""
-    # Python would look for its own modules, such as random, in the current folder first
-    os.environ.setdefault("PYTHONSAFEPATH", "1")
     fresh = multiprocessing.get_context("spawn")
     try:
-        with ProcessPoolExecutor(max_workers=1, mp_context=fresh) as pool:
+        with safe_path(), ProcessPoolExecutor(max_workers=1, mp_context=fresh) as pool:
             return pool.submit(count_correct, path, device, data, trust_code).result()
     except BrokenProcessPool as error:
         raise WorkerDied(

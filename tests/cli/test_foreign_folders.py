@@ -4,15 +4,12 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import lottery as package
-from lottery.cli import report as report_command
-from lottery.cli import stability as stability_command
 from lottery.errors import ConfigError, UntrustedCode
 from lottery.record.files import read_json
 from lottery.record.run_dir import RunDir
@@ -32,16 +29,6 @@ def mark(folder: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_evil(run, mark)
     monkeypatch.chdir(run)
     return mark
-
-
-@pytest.fixture
-def stability(in_process: Callable[..., Done]) -> Callable[..., Done]:
-    return partial(in_process, stability_command.main, "lottery-stability")
-
-
-@pytest.fixture
-def report(in_process: Callable[..., Done]) -> Callable[..., Done]:
-    return partial(in_process, report_command.main, "lottery-report")
 
 
 def refuses(call: Callable[[], Any]) -> None:

@@ -1,38 +1,22 @@
-"""`lottery-report`: its arguments, its files, and its words about runs that are not whole."""
+"""`lottery-report`: its arguments, its files and what it says of runs."""
 
 import shutil
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from lottery.cli import report as command
 from lottery.record.files import write_json
-from lottery.record.records import write_record
-from lottery.record.run_dir import RunDir
 from lottery.report import write
 from lottery.report.read.groups import group_runs
 from lottery.report.read.runs import read_run
 from tests.conftest import TINY, Done, Lottery, real_program, snapshot
-from tests.helpers.toy_records import CONFIG, TRUNK, record, write_controls, write_run
+from tests.helpers.toy_records import CONFIG, TRUNK, write_controls, write_run
 
 Report = Callable[..., Done]
 ONE = {"1_accuracy", "2_parameters", "3_layers", "4_learning"}
-
-
-@pytest.fixture
-def report(in_process: Callable[..., Done]) -> Report:
-    """`report("outputs")` runs the command in this process, in an empty folder."""
-    return partial(in_process, command.main, "lottery-report")
-
-
-@pytest.fixture
-def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out the pictures, which take half of a report's time."""
-    monkeypatch.setattr(write, "save_figure", lambda figure, folder: None)
 
 
 def drawn(folder: Path) -> set[str]:
@@ -114,32 +98,6 @@ def test_the_same_runs_have_the_same_report(report: Report, folder: Path) -> Non
     assert contents[0] == contents[1]
 
 
-@pytest.mark.usefixtures("no_pictures")
-@pytest.mark.parametrize(
-    ("status", "message", "said"),
-    [
-        ("running", "", "still running, or killed; 3 of 9 rounds are finished"),
-        ("failed", "Diverged: step 3", "failed; 3 of 9 rounds are finished: Diverged: step 3"),
-        ("interrupted", "Stopped: SIGTERM", "interrupted; 3 of 9 rounds"),
-    ],
-)
-def test_a_run_that_is_not_finished_is_reported_and_says_so(
-    report: Report, folder: Path, status: str, message: str, said: str
-) -> None:
-    run = write_run(folder / TRUNK / "seed_0", status=status, message=message, asked=9)
-    assert report(run).code == 0
-    assert f"{TRUNK}, seed 0: {said}" in (run / "report.html").read_text()
-
-
-def test_a_run_in_its_first_round_has_a_report_without_figures(
-    report: Report, folder: Path
-) -> None:
-    run = write_run(folder / TRUNK / "seed_0", tests=[], status="running", asked=3)
-    assert report(run).code == 0
-    assert drawn(run) == set()
-    assert "No round is finished" in (run / "report.html").read_text()
-
-
 def test_a_dense_network_alone(report: Report, folder: Path) -> None:
     run = write_run(folder / TRUNK / "seed_0", tests=[0.95])
     assert report(run).code == 0
@@ -147,15 +105,6 @@ def test_a_dense_network_alone(report: Report, folder: Path) -> None:
     text = (run / "report.md").read_text()
     assert "Only the dense network is trained" in text
     assert "95.00 %" in text
-
-
-@pytest.mark.usefixtures("no_pictures")
-def test_a_run_without_the_dense_round(report: Report, folder: Path) -> None:
-    """Its record was lost."""
-    run = write_run(folder / TRUNK / "seed_0")
-    RunDir(run).round(0).record.unlink()
-    assert report(run).code == 0
-    assert "no dense network to compare it with" in (run / "report.md").read_text()
 
 
 @pytest.mark.usefixtures("no_pictures")
@@ -204,59 +153,6 @@ def test_the_runs_of_a_sweep_that_was_moved_are_those_beside_it(
     text = (folder / "out" / "report.md").read_text()
     assert text.startswith("# 2 settings, 2 runs\n")
     assert f"| {folder / 'elsewhere'}/outputs/{TRUNK}/seed_0 |" in text
-
-
-@pytest.mark.parametrize("kind", ["nowhere", "empty", "foreign", "foreign run.json", "a file"])
-def test_what_is_no_run_is_one_line(report: Report, folder: Path, kind: str) -> None:
-    given = folder / "given"
-    if kind != "nowhere":
-        given.mkdir()
-    if kind == "foreign":
-        (given / "model.pt").write_text("x")
-    if kind == "foreign run.json":
-        (given / "run.json").write_text('{"run": "of another program"}')
-    if kind == "a file":
-        given = given / "results.csv"
-        given.write_text("round\n")
-    before = snapshot(folder)
-    done = report(given)
-    assert (done.code, done.out) == (1 if kind == "foreign run.json" else 2, "")
-    assert len(done.err.splitlines()) == 1
-    assert done.err.startswith(f"error: {given}")
-    assert snapshot(folder) == before
-
-
-@pytest.mark.usefixtures("no_pictures")
-def test_a_damaged_run_is_left_out_of_many_and_named(report: Report, folder: Path) -> None:
-    good, bad = (write_run(folder / "o" / TRUNK / f"seed_{seed}") for seed in (0, 1))
-    path = RunDir(bad).round(1).record
-    path.write_text(path.read_text().replace("0.96", "0.99"))
-    assert report("o").code == 0
-    text = (folder / "report" / "report.md").read_text()
-    assert f"> left out: {path}: damaged" in text
-    assert text.startswith(f"# {TRUNK}, seed 0\n")
-    done = report(bad)
-    assert (done.code, len(done.err.splitlines())) == (1, 1)
-    assert str(path) in done.err
-    assert report(good).code == 0
-
-
-def test_a_folder_that_cannot_be_written_is_one_line(report: Report, folder: Path) -> None:
-    run = write_run(folder / TRUNK / "seed_0")
-    (folder / "file").write_text("")
-    done = report(run, "--out", folder / "file" / "below")
-    assert (done.code, len(done.err.splitlines())) == (2, 1)
-    assert str(folder / "file") in done.err
-
-
-@pytest.mark.usefixtures("no_pictures")
-def test_a_record_that_is_written_while_the_report_is_made(report: Report, folder: Path) -> None:
-    """Records are whole or not there; the next report has the new round."""
-    run = write_run(folder / TRUNK / "seed_0", tests=[0.95, 0.96], status="running", asked=3)
-    report(run)
-    write_record(RunDir(run), record(2, test=0.94, val=0.94, remaining=0.64))
-    report(run)
-    assert "3 of 3 rounds are finished" in (run / "report.md").read_text()
 
 
 def test_a_real_run(lottery: Lottery, report: Report) -> None:

@@ -4,14 +4,12 @@ import shlex
 import signal
 from collections.abc import Callable
 from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from lottery.cli import stability as command
 from lottery.record.files import read_json, write_json
 from lottery.record.run_dir import RunDir
 from lottery.runs.run_lock import locked
@@ -23,12 +21,6 @@ from tests.helpers.toy_images import toy_images
 
 Stability = Callable[..., Done]
 FEW = ("--pairs", "1", "--points", "3")
-
-
-@pytest.fixture
-def stability(in_process: Callable[..., Done]) -> Stability:
-    """`stability(run, "--pairs", "1")` runs the command in this process."""
-    return partial(in_process, command.main, "lottery-stability")
 
 
 def test_the_dense_network_and_the_winning_round_are_analysed_once(

@@ -10,7 +10,6 @@ from lottery.config.from_run_json import rebuild_network, settings_of_run
 from lottery.config.run_key import ADDED_LATER
 from lottery.config.settings import read_settings
 from lottery.record.opened_run import OpenedRun
-from lottery.record.records import read_run_json
 from lottery.record.run_dir import RunDir
 from lottery.runs.lifecycle import is_complete
 from lottery.runs.run_json import check_same_run
@@ -36,11 +35,11 @@ def test_the_settings_are_those_of_the_run(
     elsewhere = folder / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
-    run_json = read_run_json(RunDir(run))
-    settings = settings_of_run(OpenedRun(RunDir(run)), trust_code=False)
+    opened = OpenedRun(RunDir(run))
+    settings = settings_of_run(opened, trust_code=False)
     experiment = prepare(settings.config, run)
-    check_same_run(experiment, run_json)
-    assert is_complete(experiment)
+    check_same_run(experiment, opened)
+    assert is_complete(experiment, opened)
     assert settings.dataset.node["folder"] == str(folder / "pets")
 
 

@@ -62,20 +62,26 @@ def _is_alive(pid: int) -> bool:
         return False
 
 
-def _leftovers(meetings: Path, workers: list[int]) -> list[str]:
+def _leftovers(temporary: Path, workers: list[int]) -> list[str]:
     """Temporary files of workers, and their shared memory; other tests' processes have theirs."""
     shared = Path("/dev/shm").iterdir()
     of_workers = [p for p in shared if any(f"_{worker}_" in p.name for worker in workers)]
-    return [str(path) for path in (*meetings.iterdir(), *of_workers)]
+    return [str(path) for path in (*temporary.iterdir(), *of_workers)]
+
+
+@pytest.fixture
+def temporary(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder for temporary files, of workers too; it is in the current folder."""
+    temporary = folder / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    return temporary
 
 
 @pytest.mark.usefixtures("forked_workers")  # in this process: not those of the command
 def test_workers_are_killed_and_stopped_and_nothing_is_lost(
-    lottery: Lottery, folder: Path, monkeypatch: pytest.MonkeyPatch
+    lottery: Lottery, temporary: Path
 ) -> None:
-    meetings = folder / "meetings"
-    meetings.mkdir()
-    monkeypatch.setenv("TMPDIR", str(meetings))
     whole = lottery(*LONG, "output_dir=whole").run
     run = Running(*LONG)
     run.wait_for("outputs/*/seed_0/rounds/01/checkpoint.pt")
@@ -109,17 +115,14 @@ def test_workers_are_killed_and_stopped_and_nothing_is_lost(
     assert "carrying on from step" in done.err
     assert (path / "results.csv").read_text().splitlines()[1] == first_row
     assert result_tables(path) == result_tables(whole)
-    assert not _leftovers(meetings, killed + workers)
+    assert not _leftovers(temporary, killed + workers)
     assert not (path / ".workers").exists()
 
 
 @pytest.mark.usefixtures("forked_workers")
 def test_workers_die_with_their_parent_and_the_next_start_tidies_up(
-    lottery: Lottery, folder: Path, monkeypatch: pytest.MonkeyPatch
+    lottery: Lottery, temporary: Path
 ) -> None:
-    meetings = folder / "meetings"
-    meetings.mkdir()
-    monkeypatch.setenv("TMPDIR", str(meetings))
     run = Running(*LONG)
     run.wait_for("outputs/*/seed_0/rounds/00/checkpoint.pt")
     workers = run.workers()
@@ -129,7 +132,7 @@ def test_workers_die_with_their_parent_and_the_next_start_tidies_up(
     while any(map(_is_alive, workers)) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not any(map(_is_alive, workers))
-    assert list(meetings.iterdir()) == []
+    assert list(temporary.iterdir()) == []
     done = lottery(*LONG, "rounds=0")
     assert done.code == 0, done.err
     assert not {".workers", ".owner.json"} & {path.name for path in done.run.iterdir()}

@@ -14,13 +14,15 @@ import lottery as package
 from lottery.cli import stability as stability_command
 from lottery.config.from_run_json import settings_of_run
 from lottery.errors import LotteryError
-from lottery.record.files import read_json
+from lottery.record.files import read_json, write_json
 from lottery.record.opened_run import open_run
+from lottery.record.records import read_run_json, write_run_json
 from lottery.record.run_dir import RunDir
 from lottery.stability.run import StabilityOptions, _settings
 from tests.conftest import PATIENCE, Done, environment, snapshot
 from tests.helpers.foreign import forge_run
 from tests.helpers.tickets import TicketCommand, assert_passed, assert_refused, sign_again
+from tests.helpers.toy_image_folders import write_images
 
 FEW = ("--pairs", 1, "--points", 3)
 
@@ -79,8 +81,6 @@ def test_nothing_is_fetched_or_written_where_a_file_says(
 def test_no_list_and_no_cache_is_made_among_foreign_images(
     folder: Path, run: Path, ticket: TicketCommand
 ) -> None:
-    from tests.helpers.toy_image_folders import write_images
-
     write_images(folder / "pets")
     assert_passed(ticket(run))
     ours = read_json(run / "run.json")["settings"]["dataset"]
@@ -119,8 +119,6 @@ def test_features_are_kept_in_the_runs_own_folders(run: Path) -> None:
 def test_sizes_are_checked_before_memory_is_taken(
     name: str, value: object, run: Path, ticket: TicketCommand
 ) -> None:
-    from lottery.record.records import read_run_json, write_run_json
-
     assert_passed(ticket(run))
     entry: Any = read_run_json(RunDir(run))
     write_run_json(RunDir(run), entry | {name: value})
@@ -164,17 +162,9 @@ def test_a_network_that_cannot_be_made_is_one_line(
 def test_settings_that_do_not_belong_to_the_config_are_refused(run: Path) -> None:
     entry = read_json(run / "run.json")
     other = entry["settings"]["optimizer"] | {"lr": 0.5}
-    (run / "run.json").write_text(
-        package_json(entry | {"settings": entry["settings"] | {"optimizer": other}})
-    )
+    write_json(run / "run.json", entry | {"settings": entry["settings"] | {"optimizer": other}})
     with pytest.raises(LotteryError, match="settings and config are of different runs"):
         settings_of_run(open_run(run), trust_code=False)
-
-
-def package_json(value: object) -> str:
-    from lottery.record.files import to_json
-
-    return to_json(value)
 
 
 def test_a_ticket_lists_its_own_files_only(run: Path, ticket: TicketCommand) -> None:
