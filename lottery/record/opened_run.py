@@ -12,6 +12,7 @@ from lottery.record.records import read_record, read_run_json
 from lottery.record.rows import winning_round
 from lottery.record.run_dir import RunDir
 from lottery.record.schema import Record, Row, RunJson
+from lottery.record.score import Score, score_of
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,11 @@ class OpenedRun:
     def config(self) -> dict[str, Any]:
         """Its canonical config, without the seed."""
         return self.run_json["config"]
+
+    @property
+    def score(self) -> Score:
+        """What its `val` and `test` measure."""
+        return score_of(self.run_json)
 
     @cached_property
     def finished_rounds(self) -> list[int]:
@@ -101,7 +107,7 @@ class OpenedRun:
     @property
     def winning_round(self) -> int | None:
         """The round of the winning ticket so far; None if no round was pruned."""
-        return winning_round(self.rows)
+        return winning_round(self.rows, self.score)
 
 
 def open_run(path: str | Path) -> OpenedRun:

@@ -4,17 +4,20 @@ import math
 from collections.abc import Mapping, Sequence
 
 from lottery.record.schema import Row
+from lottery.record.score import ACCURACY, Score
 from lottery.record.text_table import format_percent, text_table
 
 
-def winning_round(rows: Sequence[Row]) -> int | None:
+def winning_round(rows: Sequence[Row], score: Score = ACCURACY) -> int | None:
     """Return the round of the winning ticket by `best_round`; None when no round lost weights."""
     val = {row["round"]: row["val"] for row in rows}
-    return best_round(val, {row["round"]: row["remaining"] for row in rows})
+    return best_round(val, {row["round"]: row["remaining"] for row in rows}, score)
 
 
-def best_round(val: Mapping[int, float], remaining: Mapping[int, float]) -> int | None:
-    """Return the pruned round with the highest `val`; of equal ones the sparsest.
+def best_round(
+    val: Mapping[int, float], remaining: Mapping[int, float], score: Score = ACCURACY
+) -> int | None:
+    """Return the pruned round with the best `val`; of equal ones the sparsest.
 
     Means over seeds can differ in their last bits although the accuracies are equal, so values
     are equal if they agree to nine digits. Test accuracy plays no role.
@@ -26,27 +29,32 @@ def best_round(val: Mapping[int, float], remaining: Mapping[int, float]) -> int 
     pruned = [number for number in val if number >= 1 and remaining[number] < 1]
     if not pruned:
         return None
-    best = max(val[number] for number in pruned)
+    best = (max if score.higher_is_better else min)(val[number] for number in pruned)
     equal = [number for number in pruned if math.isclose(val[number], best)]
     return min(equal or pruned, key=remaining.__getitem__)
 
 
-def sparsest_within(rows: Sequence[Row], points: float) -> int | None:
-    """Return the sparsest round with `val` at most `points` (percentage) below round 0's."""
+def sparsest_within(rows: Sequence[Row], points: float, score: Score = ACCURACY) -> int | None:
+    """Return the sparsest round with `val` at most `points` worse than round 0's.
+
+    Points are percentage points of a share, and the unit of `val` of any other score.
+    """
     (dense,) = (row["val"] for row in rows if row["round"] == 0)
-    lowest = dense - points / 100 - 1e-12  # the difference of 0.99 and 0.985 is not quite 0.005
-    good = [row for row in rows if row["round"] >= 1 and row["val"] >= lowest]
+    # the difference of 0.99 and 0.985 is not quite 0.005
+    most = (points / 100 if score.is_share else points) + 1e-12
+    good = [r for r in rows if r["round"] >= 1 and score.gain(dense, r["val"]) <= most]
     return min(good, key=lambda row: row["remaining"])["round"] if good else None
 
 
-def format_table(rows: Sequence[Row]) -> str:
-    """Return the rows as people read them: in percent, with the winning round marked."""
-    winner = winning_round(rows)
-    columns = ("round", "remaining %", "ES", "val %", "test %", "test at end %", "")
+def format_table(rows: Sequence[Row], score: Score = ACCURACY) -> str:
+    """Return the rows as people read them: shares in percent, with the winning round marked."""
+    winner = winning_round(rows, score)
+    scores = (f"{name} {score.unit}".strip() for name in ("val", "test", "test at end"))
+    columns = ["round", "remaining %", "ES", *scores, ""]
     lines = []
     for row in rows:
-        shares = [format_percent(row[name]) for name in ("val", "test", "test_last")]
+        values = [score.format(row[name]) for name in ("val", "test", "test_last")]
         mark = "winning round" if row["round"] == winner else ""
         remaining = format_percent(row["remaining"])
-        lines.append([row["round"], remaining, row["ES"], *shares, mark])
+        lines.append([row["round"], remaining, row["ES"], *values, mark])
     return text_table(columns, lines)

@@ -112,6 +112,14 @@ class Record(TypedDict):
     links: NotRequired[Links]  # rounds of older versions have none
 
 
+class ScoreJson(TypedDict):
+    """What `val` and `test` measure: the fields of `Score`."""
+
+    metric: str
+    higher_is_better: bool
+    is_share: bool
+
+
 class RunJson(TypedDict):
     """The content of run.json without its format."""
 
@@ -128,6 +136,7 @@ class RunJson(TypedDict):
     num_classes: int
     num_tokens: NotRequired[int | None]  # runs of older versions have none
     outside: NotRequired[dict[str, int]]  # parameters without a mask; older versions have none
+    score: NotRequired[ScoreJson]  # accuracy, if there is none
     versions: dict[str, str]
     git_commit: str | None
     machine: dict[str, Any]

@@ -4,6 +4,7 @@ import pytest
 
 from lottery.record.rows import best_round, format_table, sparsest_within, winning_round
 from lottery.record.schema import Row
+from lottery.record.score import Score
 from tests.helpers.toy_rows import toy_row as row
 
 
@@ -29,6 +30,18 @@ def test_winning_round(rows: list[Row], winner: int | None) -> None:
 def test_the_sparsest_round_within_some_points_of_dense(points: float, number: int | None) -> None:
     rows = [row(0, 1.0, 0.99), row(1, 0.8, 0.985), row(2, 0.64, 0.98), row(3, 0.5, 0.9)]
     assert sparsest_within(rows, points) == number
+
+
+RMSE = Score("RMSE", higher_is_better=False, is_share=False)
+
+
+def test_of_an_error_the_lowest_wins_and_is_shown_as_it_is() -> None:
+    rows = [row(0, 1.0, 2.5), row(1, 0.8, 2.25), row(2, 0.64, 2.6), row(3, 0.5, 3.25)]
+    assert winning_round(rows, RMSE) == 1
+    assert [sparsest_within(rows, points, RMSE) for points in (0, 0.1, 0.75)] == [1, 2, 3]
+    lines = [line.split() for line in format_table(rows, RMSE).splitlines()]
+    assert lines[0] == "round remaining % ES val test test at end".split()
+    assert lines[2] == ["1", "80.00", "10", "2.25", "0.5", "0.25", "winning", "round"]
 
 
 def test_the_table_shows_percent_and_marks_the_winner() -> None:
