@@ -40,7 +40,7 @@ def test_of_an_error_the_lowest_wins_and_is_shown_as_it_is() -> None:
     assert winning_round(rows, RMSE) == 1
     assert [sparsest_within(rows, points, RMSE) for points in (0, 0.1, 0.75)] == [1, 2, 3]
     lines = [line.split() for line in format_table(rows, RMSE).splitlines()]
-    assert lines[0] == "round remaining % ES val test test at end".split()
+    assert lines[0] == ["round", "remaining", "%", "ES", "val", "test", "test", "at", "end"]
     assert lines[2] == ["1", "80.00", "10", "2.25", "0.5", "0.25", "winning", "round"]
 
 
