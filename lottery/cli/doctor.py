@@ -34,8 +34,8 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="lottery-doctor",
         description=f"{__doc__} It takes about a minute and needs no root. Short runs on "
-        "digits are made in a hidden folder, which is removed at the end. Exit code 1: a check has "
-        "failed.",
+        "digits are made in a hidden folder, which is removed at the end. If a check fails, the "
+        "exit code is 1.",
     )
     where = "where results will lie, to check its disk (default: %(default)s)"
     parser.add_argument("--folder", type=Path, default=Path("outputs"), help=where)

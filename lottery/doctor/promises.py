@@ -63,12 +63,16 @@ def check_gpu_processes(trials: Trials) -> Finding:
 
 
 def check_speed(trials: Trials) -> Finding:
-    """Compare a step of round 0 with a step of a bare PyTorch loop, both in one thread."""
-    microseconds = 1e6 / steps_per_second(trials.plain)
-    bare = _microseconds_of_bare_step()
-    ratio = microseconds / bare
-    text = f"{microseconds:.0f} us a step, a bare loop {bare:.0f} us: {ratio:.2f} times"
-    return passed(text) if ratio < SLOWEST else failed(f"{text}; is the machine busy?")
+    """Compare a step of round 0 with a step of a bare PyTorch loop, both in one thread.
+
+    The better of two tries counts: other programs may disturb one.
+    """
+    tries = []
+    for run in (trials.plain, trials.run("timed", "trainer=cpu", "rounds=0")):
+        tries.append((1e6 / steps_per_second(run), _microseconds_of_bare_step()))
+    ours, bare = min(tries, key=lambda times: times[0] / times[1])
+    text = f"{ours:.0f} us a step, a bare loop {bare:.0f} us: {ours / bare:.2f} times"
+    return passed(text) if ours < SLOWEST * bare else failed(f"{text}; is the machine busy?")
 
 
 def _compare(trials: Trials, what: str, trainer: str) -> Finding:

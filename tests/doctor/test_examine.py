@@ -12,9 +12,12 @@ from lottery.doctor.examine import Result, as_json, as_table, is_healthy
 from lottery.doctor.finding import Status, failed, not_here, passed
 from lottery.doctor.trial import TrialFailed, Trials, largest_loss_difference
 
-HISTORY = (
-    "round,iteration,split,loss,accuracy\n0,10,train,2,0.1\n0,10,val,{loss},0.2\n0,20,val,9,0\n"
-)
+HISTORY = """\
+round,iteration,split,loss,accuracy
+0,10,train,2,0.1
+0,10,val,{loss},0.2
+0,20,val,9,0.2
+"""
 
 
 @dataclass
@@ -106,10 +109,10 @@ RESULTS = [
 
 def test_the_answer_as_table_and_as_json() -> None:
     lines = as_table(RESULTS).splitlines()
-    assert lines[1:] == [
-        "GPUs   not here  no GPU",
-        "locks  pass      fine",
-        "speed  fail      slow",
+    assert [line.split() for line in lines[1:]] == [
+        ["GPUs", "not", "here", "no", "GPU"],
+        ["locks", "pass", "fine"],
+        ["speed", "fail", "slow"],
     ]
     assert json.loads(as_json(RESULTS))[2] == {"check": "speed", "status": "fail", "text": "slow"}
     assert [is_healthy(RESULTS), is_healthy(RESULTS[:2])] == [False, True]
