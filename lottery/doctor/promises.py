@@ -67,9 +67,8 @@ def check_speed(trials: Trials) -> Finding:
 
     The better of two tries counts: other programs may disturb one.
     """
-    tries = []
-    for run in (trials.plain, trials.run("timed", "trainer=cpu", "rounds=0")):
-        tries.append((1e6 / steps_per_second(run), _microseconds_of_bare_step()))
+    runs = (trials.plain, trials.run("timed", "trainer=cpu", "rounds=0"))
+    tries = [(1e6 / steps_per_second(run), _microseconds_of_bare_step()) for run in runs]
     ours, bare = min(tries, key=lambda times: times[0] / times[1])
     text = f"{ours:.0f} us a step, a bare loop {bare:.0f} us: {ours / bare:.2f} times"
     return passed(text) if ours < SLOWEST * bare else failed(f"{text}; is the machine busy?")
