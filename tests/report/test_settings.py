@@ -24,6 +24,7 @@ from tests.helpers.toy_records import (
 
 SNIP = CONFIG | {"criterion._target_": "lottery.pruning.Snip", "pruning.at": "init"}
 FINETUNED = COPIED | {"reinit._target_": "lottery.reinit.Finetune", "reinit.steps": None}
+PRETRAINED = {"model.init_from": "weights.pth"}
 COPY = "digits-lenet_300_100-copy-none-none-random-22222222"
 
 
@@ -53,6 +54,9 @@ COPY = "digits-lenet_300_100-copy-none-none-random-22222222"
         (CONFIG | {"pruning.one_shot": 8}, "one-shot ticket"),
         (CONFIG | {"reinit._target_": "lottery.reinit.Finetune"}, "fine-tuning"),
         (FINETUNED, "copied masks, fine-tuning"),
+        (RANDOM_REINIT | PRETRAINED, "random reinit, not pretrained"),
+        (CHAINED | PRETRAINED, "chained reinit, not pretrained"),
+        (CONFIG | PRETRAINED, "winning ticket"),
     ],
 )
 def test_roles(canonical: dict[str, Any], role: str) -> None:
@@ -118,6 +122,7 @@ def test_settings_are_named_by_what_differs(
          ["pruning.rate=0.2", "pruning.rate=0.1, 2,000 examples"]),
         ({"pruning.at": "init"}, ["winning ticket", "magnitude at init"]),
         ({"scope._target_": "lottery.pruning.Erk"}, ["layerwise", "erk"]),
+        (PRETRAINED, ["winning ticket", "winning ticket, round 0 from weights.pth"]),
     ],
 )  # fmt: skip
 def test_what_older_settings_do_not_have_is_named(

@@ -14,6 +14,8 @@ RANDOM_TICKET = "random ticket"
 RANDOM_PRUNING = "random pruning"
 CHAINED_REINIT = "chained reinit"
 ONE_SHOT_TICKET = "one-shot ticket"
+# follows a random start where round 0 starts from a checkpoint (`model.init_from`)
+NOT_PRETRAINED = ", not pretrained"
 
 # Display names of criteria; other criteria are named by their classes
 CRITERIA = {"Random": RANDOM_PRUNING, "Snip": "SNIP", "Grasp": "GraSP", "SynFlow": "SynFlow"}
@@ -51,7 +53,7 @@ def role_of(config: Config) -> str:
         to = config.get("reinit.to", 0)
         role = pruning or (WINNING_TICKET if to in (0, "0it") else f"rewound to {to}")
     else:
-        start = CHAINED_REINIT if reinit == "Random" else REINITS.get(reinit, reinit)
+        start = _random_start(config, CHAINED_REINIT) or REINITS.get(reinit, reinit)
         role = f"{pruning}, {start}" if pruning else start
     if not is_one_shot(config):
         return role
@@ -71,12 +73,19 @@ def _pruning(config: Config) -> str:
 
 
 def _role_of_copy(config: Config, reinit: str) -> str:
-    start = RANDOM_REINIT if reinit == "Random" else REINITS.get(reinit, reinit)
+    start = _random_start(config, RANDOM_REINIT) or REINITS.get(reinit, reinit)
     if _is_shuffled(config):
         return RANDOM_TICKET if reinit == "Rewind" else f"masks shuffled, {start}"
     if reinit == "Random":
-        return RANDOM_REINIT
+        return start
     return "copied masks" if reinit == "Rewind" else f"copied masks, {start}"
+
+
+def _random_start(config: Config, name: str) -> str:
+    """Return the name of a random start; "" if rounds start from stored weights."""
+    if _class(config, "reinit") != "Random":
+        return ""
+    return name + (NOT_PRETRAINED if config.get("model.init_from") else "")
 
 
 def _is_shuffled(config: Config) -> bool:
