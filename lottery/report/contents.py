@@ -4,16 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lottery.record.opened_run import OpenedRun
+from lottery.record.score import ACCURACY
 from lottery.report.figures.accuracy import accuracy_figure, flops_figure, parameters_figure
 from lottery.report.figures.comparison import comparison_figure
 from lottery.report.figures.figure import MAX_LINES, Figure
 from lottery.report.figures.layers import layers_figure
 from lottery.report.figures.learning import learning_figure
 from lottery.report.figures.stability import stability_figures
-from lottery.report.read.controls import compare_with_controls
+from lottery.report.read.controls import Comparison, compare_with_controls
 from lottery.report.read.forests import read_forests
-from lottery.report.read.groups import group_runs
+from lottery.report.read.groups import by_score, group_runs
 from lottery.report.read.runs import read_each, state_of
+from lottery.report.read.settings import Setting
 from lottery.report.read.stability import find_analysed_steps
 from lottery.report.words.forests import forest_answer, forest_table
 from lottery.report.words.sanity import run_checks
@@ -53,7 +55,8 @@ def make_contents(
     drawn = started[:MAX_LINES]
     steps, damaged_steps = find_analysed_steps(settings)
     of_runs, damaged_forests = read_each(read_forests, runs[:MAX_RUNS])
-    forests = [of_run for of_run in of_runs if of_run.forests]
+    # Forests classify: their accuracies stand beside no other score
+    forests = [of_run for of_run in of_runs if of_run.forests and of_run.run.score == ACCURACY]
     notes = [*problems, *doubles, *_unfinished(runs), *damaged_steps, *damaged_forests]
     if len(started) > len(drawn):
         notes.append(f"The figures show the first {len(drawn)} of {len(started)} settings.")
@@ -68,9 +71,9 @@ def make_contents(
         figures += stability_figures([step for step in steps if step.setting in drawn])
     one = len(settings) == 1
     rounds = [rounds_table(s, "Rounds" if one else f"Rounds of {s.label}") for s in settings]
-    compared = [controls_table(comparisons), stability_table(steps)]
-    overview = settings_table(settings)
-    tables = [*compared, *rounds, overview] if one else [overview, *compared, *rounds]
+    overviews, compared = _tables_by_score(settings, comparisons)
+    compared.append(stability_table(steps))
+    tables = [*compared, *rounds, *overviews] if one else [*overviews, *compared, *rounds]
     tables += [runs_table(runs), *map(integrity_table, runs[:MAX_RUNS])]
     tables += map(forest_table, forests)
     name = settings[0].name if one else f"{len(settings)} settings"
@@ -83,6 +86,20 @@ def make_contents(
         figures=tuple(figure for figure in figures if figure),
         tables=tuple(table for table in tables if table.rows),
     )
+
+
+def _tables_by_score(
+    settings: Sequence[Setting], comparisons: Sequence[Comparison]
+) -> tuple[list[Table], list[Table]]:
+    """Return the tables of settings and those of controls, one for each score."""
+    overviews, compared = [], []
+    groups = by_score(settings)
+    for score, group in groups.items():
+        which = f" ({score.metric})" if len(groups) > 1 else ""
+        pairs = [pair for pair in comparisons if pair.ticket.score == score]
+        overviews.append(settings_table(group, f"Settings{which}"))
+        compared.append(controls_table(pairs, f"The ticket against its controls{which}"))
+    return overviews, compared
 
 
 def _unfinished(runs: Sequence[OpenedRun]) -> list[str]:

@@ -213,7 +213,7 @@ def test_controls_at_equal_sparsity_paired_by_seed(tmp_path: Path) -> None:
     assert sorted(pairs) == ["random pruning", "random reinit", "random ticket"]
     assert all(pair.ticket.label == "winning ticket" for pair in pairs.values())
     # Rounds 1 to 3: the ticket gains 0.4 points a round, random reinit loses 1.
-    found = pairs["random reinit"].differences
+    found = pairs["random reinit"].gains
     assert sorted(found) == [1, 2, 3]
     assert found[2] == pytest.approx({0: 2.8, 1: 2.8, 2: 2.8})
 
@@ -270,7 +270,7 @@ def test_controls_of_one_trunk_count_as_one(tmp_path: Path) -> None:
         for seed in range(3)
     ]
     (pair,) = compare_with_controls(group_runs(runs)[0])
-    assert pair.differences[1] == pytest.approx({0: 5.0})  # 96 minus the mean of 90, 91, 92
+    assert pair.gains[1] == pytest.approx({0: 5.0})  # 96 minus the mean of 90, 91, 92
     assert pair.summaries[1].count == 1
 
 
@@ -280,7 +280,7 @@ def test_differences_to_dense_are_by_seed(tmp_path: Path) -> None:
         toy_record(tmp_path / TRUNK / "seed_1", tests=[0.90, 0.89, 0.88]),
     ]
     (setting,), _ = group_runs(runs)
-    assert against_dense(setting).differences == {
+    assert against_dense(setting).gains == {
         1: pytest.approx({0: 1.0, 1: -1.0}),
         2: pytest.approx({1: -2.0}),
     }

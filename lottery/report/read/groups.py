@@ -3,8 +3,10 @@
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import astuple
 
 from lottery.record.opened_run import OpenedRun
+from lottery.record.score import Score
 from lottery.report.read.labels import label_settings
 from lottery.report.read.roles import is_control, is_ticket
 from lottery.report.read.settings import Setting
@@ -15,12 +17,13 @@ def group_runs(
 ) -> tuple[list[Setting], list[str]]:
     """Return the settings of some runs, and one line for each run that is there twice.
 
-    Of two runs with equal config and seed the one with more rounds is kept.
+    Runs of one setting have equal config and score. Of two runs of a setting with equal seeds
+    the one with more rounds is kept.
     """
     kept: dict[tuple[str, int], OpenedRun] = {}
     problems = []
     for run in runs:
-        key = json.dumps(run.config, sort_keys=True), run.seed
+        key = json.dumps([run.config, astuple(run.score)], sort_keys=True), run.seed
         other = kept.setdefault(key, run)
         if other is not run:
             shorter, longer = sorted((other, run), key=lambda one: len(one.records))
@@ -42,3 +45,11 @@ def _in_order(settings: Sequence[Setting]) -> list[Setting]:
             controls = [s for s in settings if is_control(s.config, ticket.config, ticket.name)]
             ordered += [ticket, *controls]
     return list({id(setting): setting for setting in [*ordered, *settings]}.values())
+
+
+def by_score(settings: Sequence[Setting]) -> dict[Score, list[Setting]]:
+    """Return the settings by their scores: accuracies and errors share no axis and no table."""
+    found: dict[Score, list[Setting]] = defaultdict(list)
+    for setting in settings:
+        found[setting.score].append(setting)
+    return dict(found)

@@ -37,7 +37,8 @@ class _Draft:
             for group in ("scope", "optimizer", "scheduler")
         }
         chosen = {group: self.setting.option(group) for group in ("dataset", "model")}
-        return {**chosen, "role": self.setting.role, **classes}
+        metric = self.setting.score.metric
+        return {**chosen, "score": metric, "role": self.setting.role, **classes}
 
     def option_of(self, key: str) -> str:
         """Return the option of a key's group; criterion and reinit decide the role together."""

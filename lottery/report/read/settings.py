@@ -7,6 +7,7 @@ from typing import Any
 
 from lottery.record.opened_run import OpenedRun
 from lottery.record.rows import best_round
+from lottery.record.score import Score
 from lottery.report.read.roles import copies, role_of
 from lottery.report.read.statistics import Summary, summarise
 
@@ -31,6 +32,11 @@ class Setting:
     def config(self) -> dict[str, Any]:
         """Its canonical config."""
         return self.runs[0].config
+
+    @property
+    def score(self) -> Score:
+        """What its `val` and `test` measure."""
+        return self.runs[0].score
 
     @property
     def role(self) -> str:
@@ -77,7 +83,7 @@ class Setting:
         """Return the winning round by mean `val`, among some rounds or all; None if none."""
         val = self.means("val")
         known = {n: value for n, value in val.items() if among is None or n in among}
-        return best_round(known, self.means("remaining"))
+        return best_round(known, self.means("remaining"), self.score)
 
     def remaining_by_layer(self) -> dict[str, dict[int, float]]:
         """Return the share of weights left, mean over the seeds: layer -> round -> share."""

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+from lottery.record.score import ACCURACY
 from lottery.report.read.controls import Comparison
+from lottery.report.read.groups import by_score
 from lottery.report.read.roles import (
     RANDOM_PRUNING,
     RANDOM_REINIT,
@@ -11,7 +13,8 @@ from lottery.report.read.roles import (
 )
 from lottery.report.read.settings import Setting, with_own_masks
 from lottery.report.words.published import FAR_BELOW, far_below_paper, published_dense
-from lottery.report.words.table import format_difference, plural
+from lottery.report.words.scores import describe_gain, with_unit
+from lottery.report.words.table import plural
 from lottery.report.words.verdicts import BEATS, TOO_FEW, judge
 
 MAX_SENTENCES = 8  # of one check
@@ -30,7 +33,8 @@ def run_checks(settings: Sequence[Setting], comparisons: Sequence[Comparison]) -
     Every setting must have a finished round.
     """
     judged = [pair for pair in comparisons if _meaning(pair) and _verdicts(pair)]
-    published = [setting for setting in settings if published_dense(setting.config)]
+    accuracies = by_score(settings).get(ACCURACY, [])
+    published = [setting for setting in accuracies if published_dense(setting.config)]
     pruned = [setting for setting in with_own_masks(settings) if max(setting.values("test")) > 0]
     papers = f"every dense network is at most {FAR_BELOW} points below its paper's"
     es = "the early-stopping step (ES) is before the last step"
@@ -67,7 +71,8 @@ def _not_better(pairs: Sequence[Comparison]) -> list[str]:
     found = []
     for pair in pairs:
         rounds = [
-            f"in {pair.ticket.round_text(number)} {format_difference(pair.summaries[number])}"
+            f"in {pair.ticket.round_text(number)} "
+            f"{describe_gain(pair.ticket.score, pair.summaries[number])}"
             for number, verdict in _verdicts(pair).items()
             if verdict != BEATS
         ]
@@ -99,8 +104,8 @@ def _collapsed(settings: Sequence[Setting]) -> list[str]:
             found.append(
                 f"Layer collapse in {setting.label}: no weight is left in {', '.join(named)}. "
                 "Without a shortcut around the empty layer, a network gives the same answer to "
-                "every input. The mean test accuracy with an empty layer is "
-                f"{100 * sum(tests.values()) / len(tests):.2f} %."
+                f"every input. The mean test {setting.score.metric} with an empty layer is "
+                f"{with_unit(setting.score, sum(tests.values()) / len(tests))}."
             )
     return found
 

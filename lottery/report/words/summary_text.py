@@ -7,7 +7,8 @@ from lottery.record.text_table import describe_outside
 from lottery.report.read.controls import Comparison, against_dense
 from lottery.report.read.roles import WINNING_TICKET, copies, is_ticket
 from lottery.report.read.settings import Setting
-from lottery.report.words.table import format_difference, plural
+from lottery.report.words.scores import describe_gain, with_unit
+from lottery.report.words.table import plural
 from lottery.report.words.verdicts import (
     BEATS,
     BEHIND,
@@ -45,7 +46,8 @@ def _answer(setting: Setting, comparisons: Sequence[Comparison]) -> Answer:
         test = setting.means("test").get(0)
         if test is None:
             return Answer(heading, ("No round is finished yet.",))
-        only = f"Only the dense network is trained yet. Its test accuracy is {100 * test:.2f} %."
+        only = "Only the dense network is trained yet. "
+        only += f"Its test {setting.score.metric} is {with_unit(setting.score, test)}."
         return Answer(heading, (only,))
     sentences = [_dense_sentence(setting, winner), _below_sentence(against_dense(setting))]
     if is_ticket(setting.config):
@@ -58,12 +60,12 @@ def _answer(setting: Setting, comparisons: Sequence[Comparison]) -> Answer:
 
 
 def _dense_sentence(setting: Setting, winner: int) -> str:
-    test = setting.means("test")
+    test, score = setting.means("test"), setting.score
     share = f"{100 * setting.means('remaining')[winner]:.1f} %"
     name = WINNING_TICKET if setting.role == WINNING_TICKET else "network of the winning round"
     start = (
         f"The {name} (round {winner}) keeps {share} of the weights. "
-        f"Its test accuracy is {100 * test[winner]:.2f} %"
+        f"Its test {score.metric} is {with_unit(score, test[winner])}"
     )
     difference = against_dense(setting).summaries.get(winner)
     if difference is None:
@@ -74,8 +76,8 @@ def _dense_sentence(setting: Setting, winner: int) -> str:
         BEHIND: "It does not match the dense network.",
         TOO_FEW: f"There are {TOO_FEW} whether it matches or beats the dense network.",
     }[judge(difference)]
-    dense = f"that of the dense network {100 * test[0]:.2f} %"
-    return f"{start}, {dense}: {format_difference(difference)}. {verdict}"
+    dense = f"that of the dense network {with_unit(score, test[0])}"
+    return f"{start}, {dense}: {describe_gain(score, difference)}. {verdict}"
 
 
 def _below_sentence(comparison: Comparison) -> str:
@@ -149,5 +151,5 @@ def _control_sentence(pair: Comparison) -> str:
         verdict = judge(difference)
         words = verdict if verdict == TOO_FEW else f"the ticket {verdict} it"
         where = f"in {pair.ticket.round_text(number)}"
-        rounds.append(f"{where} {format_difference(difference)}, {words}")
+        rounds.append(f"{where} {describe_gain(pair.ticket.score, difference)}, {words}")
     return f"Compared with {pair.control.label}: {'; '.join(rounds)}."

@@ -19,11 +19,10 @@ BEHIND = "is behind"
 TOO_FEW = "not enough seeds to say"
 
 RULES = (
-    "All numbers are test accuracy at the early-stopping step (ES), the step with the lowest "
+    "All numbers are test scores at the early-stopping step (ES), the step with the lowest "
     "validation loss. Differences are paired by seed.",
-    "Validation accuracy chooses the rounds, test accuracy never does. The winning round is the "
-    "pruned round with the highest mean validation accuracy; of equal rounds it is the one with "
-    "the fewest weights.",
+    "Validation data choose the rounds, test data never do. The winning round is the pruned round "
+    "with the best mean validation score; of equal rounds it is the one with the fewest weights.",
     f"Falls below dense from a round on: in this round and in every later one, the mean "
     f"difference to the dense network is below -{BELOW} points.",
     f"Matches: the mean difference is at least -{MATCHING} points.",
