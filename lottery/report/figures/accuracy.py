@@ -25,7 +25,6 @@ from lottery.report.figures.lines import (
 )
 from lottery.report.read.forests import RunForests
 from lottery.report.read.groups import by_score
-from lottery.report.read.roles import WINNING_TICKET
 from lottery.report.read.settings import Setting
 
 AXIS_LABELS = {
@@ -148,18 +147,17 @@ def _with_dense(panel: Panel, settings: Sequence[Setting], column: str) -> Panel
 
 
 def _with_ticket(panel: Panel, setting: Setting, column: str) -> Panel:
-    """Mark the winning round."""
+    """Mark the best pruned round."""
     remaining, x, test = (setting.means(name) for name in ("remaining", column, "test"))
-    winner = setting.winning_round()
+    winner = setting.best_pruned_round()
     if winner is None or winner not in x:
         return panel
-    name = "winning ticket" if setting.role == WINNING_TICKET else "winning round"
     low, high = min(test.values()), max(test.values())
     score = setting.score
     note = Note(
         x=factor_of(column, score) * x[winner],
         y=score.shown(test[winner]),
-        text=f"{name} ({100 * remaining[winner]:.1f} %)",
+        text=f"best pruned round ({100 * remaining[winner]:.1f} %)",
         below=test[winner] >= (low + high) / 2,
         to_left=(2 * winner > max(x)) == panel.x.reverse,  # rounds go along the axis
     )

@@ -26,7 +26,11 @@ def comparison_figure(settings: Sequence[Setting], comparisons: Sequence[Compari
     measured = names_of_scores(settings)
     caption = f"Mean test {measured} over the seeds; the band is {band}."
     labels = {setting.label for setting in settings}
-    drawn = [pair for pair in comparisons if {pair.ticket.label, pair.control.label} <= labels]
+    drawn = [
+        pair
+        for pair in comparisons
+        if {setting.label for setting in (pair.ticket, *pair.draws)} <= labels
+    ]
     panels = []
     for score in by_score(settings):
         lines = lines_of_settings(settings, x="remaining", y="test", score=score)
@@ -46,13 +50,14 @@ def comparison_figure(settings: Sequence[Setting], comparisons: Sequence[Compari
 
 def _gains(settings: Sequence[Setting], comparisons: Sequence[Comparison], score: Score) -> Panel:
     labels = [setting.label for setting in settings]
-    times = Counter(pair.control.label for pair in comparisons)
+    times = Counter(pair.control for pair in comparisons)
     lines = []
     for pair in comparisons:
-        control = pair.control.label
-        look = style(labels.index(control))  # as in the other panel
-        line = line_of_values(pair.ticket, x="remaining", values=pair.summaries, look=look)
-        label = f"{pair.ticket.label} minus {control}" if times[control] > 1 else control
+        look = style(labels.index(pair.draws[0].label))  # as in the other panel
+        gains = pair.gains.summaries
+        line = line_of_values(pair.ticket, x="remaining", values=gains, look=look)
+        several = times[pair.control] > 1
+        label = f"{pair.ticket.label} minus {pair.control}" if several else pair.control
         lines.append(replace(line, label=label))
     return Panel(
         x=remaining_axis(lines),

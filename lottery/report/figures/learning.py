@@ -12,13 +12,13 @@ from lottery.report.read.settings import Setting
 
 MAX_CURVES = 4  # settings with learning curves
 SPLITS = {"train": ("training", "dot"), "val": ("validation", "solid")}  # name, dash
-ROUND_COLORS = {"dense": "#000000", "winning round": "#E69F00", "last round": "#56B4E9"}
+ROUND_COLORS = {"dense": "#000000", "best pruned round": "#E69F00", "last round": "#56B4E9"}
 
 
 def learning_figure(settings: Sequence[Setting]) -> Figure:
     """Make figure 4: ES against weights remaining, and learning curves of the first seeds.
 
-    One setting gets loss and score of its dense, winning and last round; of several, the first
+    One setting gets loss and score of its dense, best pruned and last round; of several, the first
     four get the validation loss of these rounds.
     """
     lines = lines_of_settings(settings, x="remaining", y="ES")
@@ -34,18 +34,18 @@ def learning_figure(settings: Sequence[Setting]) -> Figure:
         name="4_learning",
         title="4. ES and learning curves",
         caption="ES is the early-stopping step, the step with the lowest validation loss: a lower "
-        f"ES means faster learning. Beside it: learning curves{seeds} in the dense, the winning "
-        "and the last round.",
+        f"ES means faster learning. Beside it: learning curves{seeds} in the dense, the best "
+        "pruned and the last round.",
         panels=(Panel(remaining_axis(lines), Axis("ES (step)", from_zero=True), lines), *curves),
     )
 
 
 def _chosen_rounds(run: OpenedRun) -> dict[str, int]:
-    """Return the dense, the winning and the last round of a run, each round once."""
+    """Return the dense, the best pruned and the last round of a run, each round once."""
     done = run.values("remaining")
     wanted = {
         "dense": 0 if 0 in done else None,
-        "winning round": best_round(run.values("val"), done, run.score),
+        "best pruned round": best_round(run.values("val"), done, run.score),
         "last round": max(done, default=None),
     }
     chosen: dict[str, int] = {}

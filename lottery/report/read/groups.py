@@ -13,7 +13,7 @@ from lottery.report.read.settings import Setting
 
 
 def group_runs(
-    runs: Sequence[OpenedRun], *, band_is_interval: bool = False
+    runs: Sequence[OpenedRun], *, band_is_interval: bool = False, margin: float | None = None
 ) -> tuple[list[Setting], list[str]]:
     """Return the settings of some runs, and one line for each run that is there twice.
 
@@ -33,7 +33,9 @@ def group_runs(
     for (config, _), run in kept.items():
         grouped[config].append(run)
     by_seed = [tuple(sorted(some, key=lambda run: run.seed)) for some in grouped.values()]
-    settings = [Setting(runs, band_is_interval=band_is_interval) for runs in by_seed]
+    settings = [
+        Setting(runs, band_is_interval=band_is_interval, asked_margin=margin) for runs in by_seed
+    ]
     return label_settings(_in_order(settings)), problems
 
 

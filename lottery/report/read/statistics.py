@@ -27,12 +27,17 @@ class Summary:
 
 
 def summarise(
-    values: Sequence[float], *, band_is_interval: bool = False, least_sd: float = 0.0
+    values: Sequence[float],
+    *,
+    deviations: Sequence[float] | None = None,
+    band_is_interval: bool = False,
+    least_sd: float = 0.0,
 ) -> Summary:
     """Return the mean of one or more values with their spread.
 
     Args:
         values: one value per seed.
+        deviations: how far each value is from what it was expected to be; None: from the mean.
         band_is_interval: whether figures draw the interval instead of lowest to highest.
         least_sd: what the standard deviation is at least, because the values are rounded.
 
@@ -45,7 +50,9 @@ def summarise(
     if (degrees := len(values) - 1) > 0:
         from scipy.special import stdtrit  # a third of a second, for runs of several seeds only
 
-        variance = math.fsum((value - mean) ** 2 for value in values) / degrees
+        if deviations is None:
+            deviations = [value - mean for value in values]
+        variance = math.fsum(deviation**2 for deviation in deviations) / degrees
         sd = max(math.sqrt(variance), least_sd)
         half = float(stdtrit(degrees, (1 + LEVEL) / 2)) * sd / math.sqrt(len(values))
     interval, extremes = (mean - half, mean + half), (min(values), max(values))

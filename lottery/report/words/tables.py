@@ -1,15 +1,16 @@
-"""The tables of rounds, settings, controls, runs and checks."""
+"""The tables of settings, controls, runs and checks."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping, Sequence
 
 from lottery.record.opened_run import OpenedRun
-from lottery.record.score import ACCURACY, Score
-from lottery.report.read.controls import Comparison, against_dense
+from lottery.report.read.comparison import Gains, Judged
+from lottery.report.read.controls import against_dense
+from lottery.report.read.pairing import ENOUGH_SEEDS
 from lottery.report.read.runs import state_of
 from lottery.report.read.settings import Setting
 from lottery.report.read.statistics import Summary
+from lottery.report.words.controls import JudgedControl
+from lottery.report.words.rounds import round_numbers
 from lottery.report.words.scores import column, format_gain, format_interval, gain_column
 from lottery.report.words.table import (
     NONE,
@@ -17,76 +18,9 @@ from lottery.report.words.table import (
     format_number,
     format_percent,
 )
-from lottery.report.words.verdicts import TOO_FEW, falls_below_from, judge, of_enough_seeds
+from lottery.report.words.verdicts import TOO_FEW, judge, matches_down_to
 
 MANY_RUNS = 12  # from here on the table of runs is folded
-# Header, column of results.csv or timing.csv, factor, decimals
-ROUND_COLUMNS = (
-    ("remaining %", "remaining", 100, 2),
-    ("parameters", "params_remaining", 1, 0),
-    ("FLOPs", "flops_remaining", 1, 0),
-    ("ES", "ES", 1, 0),
-    ("val F1 %", "val_f1", 100, 2),
-    ("F1 %", "f1", 100, 2),
-    ("precision %", "precision", 100, 2),
-    ("recall %", "recall", 100, 2),
-    ("train s", "train_seconds", 1, 1),
-    ("steps/s", "steps_per_second", 1, 0),
-    ("inference ms", "inference_ms", 1, 5),
-    ("peak MB", "peak_memory_mb", 1, 0),
-)
-SCORES = (("val", "val"), ("test", "test"), ("test_last", "test at end"))  # they follow ES
-AT_ES = "measured at the early-stopping step (ES), on the test set unless the column says 'val'"
-AVERAGES = "macro averages; with two classes they are those of class 1"
-
-
-def rounds_table(setting: Setting, title: str) -> Table:
-    """Make the table of a setting's rounds, as means over the seeds."""
-    columns = [(entry, setting.means(entry.column)) for entry in _round_columns(setting.score)]
-    score, tests, winner = setting.score, setting.summaries("test"), setting.winning_round()
-    several = len(setting.runs) > 1
-    rows = []
-    for number, seeds in setting.values("remaining").items():
-        row = {"round": f"{number} (winning)" if number == winner else str(number)}
-        if several:
-            row["seeds"] = str(len(seeds))
-        row |= {entry.header: entry.write(means.get(number)) for entry, means in columns if means}
-        if several and (test := tests.get(number)):
-            words = f"{score.format(test.lowest)} to {score.format(test.highest)}"
-            row[column(score, "test, lowest to highest")] = words
-        rows.append(row)
-    return Table(title, tuple(rows), _rounds_caption(setting, several=several))
-
-
-@dataclass(frozen=True)
-class _Column:
-    """A column of the table of rounds."""
-
-    header: str
-    column: str  # of results.csv or timing.csv
-    write: Callable[[float | None], str]
-
-
-def _round_columns(score: Score) -> list[_Column]:
-    """Return the columns: sizes and ES, the scores, then the others."""
-    found = [_Column(column(score, words), name, score.format) for name, words in SCORES]
-    others = [
-        _Column(header, name, partial(format_number, decimals=decimals, factor=factor))
-        for header, name, factor, decimals in ROUND_COLUMNS
-    ]
-    start = [entry.column for entry in others].index("ES") + 1
-    return [*others[:start], *found, *others[start:]]
-
-
-def _rounds_caption(setting: Setting, *, several: bool) -> str:
-    averages = bool(setting.values("f1"))
-    measured = {ACCURACY: "Accuracies"}.get(setting.score, setting.score.metric)
-    if averages:
-        caption = f"{measured}, F1, precision and recall are {AT_ES}. F1, precision and recall "
-        caption += f"are {AVERAGES}."
-    else:
-        caption = f"{measured} is {AT_ES}."
-    return caption + (" The numbers are means over the seeds." if several else "")
 
 
 def settings_table(settings: Sequence[Setting], title: str = "Settings") -> Table:
@@ -95,26 +29,34 @@ def settings_table(settings: Sequence[Setting], title: str = "Settings") -> Tabl
 
 
 def _setting_row(setting: Setting) -> dict[str, str]:
-    winner, comparison = setting.winning_round(), against_dense(setting)
+    winner, gains, score = setting.best_pruned_round(), against_dense(setting), setting.score
 
     def winning(column: str) -> float | None:
         return None if winner is None else setting.means(column).get(winner)
 
-    score = setting.score
+    def judged_mean(column: str, rounds: Mapping[int, int]) -> float:
+        values = setting.values(column)
+        return sum(values[number][seed] for seed, number in rounds.items()) / len(rounds)
+
     flops, flops_left = winning("flops"), winning("flops_remaining")
-    difference = None if winner is None else comparison.summaries.get(winner)
+    best = gains.best if gains else None
+    dense = dict.fromkeys(best.rounds, 0) if best else {}
     return {
         "setting": setting.label,
         "network": setting.network,
-        "seeds": str(len(setting.runs)),
-        column(score, "dense test"): score.format(setting.means("test").get(0)),
-        "winning round": NONE if winner is None else str(winner),
+        "seeds": str(len(gains.seeds) if gains else len(setting.runs)),
+        column(score, "dense test"): score.format(
+            judged_mean("test", dense) if dense else setting.means("test").get(0)
+        ),
+        "best round": _round_cell(winner, best),
         "remaining %": format_percent(winning("remaining")),
-        column(score, "test"): score.format(winning("test")),
-        gain_column(score, "minus dense"): _mean_gain(score, difference),
-        "95 % interval": format_interval(score, difference) if difference else NONE,
-        "verdict": judge(difference) if difference else NONE,
-        "falls below dense from": _below_text(comparison),
+        column(score, "test"): score.format(
+            judged_mean("test", best.rounds) if best else winning("test")
+        ),
+        gain_column(score, "minus dense"): format_gain(score, best.summary.mean) if best else NONE,
+        "95 % interval": format_interval(score, best.summary) if best else NONE,
+        "verdict": judge(best.summary, setting.margin) if best else NONE,
+        "matches dense down to": _matching_text(setting, gains),
         "parameters left": format_number(winning("params_remaining")),
         "FLOPs left %": format_percent(flops_left / flops if flops and flops_left else None),
         "ES": format_number(winning("ES")),
@@ -122,37 +64,51 @@ def _setting_row(setting: Setting) -> dict[str, str]:
     }
 
 
-def _mean_gain(score: Score, difference: Summary | None) -> str:
-    return format_gain(score, difference.mean) if difference else NONE
+def _round_cell(winner: int | None, best: Judged | None) -> str:
+    if winner is None:
+        return NONE
+    differ = best and best.round != winner
+    return f"{winner} ({round_numbers(best)})" if best and differ else str(winner)
 
 
-def _below_text(comparison: Comparison) -> str:
-    means = of_enough_seeds(comparison.summaries)
-    if not means:
-        return TOO_FEW if comparison.summaries else NONE
-    number = falls_below_from(means)
+def _matching_text(setting: Setting, gains: Gains | None) -> str:
+    if gains is None:
+        return NONE
+    if len(gains.seeds) < ENOUGH_SEEDS:
+        return TOO_FEW
+    number = matches_down_to(gains.summaries, setting.margin)
     return "no round" if number is None else f"round {number}"
 
 
-def controls_table(comparisons: Sequence[Comparison], title: str) -> Table:
-    """Make the table of tickets against their controls, one row per control and round."""
-    rows = [
-        {
-            "ticket": comparison.ticket.label,
-            "control": comparison.control.label,
-            "round": str(number),
-            "remaining %": format_percent(comparison.ticket.means("remaining")[number]),
-            "seeds": str(difference.count),
-            gain_column(score, "ticket minus control"): format_gain(score, difference.mean),
-            "95 % interval": format_interval(score, difference),
-            "by seed": " ".join(format_gain(score, g) for g in comparison.gains[number].values()),
-            "the ticket": judge(difference),
-        }
-        for comparison in comparisons
-        for score in (comparison.ticket.score,)
-        for number, difference in comparison.summaries.items()
-    ]
-    return Table(title, tuple(rows))
+def controls_table(controls: Sequence[JudgedControl], title: str) -> Table:
+    """Make the table of tickets against their controls, one row per control and round.
+
+    Only the judged rounds have a verdict: the best one, if it is the same for all seeds, and the
+    last.
+    """
+    rows = tuple(
+        _control_row(control, number, gain)
+        for control in controls
+        for number, gain in control.comparison.gains.summaries.items()
+    )
+    return Table(title, rows)
+
+
+def _control_row(control: JudgedControl, number: int, gain: Summary) -> dict[str, str]:
+    pair, score = control.comparison, control.comparison.ticket.score
+    verdicts = {judged.round: verdict for judged, verdict in control.judged}
+    by_seed = pair.gains.values[number].values()
+    return {
+        "ticket": pair.ticket.label,
+        "control": pair.control,
+        "round": str(number),
+        "remaining %": format_percent(pair.ticket.means("remaining")[number]),
+        "seeds": str(gain.count),
+        gain_column(score, "ticket minus control"): format_gain(score, gain.mean),
+        "95 % interval": format_interval(score, gain),
+        "by seed": " ".join(format_gain(score, value) for value in by_seed),
+        "the ticket": verdicts.get(number, NONE),
+    }
 
 
 def runs_table(runs: Sequence[OpenedRun]) -> Table:
