@@ -8,12 +8,14 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module, invalidate_caches
+from importlib import invalidate_caches
+from multiprocessing.context import ForkProcess, SpawnContext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hypothesis import HealthCheck, settings
@@ -22,6 +24,7 @@ import lottery as package
 from lottery.cli import data as data_command
 from lottery.cli import ticket as ticket_command
 from lottery.cli import train
+from lottery.models import vgg
 from lottery.ticket import verify
 
 # Seconds that a test waits for another process: enough on a machine at ten times its load.
@@ -102,6 +105,25 @@ def _no_reports() -> Iterator[None]:
     """Make no report at the end of a run: it takes two seconds. Tests of reports undo this."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LOTTERY_REPORT", "0")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_disks() -> Iterator[None]:
+    """Do not wait until files are on the disk, 60 times a run: no test cuts the power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _composed_once() -> Iterator[None]:
+    """Let Hydra compose a config once, not a second time to look whether it sets `hydra.mode`.
+
+    That takes a third of a short run. Commands in processes of their own do as always.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Hydra, "get_mode", lambda *_, **__: None)
         yield
 
 
@@ -217,15 +239,15 @@ def ticket(
 def forked_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fork workers from the test, so that they need not import Lightning, which takes seconds.
 
-    tests/runs/test_workers.py starts some as the command does.
+    tests/runs/test_workers.py and test_launchers.py start some as the command does.
     """
+    monkeypatch.setattr(SpawnContext, "Process", ForkProcess)
 
-    def start(*arguments: Any, start_method: str, **options: Any) -> Any:
-        return start_processes(*arguments, start_method="fork", **options)
 
-    spawn = import_module("torch.multiprocessing.spawn")  # not the function of that name
-    start_processes = spawn.start_processes
-    monkeypatch.setattr(spawn, "start_processes", start)
+@pytest.fixture
+def thin_vgg(monkeypatch: pytest.MonkeyPatch) -> None:
+    """VGGs with few filters, for tests that look at other things than their sizes."""
+    monkeypatch.setattr(vgg, "FILTERS", (4, 4, 8, 8, 32))
 
 
 @pytest.fixture

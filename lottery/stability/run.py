@@ -11,7 +11,7 @@ from lottery.record.disk_errors import check_writable, disk_errors_in
 from lottery.record.durations import parse_duration
 from lottery.record.opened_run import OpenedRun, open_run
 from lottery.report import report_at_end
-from lottery.runs.run_folder import check_entries, check_run_folder
+from lottery.runs.run_folder import check_run_folder, check_tree
 from lottery.runs.run_json import check_same_run
 from lottery.runs.run_lock import locked
 
@@ -53,7 +53,7 @@ def analyse_stability(path: Path, options: StabilityOptions) -> str:
     analysis = _make_analysis(experiment, run, rounds, options)
     check_writable(run.path, "RUN_DIR")
     check_run_folder(run.folder)
-    check_entries(run.folder.stability.path)
+    check_tree(run.folder.stability.path)
 
     from lottery.stability import analyse, format_summary
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import PATIENCE, Done, Lottery, environment, real_command, snapshot
+from tests.conftest import PATIENCE, Done, Lottery, environment, snapshot
 from tests.helpers.refused import assert_one_line
 
 SGD = "optimizer=sgd"
@@ -242,8 +242,8 @@ def test_a_typo_in_a_name_is_hydras_own_error(
     assert snapshot(folder) == {}
 
 
-def test_real_command_refuses_what_does_not_fit_the_data(folder: Path) -> None:
-    done = real_command("dataset.batch_size=5000", "trainer.threads=1")
+def test_what_does_not_fit_the_data_is_refused(lottery: Lottery, folder: Path) -> None:
+    done = lottery("dataset.batch_size=5000", "trainer.threads=1")
     assert_one_line(done, "dataset.batch_size", "5000")
     assert "1200" in done.err
     assert snapshot(folder) == {}
