@@ -1,5 +1,6 @@
 """A whole run, built and checked: from its settings to the parts of the round loop."""
 
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
@@ -15,6 +16,7 @@ from lottery.config.network import set_up_networks
 from lottery.config.own_files import file_digests
 from lottery.config.probe import build_probe_maker, check_criterion
 from lottery.config.process_rank import ProcessRank
+from lottery.config.provenance import hardware
 from lottery.config.pruning import PruningSetup, set_up_pruning
 from lottery.config.reinit import build_reinit
 from lottery.config.rules import MOST_STEPS
@@ -143,6 +145,7 @@ def build_experiment(
             update_summary=_build_summary(settings),
         ),
         count=count,
+        place={"host": socket.gethostname(), "hardware": hardware(device)},
     )
     return Experiment(
         imp=imp,

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from lottery.config.check_seeds import check_seeds
-from lottery.config.device import dtype_of, synchronized
+from lottery.config.device import dtype_of, normalizes, synchronized
 from lottery.config.frozen_base import FrozenBase, find_base
 from lottery.config.groups import Model
 from lottery.config.instantiate import bind, make
@@ -92,6 +92,11 @@ def set_up_networks(settings: Settings, splits: Splits, device: Device) -> Netwo
     seed = derive_seed(init, "init")
     network = synchronized(drawn(make_network, seed), device)
     notes = [] if make_network.is_ours else check_seeds(make_network, seed)
+    if dtype == torch.bfloat16 and normalizes(network):
+        notes.append(
+            "trainer.precision=bf16-true: BatchNorm's running averages have 8 bits and stop "
+            "moving within 2 % of their goal; bf16-mixed keeps them in 32 bits"
+        )
     start_weights = None
     if settings.model.init_from is not None:
         num_outputs = count_outputs(settings.model, splits.num_classes)

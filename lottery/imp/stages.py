@@ -114,5 +114,7 @@ def train(imp: Imp, ready: Round, check_owned: Callable[[], None]) -> None:
     if early_bird:
         record["early_bird"] = early_bird.record()
         log.info("round %d: early bird at step %s", number, early_bird.step)
+    if imp.place:
+        record["trained"] = imp.place
     storage.finish_round(record, check_owned)
     report_round(record["row"], outcome)

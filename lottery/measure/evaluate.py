@@ -1,4 +1,4 @@
-"""Measure a network: loss, accuracy and class averages, counts, inference time, memory."""
+"""Measure a network: loss and accuracy, counts, inference time, memory."""
 
 import resource
 import time
@@ -9,14 +9,6 @@ from statistics import median
 
 import torch
 from torch import Tensor, nn
-from torchmetrics.functional.classification import (
-    binary_f1_score,
-    binary_precision,
-    binary_recall,
-    multiclass_f1_score,
-    multiclass_precision,
-    multiclass_recall,
-)
 
 from lottery.data import Split
 from lottery.distributed import share, sum_over_ranks
@@ -91,25 +83,6 @@ def evaluate(network: nn.Module, split: Split, loss: Loss) -> Evaluation:
     correct = int((predicted == split.targets).sum())
     loss_sum = float(sum_over_ranks(total))
     return Evaluation(loss_sum / len(split), correct / len(split), predicted)
-
-
-def class_averages(predictions: Tensor, targets: Tensor, num_classes: int) -> dict[str, float]:
-    """Return F1, precision and recall as fractions: macro averages over the classes.
-
-    With two classes, they are those of class 1, as usual.
-    """
-    if num_classes == 2:
-        binary = {"f1": binary_f1_score, "precision": binary_precision, "recall": binary_recall}
-        return {name: float(score(predictions, targets)) for name, score in binary.items()}
-    scores = {
-        "f1": multiclass_f1_score,
-        "precision": multiclass_precision,
-        "recall": multiclass_recall,
-    }
-    return {
-        name: float(score(predictions, targets, num_classes, average="macro"))
-        for name, score in scores.items()
-    }
 
 
 def count_parameters(network: nn.Module, masks: Masks) -> dict[str, int | float]:

@@ -100,6 +100,29 @@ class Links(TypedDict):
     files: dict[str, str]  # the round's tensors, by file name
 
 
+class Hardware(TypedDict):
+    """What the last bits of results depend on, besides versions and the settings in the key."""
+
+    device: str  # such as cpu (x86_64), gpu (NVIDIA H200)
+    devices: int  # that trained together
+    threads: int
+    deterministic: bool
+    compile: bool
+    tf32: NotRequired[bool]  # this and the rest: on a GPU
+    benchmark: NotRequired[bool]
+    cuda: NotRequired[str | None]
+    cudnn: NotRequired[str | None]
+    nccl: NotRequired[str | None]
+    driver: NotRequired[str | None]
+
+
+class Trained(TypedDict):
+    """Where a round was trained to its end."""
+
+    host: str
+    hardware: Hardware
+
+
 class Record(TypedDict):
     """Everything measured in a round, the content of round.json without format and digest."""
 
@@ -110,6 +133,7 @@ class Record(TypedDict):
     timing: TimingRow
     early_bird: NotRequired[EarlyBirdRecord]  # with early_bird.epsilon
     links: NotRequired[Links]  # rounds of older versions have none
+    trained: NotRequired[Trained]  # as `links`; no digest depends on it
 
 
 class ScoreJson(TypedDict):

@@ -163,7 +163,9 @@ def work(local_rank: int, task: WorkerTask) -> None:
         except BaseException as error:  # noqa: BLE001  # the starter raises it
             with replacing(task.meeting / f"error_{local_rank:04d}") as aside:
                 aside.write_bytes(pickle.dumps(_sendable(error, local_rank)))
-            sys.exit(1)
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+            os._exit(1)  # no clean-up: NCCL's could wait for the other processes
 
 
 def _sendable(error: BaseException, rank: int) -> BaseException:

@@ -1,7 +1,6 @@
 """The proof of a ticket: its tensors, its run's files, and its accuracies in a fresh process."""
 
 import multiprocessing
-import os
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -14,7 +13,7 @@ from torch import nn
 
 from lottery.config.frozen_features import compute_features
 from lottery.config.network import build_loss, set_memory_format
-from lottery.config.provenance import machine
+from lottery.config.provenance import device_name
 from lottery.data import Split, Splits
 from lottery.errors import ConfigError
 from lottery.measure.evaluate import evaluate
@@ -25,6 +24,7 @@ from lottery.ticket.checks import TicketCheck, check_run, check_tensors
 from lottery.ticket.extract import facts_of, find_source, read_parts
 from lottery.ticket.files import PARTS
 from lottery.ticket.ticket import Ticket, open_ticket
+from lottery.training.device import set_kernels
 
 # column of results.csv: the weights and the split that it is measured with
 MEASURED = {
@@ -120,11 +120,14 @@ def count_in_fresh_process(
 
 def count_correct(path: Path, device: str, data: str | None, trust_code: bool) -> CorrectCounts:
     """Count correct answers from a ticket's folder alone: its network, weights and data."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # for deterministic GPUs
     ticket = open_ticket(path, trust_code=trust_code)
-    torch.set_num_threads(ticket.entry["threads"])
-    torch.use_deterministic_algorithms(ticket.entry["deterministic"] is True)
-    accelerator = choose_device(device, ticket.entry["device"])
+    entry = ticket.entry
+    torch.set_num_threads(entry["threads"])
+    set_kernels(
+        deterministic=entry["deterministic"] is True,
+        tf32=entry["run"]["config"].get("trainer.tf32") is True,
+    )
+    accelerator = choose_device(device, entry["device"])
     with ticket.making():
         return _count(ticket, accelerator, ticket.splits(data))
 
@@ -145,7 +148,7 @@ def _count(ticket: Ticket, accelerator: str, splits: Splits) -> CorrectCounts:
         examples[column] = len(inputs[split])
         accuracy = evaluate(networks[weights], inputs[split], loss).accuracy
         correct[column] = round(accuracy * examples[column])
-    return CorrectCounts(machine(accelerator)["device"], correct, examples)
+    return CorrectCounts(device_name(accelerator), correct, examples)
 
 
 def choose_device(asked: str, device: str) -> str:

@@ -76,7 +76,7 @@ class Checkpointer(pl.Callback):
         self._begun = self._last_saved = time.monotonic()
         if self._loaded is None:
             return
-        write_own_generators(self._loaded["generators"])
+        write_own_generators(self._loaded["generators"], pl_module.device)
         self.evaluator.sums.restore(self._loaded["sums"], pl_module.device)
         for callback in self.others:
             if callback.state_key in self._loaded["callbacks"]:
@@ -111,7 +111,7 @@ class Checkpointer(pl.Callback):
             "evaluator": self.evaluator.snapshot(),
             "keeper": self.keeper.snapshot(),
             "callbacks": _plain_states(self.others),
-            "generators": read_all_generators(),
+            "generators": read_all_generators(module.device),
             "sums": gather(self.evaluator.sums.snapshot()),
         }
         from_main(lambda: _write(self.path, checkpoint))  # no rank leaves before it is written

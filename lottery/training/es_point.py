@@ -7,7 +7,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from lottery.data import Splits
-from lottery.measure.evaluate import Evaluation, class_averages
+from lottery.measure.class_averages import class_averages
+from lottery.measure.evaluate import Evaluation
 from lottery.models.state import State, read_state
 from lottery.tensors import Tensors
 
@@ -48,7 +49,6 @@ class EsPoint:
 
     def measured(self, splits: Splits) -> dict[str, float]:
         """Return `val`, `val_loss`, `test`, and the class averages of both splits."""
-        # The averages cost more than the evaluation, so they are made for the last minimum only.
         averages: dict[str, float] = {}
         for prefix, name in (("val_", "val"), ("", "test")):
             targets = getattr(splits, name).targets

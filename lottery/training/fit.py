@@ -87,6 +87,8 @@ class LightningFit:
 
         The masks are applied to the start, which may be dense.
         """
+        if self.device.accelerator == "gpu":
+            torch.cuda.reset_peak_memory_stats(self.device.torch_device)
         module = self._module(round_number, start, masks)
         started = read_state(self.network)
         evaluator = Evaluator(
@@ -110,7 +112,7 @@ class LightningFit:
             keeper=keeper,
             others=others,
         )
-        self.data_order.seed_generators(round_number, start)
+        self.data_order.seed_generators(round_number, start, self.device.torch_device)
         if checkpointer.load(module):
             log.info("round %d: carrying on from step %d", round_number, module.step)
         made = module.step - start.first_step
@@ -199,6 +201,7 @@ class LightningFit:
     def _has_unused_parameters(self) -> bool:
         """Return whether the loss of two examples gives a trainable parameter no gradient."""
         inputs, targets = self.splits.val.batch(slice(2))
+        self.network.to(self.device.torch_device)  # Lightning moves it there later
         with evaluating(self.network), torch.enable_grad():
             self.loss(self.network(inputs), targets).backward()  # type: ignore[no-untyped-call]
         trainable = [p for p in self.network.parameters() if p.requires_grad]

@@ -1,19 +1,16 @@
-"""Measurements of a network, against sums by hand and scikit-learn."""
+"""Measurements of a network, against sums by hand."""
 
 import math
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from sklearn.metrics import precision_recall_fscore_support
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from lottery.data import Split
 from lottery.masks import ones
 from lottery.measure import evaluate as measure
-from lottery.measure.evaluate import class_averages, count_live_zeros, count_parameters, evaluate
+from lottery.measure.evaluate import count_live_zeros, count_parameters, evaluate
 from lottery.models import LeNet300100
 from lottery.models.state import all_buffers
 from lottery.tensors import digest
@@ -110,32 +107,6 @@ def test_what_a_network_made_under_evaluation_can_be_trained_with() -> None:
     assert network.layer.weight.grad is not None
 
 
-CLASSES = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=30)
-
-
-@settings(deadline=None)
-@given(CLASSES)
-def test_class_averages_are_scikit_learns(pairs: list[tuple[int, int]]) -> None:
-    """Also where a class is never predicted, or is not there at all."""
-    predictions, targets = torch.tensor(pairs).unbind(1)
-    precision, recall, f1, _ = precision_recall_fscore_support(
-        targets.numpy(), predictions.numpy(), average="macro", zero_division=0
-    )
-    assert class_averages(predictions, targets, 4) == pytest.approx(
-        {"f1": f1, "precision": precision, "recall": recall}, abs=1e-6
-    )
-
-
-def test_class_averages_weigh_classes_alike() -> None:
-    """Class 0: 8 of 8 found, 8 of 9 right; class 1: 1 of 2 found, 1 of 1 right; class 2: 1, 1."""
-    targets = torch.tensor([0] * 8 + [1, 1, 2])
-    predictions = torch.tensor([0] * 8 + [0, 1, 2])
-    averages = class_averages(predictions, targets, 3)
-    assert averages["recall"] == pytest.approx((1 + 1 / 2 + 1) / 3)
-    assert averages["precision"] == pytest.approx((8 / 9 + 1 + 1) / 3)
-    assert averages["f1"] == pytest.approx((16 / 17 + 2 / 3 + 1) / 3)
-
-
 def test_parameters_of_lenet_under_masks() -> None:
     network = LeNet300100((1, 8, 8), 10)
     weights = 64 * 300 + 300 * 100 + 100 * 10  # 50,200
@@ -177,12 +148,3 @@ def test_live_zeros_are_kept_weights_that_are_zero() -> None:
         "b": torch.tensor([True, False]),
     }
     assert count_live_zeros(weights, masks) == {"a": 2, "b": 0}
-
-
-def test_of_two_classes_the_averages_are_those_of_class_1() -> None:
-    targets = torch.tensor([1, 1, 1, 0, 0, 0])
-    predictions = torch.tensor([1, 1, 0, 1, 0, 0])  # of 3 found 2 are right
-    averages = class_averages(predictions, targets, 2)
-    assert averages == pytest.approx({"f1": 2 / 3, "precision": 2 / 3, "recall": 2 / 3})
-    averages = class_averages(torch.tensor([1, 1, 1, 1, 0, 0]), targets, 2)
-    assert averages == pytest.approx({"f1": 6 / 7, "precision": 3 / 4, "recall": 1.0})

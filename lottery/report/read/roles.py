@@ -8,7 +8,7 @@ from lottery.record.equivalent_reinits import plainest_reinit
 
 Config = Mapping[str, Any]
 
-WINNING_TICKET = "winning ticket"
+TICKET = "ticket"
 RANDOM_REINIT = "random reinit"
 RANDOM_TICKET = "random ticket"
 RANDOM_PRUNING = "random pruning"
@@ -51,13 +51,13 @@ def role_of(config: Config) -> str:
     pruning = _pruning(config)
     if reinit == "Rewind":
         to = config.get("reinit.to", 0)
-        role = pruning or (WINNING_TICKET if to in (0, "0it") else f"rewound to {to}")
+        role = pruning or (TICKET if to in (0, "0it") else f"rewound to {to}")
     else:
         start = _random_start(config, CHAINED_REINIT) or REINITS.get(reinit, reinit)
         role = f"{pruning}, {start}" if pruning else start
     if not is_one_shot(config):
         return role
-    return ONE_SHOT_TICKET if role == WINNING_TICKET else f"{role}, one shot"
+    return ONE_SHOT_TICKET if role == TICKET else f"{role}, one shot"
 
 
 def _pruning(config: Config) -> str:
@@ -120,6 +120,11 @@ def is_control(control: Config, ticket: Config, ticket_name: str) -> bool:
     if _is_shuffled(control) or _equal_except(control, ticket, MASK_KEYS):
         return False  # other masks, or the same start
     return _equal_except(control, ticket, (*MASK_KEYS, "reinit."))
+
+
+def same_but_draw(one: Config, other: Config) -> bool:
+    """Return whether two controls differ at most in the draw of their random weights."""
+    return _equal_except(one, other, ("reinit.draw",))
 
 
 def is_same_training(one: Config, other: Config) -> bool:
