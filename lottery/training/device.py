@@ -90,6 +90,8 @@ def fit_quietly(
     with warnings.catch_warnings():
         # Lightning 2.6 calls torch 2.13 in a way that torch will drop.
         warnings.filterwarnings("ignore", message=r".*LeafSpec.*", category=FutureWarning)
+        # A run on the CPU was asked for.
+        warnings.filterwarnings("ignore", message=r"GPU available but not used")
         # Every login node has an srun.
         warnings.filterwarnings("ignore", message=r"The `srun` command is available")
         # A ModelCheckpoint keeps the network after a step, as intended.
