@@ -43,6 +43,8 @@ def in_torch(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
     yield monkeypatch
     torch.use_deterministic_algorithms(False)
+    torch.backends.cudnn.allow_tf32 = True
+    torch.set_float32_matmul_precision("highest")
 
 
 @pytest.mark.usefixtures("driver")
@@ -92,11 +94,14 @@ def test_a_task_that_sees_its_own_gpu_alone(in_torch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.usefixtures("in_torch")
-@pytest.mark.parametrize(("tf32", "precision"), [("false", "ieee"), ("true", "tf32")])
-def test_a_gpu_computes_as_asked_before_its_first_product(tf32: str, precision: str) -> None:
+@pytest.mark.parametrize(("asked", "tf32"), [("false", False), ("true", True)])
+def test_a_gpu_computes_as_asked_before_its_first_product(asked: str, tf32: bool) -> None:
     """PyTorch's own choice is TF32 in convolutions and IEEE in other products."""
-    build_device(settings_of(f"trainer.tf32={tf32}").trainer, ProcessRank())
-    assert torch.backends.cudnn.conv.fp32_precision == precision
-    assert torch.backends.cuda.matmul.fp32_precision == precision
+    build_device(settings_of(f"trainer.tf32={asked}").trainer, ProcessRank())
+    assert torch.backends.cudnn.allow_tf32 is tf32
+    assert torch.backends.cuda.matmul.allow_tf32 is tf32
+    # by both of torch's names
+    assert (torch.backends.cudnn.conv.fp32_precision == "tf32") is tf32
+    assert (torch.backends.cuda.matmul.fp32_precision == "tf32") is tf32
     assert torch.are_deterministic_algorithms_enabled()
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"

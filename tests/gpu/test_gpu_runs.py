@@ -20,7 +20,7 @@ PAIRS = list(zip((name for name in CRITERIA if name != "copy"), cycle(REINITS), 
 LATE = ("reinit=rewind", "reinit.to=2", "reinit.optimizer_state=restored")
 CASES = [
     *((f"criterion={criterion}", f"reinit={reinit}") for criterion, reinit in PAIRS),
-    ("optimizer.clip_norm=0.1",),
+    ("optimizer.clip_norm=0.1", "trainer.tf32=true"),
     ("optimizer=sgd", *LATE),
 ]
 
