@@ -105,3 +105,11 @@ def test_a_gpu_computes_as_asked_before_its_first_product(asked: str, tf32: bool
     assert (torch.backends.cuda.matmul.fp32_precision == "tf32") is tf32
     assert torch.are_deterministic_algorithms_enabled()
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+
+
+def test_batchnorm_in_bfloat16_is_named(lottery: Lottery) -> None:
+    """Steps of a tenth of the way are then lost when 2 % of the way are left."""
+    narrow = lottery("dry_run=true", "model=resnet_20", "trainer.precision=bf16-true")
+    assert "BatchNorm's running averages have 8 bits and stop moving" in narrow.out
+    mixed = lottery("dry_run=true", "model=resnet_20", "trainer.precision=bf16-mixed")
+    assert "running averages" not in mixed.out
