@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cache, partial
 
 import torch
-from torch import nn
 
 from lottery.config.copied_masks import shared_dense_round
 from lottery.config.device import build_device, check_batch, choose_threads
@@ -27,12 +26,11 @@ from lottery.data import Splits
 from lottery.errors import ConfigError
 from lottery.imp import Imp, Pruning, Rounds, Storage
 from lottery.masks import count_outside
-from lottery.models.state import State, all_buffers, fresh_state
+from lottery.models.state import all_buffers
 from lottery.progress import Progress
 from lottery.record.equivalent_reinits import note_on_reinit
 from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir
-from lottery.seeds import derive_seed
 from lottery.signals import StopRequest
 from lottery.training import Device, LightningFit
 from lottery.training.tensorboard import TensorBoardSummary
@@ -103,6 +101,8 @@ def build_experiment(
             dtype=networks.dtype,
             stop=stop,
         )
+    if start := networks.start_weights:
+        digests[start.name] = start.digest
     load_splits = cache(load_splits)
     # before the fit has the network compiled, which changes how it can be called
     count = networks.counter()
@@ -126,7 +126,7 @@ def build_experiment(
     imp = Imp(
         rounds=Rounds(settings.rounds_to_do, settings.pruning.target_sparsity),
         num_steps=num_steps,
-        fresh=partial(_draw, networks.make, settings.seed_for("init")),
+        fresh=partial(networks.state, settings.seed_for("init")),
         fit=fit,
         pruning=Pruning(
             pruner=pruning.pruner,
@@ -170,7 +170,3 @@ def _build_summary(settings: Settings) -> Callable[[OpenedRun], None]:
     if not uses_tensorboard(settings.logger):
         return lambda _: None
     return TensorBoardSummary(settings.canonical | {"seed": settings.seed}).update
-
-
-def _draw(make_network: Callable[[], nn.Module], seed: int, *purpose: str | int) -> State:
-    return fresh_state(make_network, derive_seed(seed, *purpose))

@@ -161,6 +161,9 @@ class Model:
     loss: Annotated[str | Node, LOSS, "of logits and class numbers"] = "cross_entropy"
     rates: Annotated[Sequence[Node], LAYER_RATES, "its own pruning rates"] = ()
     logits: Annotated[int | str | None, or_null(LOGITS), "the logits, of what forward returns"]
+    init_from: Annotated[str | None, or_null(TEXT), "file of weights that round 0 starts from"] = (
+        None
+    )
     node: Node
 
 

@@ -17,12 +17,14 @@ from lottery.config.instantiate import bind, make
 from lottery.config.network_maker import NetworkMaker, build_network_maker, count_outputs
 from lottery.config.rules import first_line
 from lottery.config.settings import Settings
+from lottery.config.start_weights import StartWeights, read_start_weights
 from lottery.data import Splits
 from lottery.errors import ConfigError
 from lottery.generators import drawn
 from lottery.masks import Masks
 from lottery.measure.evaluate import Loss, binary_cross_entropy
 from lottery.measure.flops import make_counter
+from lottery.models.state import State, fresh_state
 from lottery.seeds import derive_seed
 from lottery.training import Device
 
@@ -45,7 +47,16 @@ class Networks:
     input_dtype: torch.dtype | None  # of tokens, else None
     base: FrozenBase | None
     dtype: torch.dtype  # of the weights
+    start_weights: StartWeights | None  # of a checkpoint (`model.init_from`)
     notes: list[str]  # for the user
+
+    def state(self, init_seed: int, *purpose: str | int) -> State:
+        """Return a random network for a purpose; the initial one is the checkpoint's, if any."""
+        drawn_state = fresh_state(self.make, derive_seed(init_seed, *purpose))
+        is_initial = purpose == ("init",)
+        if self.start_weights is None or not is_initial:
+            return drawn_state
+        return self.start_weights.over(drawn_state)
 
     def counter(self) -> Callable[[Masks], dict[str, Any]]:
         """Return a function that counts parameters and operations under masks."""
@@ -86,6 +97,12 @@ def set_up_networks(settings: Settings, splits: Splits, device: Device) -> Netwo
             "trainer.precision=bf16-true: BatchNorm's running averages have 8 bits and stop "
             "moving within 2 % of their goal; bf16-mixed keeps them in 32 bits"
         )
+    start_weights = None
+    if settings.model.init_from is not None:
+        num_outputs = count_outputs(settings.model, splits.num_classes)
+        start_weights = read_start_weights(settings.model.init_from, network, num_outputs)
+        draws_later = settings.reinit.get("_target_") == "lottery.reinit.Random"
+        notes += start_weights.notes(draws_later=draws_later)
     return Networks(
         make=make_network,
         seed=seed,
@@ -94,6 +111,7 @@ def set_up_networks(settings: Settings, splits: Splits, device: Device) -> Netwo
         input_dtype=splits.input_dtype,
         base=base,
         dtype=dtype,
+        start_weights=start_weights,
         notes=notes,
     )
 

@@ -47,6 +47,7 @@ ADDED_LATER: dict[str, Any] = {
     "dataset.random_labels": 0,
     "dataset.shuffle_pixels": False,
     "early_bird.epsilon": None,
+    "model.init_from": None,
     "model.logits": None,
     "optimizer.decay_norms": True,
     "pruning.also": [],
@@ -67,7 +68,7 @@ PATH_ARGUMENTS = {
     "lottery.data.Text": "dataset.file",
     "lottery.models.VGG16Head": "model.weights",
 }
-PATHS = {"dataset.root", "criterion.run", *PATH_ARGUMENTS.values()}
+PATHS = {"dataset.root", "criterion.run", "model.init_from", *PATH_ARGUMENTS.values()}
 
 DURATIONS = ("iterations", "evaluation.every")
 # Durations of our own schedules and reinits, for the same reason.
@@ -113,8 +114,8 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
 
         if not trait(load_target(config["criterion"], "criterion"), "needs_training"):
             del flat["pruning.at"]
-    for group in ("dataset", "model"):
-        key = PATH_ARGUMENTS.get(str(flat.get(f"{group}._target_")), "")
+    targets = [str(flat.get(f"{group}._target_")) for group in ("dataset", "model")]
+    for key in ("model.init_from", *(PATH_ARGUMENTS.get(target, "") for target in targets)):
         if isinstance(flat.get(key), str):
             flat[key] = Path(flat[key]).absolute().name
     synchronized = flat.get("trainer.sync_batchnorm", True)

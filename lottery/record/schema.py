@@ -276,6 +276,7 @@ class CopyJson(TypedDict):
     end: NotRequired[str]  # the digest of where it ended; older ones have none
     steps: int
     checks: dict[str, Any]
+    val_losses: NotRequired[list[float]]  # of its evaluations; older ones have none
 
 
 COLUMNS = tuple(Row.__annotations__)

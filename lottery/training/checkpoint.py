@@ -18,6 +18,7 @@ from lottery.distributed import from_main, gather, is_main, max_over_ranks
 from lottery.models.state import State, read_state
 from lottery.record.files import replacing
 from lottery.signals import Stopped, StopRequest
+from lottery.training.curves import val_losses
 from lottery.training.evaluation import Evaluator
 from lottery.training.module import LotteryModule
 from lottery.training.rewind_state import StateKeeper, read_all_generators, write_own_generators
@@ -65,6 +66,7 @@ class Checkpointer(pl.Callback):
         )
         self._seconds_before = checkpoint["seconds"]
         self.evaluator.restore(checkpoint["evaluator"])
+        module.follow(val_losses(self.evaluator.curves.entries))
         self.keeper.restore(checkpoint["keeper"])
         self._loaded = checkpoint
         return True

@@ -14,7 +14,7 @@ from torch import Tensor
 from lottery.data import Splits
 from lottery.measure.evaluate import Loss, evaluate
 from lottery.progress import Display
-from lottery.training.curves import Curves, TrainingSums
+from lottery.training.curves import Curves, TrainingSums, val_losses
 from lottery.training.early_bird import EarlyBird
 from lottery.training.es_point import EsPoint
 from lottery.training.module import Diverged, LotteryModule
@@ -83,6 +83,7 @@ class Evaluator(pl.Callback):
         if not math.isfinite(val.loss):
             raise Diverged(f"step {step}: the validation loss is {val.loss}")
         self.curves.add(step, "val", loss=val.loss, accuracy=val.accuracy)
+        module.follow(val_losses(self.curves.entries))
         minimum = self.es.is_new_minimum(val.loss)
         stop = self.es.without_minimum == self.schedule.patience
         last = stop or ends

@@ -195,7 +195,8 @@ class LightningFit:
         base_rate = self.optimization.optimizer(self.network).param_groups[0]["lr"]
         first, order = start.first_step, self.data_order.batches(round_number, self.splits.train)
         (rows,) = share(order.rows(first, first + 1), dim=1)
-        return describe_step(base_rate * self.optimization.schedule(start.schedule_step), rows)
+        factor = self.optimization.schedule_after(start.val_losses)(start.schedule_step)
+        return describe_step(base_rate * factor, rows)
 
     def _has_unused_parameters(self) -> bool:
         """Return whether the loss of two examples gives a trainable parameter no gradient."""

@@ -42,6 +42,11 @@ class Optimization:
     schedule: Schedule
     clip_norm: float | None = None  # largest gradient norm over the weights that are left
 
+    def schedule_after(self, val_losses: Sequence[float]) -> Schedule:
+        """Return the schedule up to the next evaluation, after the losses of those before it."""
+        own: Any = getattr(self.schedule, "after", None)
+        return self.schedule if own is None else own(val_losses)
+
     def optimizer(self, network: nn.Module) -> Optimizer:
         """Make a new optimizer over the trainable parameters of a network."""
         return self.make_optimizer([p for p in network.parameters() if p.requires_grad])
@@ -97,6 +102,7 @@ class LotteryModule(pl.LightningModule):
         # Our own count: Lightning's global_step does not move with plain optimizer steps.
         self.step = start.first_step
         self.steps_per_question = 1  # to the other ranks, until a block has been timed
+        self.follow([])
         parameters = dict(network.named_parameters())
         self.pruned_weights = [parameters[name] for name in masks]
         # Plain attributes and not buffers, which DDP would send to all ranks at every step.
@@ -106,6 +112,10 @@ class LotteryModule(pl.LightningModule):
             for name, mask in masks.items()
         ]
         self.apply_masks()
+
+    def follow(self, val_losses: Sequence[float]) -> None:
+        """Tell the schedule the validation losses of this training so far."""
+        self.schedule = self.optimization.schedule_after([*self.start.val_losses, *val_losses])
 
     def apply_masks(self) -> None:
         """Set the pruned weights to exactly zero."""
@@ -228,7 +238,7 @@ class LotteryModule(pl.LightningModule):
 
     def _set_learning_rate(self, optimizer: Optimizer, step: int) -> None:
         made = 0 if self.start.rate_stays else step - self.start.first_step
-        factor = self.optimization.schedule(self.start.schedule_step + made)
+        factor = self.schedule(self.start.schedule_step + made)
         for group, rate in zip(optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = rate * factor
 

@@ -63,7 +63,7 @@ def test_the_answer_and_the_tables(report: Report, folder: Path) -> None:
     # 95.1 % dense, 0.4 points more each round, the same for every seed
     assert "+1.20 points (95 % interval +1.20 to +1.20, 3 seeds)" in text
     assert "It beats the dense network" in text
-    assert "| winning ticket | random ticket | 2 | 64.00 | 3 | +4.80 | +4.80 to +4.80 |" in text
+    assert "| ticket | random ticket | 2 | 64.00 | 3 | +4.80 | +4.80 to +4.80 |" in text
     assert "| random pruning | lenet_300_100 on digits | 3 | 95.10 | 1 | 80.00 | 92.10 |" in text
 
 
@@ -162,10 +162,10 @@ def test_a_real_run(lottery: Lottery, report: Report) -> None:
     assert (run / "figures" / "5_flops.png").exists()
     text = (run / "report.md").read_text()
     row = pd.read_csv(run / "results.csv").iloc[1]
-    assert f"| 1 (winning) | {100 * row.remaining:.2f} | {row.params_remaining:,.0f} |" in text
+    assert f"| 1 (best) | {100 * row.remaining:.2f} | {row.params_remaining:,.0f} |" in text
     assert f" | {100 * row.val:.2f} | {100 * row.test:.2f} | " in text
     (setting,), _ = group_runs([read_run(run)])
-    assert (setting.role, setting.option("model")) == ("winning ticket", "lenet_300_100")
+    assert (setting.role, setting.option("model")) == ("ticket", "lenet_300_100")
 
 
 def test_200_runs_in_less_than_30_seconds(report: Report, folder: Path) -> None:

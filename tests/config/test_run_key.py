@@ -45,6 +45,8 @@ SHUFFLED = ("criterion=copy", "criterion.run=outputs/trunk-1234abcd/seed_0")
         (["pruning.at=trained", "pruning.units=none"], []),
         (["optimizer=adam"], ["optimizer.lr=0.0012", "optimizer.fused=true"]),
         ([], ["dataset.subsample=1.0", "dataset.random_labels=0.0"]),
+        ([], ["model.init_from=null"]),
+        (["model.init_from=weights.pth"], ["model.init_from=elsewhere/weights.pth"]),
     ],
 )
 def test_one_value_in_two_spellings_is_one_run(some: list[str], others: list[str]) -> None:
@@ -133,6 +135,8 @@ def test_whatever_changes_a_result_has_a_key_of_its_own() -> None:
         ["scheduler=warmup", "scheduler.at=[500]"],
         ["model.loss=multi_margin_loss"],
         ["model.rates=[]"],
+        ["model.init_from=weights.pth"],
+        ["model.init_from=other.pth"],
         ["trainer.precision=64-true"],
         ["trainer.tf32=true"],
         ["trainer.sync_batchnorm=false"],
