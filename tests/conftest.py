@@ -39,6 +39,16 @@ QUICK = ("rounds=2", "iterations=40", "evaluation.every=20", "trainer.threads=1"
 TINY = ("rounds=1", "iterations=20", "evaluation.every=10", "trainer.threads=1")
 
 
+ALL_GPUS = "all"
+VISIBLE_GPUS = "LOTTERY_TESTS_GPUS"  # CUDA_VISIBLE_DEVICES as it was before the tests
+
+
+def pytest_configure() -> None:
+    """Hide the GPUs: tests compute on the CPU and fork. Those in tests/gpu find them again."""
+    os.environ.setdefault(VISIBLE_GPUS, os.environ.get("CUDA_VISIBLE_DEVICES", ALL_GPUS))
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
 @dataclass(frozen=True)
 class Done:
     """A command that has ended."""

@@ -128,6 +128,10 @@ MISTAKES = [
     ("trainer=gpu", "trainer", "gpu"),
     ("trainer.accelerator=tpu", "trainer.accelerator", "tpu"),
     ("trainer.precision=16", "trainer.precision", "16"),
+    ("trainer.tf32=1", "trainer.tf32", "1"),
+    ("trainer.sync_batchnorm=null", "trainer.sync_batchnorm", "null"),
+    ("trainer.interface=''", "trainer.interface", ""),
+    ("trainer.benchmark=true", "trainer.benchmark", "true"),
     # folders
     ("output_dir=''", "output_dir", ""),
     ("output_dir=a_file/below", "output_dir", "a_file"),
