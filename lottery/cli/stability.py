@@ -13,6 +13,7 @@ from lottery.cli.common import (
     command_line,
     errors_end_the_command,
     name_the_command,
+    numbers,
 )
 
 
@@ -44,7 +45,7 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument("run", metavar="RUN_DIR", type=Path, help="the folder of a run")
     parser.add_argument(
-        "--rounds", type=_numbers, help="such as 0,7 (default: 0 and the winning round)"
+        "--rounds", type=numbers, help="such as 0,7 (default: 0 and the winning round)"
     )
     parser.add_argument(
         "--steps",
@@ -64,10 +65,3 @@ def _parse() -> argparse.Namespace:
 
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",")]
-
-
-def _numbers(text: str) -> list[int]:
-    try:
-        return [int(word) for word in text.split(",")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}: round numbers, such as 0,7") from None

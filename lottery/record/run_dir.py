@@ -15,7 +15,9 @@ class File:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def __get__(self, folder: "RoundDir | TicketDir | StabilityDir | RunDir", kind: type) -> Path:
+    def __get__(
+        self, folder: "RoundDir | TicketDir | StabilityDir | CompareDir | RunDir", kind: type
+    ) -> Path:
         return folder.path / self.name
 
 
@@ -104,6 +106,17 @@ class StabilityDir:
 
 
 @dataclass(frozen=True)
+class CompareDir:
+    """The files of one comparison, `RUN/compare/<digest>/`; its figures stand beside them."""
+
+    path: Path
+
+    pairs_csv = File("compare.csv")  # each pair of networks, by layer
+    networks_csv = File("networks.csv")  # each network, by layer
+    compare_json = File("compare.json")  # what was compared
+
+
+@dataclass(frozen=True)
 class RunDir:
     """The files of one run, `<setting>-<key>/seed_<n>/`."""
 
@@ -125,6 +138,11 @@ class RunDir:
     def stability(self) -> StabilityDir:
         """The folder of the stability analysis."""
         return StabilityDir(self.path / "stability")
+
+    @property
+    def comparisons(self) -> Path:
+        """The folder of the comparisons of which this is the first run."""
+        return self.path / "compare"
 
     def round(self, number: int) -> RoundDir:
         """The folder of one round."""

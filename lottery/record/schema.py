@@ -254,6 +254,15 @@ class CopyJson(TypedDict):
     checks: dict[str, Any]
 
 
+class CompareJson(TypedDict):
+    """What was compared, the content of compare/*/compare.json."""
+
+    digest: str  # of the runs, the records of their rounds and the notes
+    runs: list[str]  # name of the setting and seed
+    rounds: list[int]
+    notes: list[str]  # why cells are empty
+
+
 COLUMNS = tuple(Row.__annotations__)
 HISTORY_COLUMNS = tuple(HistoryRow.__annotations__)
 TIMING_COLUMNS = tuple(TimingRow.__annotations__)
