@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING
 
 from lottery.comparison.networks import Network, check_same_network, make_reader
@@ -110,7 +110,7 @@ def choose_pairs(num_runs: int, rounds: Sequence[int]) -> list[tuple[Key, Key]]:
         ]
     ends = [
         (number, end)
-        for number, later in zip(rounds, rounds[1:], strict=False)
+        for number, later in pairwise(rounds)
         for end in dict.fromkeys((later, rounds[-1]))
     ]
     return [((0, number), (0, end)) for number, end in ends]

@@ -4,6 +4,7 @@ A unit is a neuron of a Linear layer or a channel of a convolution: a row of its
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def fits_a_chain(masks: Sequence[Tensor]) -> bool:
     return all(
         later.shape[1] == before.shape[0]
         or (before.dim() > 2 == later.dim() and later.shape[1] % before.shape[0] == 0)
-        for before, later in zip(masks, masks[1:], strict=False)
+        for before, later in pairwise(masks)
     )
 
 
@@ -54,7 +55,7 @@ def on_paths(masks: Masks) -> Masks:
     """
     layers = [_connected(mask) for mask in masks.values()]
     reached = [torch.ones(layers[0].shape[1], dtype=torch.bool)]  # inputs of each layer
-    for layer, later in zip(layers, layers[1:], strict=False):
+    for layer, later in pairwise(layers):
         units = (layer & reached[-1]).any(1)
         reached.append(units.repeat_interleave(later.shape[1] // len(units)))
     leading = [torch.ones(layers[-1].shape[0], dtype=torch.bool)]  # units of each layer
@@ -101,7 +102,7 @@ def fan_out(mask: Tensor) -> Counts:
 
 
 def _connected(mask: Tensor) -> Tensor:
-    """Return which input is connected to which unit, (outputs, inputs): by any place of a kernel."""
+    """Return whether any place of a kernel connects an input to a unit, (outputs, inputs)."""
     return mask.flatten(2).any(2) if mask.dim() > 2 else mask
 
 

@@ -129,7 +129,7 @@ def check_same_network(first: Network, second: Network) -> None:
     if here == there:
         return
     name = next(n for n in [*here, *there] if here.get(n) != there.get(n))
-    shapes = [str(shapes[name]) if name in shapes else "no mask" for shapes in (here, there)]
+    ours, theirs = (str(shapes.get(name, "no mask")) for shapes in (here, there))
     raise ConfigError(
-        f"{second.path}: another network than {first.path}: {name} has {shapes[1]}, not {shapes[0]}"
+        f"{second.path}: another network than {first.path}: {name} has {theirs}, not {ours}"
     )
