@@ -21,17 +21,18 @@ from lottery.report.figures.figure import (
 if TYPE_CHECKING:
     import pandas as pd
 
-MAX_PANELS = 6
+MAX_RATIOS = 5  # panels, so that there are six
 CHANCE = Style(GREY, "dot", None)
 HALF = (50.0, "chance: 50 %")
 SHARES = {
-    "same_start_signs": "equal signs at the start (%)",
-    "same_final_signs": "equal signs at the end (%)",
+    "same_start_signs": "start of the round",
+    "same_final_signs": "end of the round",
 }
 OF_NETWORKS = {
-    "effective_density": "weights left on a path (%)",
-    "empty_units": "units without a weight in (%)",
-    "flips_from_initial": "signs flipped since initialisation (%)",
+    "effective_density": Axis("weights left on a path (%)"),
+    "dead_units": Axis("units on no path (%)", from_zero=True),
+    "empty_units": Axis("units without a weight in (%)", from_zero=True),
+    "flips_from_initial": Axis("signs flipped since initialisation (%)", from_zero=True),
 }
 
 
@@ -56,52 +57,56 @@ def comparison_figures(comparison: Comparison) -> list[Figure]:
 
 def _overlap(groups: Sequence[_Group]) -> Figure:
     layers = [ALL, *(layer for layer in dict.fromkeys(groups[0].rows["layer"]) if layer != ALL)]
-    shown = layers[:MAX_PANELS]
     return Figure(
         name="1_overlap",
         title="1. Overlap of masks",
         caption="Weights that both networks keep, as a share of those that one of them keeps. "
-        f"Dotted: as many weights of each layer at random.{_left_out(groups, layers)}",
-        panels=tuple(_overlap_panel(groups, layer) for layer in shown),
+        "By chance (dotted): as many weights of each layer at random. The other panels show "
+        f"the overlap as a multiple of it.{_left_out(groups, layers)}",
+        panels=(
+            _overlap_panel(_of_layer(groups, ALL)),
+            *(_ratio_panel(_of_layer(groups, layer), layer) for layer in layers[:MAX_RATIOS]),
+        ),
     )
 
 
-def _overlap_panel(groups: Sequence[_Group], layer: str) -> Panel:
-    drawn = [replace(g, rows=g.rows[g.rows["layer"] == layer]) for g in groups[:MAX_LINES]]
+def _overlap_panel(groups: Sequence[_Group]) -> Panel:
     chance = [
-        replace(_line(group, "overlap_chance", CHANCE, 100), label="chance") for group in drawn
+        replace(_line(group, "overlap_chance", CHANCE, 100), label="chance") for group in groups
     ]
-    lines = [_line(group, "overlap", style(n), 100) for n, group in enumerate(drawn)]
-    y = Axis("overlap (%)", span=(-3, 103))
-    return _panel([*chance, *lines], y, "all layers" if layer == ALL else layer)
+    lines = [*chance, *_lines(groups, "overlap", 100)]
+    return _panel(lines, Axis("overlap (%)", span=(-3, 103)), "all layers")
+
+
+def _ratio_panel(groups: Sequence[_Group], layer: str) -> Panel:
+    ratios = [
+        replace(g, rows=g.rows.assign(ratio=g.rows["overlap"] / g.rows["overlap_chance"]))
+        for g in groups
+    ]
+    y = Axis("overlap / chance")
+    panel = _panel(_lines(ratios, "ratio", 1), y, "all layers" if layer == ALL else layer)
+    return replace(panel, level=(1.0, "as by chance"))
 
 
 def _signs(groups: Sequence[_Group]) -> Figure:
-    drawn = [replace(g, rows=g.rows[g.rows["layer"] == ALL]) for g in groups[:MAX_LINES]]
-    panels = [
-        replace(
-            _panel(_lines(drawn, column, 100), Axis(label, span=(-3, 103)), "signs"), level=HALF
-        )
-        for column, label in SHARES.items()
-    ]
-    correlation = Axis("correlation", span=(-0.1, 1.05))
-    panels.append(_panel(_lines(drawn, "magnitude_correlation", 1), correlation, "magnitudes"))
+    drawn = _of_layer(groups, ALL)
+    axis = Axis("equal signs (%)", span=(-3, 103))
+    signs = [_panel(_lines(drawn, column, 100), axis, title) for column, title in SHARES.items()]
+    correlation = Axis("correlation of magnitudes", span=(-0.1, 1.05))
+    magnitudes = _panel(_lines(drawn, "magnitude_correlation", 1), correlation, "end of the round")
     return Figure(
         name="2_signs",
         title="2. Signs and magnitudes of the weights that both keep",
         caption="Share of these weights that have one sign in both networks, at the start of the "
         "round and at its end; correlation of their magnitudes at the end, mean over the layers "
         f"by their number of such weights.{_left_out(groups, [])}",
-        panels=tuple(panels),
+        panels=(*(replace(panel, level=HALF) for panel in signs), magnitudes),
     )
 
 
 def _alone(networks: Sequence[_Group]) -> Figure:
     drawn = [replace(g, rows=_of_all(g.rows)) for g in networks[:MAX_LINES]]
-    panels = [
-        _panel(_lines(drawn, column, 100), Axis(label), "")
-        for column, label in OF_NETWORKS.items()
-    ]
+    panels = [_panel(_lines(drawn, column, 100), axis, "") for column, axis in OF_NETWORKS.items()]
     return Figure(
         name="3_networks",
         title="3. Each network alone",
@@ -120,6 +125,11 @@ def _of_all(rows: "pd.DataFrame") -> "pd.DataFrame":
     """Return the rows of all layers, with the share of the weights left that is on a path."""
     found = rows[rows["layer"] == ALL]
     return found.assign(effective_density=found["effective_density"] / found["density"])
+
+
+def _of_layer(groups: Sequence[_Group], layer: str) -> list[_Group]:
+    """Return those groups that are drawn, with the rows of a layer."""
+    return [replace(g, rows=g.rows[g.rows["layer"] == layer]) for g in groups[:MAX_LINES]]
 
 
 def _panel(lines: Sequence[Line], y: Axis, title: str) -> Panel:
@@ -167,6 +177,6 @@ def _left_out(groups: Sequence[_Group], layers: Sequence[str]) -> str:
     texts = ""
     if len(groups) > MAX_LINES:
         texts += f" The first {MAX_LINES} of {len(groups)} lines are drawn."
-    if len(layers) > MAX_PANELS:
-        texts += f" The first {MAX_PANELS - 1} of {len(layers) - 1} layers are drawn."
+    if len(layers) > MAX_RATIOS:
+        texts += f" The first {MAX_RATIOS - 1} of {len(layers) - 1} layers are drawn."
     return texts
