@@ -36,13 +36,14 @@ def write_line_tables(folder: StabilityDir) -> None:
 def format_lines(folder: StabilityDir) -> str:
     """Return the lines as text: percent and points."""
     rows: Any = pd.read_csv(folder.lines_csv).fillna({"other": ""}).to_dict("records")
+    setting = f"{folder.path.parents[1].name}-"  # that another seed of it need not name again
     notes = [
         "Barrier: highest error on the line minus the mean of its ends, points. Connected: below",
         f"{100 * STABLE_BELOW:g} points on test data.",
     ]
     if any(row["batch_norm"] == "recomputed" for row in rows):
         notes.append("BatchNorm statistics are recomputed over the training split at every point.")
-    return "\n".join([as_text([_shown(row) for row in rows]), "", *notes])
+    return "\n".join([as_text([_shown(row, setting) for row in rows]), "", *notes])
 
 
 def _place_in_table(entry: LineJson) -> tuple[str, str, int, int]:
@@ -60,10 +61,10 @@ def _row(entry: LineJson) -> Row:
     }
 
 
-def _shown(row: Row) -> Row:
+def _shown(row: Row, setting: str) -> Row:
     return {
         "from": f"round {row['round']}",
-        "to": f"{row['other']} round {row['other_round']}".strip(),
+        "to": f"{row['other'].removeprefix(setting)} round {row['other_round']}".strip(),
         "aligned by": "-" if row["align"] == "none" else row["align"],
         "remaining %": f"{100 * row['remaining']:.2f}",
         "there %": f"{100 * row['other_remaining']:.2f}",
