@@ -35,7 +35,8 @@ def write_line_tables(folder: StabilityDir) -> None:
 
 def format_lines(folder: StabilityDir) -> str:
     """Return the lines as text: percent and points."""
-    rows: Any = pd.read_csv(folder.lines_csv).fillna({"other": ""}).to_dict("records")
+    table = pd.read_csv(folder.lines_csv, dtype={"other": "str"}, keep_default_na=False)
+    rows: Any = table.to_dict("records")
     setting = f"{folder.path.parents[1].name}-"  # that another seed of it need not name again
     notes = [
         "Barrier: highest error on the line minus the mean of its ends, points. Connected: below",

@@ -82,7 +82,7 @@ class LineAnalysis:
             name = next(n for n in [*ours, *theirs] if ours.get(n) != theirs.get(n))
             raise ConfigError(
                 f"--with: {self.lines[0].other} has another network: {name} has shape "
-                f"{theirs.get(name)}, not {ours.get(name)}"
+                f"{theirs.get(name, 'none')}, not {ours.get(name, 'none')}"
             )
         if self.align == NONE:
             return
