@@ -1,5 +1,6 @@
 """What the commands share: what they check first, their exit codes, the line that ends them."""
 
+import argparse
 import errno
 import os
 import resource
@@ -77,6 +78,15 @@ def name_the_command(command: str, error: LotteryError) -> str:
     if isinstance(error, UntrustedCode):
         return f"{error.reason}; if you trust its author: {command} --trust-code"
     return str(error)
+
+
+def numbers(text: str) -> list[int]:
+    """Return the round numbers of an option."""
+    try:
+        return [int(word) for word in text.split(",")]
+    except ValueError:
+        message = f"{text!r}: round numbers, such as 0,7"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def end(line: str, code: int, *, is_main: bool = True) -> NoReturn:

@@ -228,7 +228,7 @@ class Distance(TypedDict):
 
 
 class LinePoint(TypedDict):
-    """What is measured on one split at one point of the line between two copies."""
+    """What is measured on one split at one point of the line between two networks."""
 
     alpha: float
     split: str
@@ -248,6 +248,21 @@ class PairJson(TypedDict):
     batch_norm: str
     distances: Distance
     from_dense: NotRequired[Distance]
+
+
+class LineJson(TypedDict):
+    """What is kept of a line between two rounds' ends, stability/lines/*/round_*.json."""
+
+    round: int
+    other: str  # the run of the second network: its name and seed; "" for this run
+    other_round: int
+    align: str  # how the second network's units were matched: none, weights or activations
+    remaining: float
+    other_remaining: float
+    networks: list[str]  # the digest of each, as it stands at the end of the line
+    points: list[LinePoint]
+    batch_norm: str
+    distances: Distance
 
 
 class StartPoint(TypedDict):
@@ -277,6 +292,15 @@ class CopyJson(TypedDict):
     steps: int
     checks: dict[str, Any]
     val_losses: NotRequired[list[float]]  # of its evaluations; older ones have none
+
+
+class CompareJson(TypedDict):
+    """What was compared, the content of compare/*/compare.json."""
+
+    digest: str  # of the runs, the records of their rounds and the notes
+    runs: list[str]  # name of the setting and seed
+    rounds: list[int]
+    notes: list[str]  # why cells are empty
 
 
 COLUMNS = tuple(Row.__annotations__)

@@ -7,7 +7,7 @@ from pathlib import Path
 from lottery.errors import ConfigError
 from lottery.record.run_dir import RunDir
 
-FOLDERS = {".hydra", "figures", "rounds", "stability", "tensorboard", "ticket"}
+FOLDERS = {".hydra", "compare", "figures", "rounds", "stability", "tensorboard", "ticket"}
 FILES = {
     ".lock",
     ".owner.json",

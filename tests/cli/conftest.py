@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 
+from lottery.cli import compare as compare_command
 from lottery.cli import report as report_command
 from lottery.cli import stability as stability_command
 from lottery.report import write
@@ -21,6 +22,12 @@ def report(in_process: Callable[..., Done]) -> Callable[..., Done]:
 def stability(in_process: Callable[..., Done]) -> Callable[..., Done]:
     """`stability(run, "--pairs", "1")` runs the command in this process."""
     return partial(in_process, stability_command.main, "lottery-stability")
+
+
+@pytest.fixture
+def compare(in_process: Callable[..., Done]) -> Callable[..., Done]:
+    """`compare(run, other)` runs the command in this process."""
+    return partial(in_process, compare_command.main, "lottery-compare")
 
 
 @pytest.fixture
