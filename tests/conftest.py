@@ -21,10 +21,14 @@ from hydra.core.hydra_config import HydraConfig
 from hypothesis import HealthCheck, settings
 
 import lottery as package
+from lottery.cli import compare as compare_command
 from lottery.cli import data as data_command
+from lottery.cli import report as report_command
+from lottery.cli import stability as stability_command
 from lottery.cli import ticket as ticket_command
 from lottery.cli import train
 from lottery.models import vgg
+from lottery.report import write
 from lottery.ticket import verify
 
 # Seconds that a test waits for another process: enough on a machine at ten times its load.
@@ -243,6 +247,30 @@ def ticket(
 
     monkeypatch.setattr(verify, "count_in_fresh_process", count_here)
     return partial(in_process, ticket_command.main, "lottery-ticket")
+
+
+@pytest.fixture
+def report(in_process: Callable[..., Done]) -> Callable[..., Done]:
+    """`report("outputs")` runs the command in this process, in an empty folder."""
+    return partial(in_process, report_command.main, "lottery-report")
+
+
+@pytest.fixture
+def stability(in_process: Callable[..., Done]) -> Callable[..., Done]:
+    """`stability(run, "--pairs", "1")` runs the command in this process."""
+    return partial(in_process, stability_command.main, "lottery-stability")
+
+
+@pytest.fixture
+def compare(in_process: Callable[..., Done]) -> Callable[..., Done]:
+    """`compare(run, other)` runs the command in this process."""
+    return partial(in_process, compare_command.main, "lottery-compare")
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the pictures, which take half of a report's time."""
+    monkeypatch.setattr(write, "save_figure", lambda figure, folder: None)
 
 
 @pytest.fixture

@@ -150,6 +150,8 @@ MISTAKES = [
     ("iterations=10000000000", "iterations", "10000000"),
     ("iterations=10000000ep", "iterations", "200000000 steps"),
     ("pruning.one_shot=10000000000", "pruning.one_shot", "10000000000"),
+    ("model=resnet model.depth=1000000004", "model.depth", "2000"),
+    ("model=vit model.patch=4 model.depth=1000000000", "model.depth", "2000"),
     (f"optimizer.lr=1{400 * '0'}", "optimizer.lr", "0000..."),
     (f"seed=1{5000 * '0'}", "seed", "digits"),
     # groups without an option, keys that are removed
@@ -196,6 +198,7 @@ MISTAKES = [
     ("pruning.rates=[{}]", "pruning.rates", "[{}]"),
     ("+optimizer.foreach=x", "optimizer.foreach", "x"),
     ("+optimizer.foreach=true", "optimizer", "foreach"),
+    ("+optimizer.capturable=true", "optimizer", "capturable"),
     ("+optimizer.differentiable=true", "optimizer", "differentiable"),
     ("rounds=${nothing}", "rounds", "nothing"),
     ("rounds=${rounds}", "rounds", "recursive"),
