@@ -88,3 +88,14 @@ def test_the_host_waits_once_in_a_block_and_in_no_step(
     steps = ("iterations=14", "evaluation.every=9", "trainer.block=7")
     (blocks,) = on_ranks(1, _count_waits, tmp_path, *steps, *overrides, gpus=gpus)
     assert blocks[1:] == [(2, 1), (5, 1)]
+
+
+def _train_on_cpu(process: ProcessRank, folder: Path) -> None:
+    torch.cuda.get_rng_state = torch.cuda.set_rng_state = None  # a call would be an error
+    late = ("reinit.to=2", "dataset.order=fixed", "checkpoint.every_seconds=0.001")
+    train(process, folder, "trainer=cpu", *late)
+
+
+def test_a_run_on_the_cpu_leaves_the_gpu_alone(gpus: Gpus, tmp_path: Path) -> None:
+    """To ask for the GPU's generator would start CUDA, which takes seconds and memory."""
+    assert on_ranks(1, _train_on_cpu, tmp_path, gpus=gpus) == [None]

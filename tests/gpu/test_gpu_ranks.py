@@ -47,7 +47,7 @@ def test_two_ranks_train_what_one_trains(pair: Gpus, tmp_path: Path) -> None:
 @pytest.mark.parametrize("statistics", ["true", "false"])
 def test_ranks_agree_on_batchnorm(pair: Gpus, tmp_path: Path, statistics: str) -> None:
     """The check of every round says so: together or each its own, the averages are equal."""
-    small = ("model=resnet_20", "iterations=2", "evaluation.every=1", "rounds=0")
+    small = ("model=resnet", "model.depth=8", "iterations=2", "evaluation.every=1", "rounds=0")
     if statistics == "true" and pair.emulated:
         pytest.skip("SyncBatchNorm has kernels for real GPUs only")
     synchronized = f"trainer.sync_batchnorm={statistics}"

@@ -61,7 +61,7 @@ def test_stability_and_ticket_of_a_run_in_bfloat16(gpus: Gpus, tmp_path: Path) -
 
 KILLED = (
     *("trainer=gpu", "trainer.block=2", "model=conv_2", "model.dropout=0.5", "optimizer=sgd"),
-    *("iterations=40", "evaluation.every=20", *LATE),
+    *("iterations=12", "evaluation.every=6", *LATE),
 )
 OFTEN = "checkpoint.every_seconds=0.001"
 
