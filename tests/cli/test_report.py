@@ -74,9 +74,9 @@ def test_the_answer_and_the_tables(report: Report, folder: Path) -> None:
     report("outputs")
     text = (folder / "report" / "report.md").read_text()
     # 95.1 % dense, 0.4 points more each round, the same for every seed
-    assert "+1.20 points (95 % interval +1.20 to +1.20, 3 seeds)" in text
+    assert "+1.20 points (the same in all 3 seeds)" in text
     assert "It beats the dense network" in text
-    assert "| ticket | random ticket | 2 | 64.00 | 3 | +4.80 | +4.80 to +4.80 |" in text
+    assert "| ticket | random ticket | 2 | 64.00 | 3 | +4.80 | all equal |" in text
     assert "| random pruning | lenet_300_100 on digits | 3 | 95.10 | 1 | 80.00 | 92.10 |" in text
 
 
@@ -88,6 +88,30 @@ def test_under_three_seeds_there_is_no_verdict(report: Report, folder: Path) -> 
     assert "+4.00 points (1 seed)" in text
     assert text.count("not enough seeds to say") == 5  # twice in the answer and the table, rules
     assert "It beats" not in text
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_the_margin_of_matching_is_the_users(report: Report, folder: Path) -> None:
+    for seed in range(3):
+        tests = [0.95 + 0.001 * seed, 0.947 + 0.0012 * seed]
+        write_run(folder / "o" / TRUNK / f"seed_{seed}", tests=tests)
+    for options, words in (
+        ((), ("It is behind the dense network", "The margin is 0.2 points")),
+        (("--margin", "0.5"), ("matches the dense network within 0.5 points", "margin is 0.5")),
+    ):
+        assert report("o", *options).code == 0
+        text = (folder / "report" / "report.md").read_text()
+        assert all(found in text for found in words)
+
+
+@pytest.mark.parametrize("margin", ["0", "-1", "nan", "inf", "much"])
+def test_a_wrong_margin_writes_nothing(report: Report, folder: Path, margin: str) -> None:
+    write_run(folder / "o" / TRUNK / "seed_0")
+    before = snapshot(folder)
+    done = report("o", f"--margin={margin}")
+    assert (done.code, done.out) == (2, "")
+    assert f"--margin: '{margin}': a number above 0, such as 0.5" in done.err
+    assert snapshot(folder) == before
 
 
 def test_a_dense_network_alone(report: Report, folder: Path) -> None:
