@@ -50,6 +50,10 @@ ADDED_LATER: dict[str, Any] = {
     "pruning.also": [],
     "pruning.at": "trained",
     "pruning.units": "none",
+    "task._target_": "lottery.tasks.Classification",
+    "task.class_weights": None,
+    "task.label_smoothing": 0,
+    "task.metrics": {},
 }
 # Options with a second name. Runs with either name have one folder.
 ALIASES = {"large_final": "magnitude"}

@@ -115,4 +115,4 @@ def train(imp: Imp, ready: Round, check_owned: Callable[[], None]) -> None:
         record["early_bird"] = early_bird.record()
         log.info("round %d: early bird at step %s", number, early_bird.step)
     storage.finish_round(record, check_owned)
-    report_round(record["row"], outcome)
+    report_round(record["row"], outcome, storage.score)

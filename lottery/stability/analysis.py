@@ -9,6 +9,7 @@ from lottery.models.state import Start
 from lottery.progress import Progress
 from lottery.record.run_dir import StabilityDir
 from lottery.record.schema import PairJson
+from lottery.record.score import Score
 from lottery.stability.copies import OWN, Branch, Trainings, copy_name
 from lottery.stability.interpolation import evenly_spaced
 from lottery.stability.pairs import Ends, measure_pair, same_start
@@ -40,6 +41,7 @@ class Analysis:
     pairs: int  # of copies, for each target
     points: int  # of the line between two copies, the ends included
     progress: Progress
+    score: Score  # of the run
 
     def __post_init__(self) -> None:
         if self.pairs < 1:
@@ -62,8 +64,9 @@ def analyse(analysis: Analysis) -> None:
             if target.round == 0:
                 dense[target.step] = branch
             for pair in range(analysis.pairs):
-                _report(_pair(analysis, trainings, branch, dense.get(target.step), pair))
-                write_stability_tables(folder)
+                found = _pair(analysis, trainings, branch, dense.get(target.step), pair)
+                _report(found, analysis.score)
+                write_stability_tables(folder, analysis.score)
 
 
 def _pair(
@@ -102,7 +105,8 @@ def _steps_to_train(analysis: Analysis, trainings: Trainings) -> list[int]:
     return steps
 
 
-def _report(entry: PairJson) -> None:
+def _report(entry: PairJson, score: Score) -> None:
     where = f"round {entry['round']}, step {entry['step']}, pair {entry['pair']}"
-    train, test = (f"{100 * barrier:.2f}" for barrier in barriers(entry).values())
-    log.info("%s: error barrier %s points on training data, %s on test", where, train, test)
+    train, test = (score.format(barrier) for barrier in barriers(entry).values())
+    what = "error barrier %s points" if score.is_share else f"{score.metric} barrier %s"
+    log.info(f"%s: {what} on training data, %s on test", where, train, test)

@@ -14,13 +14,14 @@ from lottery.data import Split, Splits
 from lottery.distributed import from_main, is_main, share
 from lottery.masks import Masks
 from lottery.measure.csr_latency import inference_csr_ms
-from lottery.measure.evaluate import Loss, evaluating, inference_ms, peak_memory_mb
+from lottery.measure.evaluate import evaluating, inference_ms, measure_further, peak_memory_mb
 from lottery.models.state import Start, State, read_state, write_state
 from lottery.progress import Display
 from lottery.record.links import digest_of_run
 from lottery.record.records import read_run_json
 from lottery.record.run_dir import RunDir
 from lottery.signals import Stopped, StopRequest
+from lottery.tasks import Loss, Task
 from lottery.tensors import digest
 from lottery.training.blocks import Blocks, DataOrder
 from lottery.training.checkpoint import Checkpointer
@@ -46,7 +47,7 @@ class Outcome:
     es_step: int  # the step of `es` on the run's clock
     steps: int  # optimizer steps made
     measured: dict[str, float]  # `val`, `test`, ... at ES and at the last step
-    history: list[dict[str, Any]]  # iteration, split, loss, accuracy of each evaluation
+    history: list[dict[str, Any]]  # iteration, split, loss, score of each evaluation
     timing: dict[str, float | None]  # the columns of timing.csv
     first_seen: FirstStep  # as the training used them
     first_expected: FirstStep  # from the schedule and the data order
@@ -59,6 +60,7 @@ class LightningFit:
     network: nn.Module  # lives through all rounds; each writes its start's weights into it
     load_splits: Callable[[], Splits]  # in the device's memory, the same each time
     loss: Loss
+    task: Task
     optimization: Optimization
     data_order: DataOrder
     evaluation: EvaluationSchedule
@@ -92,6 +94,7 @@ class LightningFit:
         evaluator = Evaluator(
             splits=self.splits,
             loss=self.loss,
+            task=self.task,
             schedule=self.evaluation,
             last_step=start.last_step,
             progress=self.progress,
@@ -135,7 +138,7 @@ class LightningFit:
             kept=keeper.state,
             es_step=evaluator.es.es_step,
             steps=steps,
-            measured=evaluator.measured(),
+            measured=evaluator.measured() | self._further(evaluator.es.state, final),
             history=evaluator.curves.entries,
             timing=self._timing(steps, checkpointer.seconds),
             first_seen=module.first_seen,
@@ -155,6 +158,7 @@ class LightningFit:
             network=self.network,
             train=train,
             loss=self.loss,
+            task=self.task,
             masks=masks,
             start=start,
             optimization=self.optimization,
@@ -204,6 +208,13 @@ class LightningFit:
         unused = any(parameter.grad is None for parameter in trainable)
         self.network.zero_grad()
         return unused
+
+    def _further(self, es: State, final: State) -> dict[str, float]:
+        """Return the task's further metrics at ES; the network gets its last weights again."""
+        write_state(self.network, es)
+        metrics = measure_further(self.network, self.splits, self.task)
+        write_state(self.network, final)
+        return metrics
 
     def _timing(self, steps: int, seconds: float) -> dict[str, float | None]:
         return {

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import lottery as package
+from lottery.data import Split
 from lottery.measure.evaluate import Evaluation, evaluate
 from lottery.models import LeNet300100
 from lottery.record import opened_run
@@ -156,9 +157,9 @@ def test_the_proof_has_convolutions_in_memory_as_the_run_had_them(
     """Otherwise the last bits of its logits would be others."""
     seen = []
 
-    def measured(network: nn.Module, *arguments: Any) -> Evaluation:
+    def measured(network: nn.Module, split: Split, **options: Any) -> Evaluation:
         seen.append(network.get_parameter("conv2.weight"))
-        return evaluate(network, *arguments)
+        return evaluate(network, split, **options)
 
     monkeypatch.setattr(verify, "evaluate", measured)
     conv = (*toy_images(size=16), "model=conv_2")
