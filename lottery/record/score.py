@@ -1,7 +1,7 @@
 """The score of a run: what its columns `val` and `test` measure, and which direction is better."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from lottery.record.schema import ScoreJson
@@ -63,7 +63,11 @@ class Score:
 
     def to_json(self) -> ScoreJson:
         """Return the entry `score` of a JSON file, which lacks it if the score is accuracy."""
-        return ScoreJson(**asdict(self))
+        return {
+            "metric": self.metric,
+            "higher_is_better": self.higher_is_better,
+            "is_share": self.is_share,
+        }
 
 
 ACCURACY = Score()

@@ -41,7 +41,6 @@ class Analysis:
     pairs: int  # of copies, for each target
     points: int  # of the line between two copies, the ends included
     progress: Progress
-    score: Score  # of the run
 
     def __post_init__(self) -> None:
         if self.pairs < 1:
@@ -51,7 +50,7 @@ class Analysis:
 
 def analyse(analysis: Analysis) -> None:
     """Do what is not there yet; update the tables after every pair."""
-    folder, fit = analysis.folder, analysis.fit
+    folder, fit, score = analysis.folder, analysis.fit, analysis.fit.task.score
     folder.remove_leftovers()
     trainings = Trainings(fit, folder, analysis.buffers, analysis.progress)
     steps = _steps_to_train(analysis, trainings)
@@ -65,8 +64,8 @@ def analyse(analysis: Analysis) -> None:
                 dense[target.step] = branch
             for pair in range(analysis.pairs):
                 found = _pair(analysis, trainings, branch, dense.get(target.step), pair)
-                _report(found, analysis.score)
-                write_stability_tables(folder, analysis.score)
+                _report(found, score)
+                write_stability_tables(folder, score)
 
 
 def _pair(

@@ -126,7 +126,6 @@ def _make_analysis(
     ]
     try:
         return Analysis(
-            score=run.score,
             fit=replace(experiment.fit, progress=progress),
             folder=run.folder.stability,
             buffers=experiment.imp.storage.buffers,

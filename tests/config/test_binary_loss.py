@@ -61,7 +61,10 @@ def test_a_run_trains_one_output(lottery: Lottery) -> None:
 @pytest.mark.parametrize(
     ("overrides", "line"),
     [
-        (["dataset=digits", *BINARY], "it has 10 classes; model.loss=binary_cross_entropy is for two"),
+        (
+            ["dataset=digits", *BINARY],
+            "it has 10 classes; model.loss=binary_cross_entropy is for two",
+        ),
         (
             [*TWO, *BINARY, "model._target_=two.Outputs", "model.rates=[]"],
             "gives (2,) outputs for an example; the task needs (1,)",

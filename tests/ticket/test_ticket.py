@@ -34,7 +34,7 @@ from tests.helpers.toy_images import toy_images
 def test_the_winning_round_is_taken_out_and_verified_in_a_fresh_process(
     ticket: TicketCommand, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verify, "count_in_fresh_process", IN_FRESH_PROCESS)
+    monkeypatch.setattr(verify, "measure_in_fresh_process", IN_FRESH_PROCESS)
     monkeypatch.setattr(LeNet300100, "forward", None)  # in this process nothing could be counted
     done = ticket(run)
     assert_passed(done)
