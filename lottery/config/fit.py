@@ -13,6 +13,7 @@ from lottery.config.device import dtype_of
 from lottery.config.groups import Optimizer as OptimizerSettings
 from lottery.config.instantiate import bind, check_made, make, run_call
 from lottery.config.loggers import build_callback_maker, build_logger_maker
+from lottery.config.metrics import build_metrics
 from lottery.config.network import set_memory_format
 from lottery.config.rules import first_line, show
 from lottery.config.settings import Settings
@@ -58,6 +59,7 @@ def build_fit(
             dtype=dtype_of(device.precision),
         ),
         task=task,
+        metrics=build_metrics(settings.task, task, splits),
         optimization=Optimization(
             make_optimizer=build_optimizer_maker(settings.optimizer, device.torch_device),
             schedule=build_schedule(

@@ -41,6 +41,7 @@ TRAINER_KEPT = "precision"
 ADDED_LATER: dict[str, Any] = {
     "dataset.augment": "none",
     "dataset.limit": None,
+    "dataset.numeric_target": False,
     "dataset.subsample": 1,
     "dataset.random_labels": 0,
     "dataset.shuffle_pixels": False,

@@ -57,6 +57,10 @@ class Split:
         """Whether the inputs are tokens: whole numbers that are no bytes."""
         return self.scaling is None and self.inputs.dtype in INTEGERS
 
+    def with_targets(self, targets: Tensor) -> "Split":
+        """Return the split with other targets."""
+        return replace(self, targets=targets)
+
     def batch(self, which: Tensor | slice, drawn: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return inputs, ready for the network, and targets of some examples.
 

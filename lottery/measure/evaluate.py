@@ -15,6 +15,8 @@ from lottery.distributed import share, sum_over_ranks
 from lottery.masks import Masks, count_ones, prunable_weights
 from lottery.tasks import Loss, Task
 
+Batch = tuple[slice, Tensor, Tensor]  # places in the split, outputs, targets
+
 EVALUATION_BATCH = 1000
 INFERENCE_BATCH = 100
 
@@ -80,18 +82,34 @@ def _details(network: nn.Module, split: Split, task: Task) -> Tensor:
     return sum_over_ranks(details)
 
 
-def _batches(network: nn.Module, split: Split) -> Iterator[tuple[slice, Tensor, Tensor]]:
-    """Yield places, outputs and targets of this rank's examples, a batch at a time.
+def _batches(network: nn.Module, split: Split) -> Iterator[Batch]:
+    """Yield this rank's examples, a batch at a time.
 
-    A rank without examples gets one empty batch, whose shape is that of the others. Outputs are
-    not in bfloat16: its 8 bits would round different losses to one value.
+    A rank without examples gets one empty batch, whose shape is that of the others.
     """
-    for part in torch.split(share(torch.arange(len(split))), EVALUATION_BATCH):
-        first, count = int(part[0]) if len(part) else 0, len(part)
-        inputs, targets = split.batch(slice(first, first + max(1, count)))  # it copies nothing
+    ours = share(torch.arange(len(split)))
+    first, count = int(ours[0]) if len(ours) else 0, len(ours)
+    for places, outputs, targets in all_batches(network, split, first, first + max(1, count)):
+        yield places if count else slice(0), outputs[:count], targets[:count]
+
+
+def all_batches(
+    network: nn.Module, split: Split, first: int = 0, stop: int | None = None
+) -> Iterator[Batch]:
+    """Yield places, outputs and targets of a split's examples, a batch at a time.
+
+    Outputs are not in bfloat16: its 8 bits would round different losses to one value. Of a text, a
+    batch has about as many tokens as another split has examples.
+    """
+    stop = len(split) if stop is None else stop
+    positions = split.inputs.shape[1] if split.has_tokens and split.targets.dim() > 1 else 1
+    size = max(1, EVALUATION_BATCH // positions)
+    for begin in range(first, stop, size):
+        places = slice(begin, min(begin + size, stop))  # a slice copies nothing
+        inputs, targets = split.batch(places)
         outputs = network(inputs)
         wide = outputs if outputs.dtype == torch.float64 else outputs.float()
-        yield slice(first, first + count), wide[:count], targets[:count]
+        yield places, wide, targets
 
 
 def count_parameters(network: nn.Module, masks: Masks) -> dict[str, int | float]:

@@ -1,7 +1,7 @@
 """The training of one round, from its start to its outcome."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from lottery.distributed import from_main, is_main, share
 from lottery.masks import Masks
 from lottery.measure.csr_latency import inference_csr_ms
 from lottery.measure.evaluate import evaluating, inference_ms, measure_further, peak_memory_mb
+from lottery.measure.own_metrics import Metric, measure_own
 from lottery.models.state import Start, State, read_state, write_state
 from lottery.progress import Display
 from lottery.record.links import digest_of_run
@@ -46,7 +47,7 @@ class Outcome:
     kept: State | None  # at the step asked for, with the optimizer's and the generators'
     es_step: int  # the step of `es` on the run's clock
     steps: int  # optimizer steps made
-    measured: dict[str, float]  # `val`, `test`, ... at ES and at the last step
+    measured: dict[str, float | None]  # `val`, `test`, ... at ES and at the last step
     history: list[dict[str, Any]]  # iteration, split, loss, score of each evaluation
     timing: dict[str, float | None]  # the columns of timing.csv
     first_seen: FirstStep  # as the training used them
@@ -61,6 +62,7 @@ class LightningFit:
     load_splits: Callable[[], Splits]  # in the device's memory, the same each time
     loss: Loss
     task: Task
+    metrics: Mapping[str, Metric]  # of the user's
     optimization: Optimization
     data_order: DataOrder
     evaluation: EvaluationSchedule
@@ -138,7 +140,7 @@ class LightningFit:
             kept=keeper.state,
             es_step=evaluator.es.es_step,
             steps=steps,
-            measured=evaluator.measured() | self._further(evaluator.es.state, final),
+            measured={**evaluator.measured(), **self._further(evaluator.es.state, final)},
             history=evaluator.curves.entries,
             timing=self._timing(steps, checkpointer.seconds),
             first_seen=module.first_seen,
@@ -209,12 +211,13 @@ class LightningFit:
         self.network.zero_grad()
         return unused
 
-    def _further(self, es: State, final: State) -> dict[str, float]:
-        """Return the task's further metrics at ES; the network gets its last weights again."""
+    def _further(self, es: State, final: State) -> dict[str, float | None]:
+        """Return further metrics at ES; the network gets its last weights again."""
         write_state(self.network, es)
         metrics = measure_further(self.network, self.splits, self.task)
+        own = measure_own(self.network, self.splits, self.metrics) if self.metrics else {}
         write_state(self.network, final)
-        return metrics
+        return {**metrics, **own}
 
     def _timing(self, steps: int, seconds: float) -> dict[str, float | None]:
         return {

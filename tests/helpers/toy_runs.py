@@ -150,6 +150,7 @@ def toy_fit(
         load_splits=lambda: splits,
         loss=nn.functional.cross_entropy,
         task=Classification(),
+        metrics={},
         optimization=Optimization(optimizer, schedule or Constant(), clip_norm),
         data_order=DataOrder(
             batch_size=BATCH, seed=order_seed, augmentation_seed=8, fixed=fixed_order
