@@ -1,5 +1,6 @@
 """`task.metrics`: metrics of the user's, tried on two examples."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -7,7 +8,7 @@ from lottery.config.groups import Task as TaskSettings
 from lottery.config.instantiate import check_made, make
 from lottery.config.rules import first_line
 from lottery.config.task import example_of
-from lottery.data import Splits
+from lottery.data import Split, Splits
 from lottery.errors import ConfigError
 from lottery.measure.own_metrics import Metric, collect
 from lottery.record.schema import COLUMNS
@@ -30,8 +31,9 @@ def build_metrics(settings: TaskSettings, task: Task, splits: Splits) -> Mapping
             metric.distributed_available_fn = lambda: False
         outputs, targets = example_of(task, splits)
         try:
-            collect(metric, outputs, targets)
-            float(metric.compute())
+            with warnings.catch_warnings(action="ignore"):
+                collect(metric, outputs, targets)
+                float(metric.compute())
         except Exception as error:
             what = f"{type(error).__name__}: {first_line(error)}"
             raise ConfigError(f"{key}: gives no number for two examples: {what}") from error
@@ -42,5 +44,5 @@ def build_metrics(settings: TaskSettings, task: Task, splits: Splits) -> Mapping
 def _further_names(task: Task, splits: Splits) -> set[str]:
     """Return the names of the task's own further metrics, by measuring two examples."""
     outputs, targets = example_of(task, splits)
-    two = replace(splits, val=splits.train.with_targets(targets))
+    two = replace(splits, val=Split(outputs, targets))
     return set(task.further(task.details(outputs, targets), two, "val"))

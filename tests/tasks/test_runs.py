@@ -85,7 +85,7 @@ def test_a_decoder_learns_a_text(lottery: Lottery, folder: object) -> None:
 
 
 def test_metrics_of_the_users_are_further_columns(lottery: Lottery) -> None:
-    auroc = "task.metrics={auroc:{_target_:torchmetrics.classification.BinaryAUROC}}"
+    auroc = "+task.metrics.auroc._target_=torchmetrics.classification.BinaryAUROC"
     plain = load_run(lottery(*QUIET, *TOY_TASKS["binary"]).run).results
     results = load_run(lottery(*QUIET, *TOY_TASKS["binary"], auroc).run).results
     assert list(results) == [*plain, "val_auroc", "auroc"]
@@ -164,12 +164,12 @@ def test_a_users_own_task(lottery: Lottery, write_module: Callable[[str, str], o
             ["task.label_smoothing=0.1", "model.loss={_target_:torch.nn.CrossEntropyLoss}"],
             "task.label_smoothing and task.class_weights: need model.loss=cross_entropy",
         ),
-        (["task.metrics={f1:{_target_:torchmetrics.MeanMetric}}"], "task.metrics.f1: the results"),
+        (["+task.metrics.f1._target_=torchmetrics.MeanMetric"], "task.metrics.f1: the results"),
         (
-            ["task.metrics={m:{_target_:torchmetrics.classification.BinaryAUROC}}"],
+            ["+task.metrics.m._target_=torchmetrics.classification.BinaryAUROC"],
             "task.metrics.m: gives no number for two examples",
         ),
-        (["task.metrics={m:5}"], "task.metrics={'m': 5}: names, each with the _target_"),
+        (["+task.metrics.m=5"], "task.metrics={'m': 5}: names, each with the _target_"),
         (["task._target_=lottery.models.LeNet300100"], "task: LeNet300100"),
     ],
 )
