@@ -83,7 +83,8 @@ def _prepare_copies(run: OpenedRun, options: StabilityOptions) -> Work:
 
     from lottery.stability import analyse, format_summary
 
-    return partial(_listening, experiment, partial(analyse, analysis)), format_summary
+    describe = partial(format_summary, score=run.score)
+    return partial(_listening, experiment, partial(analyse, analysis)), describe
 
 
 def _prepare_lines(run: OpenedRun, options: StabilityOptions) -> Work:
@@ -106,7 +107,8 @@ def _prepare_lines(run: OpenedRun, options: StabilityOptions) -> Work:
     except ValueError as error:  # begins with the argument's name
         raise ConfigError(f"--{error}") from error
     analysis.check()
-    return partial(_listening, experiment, partial(analyse_lines, analysis)), format_lines
+    describe = partial(format_lines, score=run.score)
+    return partial(_listening, experiment, partial(analyse_lines, analysis)), describe
 
 
 def _listening(experiment: "Experiment", work: Callable[[], None]) -> None:
@@ -182,7 +184,7 @@ def _make_analysis(
     from lottery.progress import Progress
     from lottery.stability import Analysis
 
-    progress = Progress(unit="training")
+    progress = Progress(unit="training", score=run.score)
     targets = [
         target for number in rounds for target in _targets(experiment, run, number, options.steps)
     ]
