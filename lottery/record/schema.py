@@ -230,5 +230,14 @@ class SweepJob(TypedDict):
     score: NotRequired[ScoreJson]  # of the row; accuracy, if there is none
 
 
+class CompareJson(TypedDict):
+    """What was compared, the content of compare/*/compare.json."""
+
+    digest: str  # of the runs, the records of their rounds and the notes
+    runs: list[str]  # name of the setting and seed
+    rounds: list[int]
+    notes: list[str]  # why cells are empty
+
+
 COLUMNS = tuple(Row.__annotations__)
 TIMING_COLUMNS = tuple(TimingRow.__annotations__)

@@ -75,12 +75,3 @@ class CopyJson(TypedDict):
     steps: int
     checks: dict[str, Any]
     val_losses: NotRequired[list[float]]  # of its evaluations; older ones have none
-
-
-class CompareJson(TypedDict):
-    """What was compared, the content of compare/*/compare.json."""
-
-    digest: str  # of the runs, the records of their rounds and the notes
-    runs: list[str]  # name of the setting and seed
-    rounds: list[int]
-    notes: list[str]  # why cells are empty
