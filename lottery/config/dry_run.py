@@ -4,7 +4,7 @@ import shutil
 from math import prod
 
 from lottery.config.experiment import Experiment
-from lottery.config.provenance import machine, versions
+from lottery.config.provenance import hardware, versions
 from lottery.config.pruning import ladder
 from lottery.config.task import name_of
 from lottery.record.text_table import describe_outside
@@ -34,7 +34,7 @@ def _data(experiment: Experiment) -> str:
 
 
 def _machine(experiment: Experiment) -> str:
-    here = machine(experiment.device.accelerator)
+    here = hardware(experiment.device)
     existing = next(p for p in experiment.imp.run_dir.path.parents if p.exists())
     free_gb = shutil.disk_usage(existing).free / 1e9
     names = ", ".join(f"{name} {number}" for name, number in versions().items())

@@ -1,11 +1,11 @@
 """A whole run, built and checked: from its settings to the parts of the round loop."""
 
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 
 import torch
-from torch import nn
 
 from lottery.config.copied_masks import shared_dense_round
 from lottery.config.device import build_device, check_batch, choose_threads
@@ -16,6 +16,7 @@ from lottery.config.network import set_up_networks
 from lottery.config.own_files import file_digests
 from lottery.config.probe import build_probe_maker, check_criterion
 from lottery.config.process_rank import ProcessRank
+from lottery.config.provenance import hardware
 from lottery.config.pruning import PruningSetup, set_up_pruning
 from lottery.config.reinit import build_reinit
 from lottery.config.rules import MOST_STEPS
@@ -26,13 +27,12 @@ from lottery.data import Splits
 from lottery.errors import ConfigError
 from lottery.imp import Imp, Pruning, Rounds, Storage
 from lottery.masks import count_outside
-from lottery.models.state import State, all_buffers, fresh_state
+from lottery.models.state import all_buffers
 from lottery.progress import Progress
 from lottery.record.equivalent_reinits import note_on_reinit
 from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir
 from lottery.record.score import Score
-from lottery.seeds import derive_seed
 from lottery.signals import StopRequest
 from lottery.tasks import Task
 from lottery.training import Device, LightningFit
@@ -111,6 +111,8 @@ def build_experiment(
             dtype=networks.dtype,
             stop=stop,
         )
+    if start := networks.start_weights:
+        digests[start.name] = start.digest
     load_splits = cache(load_splits)
     # before the fit has the network compiled, which changes how it can be called
     count = networks.counter()
@@ -135,7 +137,7 @@ def build_experiment(
     imp = Imp(
         rounds=Rounds(settings.rounds_to_do, settings.pruning.target_sparsity),
         num_steps=num_steps,
-        fresh=partial(_draw, networks.make, settings.seed_for("init")),
+        fresh=partial(networks.state, settings.seed_for("init")),
         fit=fit,
         pruning=Pruning(
             pruner=pruning.pruner,
@@ -144,6 +146,7 @@ def build_experiment(
             at=settings.pruning.at,
             probe=build_probe_maker(networks, load_splits, loss=fit.loss, device=device),
             early_bird=settings.early_bird.epsilon,
+            once=pruning.runs_network,
         ),
         reinit=reinit,
         storage=Storage(
@@ -155,6 +158,7 @@ def build_experiment(
             update_summary=_build_summary(settings, task.score),
         ),
         count=count,
+        place={"host": socket.gethostname(), "hardware": hardware(device)},
     )
     return Experiment(
         imp=imp,
@@ -179,7 +183,3 @@ def _build_summary(settings: Settings, score: Score) -> Callable[[OpenedRun], No
     if not uses_tensorboard(settings.logger):
         return lambda _: None
     return TensorBoardSummary(settings.canonical | {"seed": settings.seed}, score).update
-
-
-def _draw(make_network: Callable[[], nn.Module], seed: int, *purpose: str | int) -> State:
-    return fresh_state(make_network, derive_seed(seed, *purpose))

@@ -125,6 +125,17 @@ class Trainer:
     devices: Annotated[int, WHOLE, "devices on each machine, one process each"]
     num_nodes: Annotated[int, WHOLE, "machines; more than one needs SLURM or torchrun"]
     timeout: Annotated[int, WHOLE, "seconds that processes wait for one another"]
+    interface: Annotated[str | None, or_null(TEXT), "network between processes; null = found"]
+    tf32: Annotated[bool, FLAG, "GPUs: products of 32 bits with 10 bits of precision"]
+    benchmark: Annotated[bool, FLAG, "GPUs: time the algorithms of convolutions"] = False
+    sync_batchnorm: Annotated[bool, FLAG, "BatchNorm sees the batches of all devices"]
+
+    def __post_init__(self) -> None:
+        if self.benchmark and self.deterministic:
+            raise ConfigError(
+                "trainer.benchmark=true: needs trainer.deterministic=false; which algorithm is "
+                "the quickest changes from run to run"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +173,9 @@ class Model:
     loss: Annotated[str | Node, LOSS, "of outputs and targets"] = "cross_entropy"
     rates: Annotated[Sequence[Node], LAYER_RATES, "its own pruning rates"] = ()
     logits: Annotated[int | str | None, or_null(LOGITS), "the logits, of what forward returns"]
+    init_from: Annotated[str | None, or_null(TEXT), "file of weights that round 0 starts from"] = (
+        None
+    )
     node: Node
 
 

@@ -9,16 +9,18 @@ import torch
 from torch import nn
 
 from lottery.config.check_seeds import check_seeds
-from lottery.config.device import dtype_of, synchronized
+from lottery.config.device import dtype_of, normalizes, synchronized
 from lottery.config.frozen_base import FrozenBase, find_base
 from lottery.config.network_maker import NetworkMaker, build_network_maker
 from lottery.config.rules import first_line
 from lottery.config.settings import Settings
+from lottery.config.start_weights import StartWeights, read_start_weights
 from lottery.data import Splits
 from lottery.errors import ConfigError
 from lottery.generators import drawn
 from lottery.masks import Masks
 from lottery.measure.flops import make_counter
+from lottery.models.state import State, fresh_state
 from lottery.seeds import derive_seed
 from lottery.tasks import Task
 from lottery.training import Device
@@ -35,7 +37,16 @@ class Networks:
     input_dtype: torch.dtype | None  # of tokens, else None
     base: FrozenBase | None
     dtype: torch.dtype  # of the weights
+    start_weights: StartWeights | None  # of a checkpoint (`model.init_from`)
     notes: list[str]  # for the user
+
+    def state(self, init_seed: int, *purpose: str | int) -> State:
+        """Return a random network for a purpose; the initial one is the checkpoint's, if any."""
+        drawn_state = fresh_state(self.make, derive_seed(init_seed, *purpose))
+        is_initial = purpose == ("init",)
+        if self.start_weights is None or not is_initial:
+            return drawn_state
+        return self.start_weights.over(drawn_state)
 
     def counter(self) -> Callable[[Masks], dict[str, Any]]:
         """Return a function that counts parameters and operations under masks."""
@@ -60,10 +71,11 @@ def set_up_networks(settings: Settings, splits: Splits, task: Task, device: Devi
         input_shape = base.feature_shape
         base.check(splits, fetch=not settings.dry_run)
     dtype = dtype_of(device.precision)
+    output_shape = task.output_shape(splits)
     make_network = build_network_maker(
         settings.model,
         input_shape=input_shape,
-        output_shape=task.output_shape(splits),
+        output_shape=output_shape,
         num_tokens=splits.num_tokens,
         dtype=dtype,
     )
@@ -71,6 +83,16 @@ def set_up_networks(settings: Settings, splits: Splits, task: Task, device: Devi
     seed = derive_seed(init, "init")
     network = synchronized(drawn(make_network, seed), device)
     notes = [] if make_network.is_ours else check_seeds(make_network, seed)
+    if dtype == torch.bfloat16 and normalizes(network):
+        notes.append(
+            "trainer.precision=bf16-true: BatchNorm's running averages have 8 bits and stop "
+            "moving within 2 % of their goal; bf16-mixed keeps them in 32 bits"
+        )
+    start_weights = None
+    if settings.model.init_from is not None:
+        start_weights = read_start_weights(settings.model.init_from, network, output_shape[-1])
+        draws_later = settings.reinit.get("_target_") == "lottery.reinit.Random"
+        notes += start_weights.notes(draws_later=draws_later)
     return Networks(
         make=make_network,
         seed=seed,
@@ -79,6 +101,7 @@ def set_up_networks(settings: Settings, splits: Splits, task: Task, device: Devi
         input_dtype=splits.input_dtype,
         base=base,
         dtype=dtype,
+        start_weights=start_weights,
         notes=notes,
     )
 

@@ -1,6 +1,5 @@
 """What criteria run the network with: a copy of it and the training data."""
 
-import os
 from collections.abc import Callable
 from functools import cache
 
@@ -27,7 +26,6 @@ def build_probe_maker(
     @cache
     def make(dtype: torch.dtype) -> Probe:
         if device.deterministic:  # as in Lightning; the first training may come later
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.use_deterministic_algorithms(True)
         network = drawn(networks.make, networks.seed).to(device.torch_device, dtype)
         return Probe(network, load_splits().train, loss=loss, input_shape=networks.input_shape)

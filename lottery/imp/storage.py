@@ -25,6 +25,7 @@ from lottery.record.score import ACCURACY, Score
 from lottery.record.tables import write_tables
 from lottery.tensors import Tensors, digest, load_tensors, save_tensors
 from lottery.training import Outcome
+from lottery.training.curves import val_losses
 
 
 class NothingToRewindTo(LotteryError):
@@ -99,7 +100,12 @@ class Storage:
                 f"round 0 has stopped before step {step}, which reinit.to names"
             )
         state = self._read(folder.rewind, folder.rewind_optimizer)
-        return replace(state, generators=self._load_if_there(folder.rewind_generators))
+        history = from_main(lambda: OpenedRun(self.run_dir).record(0)["history"])
+        return replace(
+            state,
+            generators=self._load_if_there(folder.rewind_generators),
+            val_losses=val_losses(entry for entry in history if entry["iteration"] <= step),
+        )
 
     def start(self, number: int) -> State:
         """Read what round `number` starts from, under its masks."""

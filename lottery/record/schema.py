@@ -105,6 +105,29 @@ class Links(TypedDict):
     files: dict[str, str]  # the round's tensors, by file name
 
 
+class Hardware(TypedDict):
+    """What the last bits of results depend on, besides versions and the settings in the key."""
+
+    device: str  # such as cpu (x86_64), gpu (NVIDIA H200)
+    devices: int  # that trained together
+    threads: int
+    deterministic: bool
+    compile: bool
+    tf32: NotRequired[bool]  # this and the rest: on a GPU
+    benchmark: NotRequired[bool]
+    cuda: NotRequired[str | None]
+    cudnn: NotRequired[str | None]
+    nccl: NotRequired[str | None]
+    driver: NotRequired[str | None]
+
+
+class Trained(TypedDict):
+    """Where a round was trained to its end."""
+
+    host: str
+    hardware: Hardware
+
+
 class Record(TypedDict):
     """Everything measured in a round, the content of round.json without format and digest."""
 
@@ -115,6 +138,7 @@ class Record(TypedDict):
     timing: TimingRow
     early_bird: NotRequired[EarlyBirdRecord]  # with early_bird.epsilon
     links: NotRequired[Links]  # rounds of older versions have none
+    trained: NotRequired[Trained]  # as `links`; no digest depends on it
 
 
 class ScoreJson(TypedDict):
@@ -204,64 +228,6 @@ class SweepJob(TypedDict):
     message: str
     row: Row | None  # of the last round that the job asked for
     score: NotRequired[ScoreJson]  # of the row; accuracy, if there is none
-
-
-class Distance(TypedDict):
-    """The Euclidean distance between two weight vectors, and their angle in degrees."""
-
-    l2: float
-    angle: float
-
-
-class LinePoint(TypedDict):
-    """What is measured on one split at one point of the line between two copies."""
-
-    alpha: float
-    split: str
-    loss: float
-    error: float
-
-
-class PairJson(TypedDict):
-    """What is kept of a pair of copies, the content of stability/step_*/pair_*/round_*.json."""
-
-    round: int
-    step: int
-    pair: int
-    remaining: float
-    copies: list[str]  # the digest of each
-    points: list[LinePoint]
-    batch_norm: str
-    distances: Distance
-    from_dense: NotRequired[Distance]
-
-
-class StartPoint(TypedDict):
-    """What is measured of a round's start on one split."""
-
-    weights: str  # masked or dense
-    split: str
-    loss: float
-    accuracy: NotRequired[float]  # the score by the name of its metric
-
-
-class StartJson(TypedDict):
-    """What is kept of a round's start, the content of stability/untrained/round_*.json."""
-
-    round: int
-    step: int
-    remaining: float
-    digests: dict[str, str]  # of the start, masked and dense
-    points: list[StartPoint]
-
-
-class CopyJson(TypedDict):
-    """What is kept of a copy's training besides its weights."""
-
-    start: str  # the digest of what it started from
-    end: NotRequired[str]  # the digest of where it ended; older ones have none
-    steps: int
-    checks: dict[str, Any]
 
 
 COLUMNS = tuple(Row.__annotations__)

@@ -2,7 +2,6 @@
 
 import math
 import multiprocessing
-import os
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -15,7 +14,7 @@ from torch import nn
 
 from lottery.config.frozen_features import compute_features
 from lottery.config.network import set_memory_format
-from lottery.config.provenance import machine
+from lottery.config.provenance import device_name
 from lottery.config.task import build_loss
 from lottery.data import Split, Splits
 from lottery.errors import ConfigError
@@ -28,6 +27,7 @@ from lottery.ticket.checks import TicketCheck, check_run, check_tensors
 from lottery.ticket.extract import facts_of, find_source, read_parts
 from lottery.ticket.files import PARTS
 from lottery.ticket.ticket import Ticket, open_ticket
+from lottery.training.device import set_kernels
 
 # column of results.csv: the weights and the split that it is measured with
 MEASURED = {
@@ -135,11 +135,14 @@ def measure_in_fresh_process(
 
 def measure_scores(path: Path, device: str, data: str | None, trust_code: bool) -> Scores:
     """Measure scores from a ticket's folder alone: its network, weights and data."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # for deterministic GPUs
     ticket = open_ticket(path, trust_code=trust_code)
-    torch.set_num_threads(ticket.entry["threads"])
-    torch.use_deterministic_algorithms(ticket.entry["deterministic"] is True)
-    accelerator = choose_device(device, ticket.entry["device"])
+    entry = ticket.entry
+    torch.set_num_threads(entry["threads"])
+    set_kernels(
+        deterministic=entry["deterministic"] is True,
+        tf32=entry["run"]["config"].get("trainer.tf32") is True,
+    )
+    accelerator = choose_device(device, entry["device"])
     with ticket.making():
         return _measure(ticket, accelerator, ticket.splits(data))
 
@@ -161,7 +164,7 @@ def _measure(ticket: Ticket, accelerator: str, splits: Splits) -> Scores:
         split = inputs[name]
         examples[column] = len(split)
         values[column] = evaluate(networks[weights], split, loss=loss, task=task).score
-    return Scores(machine(accelerator)["device"], values, examples)
+    return Scores(device_name(accelerator), values, examples)
 
 
 def choose_device(asked: str, device: str) -> str:

@@ -15,7 +15,7 @@ from lottery.data import Split, Splits
 from lottery.measure.evaluate import Evaluation, evaluate
 from lottery.progress import Display
 from lottery.tasks import Loss, Task
-from lottery.training.curves import Curves, TrainingSums
+from lottery.training.curves import Curves, TrainingSums, val_losses
 from lottery.training.early_bird import EarlyBird
 from lottery.training.es_point import EsPoint
 from lottery.training.module import Diverged, LotteryModule
@@ -88,6 +88,7 @@ class Evaluator(pl.Callback):
         if not math.isfinite(val.loss):
             raise Diverged(f"step {step}: the validation loss is {val.loss}")
         self.curves.add(step, "val", loss=val.loss, score=val.score)
+        module.follow(val_losses(self.curves.entries))
         minimum = self.es.is_new_minimum(val.loss)
         stop = self.es.without_minimum == self.schedule.patience
         last = stop or ends

@@ -11,7 +11,7 @@ from pytorch_lightning.loggers import Logger
 from torch import nn
 
 from lottery.data import Split, Splits
-from lottery.distributed import from_main, is_main, share
+from lottery.distributed import from_main, gather, is_main, share
 from lottery.masks import Masks
 from lottery.measure.csr_latency import inference_csr_ms
 from lottery.measure.evaluate import evaluating, inference_ms, measure_further, peak_memory_mb
@@ -91,6 +91,8 @@ class LightningFit:
 
         The masks are applied to the start, which may be dense.
         """
+        if self.device.accelerator == "gpu":
+            torch.cuda.reset_peak_memory_stats(self.device.torch_device)
         module = self._module(round_number, start, masks)
         started = read_state(self.network)
         evaluator = Evaluator(
@@ -115,7 +117,7 @@ class LightningFit:
             keeper=keeper,
             others=others,
         )
-        self.data_order.seed_generators(round_number, start)
+        self.data_order.seed_generators(round_number, start, self.device.torch_device)
         if checkpointer.load(module):
             log.info("round %d: carrying on from step %d", round_number, module.step)
         made = module.step - start.first_step
@@ -199,11 +201,13 @@ class LightningFit:
         base_rate = self.optimization.optimizer(self.network).param_groups[0]["lr"]
         first, order = start.first_step, self.data_order.batches(round_number, self.splits.train)
         (rows,) = share(order.rows(first, first + 1), dim=1)
-        return describe_step(base_rate * self.optimization.schedule(start.schedule_step), rows)
+        factor = self.optimization.schedule_after(start.val_losses)(start.schedule_step)
+        return describe_step(base_rate * factor, rows)
 
     def _has_unused_parameters(self) -> bool:
         """Return whether the loss of two examples gives a trainable parameter no gradient."""
         inputs, targets = self.splits.val.batch(slice(2))
+        self.network.to(self.device.torch_device)  # Lightning moves it there later
         with evaluating(self.network), torch.enable_grad():
             self.loss(self.network(inputs), targets).backward()  # type: ignore[no-untyped-call]
         trainable = [p for p in self.network.parameters() if p.requires_grad]
@@ -225,7 +229,7 @@ class LightningFit:
             "steps_per_second": steps / seconds,
             "inference_ms": self._inference_time(inference_ms),
             "inference_csr_ms": self._inference_time(inference_csr_ms),
-            "peak_memory_mb": peak_memory_mb(self.device.torch_device),
+            "peak_memory_mb": max(gather(peak_memory_mb(self.device.torch_device))),
         }
 
     def _inference_time(self, measure: Callable[[nn.Module, Split], float | None]) -> float | None:
