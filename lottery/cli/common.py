@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
-from lottery.errors import FAILED, MISTAKE, LotteryError, UntrustedCode
+from lottery.errors import FAILED, MISTAKE, LotteryError, UntrustedCode, memory_errors
 from lottery.signals import Stopped
 
 DEVICES = ("auto", "cpu", "gpu")
@@ -54,7 +54,8 @@ def errors_end_the_command(
     of one command, only the main one prints.
     """
     try:
-        yield
+        with memory_errors():
+            yield
         sys.stdout.flush()
     except LotteryError as error:
         end(f"error: {describe(error)}", error.exit_code, is_main=is_main)

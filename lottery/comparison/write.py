@@ -9,7 +9,7 @@ from lottery.record.files import creating_folder, json_digest, write_json, write
 from lottery.record.links import digest_of_record, digest_of_run
 from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import CompareDir
-from lottery.record.schema import CompareJson
+from lottery.record.stability_schema import CompareJson
 from lottery.report.figures.draw_matplotlib import save_figure
 
 FORMAT = 1  # of the folder; another one has another name

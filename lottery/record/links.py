@@ -85,5 +85,6 @@ def digest_of_run(run: RunJson) -> str:
 
 
 def digest_of_record(record: Record) -> str:
-    """Return the digest of what a round done again must give again: all but times."""
-    return json_digest({name: value for name, value in record.items() if name != "timing"})
+    """Return the digest of what a round done again must give again: all but times and place."""
+    of_machine = ("timing", "trained")
+    return json_digest({name: v for name, v in record.items() if name not in of_machine})

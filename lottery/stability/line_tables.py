@@ -6,7 +6,8 @@ import pandas as pd
 
 from lottery.record.files import write_text
 from lottery.record.run_dir import StabilityDir
-from lottery.record.schema import LineJson
+from lottery.record.score import Score
+from lottery.record.stability_schema import LineJson
 from lottery.record.typed import read_typed
 from lottery.report.read.stability import STABLE_BELOW
 from lottery.stability.copies import REPAIR
@@ -33,18 +34,25 @@ def write_line_tables(folder: StabilityDir) -> None:
         write_text(path, table.to_csv(index=False, lineterminator="\n"))
 
 
-def format_lines(folder: StabilityDir) -> str:
-    """Return the lines as text: percent and points."""
+def format_lines(folder: StabilityDir, score: Score) -> str:
+    """Return the lines as text: shares in percent and points."""
     table = pd.read_csv(folder.lines_csv, dtype={"other": "str"}, keep_default_na=False)
     rows: Any = table.to_dict("records")
     setting = f"{folder.path.parents[1].name}-"  # that another seed of it need not name again
-    notes = [
+    notes = _barrier_notes(score)
+    if any(row["batch_norm"] == "recomputed" for row in rows):
+        notes.append("BatchNorm statistics are recomputed over the training split at every point.")
+    return "\n".join([as_text([_shown(row, setting, score) for row in rows]), "", *notes])
+
+
+def _barrier_notes(score: Score) -> list[str]:
+    """Return what the columns mean; nobody has said from where on another score is a barrier."""
+    if not score.is_share:
+        return [f"Barrier: worst {score.metric} on the line minus the mean of its ends."]
+    return [
         "Barrier: highest error on the line minus the mean of its ends, points. Connected: below",
         f"{100 * STABLE_BELOW:g} points on test data.",
     ]
-    if any(row["batch_norm"] == "recomputed" for row in rows):
-        notes.append("BatchNorm statistics are recomputed over the training split at every point.")
-    return "\n".join([as_text([_shown(row, setting) for row in rows]), "", *notes])
 
 
 def _place_in_table(entry: LineJson) -> tuple[str, str, int, int]:
@@ -62,18 +70,20 @@ def _row(entry: LineJson) -> Row:
     }
 
 
-def _shown(row: Row, setting: str) -> Row:
+def _shown(row: Row, setting: str, score: Score) -> Row:
+    connected = "yes" if row["barrier_test"] < STABLE_BELOW else "no"
+    error, unit = ("error", " %") if score.is_share else (score.metric, "")
     return {
         "from": f"round {row['round']}",
         "to": f"{row['other'].removeprefix(setting)} round {row['other_round']}".strip(),
         "aligned by": "-" if row["align"] == "none" else row["align"],
         "remaining %": f"{100 * row['remaining']:.2f}",
         "there %": f"{100 * row['other_remaining']:.2f}",
-        "error %": f"{100 * row['error_test']:.2f}",
-        "error there %": f"{100 * row['other_error_test']:.2f}",
-        "train barrier": f"{100 * row['barrier_train']:.2f}",
-        "test barrier": f"{100 * row['barrier_test']:.2f}",
-        "connected": "yes" if row["barrier_test"] < STABLE_BELOW else "no",
+        f"{error}{unit}": score.format(row["error_test"]),
+        f"{error} there{unit}": score.format(row["other_error_test"]),
+        "train barrier": score.format(row["barrier_train"]),
+        "test barrier": score.format(row["barrier_test"]),
+        **({"connected": connected} if score.is_share else {}),
         "L2": f"{row['l2']:.2f}",
         "angle": f"{row['angle']:.1f}",
     }

@@ -11,7 +11,7 @@ from lottery.errors import ConfigError
 from lottery.masks import Masks, density
 from lottery.models.state import State
 from lottery.record.run_dir import StabilityDir
-from lottery.record.schema import LineJson, LinePoint
+from lottery.record.stability_schema import LineJson, LinePoint
 from lottery.record.typed import read_typed
 from lottery.stability.alignment import match_activations, match_weights, some_inputs
 from lottery.stability.chain import NoChain, chain_of, check_chain
@@ -100,8 +100,8 @@ def analyse_lines(analysis: LineAnalysis) -> None:
     analysis.folder.remove_leftovers()
     for line in analysis.lines:
         entry = _measure(analysis, line)
-        train, test = (f"{100 * barrier:.2f}" for barrier in barriers(entry).values())
-        log.info("%s: error barrier %s points on training data, %s on test", line, train, test)
+        train, test = map(analysis.fit.task.score.format, barriers(entry).values())
+        log.info("%s: barrier %s on training data, %s on test data", line, train, test)
         write_line_tables(analysis.folder)
 
 

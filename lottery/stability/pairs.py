@@ -9,7 +9,7 @@ import torch
 from lottery.masks import density, masked
 from lottery.models.state import State
 from lottery.record.files import write_json
-from lottery.record.schema import Distance, LineJson, LinePoint, PairJson
+from lottery.record.stability_schema import Distance, LineJson, LinePoint, PairJson
 from lottery.record.typed import read_typed
 from lottery.signals import Stopped
 from lottery.stability.copies import REPAIR, Branch, state_digest
@@ -83,9 +83,10 @@ def measure_points(
         if alpha in known:
             continue
         state = between(ends.first, ends.second, alpha)
-        measured = measure_at(fit.network, state, fit.splits, fit.loss)
+        measured = measure_at(fit.network, state, fit.splits, loss=fit.loss, task=fit.task)
+        error = fit.task.score.error
         entry["points"] += [
-            {"alpha": alpha, "split": split, "loss": found.loss, "error": 1 - found.accuracy}
+            {"alpha": alpha, "split": split, "loss": found.loss, "error": error(found.score)}
             for split, found in measured.items()
         ]
         entry["points"].sort(key=_place_in_file)

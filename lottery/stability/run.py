@@ -13,7 +13,7 @@ from lottery.record.durations import parse_duration
 from lottery.record.opened_run import OpenedRun, open_run
 from lottery.record.run_dir import StabilityDir
 from lottery.report import report_at_end
-from lottery.runs.run_folder import check_entries, check_run_folder
+from lottery.runs.run_folder import check_run_folder, check_tree
 from lottery.runs.run_json import check_same_run
 from lottery.runs.run_lock import locked
 from lottery.stability.stored_lines import choose_ends, make_lines
@@ -58,7 +58,7 @@ def analyse_stability(path: Path, options: StabilityOptions) -> str:
     work, describe = (_prepare_lines if options.of_lines else _prepare_copies)(run, options)
     check_writable(run.path, "RUN_DIR")
     check_run_folder(run.folder)
-    check_entries(run.folder.stability.path)
+    check_tree(run.folder.stability.path)
     folder = run.folder.stability
     with disk_errors_in(folder.path), locked(folder.path, wait=False):
         work()
@@ -83,7 +83,8 @@ def _prepare_copies(run: OpenedRun, options: StabilityOptions) -> Work:
 
     from lottery.stability import analyse, format_summary
 
-    return partial(_listening, experiment, partial(analyse, analysis)), format_summary
+    describe = partial(format_summary, score=run.score)
+    return partial(_listening, experiment, partial(analyse, analysis)), describe
 
 
 def _prepare_lines(run: OpenedRun, options: StabilityOptions) -> Work:
@@ -106,7 +107,8 @@ def _prepare_lines(run: OpenedRun, options: StabilityOptions) -> Work:
     except ValueError as error:  # begins with the argument's name
         raise ConfigError(f"--{error}") from error
     analysis.check()
-    return partial(_listening, experiment, partial(analyse_lines, analysis)), format_lines
+    describe = partial(format_lines, score=run.score)
+    return partial(_listening, experiment, partial(analyse_lines, analysis)), describe
 
 
 def _listening(experiment: "Experiment", work: Callable[[], None]) -> None:
@@ -182,7 +184,7 @@ def _make_analysis(
     from lottery.progress import Progress
     from lottery.stability import Analysis
 
-    progress = Progress(unit="training")
+    progress = Progress(unit="training", score=run.score)
     targets = [
         target for number in rounds for target in _targets(experiment, run, number, options.steps)
     ]

@@ -110,6 +110,7 @@ def test_a_run_of_several_devices_is_analysed_on_one(
     assert "the run trained on 2 devices; its copies are trained on one" in done.err
 
 
+@pytest.mark.usefixtures("thin_vgg")
 def test_a_head_over_a_frozen_base_is_analysed_on_its_features(
     lottery: Lottery, stability: Stability
 ) -> None:

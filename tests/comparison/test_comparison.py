@@ -28,7 +28,7 @@ def test_a_trunk_and_its_random_ticket_overlap_as_by_chance(run: Path, control: 
     found = package.compare(run, package.load_run(control), rounds=[1, 2])
     assert found.notes == ()
     assert len(found.pairs) == 2 * 4
-    assert set(found.pairs["first"]) == {"winning ticket"}
+    assert set(found.pairs["first"]) == {"ticket"}
     assert set(found.pairs["second"]) == {"random ticket"}
     distance = (found.pairs["overlap"] - found.pairs["overlap_chance"]).abs()
     assert (distance < 5 * found.pairs["overlap_chance_sd"]).all()

@@ -82,7 +82,8 @@ def test_lines_are_means_over_the_pairs_with_their_extremes(tmp_path: Path) -> N
     assert panel_test["k = 0"][0] == pytest.approx([100.0, 64.0])
     assert panel_test["k = 0"][1] == pytest.approx([100 * (0.02 + 0.01 + 0.01) / 3, 4.0])
     assert panel_test["stable: below 2 points"][1] == [2.0, 2.0]
-    assert [row["stable"] for row in table.rows] == ["yes", "no"]
+    # 1.33, half width 1.43 points; 4.00, half width 7.45
+    assert [row["stable"] for row in table.rows] == ["undecided, in this seed"] * 2
     row = table.rows[1]
     assert row["test instability, points"] == "4.00 (1.00 to 7.00)"
     assert (row["pairs"], row["error at the ends %"]) == ("3", "3.00")
@@ -103,14 +104,23 @@ def test_instability_is_drawn_against_the_step_where_there_are_several(tmp_path:
     assert "BatchNorm statistics are recomputed" in lines.caption
 
 
-def test_pairs_of_all_seeds_of_a_setting_count_together(tmp_path: Path) -> None:
-    runs = [read_run(path) for path in write_controls(tmp_path, seeds=[0, 1])]
+def test_the_pairs_of_a_seed_count_once(tmp_path: Path) -> None:
+    """Three pairs of one network tell nothing about other networks."""
+    runs = [read_run(path) for path in write_controls(tmp_path, seeds=[0, 1, 2])]
     trunk = [run for run in runs if run.name == TRUNK]
-    analysed = [write_stability(run.path, {(0, 0): 1.0}) for run in trunk]
+    # Mean barriers in round 0: 1.20, 1.33 and 1.47 points
+    scales = zip(trunk, (0.95, 1.0, 1.05), strict=True)
+    analysed = [write_stability(run.path, {(0, 0): s, (2, 0): 2.0}) for run, s in scales]
     others = [run for run in runs if run.name != TRUNK]
-    _, _, table = _of(make_contents([*analysed, *others]))
-    (row,) = table.rows
-    assert (row["setting"], row["pairs"]) == ("winning ticket", "6")
+    lines, _, table = _of(make_contents([*analysed, *others]))
+    stable, unstable = table.rows
+    assert (stable["setting"], stable["seeds"], stable["pairs"]) == ("ticket", "3", "9")
+    assert stable["test instability, points"] == "1.33 (1.20 to 1.47)"
+    assert (stable["stable"], unstable["stable"]) == ("yes", "no")
+    first = lines.panels[1].lines[0]
+    assert first.low[1] == pytest.approx(100 * 0.95 * (0.05 + 0.03 + 0.02) / 3)
+    few = _of(make_contents(analysed[:2]))[2]
+    assert few.rows[0]["stable"] == "not enough seeds to say"
 
 
 def test_a_damaged_table_leaves_its_analysis_out(tmp_path: Path) -> None:

@@ -34,8 +34,9 @@ def stability_figures(found: Sequence[AnalysedStep]) -> Iterator[Figure]:
         name="7_lines",
         title="7. Error on the line between two copies",
         caption="Two copies are trained from step k of a round to its end. They differ only in "
-        "the order of the data. The band is over the pairs of copies. A flat line means that the "
-        f"network is stable to the noise of SGD.{batch_norm_note(found)}{more}",
+        "the order of the data. The band is over the pairs of copies of one seed, or over the "
+        "means of several seeds. A flat line means that the network is "
+        f"stable to the noise of SGD.{batch_norm_note(found)}{more}",
         panels=tuple(_line_panel(drawn, split) for split in SPLIT_TITLES),
     )
     yield Figure(

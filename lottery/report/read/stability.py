@@ -1,4 +1,4 @@
-"""The stability analyses of settings, by round and step; the pairs of all seeds together."""
+"""The stability analyses of settings, by round and step: a seed's pairs first, then the seeds."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -43,9 +43,17 @@ class AnalysedStep:
         """Share of weights left."""
         return float(self.pairs["remaining"].iloc[0])
 
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds that were analysed."""
+        return sorted(map(int, self.pairs["seed"].unique()))
+
     def barrier(self, split: str) -> Summary:
-        """Summarise the error barriers of the pairs."""
-        return self.setting.summarise(list(self.pairs[f"barrier_{split}"]))
+        """Summarise the error barriers: of several seeds by their means, of one by its pairs."""
+        barriers = self.pairs[f"barrier_{split}"]
+        if len(self.seeds) > 1:
+            barriers = barriers.groupby(self.pairs["seed"]).mean()
+        return self.setting.summarise(list(barriers))
 
     def error(self, split: str) -> dict[float, Summary]:
         """Return the error by alpha, at those alphas where every pair was measured."""
@@ -53,6 +61,8 @@ class AnalysedStep:
         table = points.pivot_table(
             values="error", index="alpha", columns=["seed", "pair"]
         ).dropna()
+        if len(self.seeds) > 1:
+            table = table.T.groupby(level="seed").mean().T
         return {row[0]: self.setting.summarise(row[1:]) for row in table.itertuples(name=None)}
 
 
