@@ -20,7 +20,7 @@ def main() -> None:
     )
     from lottery.record.disk_errors import check_writable, disk_errors_in
     from lottery.record.opened_run import open_run
-    from lottery.runs.run_folder import check_tree
+    from lottery.runs.run_folder import check_run_folder
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     with errors_end_the_command(command_line("lottery-compare")):
@@ -28,7 +28,8 @@ def main() -> None:
         rounds = choose_rounds(runs, arguments.rounds)
         out = (arguments.out or runs[0].folder.comparisons).absolute()
         check_writable(out, "--out")
-        check_tree(out)
+        if arguments.out is None:
+            check_run_folder(runs[0].folder)
         comparison = compare_runs(runs, rounds)
         print(format_comparison(comparison))
         with disk_errors_in(out):

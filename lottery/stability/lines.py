@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from lottery.errors import ConfigError
 from lottery.masks import Masks, density
 from lottery.models.state import State
@@ -47,9 +49,8 @@ class Line:
 
     def __str__(self) -> str:
         """Name its ends."""
-        return f"between round {self.round} and {self.other} round {self.other_round}".replace(
-            "  ", " "
-        )
+        of_other = f" of {self.other}" if self.other else ""
+        return f"between round {self.round} and round {self.other_round}{of_other}"
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,6 @@ def _measure(analysis: LineAnalysis, line: Line) -> LineJson:
         second = align(analysis.fit, first, second, analysis.align)
     ends = Ends(first.state, second.state)
     path = analysis.folder.line(line.round, line.other, line.other_round, analysis.align)
-    either = {name: mask | second.masks[name] for name, mask in first.masks.items()}
     entry: LineJson = {
         "round": line.round,
         "other": line.other,
@@ -122,7 +122,9 @@ def _measure(analysis: LineAnalysis, line: Line) -> LineJson:
         "networks": ends.digests,
         "points": _known_points(path, ends.digests),
         "batch_norm": "recomputed" if has_norms(analysis.fit.network) else "none",
-        "distances": distance(ends.first.weights, ends.second.weights, either),
+        "distances": distance(
+            ends.first.weights, ends.second.weights, _kept_by_either(first.masks, second.masks)
+        ),
     }
     measure_points(
         analysis.fit,
@@ -152,6 +154,16 @@ def align(
         )
     state = State(chain.reorder(second.state.weights, orders), second.state.buffers)
     return StoredNetwork(state, chain.reorder(second.masks, orders))
+
+
+def _kept_by_either(first: Masks, second: Masks) -> Masks:
+    """Return where one network keeps the weight; a layer without a mask keeps all."""
+    return {
+        name: torch.ones_like(mask)
+        if name not in first or name not in second
+        else first[name] | second[name]
+        for name, mask in (first | second).items()
+    }
 
 
 def _known_points(path: Path, networks: Sequence[str]) -> list[LinePoint]:
