@@ -9,6 +9,7 @@ from typing import Any
 
 from lottery.record.opened_run import OpenedRun
 from lottery.record.rows import best_round
+from lottery.record.schema import COLUMNS
 from lottery.record.score import Score
 from lottery.report.read.pairing import Values, complete, mean_by_round
 from lottery.report.read.resolution import one_example
@@ -102,6 +103,12 @@ class Setting:
         if self.score.is_share:
             return MARGIN_POINTS
         return MARGIN_SHARE * abs(next(iter(self.means("test").values()), 0.0))
+
+    @property
+    def further_metrics(self) -> list[str]:
+        """The columns of results.csv that are not ours: further metrics of the run's task."""
+        names = dict.fromkeys(name for run in self.runs for row in run.rows for name in row)
+        return [name for name in names if name not in COLUMNS]
 
     @cached_property
     def test_example(self) -> float:
