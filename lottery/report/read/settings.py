@@ -47,6 +47,11 @@ class Setting:
         return self.runs[0].score
 
     @property
+    def started(self) -> OpenedRun:
+        """Its first run that has finished a round; there must be one."""
+        return next(run for run in self.runs if run.records)
+
+    @property
     def role(self) -> str:
         """What it is in an experiment: a ticket, a control, or something else."""
         return role_of(self.config)
@@ -122,7 +127,7 @@ class Setting:
     @cached_property
     def evaluation_grid(self) -> int:
         """Steps between two evaluations; 0 if there was only one."""
-        history = self.runs[0].records[0]["history"]
+        history = self.started.records[0]["history"]
         steps = sorted({entry["iteration"] for entry in history if entry["split"] == "val"})
         return min((b - a for a, b in pairwise(steps)), default=0)
 

@@ -84,4 +84,6 @@ def _rounds_caption(setting: Setting, *, several: bool) -> str:
         caption += f"are {AVERAGES}."
     else:
         caption = f"{measured} is {AT_ES}."
-    return caption + (" The numbers are means over the seeds." if several else "")
+    return caption + (
+        " The numbers are means over the seeds that have the round." if several else ""
+    )
