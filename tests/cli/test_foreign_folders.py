@@ -36,6 +36,7 @@ def refuses(call: Callable[[], Any]) -> None:
         call()
 
 
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("name", NAMES)
 def test_no_command_runs_what_a_foreign_run_names(
     *,

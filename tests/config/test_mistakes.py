@@ -198,7 +198,6 @@ MISTAKES = [
     ("pruning.rates=[{}]", "pruning.rates", "[{}]"),
     ("+optimizer.foreach=x", "optimizer.foreach", "x"),
     ("+optimizer.foreach=true", "optimizer", "foreach"),
-    ("+optimizer.capturable=true", "optimizer", "capturable"),
     ("+optimizer.differentiable=true", "optimizer", "differentiable"),
     ("rounds=${nothing}", "rounds", "nothing"),
     ("rounds=${rounds}", "rounds", "recursive"),

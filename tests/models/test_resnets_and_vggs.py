@@ -184,7 +184,7 @@ USUAL: dict[Any, dict[str, Any]] = {
         (ResNet, {"width": 0}, "width=0: a whole number >= 1"),
         (ResNet, {"width": 1.5}, "width=1.5: a whole number >= 1"),
         (WideResNet, {"depth": 20}, r"depth=20: 6n \+ 4"),
-        (WideResNet, {"depth": 4}, "depth=4: a whole number >= 10"),
+        (WideResNet, {"depth": 4}, "depth=4: a whole number from 10 to 2000"),
         (WideResNet, {"width": True}, "width=true: a whole number >= 1"),
         (WideResNet, {"dropout": 1}, "dropout=1: a number >= 0 and below 1"),
         (WideResNet, {"dropout": "a"}, "dropout=a: a number >= 0 and below 1"),

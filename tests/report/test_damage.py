@@ -19,7 +19,12 @@ from tests.report.test_stability import write_stability
 
 Damage = Callable[[Path], None]
 Report = Callable[..., Done]
-pytestmark = pytest.mark.usefixtures("no_pictures")
+
+
+@pytest.fixture
+def report(report: Report, no_pictures: None) -> Report:
+    """The command, without pictures."""
+    return report
 
 
 @pytest.fixture
