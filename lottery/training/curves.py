@@ -1,7 +1,7 @@
 """Loss and accuracy along a round: the rows of history.csv, and what the loggers get."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -59,7 +59,7 @@ class Curves:
         self._logged = state["logged"]
 
 
-def val_losses(entries: Iterable[Entry]) -> list[float]:
+def val_losses(entries: Iterable[Mapping[str, Any]]) -> list[float]:
     """Return the validation losses of a history, in the order of the evaluations."""
     return [entry["loss"] for entry in entries if entry["split"] == "val"]
 
