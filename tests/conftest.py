@@ -202,14 +202,14 @@ def ticket(
     """`ticket(run, "--round", 1)` runs the command and its measurements in this process."""
     threads = torch.get_num_threads()
 
-    def count_here(*arguments: Any) -> verify.CorrectCounts:
+    def measure_here(*arguments: Any) -> verify.Scores:
         try:
-            return verify.count_correct(*arguments)
+            return verify.measure_scores(*arguments)
         finally:
             torch.set_num_threads(threads)
             torch.use_deterministic_algorithms(False)
 
-    monkeypatch.setattr(verify, "count_in_fresh_process", count_here)
+    monkeypatch.setattr(verify, "measure_in_fresh_process", measure_here)
     return partial(in_process, ticket_command.main, "lottery-ticket")
 
 

@@ -18,6 +18,7 @@ from lottery.record.disk_errors import check_writable
 from lottery.record.files import write_json
 from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir
+from lottery.record.score import ACCURACY
 from lottery.report.read.forests import RunForests, read_forests
 from lottery.runs.run_folder import check_entries, check_run_folder
 from lottery.runs.run_lock import locked
@@ -53,6 +54,9 @@ def request_forests(
         raise ConfigError(
             f"{ticket.folder.path}: --features needs the ticket in its run's folder, as ticket/"
         )
+    if run.score != ACCURACY:
+        metric = run.score.metric
+        raise ConfigError(f"--features: forests need classes, and the run's score is {metric}")
     read_forests(run)
     check_run_folder(run.folder)
     check_entries(ticket.folder.path)

@@ -65,9 +65,10 @@ def measure_pair(
         if alpha in known:
             continue
         state = between(ends.first, ends.second, alpha)
-        measured = measure_at(fit.network, state, fit.splits, fit.loss)
+        measured = measure_at(fit.network, state, fit.splits, loss=fit.loss, task=fit.task)
+        error = fit.task.score.error
         entry["points"] += [
-            {"alpha": alpha, "split": split, "loss": found.loss, "error": 1 - found.accuracy}
+            {"alpha": alpha, "split": split, "loss": found.loss, "error": error(found.score)}
             for split, found in measured.items()
         ]
         entry["points"].sort(key=_place_in_file)

@@ -65,7 +65,7 @@ def analyse_stability(path: Path, options: StabilityOptions) -> str:
     ):
         analyse(analysis)
     report_at_end(run.path)
-    return format_summary(folder)
+    return format_summary(folder, run.score)
 
 
 def _choose_rounds(run: OpenedRun, asked: Sequence[int] | None) -> list[int]:
@@ -120,7 +120,7 @@ def _make_analysis(
     from lottery.progress import Progress
     from lottery.stability import Analysis
 
-    progress = Progress(unit="training")
+    progress = Progress(unit="training", score=run.score)
     targets = [
         target for number in rounds for target in _targets(experiment, run, number, options.steps)
     ]

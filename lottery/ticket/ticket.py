@@ -12,10 +12,12 @@ import torch
 from torch import nn
 
 from lottery.config.device import dtype_of
-from lottery.config.from_run_json import data_at, initial_seed, network_of
+from lottery.config.from_run_json import data_at, initial_seed, network_of, output_shape_of
 from lottery.config.frozen_base import FrozenBase, find_base
 from lottery.config.groups import Dataset, Group, Model, read_group
+from lottery.config.groups import Task as TaskSettings
 from lottery.config.splits import build_splits
+from lottery.config.task import build_task
 from lottery.config.trust import check_paths, check_sizes, check_trusted, making_from
 from lottery.data import Splits
 from lottery.errors import MISTAKE, ConfigError, LotteryError
@@ -25,6 +27,7 @@ from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir, TicketDir
 from lottery.record.schema import TicketJson
 from lottery.runs.run_folder import check_entries
+from lottery.tasks import Task
 from lottery.tensors import Tensors, save_tensors
 from lottery.ticket.export import FORMS
 from lottery.ticket.files import WEIGHTS, load_part, read_ticket
@@ -78,7 +81,7 @@ class Ticket:
             network = network_of(
                 model=self.model,
                 input_shape=entry["input_shape"],
-                num_classes=entry["num_classes"],
+                output_shape=output_shape_of(entry, self.model),
                 precision=entry["precision"],
                 num_tokens=entry.get("num_tokens"),
                 seed=initial_seed(entry["run"]),
@@ -119,7 +122,7 @@ class Ticket:
         """
         may_write = data is not None or self.trust_code
         with self.making():
-            splits = build_splits(self.settings(data)[1], may_write=may_write)
+            splits = build_splits(self.settings(data)[1], self.task, may_write=may_write)
         here, there = splits.digests(), self.entry["digests"]
         if data is not None:  # the folder of images may have another name now
             here, there = _without_folder(here), _without_folder(there)
@@ -127,6 +130,13 @@ class Ticket:
         if differing:
             raise ConfigError(f"dataset: other content than the run's of {', '.join(differing)}")
         return splits
+
+    @cached_property
+    def task(self) -> Task:
+        """What the network was trained for."""
+        settings = self._read(TaskSettings, self.entry.get("task", {}), "task")
+        with self.making():
+            return build_task(settings, self.model)
 
     @cached_property
     def model(self) -> Model:

@@ -50,10 +50,11 @@ def test_the_ends_of_a_line_are_the_copies(tmp_path: Path) -> None:
             stored = load_tensors(folder.training(0, name).round(number).final)
             write_state(fit.network, State(stored, {}))
             for split in ("train", "test"):
-                found = evaluate(fit.network, getattr(fit.splits, split), fit.loss)
+                of_split = getattr(fit.splits, split)
+                found = evaluate(fit.network, of_split, loss=fit.loss, task=fit.task)
                 place = (points["round"] == number) & (points["alpha"] == alpha)
                 (row,) = points[place & (points["split"] == split)].to_dict("records")
-                assert (row["loss"], row["error"]) == (found.loss, 1 - found.accuracy)
+                assert (row["loss"], row["error"]) == (found.loss, 1 - found.score)
 
 
 def test_tables_say_what_the_points_say(tmp_path: Path) -> None:
@@ -197,6 +198,7 @@ def test_masks_are_worth_something_on_untrained_weights(tmp_path: Path) -> None:
             {k: v for k, v in stored.items() if k not in imp.storage.buffers},
             {k: v for k, v in stored.items() if k in imp.storage.buffers},
         )
-        for split, measured in measure_at(fit.network, state, fit.splits, fit.loss).items():
+        by_split = measure_at(fit.network, state, fit.splits, loss=fit.loss, task=fit.task)
+        for split, measured in by_split.items():
             row = found.loc[(1, weights, split)]
-            assert (row["loss"], row["accuracy"]) == (measured.loss, measured.accuracy)
+            assert (row["loss"], row["accuracy"]) == (measured.loss, measured.score)
