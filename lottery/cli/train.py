@@ -32,7 +32,7 @@ from lottery.cli.hydra_app import (
 from lottery.config import ALONE, ConfigError, ProcessRank, prepare
 from lottery.config.hydra_setup import register_resolvers
 from lottery.config.targets import make_cwd_importable
-from lottery.errors import LotteryError
+from lottery.errors import LotteryError, memory_errors
 from lottery.record.disk_errors import check_writable, disk_errors_in
 from lottery.record.files import DamagedFile
 from lottery.record.rows import format_table
@@ -168,7 +168,7 @@ def _sweep_job(config: DictConfig) -> float:
             sweep.note(job)
 
     try:
-        with disk_errors_in(sweep.path), _exits_are_stops(), value_errors():
+        with disk_errors_in(sweep.path), memory_errors(), _exits_are_stops(), value_errors():
             values = plain_values(config, hydra_config)
             process = _find_process_rank(values)
             note("running")

@@ -71,10 +71,11 @@ def set_up_networks(settings: Settings, splits: Splits, task: Task, device: Devi
         input_shape = base.feature_shape
         base.check(splits, fetch=not settings.dry_run)
     dtype = dtype_of(device.precision)
+    output_shape = task.output_shape(splits)
     make_network = build_network_maker(
         settings.model,
         input_shape=input_shape,
-        output_shape=task.output_shape(splits),
+        output_shape=output_shape,
         num_tokens=splits.num_tokens,
         dtype=dtype,
     )
@@ -89,8 +90,7 @@ def set_up_networks(settings: Settings, splits: Splits, task: Task, device: Devi
         )
     start_weights = None
     if settings.model.init_from is not None:
-        num_outputs = make_network.output_shape[-1]
-        start_weights = read_start_weights(settings.model.init_from, network, num_outputs)
+        start_weights = read_start_weights(settings.model.init_from, network, output_shape[-1])
         draws_later = settings.reinit.get("_target_") == "lottery.reinit.Random"
         notes += start_weights.notes(draws_later=draws_later)
     return Networks(

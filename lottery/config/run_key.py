@@ -54,12 +54,12 @@ ADDED_LATER: dict[str, Any] = {
     "pruning.also": [],
     "pruning.at": "trained",
     "pruning.units": "none",
-    "trainer.sync_batchnorm": True,
-    "trainer.tf32": False,
     "task._target_": "lottery.tasks.Classification",
     "task.class_weights": None,
     "task.label_smoothing": 0,
     "task.metrics": {},
+    "trainer.sync_batchnorm": True,
+    "trainer.tf32": False,
 }
 # Options with a second name. Runs with either name have one folder.
 ALIASES = {"large_final": "magnitude"}

@@ -107,7 +107,7 @@ def _log_device(experiment: "Experiment") -> None:
     device = experiment.device
     if device.accelerator == "gpu":
         name, tf32 = device_name(device.accelerator), "on" if device.tf32 else "off"
-        log.info("%s, %d of it, TF32 %s", name, device.num_processes, tf32)
+        log.info("computing on %d x %s, TF32 %s", device.num_processes, name, tf32)
     elif experiment.settings.trainer.accelerator == "auto" and (unusable := unusable_gpu()):
         log.warning("%s; the CPU is used, many times slower", unusable)
 
@@ -120,14 +120,16 @@ def _take(lock: ExitStack, experiment: "Experiment", *, wait: bool) -> Ownership
     """
     from lottery.distributed import from_main, num_ranks
 
-    alone = num_ranks() == 1
+    alone, told = num_ranks() == 1, False
     while True:
         try:
             return from_main(lambda: lock.enter_context(_held(experiment, wait=wait and alone)))
         except RunLocked as refusal:
             if not wait:
                 raise
-            log.info("%s", refusal)
+            if not told:
+                log.info("%s", refusal)
+                told = True
         time.sleep(POLL_SECONDS)
 
 

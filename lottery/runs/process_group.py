@@ -56,6 +56,8 @@ def joined(process: ProcessRank, device: "Device", meeting: Path | None = None) 
     if process.processes == 1:
         yield
         return
+    if device.interface is not None:
+        _check_interface(device.interface)
     import torch
     import torch.distributed as dist
     from torch._C._distributed_c10d import FileStore  # which torch.distributed has without a type
@@ -68,7 +70,6 @@ def joined(process: ProcessRank, device: "Device", meeting: Path | None = None) 
     local_rank, node = (0, process.rank) if alone else (process.local_rank, process.node)
     os.environ |= {"LOCAL_RANK": str(local_rank), "NODE_RANK": str(node)}
     if device.interface is not None:  # gloo is used beside NCCL, for what is on the CPU
-        _check_interface(device.interface)
         names = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
         os.environ |= dict.fromkeys(names, device.interface)
     os.environ.setdefault("OMP_NUM_THREADS", str(torch.get_num_threads()))

@@ -8,8 +8,8 @@ from lottery.masks import Masks
 from lottery.models.state import Start
 from lottery.progress import Progress
 from lottery.record.run_dir import StabilityDir
-from lottery.record.schema import PairJson
 from lottery.record.score import Score
+from lottery.record.stability_schema import PairJson
 from lottery.stability.copies import OWN, Branch, Trainings, copy_name
 from lottery.stability.interpolation import evenly_spaced
 from lottery.stability.pairs import Ends, measure_pair, same_start

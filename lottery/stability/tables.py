@@ -7,8 +7,8 @@ import pandas as pd
 
 from lottery.record.files import write_text
 from lottery.record.run_dir import StabilityDir
-from lottery.record.schema import PairJson, StartJson
 from lottery.record.score import Score
+from lottery.record.stability_schema import LineJson, PairJson, StartJson
 from lottery.record.text_table import text_table
 from lottery.record.typed import read_typed
 from lottery.report.read.stability import STABLE_BELOW
@@ -33,21 +33,21 @@ PAIR_COLUMNS = [*TARGET, "pair", "remaining", "batch_norm", *AVERAGED]
 UNTRAINED_COLUMNS = [*TARGET, "remaining", "weights", "split", "loss"]  # and the score's name
 
 
-def barriers(entry: PairJson) -> dict[str, float]:
-    """Return the error barrier of a pair on each split."""
-    return {split: error_barrier(_errors(entry, split)) for split in ("train", "test")}
+def barriers(entry: PairJson | LineJson) -> dict[str, float]:
+    """Return the error barrier of a line on each split."""
+    return {split: error_barrier(errors_of(entry, split)) for split in ("train", "test")}
 
 
 def write_stability_tables(folder: StabilityDir, score: Score) -> None:
     """Write points.csv, pairs.csv, summary.csv and untrained.csv from all that is there."""
     of_starts = [*UNTRAINED_COLUMNS, score.metric]
     entries = [read_typed(path, PairJson, REPAIR) for path in folder.pair_files()]
-    whole = [entry for entry in entries if _has_ends(entry)]  # the others were interrupted
+    whole = [entry for entry in entries if has_ends(entry)]  # the others were interrupted
     whole.sort(key=lambda entry: (entry["round"], entry["step"], entry["pair"]))
     pairs = pd.DataFrame(list(map(_pair_row, whole)), columns=PAIR_COLUMNS)
-    points = [_select(entry, POINT_COLUMNS, p) for entry in whole for p in entry["points"]]
+    points = [select_values(entry, POINT_COLUMNS, p) for entry in whole for p in entry["points"]]
     starts = [read_typed(path, StartJson, REPAIR) for path in folder.untrained_files()]
-    untrained = [_select(entry, of_starts, p) for entry in starts for p in entry["points"]]
+    untrained = [select_values(entry, of_starts, p) for entry in starts for p in entry["points"]]
     for path, table in (
         (folder.points_csv, pd.DataFrame(points, columns=POINT_COLUMNS)),
         (folder.untrained_csv, pd.DataFrame(untrained, columns=of_starts)),
@@ -85,9 +85,9 @@ def format_summary(folder: StabilityDir, score: Score) -> str:
     notes = _instability_notes(score)
     if (summary["batch_norm"] == "recomputed").any():
         notes.append("BatchNorm statistics are recomputed over the training split at every point.")
-    table = _as_text([_summary_row(row, score) for row in rows])
+    table = as_text([_summary_row(row, score) for row in rows])
     return "\n".join(
-        [table, "", *notes, "", "Starts of the rounds, no step trained:", _as_text(starts)]
+        [table, "", *notes, "", "Starts of the rounds, no step trained:", as_text(starts)]
     )
 
 
@@ -104,26 +104,31 @@ def _instability_notes(score: Score) -> list[str]:
     ]
 
 
-def _as_text(rows: Sequence[Row]) -> str:
+def as_text(rows: Sequence[Row]) -> str:
+    """Return rows as a table."""
     return text_table(list(rows[0]), [list(row.values()) for row in rows])
 
 
-def _errors(entry: PairJson, split: str) -> dict[float, float]:
+def errors_of(entry: PairJson | LineJson, split: str) -> dict[float, float]:
+    """Return the error on a split by place on the line."""
     return {p["alpha"]: p["error"] for p in entry["points"] if p["split"] == split}
 
 
-def _has_ends(entry: PairJson) -> bool:
+def has_ends(entry: PairJson | LineJson) -> bool:
+    """Return whether both ends of a line are measured."""
     return {0.0, 1.0} <= {point["alpha"] for point in entry["points"]}
 
 
-def _select(entry: Mapping[str, Any], columns: Sequence[str], point: Mapping[str, Any]) -> Row:
+def select_values(
+    entry: Mapping[str, Any], columns: Sequence[str], point: Mapping[str, Any]
+) -> Row:
     """Return a row: values of a point, and of its entry for what the point lacks."""
     return {name: point[name] if name in point else entry[name] for name in columns}
 
 
 def _pair_row(entry: PairJson) -> Row:
     by_split, from_dense = barriers(entry), entry.get("from_dense", {})
-    ends = {split: _errors(entry, split) for split in by_split}
+    ends = {split: errors_of(entry, split) for split in by_split}
     return {
         **{name: value for name, value in entry.items() if name in PAIR_COLUMNS},
         **{f"barrier_{split}": barrier for split, barrier in by_split.items()},

@@ -5,7 +5,7 @@ from pathlib import Path
 from lottery.masks import Masks, density, masked
 from lottery.models.state import Start, State
 from lottery.record.files import write_json
-from lottery.record.schema import StartJson
+from lottery.record.stability_schema import StartJson
 from lottery.record.typed import read_typed
 from lottery.stability.copies import REPAIR, state_digest
 from lottery.stability.interpolation import measure_at

@@ -21,12 +21,13 @@ from lottery.config.task import build_task
 from lottery.config.trust import check_paths, check_sizes, check_trusted, making_from
 from lottery.data import Splits
 from lottery.errors import MISTAKE, ConfigError, LotteryError
+from lottery.generators import kept_generators
 from lottery.masks import Masks
 from lottery.models.state import State, write_state
 from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir, TicketDir
 from lottery.record.schema import TicketJson
-from lottery.runs.run_folder import check_entries
+from lottery.runs.run_folder import check_tree
 from lottery.tasks import Task
 from lottery.tensors import Tensors, save_tensors
 from lottery.ticket.export import FORMS
@@ -94,7 +95,7 @@ class Ticket:
         frozen = self._frozen
         if frozen is None:
             return None
-        with self.making(), torch.random.fork_rng(devices=[]):
+        with self.making(), kept_generators():
             base = frozen.network(frozen.input_shape)
             write_state(base, State(load_part(self.folder, BASE), buffers={}))
         return base.to(self.dtype).eval().requires_grad_(False)
@@ -111,7 +112,7 @@ class Ticket:
     def export(self, form: str, weights: str = "es") -> Path:
         """Write weights in another form; over a frozen base, the head's weights."""
         path = self.folder.export(weights, form)
-        check_entries(self.folder.path)
+        check_tree(self.folder.path)
         save_tensors(path, FORMS[form](self.part(weights), self.part("masks")))
         return path
 

@@ -60,10 +60,10 @@ def set_kernels(*, deterministic: bool, tf32: bool) -> None:
     # Lightning sets this too, but only when training begins
     torch.use_deterministic_algorithms(deterministic)
     _fill_nothing()
-    precision = "tf32" if tf32 else "ieee"
-    torch.backends.cudnn.conv.fp32_precision = precision  # type: ignore[attr-defined]
-    torch.backends.cudnn.rnn.fp32_precision = precision  # type: ignore[attr-defined]
-    torch.backends.cuda.matmul.fp32_precision = precision
+    # Not by `fp32_precision`, torch's newer name: Lightning and torch.compile then fail, because
+    # they ask by the older ones.
+    torch.backends.cudnn.allow_tf32 = tf32
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
 
 
 def _fill_nothing() -> None:
@@ -90,6 +90,8 @@ def fit_quietly(
     with warnings.catch_warnings():
         # Lightning 2.6 calls torch 2.13 in a way that torch will drop.
         warnings.filterwarnings("ignore", message=r".*LeafSpec.*", category=FutureWarning)
+        # A run on the CPU was asked for.
+        warnings.filterwarnings("ignore", message=r"GPU available but not used")
         # Every login node has an srun.
         warnings.filterwarnings("ignore", message=r"The `srun` command is available")
         # A ModelCheckpoint keeps the network after a step, as intended.

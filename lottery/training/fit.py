@@ -11,7 +11,7 @@ from pytorch_lightning.loggers import Logger
 from torch import nn
 
 from lottery.data import Split, Splits
-from lottery.distributed import from_main, is_main, share
+from lottery.distributed import from_main, gather, is_main, share
 from lottery.masks import Masks
 from lottery.measure.csr_latency import inference_csr_ms
 from lottery.measure.evaluate import evaluating, inference_ms, measure_further, peak_memory_mb
@@ -229,7 +229,7 @@ class LightningFit:
             "steps_per_second": steps / seconds,
             "inference_ms": self._inference_time(inference_ms),
             "inference_csr_ms": self._inference_time(inference_csr_ms),
-            "peak_memory_mb": peak_memory_mb(self.device.torch_device),
+            "peak_memory_mb": max(gather(peak_memory_mb(self.device.torch_device))),
         }
 
     def _inference_time(self, measure: Callable[[nn.Module, Split], float | None]) -> float | None:

@@ -75,6 +75,7 @@ def test_no_python_function_runs_what_a_foreign_run_names(
         assert "round" in table
     assert opened.masks(1).keys() <= opened.weights(1).keys()
     assert package.histories([opened])["round"].tolist() == [0, 1, 2]
+    assert set(package.compare(opened).networks["round"]) == {0, 1, 2}
     refuses(lambda: opened.model(1))
     with pytest.raises(FileNotFoundError):
         package.load_ticket(run)

@@ -6,6 +6,7 @@ import os
 
 ctypes.CDLL(os.environ["LOTTERY_TESTS_EMULATED_GPU"], mode=ctypes.RTLD_GLOBAL)
 
+from contextlib import nullcontext
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +22,7 @@ class Collectives(dist.ProcessGroup):
 
     def __init__(self, store: dist.Store, rank: int, size: int, timeout: timedelta) -> None:
         super().__init__(rank, size)
+        self.store = store
         self.gloo = dist.ProcessGroupGloo(store, rank, size, timeout)
 
     def getBackendName(self) -> str:  # noqa: N802  # torch's name
@@ -38,7 +40,12 @@ class Collectives(dist.ProcessGroup):
     def allgather(self, outputs: Any, tensors: Any, options: Any = None) -> Any:
         return self.gloo.allgather([_on_cpu(o) for o in outputs], _on_cpu(tensors), options)
 
-    def barrier(self, options: Any = None) -> Any:
+    def shutdown(self) -> None:
+        """Wait for the other ranks, as NCCL's clean-up may."""
+        self.store.set(f"left/{self.rank()}", "")
+        self.store.wait([f"left/{rank}" for rank in range(self.size())], timedelta(seconds=60))
+
+    def barrier(self, opts: Any = None) -> Any:
         return self.gloo.barrier(dist.BarrierOptions())
 
 
@@ -83,6 +90,8 @@ def install() -> None:
         "reset_peak_memory_stats": lambda device=None: None,
         "get_rng_state": lambda device="cuda": ops.read_generator(index(device)),
         "set_rng_state": lambda state, device="cuda": ops.write_generator(index(device), state),
+        "Stream": lambda *_, **__: None,
+        "stream": lambda _: nullcontext(),
         "manual_seed": seed,
         "manual_seed_all": seed,
     }

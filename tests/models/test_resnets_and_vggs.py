@@ -179,8 +179,8 @@ USUAL: dict[Any, dict[str, Any]] = {
     ("make", "changed", "message"),
     [
         (ResNet, {"depth": 21}, r"depth=21: 6n \+ 2"),
-        (ResNet, {"depth": 2}, "depth=2: a whole number >= 8"),
-        (ResNet, {"depth": "20"}, "depth=20: a whole number >= 8"),
+        (ResNet, {"depth": 2}, "depth=2: a whole number from 8 to 2000"),
+        (ResNet, {"depth": "20"}, "depth=20: a whole number from 8"),
         (ResNet, {"width": 0}, "width=0: a whole number >= 1"),
         (ResNet, {"width": 1.5}, "width=1.5: a whole number >= 1"),
         (WideResNet, {"depth": 20}, r"depth=20: 6n \+ 4"),

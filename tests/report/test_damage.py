@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import pytest
 from lottery.cli import report as command
 from lottery.record.files import json_digest, read_json, write_json
 from lottery.record.run_dir import RunDir
-from lottery.report import write
 from tests.conftest import Done
 from tests.helpers.damages import assert_one_line
 from tests.helpers.toy_records import CONFIG, TRUNK, write_run
@@ -21,12 +19,7 @@ from tests.report.test_stability import write_stability
 
 Damage = Callable[[Path], None]
 Report = Callable[..., Done]
-
-
-@pytest.fixture
-def report(in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> Report:
-    monkeypatch.setattr(write, "save_figure", lambda figure, folder: None)
-    return partial(in_process, command.main, "lottery-report")
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from lottery.stability.interpolation import measure_at
 from lottery.tensors import load_tensors
 from lottery.training import LightningFit
 from tests.helpers.stability_runs import analysis_of, start_of, toy_run
+from tests.helpers.stopping import StopAfter
 from tests.helpers.toy_runs import ToyDropout
 
 
@@ -138,18 +139,6 @@ def test_finished_pairs_are_never_trained_again(tmp_path: Path) -> None:
         (1, 0): 5,
         (1, 1): 3,
     }
-
-
-class StopAfter:
-    """A request to stop that comes after a number of looks at it."""
-
-    def __init__(self, asked: int) -> None:
-        self.left = asked
-
-    @property
-    def signum(self) -> int:
-        self.left -= 1
-        return 15 if self.left < 0 else 0
 
 
 def test_stopped_anywhere_and_started_again_is_never_stopped(tmp_path: Path) -> None:

@@ -169,6 +169,7 @@ def test_the_proof_has_convolutions_in_memory_as_the_run_had_them(
     assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in seen)
 
 
+@pytest.mark.usefixtures("thin_vgg")
 def test_a_ticket_over_a_frozen_base_takes_images(
     lottery: Lottery, ticket: TicketCommand, folder: Path
 ) -> None:
