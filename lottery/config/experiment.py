@@ -22,6 +22,7 @@ from lottery.config.reinit import build_reinit
 from lottery.config.rules import MOST_STEPS
 from lottery.config.settings import Settings
 from lottery.config.splits import build_splits
+from lottery.config.task import build_task
 from lottery.data import Splits
 from lottery.errors import ConfigError
 from lottery.imp import Imp, Pruning, Rounds, Storage
@@ -31,7 +32,9 @@ from lottery.progress import Progress
 from lottery.record.equivalent_reinits import note_on_reinit
 from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir
+from lottery.record.score import Score
 from lottery.signals import StopRequest
+from lottery.tasks import Task
 from lottery.training import Device, LightningFit
 from lottery.training.tensorboard import TensorBoardSummary
 
@@ -50,6 +53,7 @@ class Experiment:
     settings: Settings
     digests: Mapping[str, str]
     splits: Splits
+    task: Task
     shapes: Mapping[str, tuple[int, ...]]
     outside: Mapping[str, int]
     params: int
@@ -59,6 +63,11 @@ class Experiment:
     process: ProcessRank
     progress: Progress
     stop: StopRequest
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """The shape of the network's outputs for one example."""
+        return self.task.output_shape(self.splits)
 
     @property
     def starts_workers(self) -> bool:
@@ -80,15 +89,16 @@ def build_experiment(
     """Build everything a run needs; nothing but missing data is written, if that may be."""
     device = build_device(settings.trainer, process)
     check_batch(settings.dataset.batch_size, device)
-    splits = build_splits(settings.dataset, may_write=may_write and not settings.dry_run)
-    networks = set_up_networks(settings, splits, device)
+    task = build_task(settings.task, settings.model)
+    splits = build_splits(settings.dataset, task, may_write=may_write and not settings.dry_run)
+    networks = set_up_networks(settings, splits, task, device)
     threads = choose_threads(settings.trainer.threads, networks.network, device)
     torch.set_num_threads(threads)
     pruning = set_up_pruning(settings, networks.network)
     parameters = dict(networks.network.named_parameters())
     data = splits.digests()
     digests = {**data, **file_digests(settings.config), **pruning.digests}
-    progress, stop = Progress(), StopRequest()
+    progress, stop = Progress(score=task.score), StopRequest()
     load_splits: Callable[[], Splits] = partial(splits.to, device.torch_device, networks.dtype)
     if base := networks.base:
         digests[base.name] = base.digest()
@@ -112,11 +122,12 @@ def build_experiment(
         device=device,
         network=networks.network,
         splits=splits,
+        task=task,
         load_splits=load_splits,
         progress=progress,
         stop=stop,
     )
-    check_criterion(settings, pruning.pruner, splits=splits, loss=fit.loss)
+    check_criterion(settings, pruning.pruner, splits=splits, task=task, loss=fit.loss)
     steps_per_epoch = settings.dataset.steps_per_epoch(len(splits.train))
     num_steps = settings.iterations.steps(steps_per_epoch)
     if num_steps > MOST_STEPS:
@@ -143,7 +154,8 @@ def build_experiment(
             buffers=all_buffers(networks.network).keys(),
             keep=settings.keep,
             dense_from=shared_dense_round(settings, reinit, digests),
-            update_summary=_build_summary(settings),
+            score=task.score,
+            update_summary=_build_summary(settings, task.score),
         ),
         count=count,
         place={"host": socket.gethostname(), "hardware": hardware(device)},
@@ -154,6 +166,7 @@ def build_experiment(
         settings=settings,
         digests=digests,
         splits=splits,
+        task=task,
         shapes={name: tuple(parameters[name].shape) for name in pruning.prunable},
         outside=count_outside(networks.network, pruning.prunable),
         params=sum(parameter.numel() for parameter in parameters.values()),
@@ -166,7 +179,7 @@ def build_experiment(
     )
 
 
-def _build_summary(settings: Settings) -> Callable[[OpenedRun], None]:
+def _build_summary(settings: Settings, score: Score) -> Callable[[OpenedRun], None]:
     if not uses_tensorboard(settings.logger):
         return lambda _: None
-    return TensorBoardSummary(settings.canonical | {"seed": settings.seed}).update
+    return TensorBoardSummary(settings.canonical | {"seed": settings.seed}, score).update

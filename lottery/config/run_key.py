@@ -43,6 +43,7 @@ OWN_STATISTICS = {"trainer.devices", "trainer.num_nodes"}
 ADDED_LATER: dict[str, Any] = {
     "dataset.augment": "none",
     "dataset.limit": None,
+    "dataset.numeric_target": False,
     "dataset.subsample": 1,
     "dataset.random_labels": 0,
     "dataset.shuffle_pixels": False,
@@ -53,6 +54,10 @@ ADDED_LATER: dict[str, Any] = {
     "pruning.also": [],
     "pruning.at": "trained",
     "pruning.units": "none",
+    "task._target_": "lottery.tasks.Classification",
+    "task.class_weights": None,
+    "task.label_smoothing": 0,
+    "task.metrics": {},
     "trainer.sync_batchnorm": True,
     "trainer.tf32": False,
 }

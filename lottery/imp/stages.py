@@ -118,4 +118,4 @@ def train(imp: Imp, ready: Round, check_owned: Callable[[], None]) -> None:
     if imp.place:
         record["trained"] = imp.place
     storage.finish_round(record, check_owned)
-    report_round(record["row"], outcome)
+    report_round(record["row"], outcome, storage.score)

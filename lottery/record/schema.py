@@ -9,7 +9,9 @@ FORMAT = 3
 class Row(TypedDict):
     """The columns of results.csv, in order; shares and accuracies are fractions.
 
-    A new column goes to the end, as `NotRequired`: runs made before it have none.
+    A new column goes to the end, as `NotRequired`: runs made before it have none. `val` and `test`
+    are in the run's score, accuracy if it names none. After these columns come the further metrics
+    of the run's task, `val_<name>` and `<name>`.
     """
 
     round: int
@@ -18,12 +20,12 @@ class Row(TypedDict):
     val: float
     test: float
     val_loss: float
-    val_f1: float
-    val_precision: float
-    val_recall: float
-    f1: float
-    precision: float
-    recall: float
+    val_f1: NotRequired[float]  # these six: of tasks with classes
+    val_precision: NotRequired[float]
+    val_recall: NotRequired[float]
+    f1: NotRequired[float]
+    precision: NotRequired[float]
+    recall: NotRequired[float]
     val_last: float
     test_last: float
     steps: int
@@ -38,13 +40,16 @@ class Row(TypedDict):
 
 
 class HistoryRow(TypedDict):
-    """One evaluation of one split, a row of history.csv."""
+    """One evaluation of one split, a row of history.csv.
+
+    The last column is the score by the name of its metric.
+    """
 
     round: int
     iteration: int
     split: str
     loss: float
-    accuracy: float
+    accuracy: NotRequired[float]
 
 
 class TimingRow(TypedDict):
@@ -157,7 +162,8 @@ class RunJson(TypedDict):
     settings: NotRequired[dict[str, Any]]  # as composed, with absolute paths
     digests: dict[str, str]
     input_shape: list[int]
-    num_classes: int
+    num_classes: int | None
+    output_shape: NotRequired[list[int]]  # of an example's outputs, if it is not [num_classes]
     num_tokens: NotRequired[int | None]  # runs of older versions have none
     outside: NotRequired[dict[str, int]]  # parameters without a mask; older versions have none
     score: NotRequired[ScoreJson]  # accuracy, if there is none
@@ -182,7 +188,8 @@ class TicketJson(TypedDict):
     format: int
     model: dict[str, Any]
     input_shape: list[int]
-    num_classes: int
+    num_classes: int | None
+    output_shape: NotRequired[list[int]]
     num_tokens: NotRequired[int | None]
     precision: str
     round: int
@@ -190,6 +197,8 @@ class TicketJson(TypedDict):
     ES: int
     rewind_step: int | None
     row: Row
+    score: NotRequired[ScoreJson]  # of the row, and of tasks other than classification
+    task: NotRequired[dict[str, Any]]
     layers: dict[str, LayerCounts]
     run: TicketRun
     dataset: dict[str, Any]
@@ -218,67 +227,17 @@ class SweepJob(TypedDict):
     status: str  # as in run.json, or unknown where the file is damaged
     message: str
     row: Row | None  # of the last round that the job asked for
+    score: NotRequired[ScoreJson]  # of the row; accuracy, if there is none
 
 
-class Distance(TypedDict):
-    """The Euclidean distance between two weight vectors, and their angle in degrees."""
+class CompareJson(TypedDict):
+    """What was compared, the content of compare/*/compare.json."""
 
-    l2: float
-    angle: float
-
-
-class LinePoint(TypedDict):
-    """What is measured on one split at one point of the line between two copies."""
-
-    alpha: float
-    split: str
-    loss: float
-    error: float
-
-
-class PairJson(TypedDict):
-    """What is kept of a pair of copies, the content of stability/step_*/pair_*/round_*.json."""
-
-    round: int
-    step: int
-    pair: int
-    remaining: float
-    copies: list[str]  # the digest of each
-    points: list[LinePoint]
-    batch_norm: str
-    distances: Distance
-    from_dense: NotRequired[Distance]
-
-
-class StartPoint(TypedDict):
-    """What is measured of a round's start on one split."""
-
-    weights: str  # masked or dense
-    split: str
-    loss: float
-    accuracy: float
-
-
-class StartJson(TypedDict):
-    """What is kept of a round's start, the content of stability/untrained/round_*.json."""
-
-    round: int
-    step: int
-    remaining: float
-    digests: dict[str, str]  # of the start, masked and dense
-    points: list[StartPoint]
-
-
-class CopyJson(TypedDict):
-    """What is kept of a copy's training besides its weights."""
-
-    start: str  # the digest of what it started from
-    end: NotRequired[str]  # the digest of where it ended; older ones have none
-    steps: int
-    checks: dict[str, Any]
-    val_losses: NotRequired[list[float]]  # of its evaluations; older ones have none
+    digest: str  # of the runs, the records of their rounds and the notes
+    runs: list[str]  # name of the setting and seed
+    rounds: list[int]
+    notes: list[str]  # why cells are empty
 
 
 COLUMNS = tuple(Row.__annotations__)
-HISTORY_COLUMNS = tuple(HistoryRow.__annotations__)
 TIMING_COLUMNS = tuple(TimingRow.__annotations__)

@@ -9,7 +9,8 @@ from typing import Any
 
 from lottery.record.files import to_csv, to_json, write_text
 from lottery.record.opened_run import OpenedRun
-from lottery.record.schema import COLUMNS, HISTORY_COLUMNS, TIMING_COLUMNS
+from lottery.record.schema import COLUMNS, TIMING_COLUMNS
+from lottery.record.score import Score
 
 log = logging.getLogger(__name__)
 
@@ -41,15 +42,26 @@ def _make_tables(run: OpenedRun) -> dict[Path, str]:
     history = [row for record in records for row in record["history"]]
     return {
         folder.results_json: to_json({"rounds": rounds}),
-        folder.history_csv: _table(HISTORY_COLUMNS, history),
-        folder.timing_csv: _table(TIMING_COLUMNS, [record["timing"] for record in records]),
-        folder.results_csv: _table(COLUMNS, [record["row"] for record in records]),
+        folder.history_csv: to_csv(history_columns(run.score), history),
+        folder.timing_csv: to_csv(TIMING_COLUMNS, [record["timing"] for record in records]),
+        folder.results_csv: to_csv(results_columns(run.rows), run.rows),
     }
 
 
-def _table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return a table of the columns that some row has: runs older than a column lack it."""
-    return to_csv([n for n in columns if not rows or any(n in row for row in rows)], rows)
+def results_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the columns that some row has: ours, then further metrics; all of ours of no rows.
+
+    Runs older than a column lack it.
+    """
+    if not rows:
+        return list(COLUMNS)
+    there = dict.fromkeys(name for row in rows for name in row)
+    return [n for n in COLUMNS if n in there] + [n for n in there if n not in COLUMNS]
+
+
+def history_columns(score: Score) -> list[str]:
+    """Return the columns of history.csv: the last is the score by the name of its metric."""
+    return ["round", "iteration", "split", "loss", score.metric]
 
 
 def _is_part_of(there: bytes, content: str, *, is_json: bool) -> bool:

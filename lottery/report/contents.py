@@ -16,7 +16,7 @@ from lottery.report.read.forests import read_forests
 from lottery.report.read.groups import by_score, group_runs
 from lottery.report.read.runs import read_each, state_of
 from lottery.report.read.settings import Setting
-from lottery.report.read.stability import find_analysed_steps
+from lottery.report.read.stability import AnalysedStep, find_analysed_steps
 from lottery.report.words.controls import JudgedControl, judge_controls
 from lottery.report.words.forests import forest_answer, forest_table
 from lottery.report.words.rounds_table import rounds_table
@@ -79,8 +79,7 @@ def make_contents(
         figures += stability_figures([step for step in steps if step.setting in drawn])
     one = len(settings) == 1
     rounds = [rounds_table(s, "Rounds" if one else f"Rounds of {s.label}") for s in settings]
-    overviews, compared = _tables_by_score(settings, controls)
-    compared.append(stability_table(steps))
+    overviews, compared = _tables_by_score(settings, controls, steps)
     tables = [*compared, *rounds, *overviews] if one else [*overviews, *compared, *rounds]
     tables += [runs_table(runs), *map(integrity_table, runs[:MAX_RUNS])]
     tables += map(forest_table, forests)
@@ -98,9 +97,9 @@ def make_contents(
 
 
 def _tables_by_score(
-    settings: Sequence[Setting], controls: Sequence[JudgedControl]
+    settings: Sequence[Setting], controls: Sequence[JudgedControl], steps: Sequence[AnalysedStep]
 ) -> tuple[list[Table], list[Table]]:
-    """Return the tables of settings and those of controls, one for each score."""
+    """Return the tables of settings, and those of controls and stability, one for each score."""
     overviews, compared = [], []
     groups = by_score(settings)
     for score, group in groups.items():
@@ -108,6 +107,8 @@ def _tables_by_score(
         of_score = [one for one in controls if one.comparison.ticket.score == score]
         overviews.append(settings_table(group, f"Settings{which}"))
         compared.append(controls_table(of_score, f"The ticket against its controls{which}"))
+        analysed = [step for step in steps if step.setting.score == score]
+        compared.append(stability_table(analysed, f"Stability{which}"))
     return overviews, compared
 
 

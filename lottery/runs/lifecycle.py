@@ -11,6 +11,7 @@ from lottery.errors import ConfigError
 from lottery.record.disk_errors import check_writable, disk_errors_in
 from lottery.record.opened_run import OpenedRun
 from lottery.record.schema import Row
+from lottery.record.score import ACCURACY
 from lottery.record.tables import tables_are_current
 from lottery.report import report_at_end
 from lottery.runs.process_group import WorkerDied, joined
@@ -79,6 +80,10 @@ def run_with_status(experiment: "Experiment", ownership: Ownership) -> list[Row]
             with experiment.stop.listening():
                 return train_rounds(experiment, ownership)
         _log_device(experiment)
+        if experiment.task.score != ACCURACY:
+            score = experiment.task.score
+            better = "higher" if score.higher_is_better else "lower"
+            log.info("val and test are %s: %s is better", score.metric, better)
         for note in experiment.notes:
             log.info("%s", note)
         with status_in_run_json(experiment, ownership):

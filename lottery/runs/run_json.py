@@ -10,6 +10,7 @@ from lottery.errors import ConfigError
 from lottery.record.opened_run import OpenedRun
 from lottery.record.records import read_run_json, write_run_json
 from lottery.record.schema import Hardware, RunJson
+from lottery.record.score import ACCURACY
 from lottery.runs.run_lock import Ownership
 from lottery.signals import Stopped
 
@@ -109,6 +110,11 @@ def _write_run_json(experiment: "Experiment") -> None:
         "git_commit": git_commit(),
         "machine": here,
     }
+    shape, score = experiment.output_shape, experiment.task.score
+    if shape != (experiment.splits.num_classes,):
+        entry["output_shape"] = list(shape)
+    if score != ACCURACY:
+        entry["score"] = score.to_json()
     if experiment.notes:
         entry["notes"] = experiment.notes
     write_run_json(run_dir, entry)

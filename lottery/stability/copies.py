@@ -11,7 +11,7 @@ from lottery.models.state import Start, State, rest_of
 from lottery.progress import Progress, TrainingProgress
 from lottery.record.files import write_json
 from lottery.record.run_dir import StabilityDir
-from lottery.record.schema import CopyJson
+from lottery.record.stability_schema import CopyJson
 from lottery.record.typed import read_typed
 from lottery.seeds import derive_seed
 from lottery.tensors import digest

@@ -1,7 +1,7 @@
 """The training of one round, from its start to its outcome."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +14,15 @@ from lottery.data import Split, Splits
 from lottery.distributed import from_main, gather, is_main, share
 from lottery.masks import Masks
 from lottery.measure.csr_latency import inference_csr_ms
-from lottery.measure.evaluate import Loss, evaluating, inference_ms, peak_memory_mb
+from lottery.measure.evaluate import evaluating, inference_ms, measure_further, peak_memory_mb
+from lottery.measure.own_metrics import Metric, measure_own
 from lottery.models.state import Start, State, read_state, write_state
 from lottery.progress import Display
 from lottery.record.links import digest_of_run
 from lottery.record.records import read_run_json
 from lottery.record.run_dir import RunDir
 from lottery.signals import Stopped, StopRequest
+from lottery.tasks import Loss, Task
 from lottery.tensors import digest
 from lottery.training.blocks import Blocks, DataOrder
 from lottery.training.checkpoint import Checkpointer
@@ -45,8 +47,8 @@ class Outcome:
     kept: State | None  # at the step asked for, with the optimizer's and the generators'
     es_step: int  # the step of `es` on the run's clock
     steps: int  # optimizer steps made
-    measured: dict[str, float]  # `val`, `test`, ... at ES and at the last step
-    history: list[dict[str, Any]]  # iteration, split, loss, accuracy of each evaluation
+    measured: dict[str, float | None]  # `val`, `test`, ... at ES and at the last step
+    history: list[dict[str, Any]]  # iteration, split, loss, score of each evaluation
     timing: dict[str, float | None]  # the columns of timing.csv
     first_seen: FirstStep  # as the training used them
     first_expected: FirstStep  # from the schedule and the data order
@@ -59,6 +61,8 @@ class LightningFit:
     network: nn.Module  # lives through all rounds; each writes its start's weights into it
     load_splits: Callable[[], Splits]  # in the device's memory, the same each time
     loss: Loss
+    task: Task
+    metrics: Mapping[str, Metric]  # of the user's
     optimization: Optimization
     data_order: DataOrder
     evaluation: EvaluationSchedule
@@ -94,6 +98,7 @@ class LightningFit:
         evaluator = Evaluator(
             splits=self.splits,
             loss=self.loss,
+            task=self.task,
             schedule=self.evaluation,
             last_step=start.last_step,
             progress=self.progress,
@@ -137,7 +142,7 @@ class LightningFit:
             kept=keeper.state,
             es_step=evaluator.es.es_step,
             steps=steps,
-            measured=evaluator.measured(),
+            measured={**evaluator.measured(), **self._further(evaluator.es.state, final)},
             history=evaluator.curves.entries,
             timing=self._timing(steps, checkpointer.seconds),
             first_seen=module.first_seen,
@@ -157,6 +162,7 @@ class LightningFit:
             network=self.network,
             train=train,
             loss=self.loss,
+            task=self.task,
             masks=masks,
             start=start,
             optimization=self.optimization,
@@ -208,6 +214,14 @@ class LightningFit:
         unused = any(parameter.grad is None for parameter in trainable)
         self.network.zero_grad()
         return unused
+
+    def _further(self, es: State, final: State) -> dict[str, float | None]:
+        """Return further metrics at ES; the network gets its last weights again."""
+        write_state(self.network, es)
+        metrics = measure_further(self.network, self.splits, self.task)
+        own = measure_own(self.network, self.splits, self.metrics) if self.metrics else {}
+        write_state(self.network, final)
+        return {**metrics, **own}
 
     def _timing(self, steps: int, seconds: float) -> dict[str, float | None]:
         return {

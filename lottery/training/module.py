@@ -17,9 +17,9 @@ from lottery.data import Draws, Split
 from lottery.distributed import copy_from_main, gather, max_over_ranks, num_ranks, share
 from lottery.errors import LotteryError
 from lottery.masks import Masks, apply_masks
-from lottery.measure.evaluate import Loss, predict
 from lottery.models.state import Start, State, load_optimizer, write_optimizer, write_state
 from lottery.signals import StopRequest
+from lottery.tasks import Loss, Task
 from lottery.training.schedules import Schedule
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -80,6 +80,7 @@ class LotteryModule(pl.LightningModule):
         network: nn.Module,
         train: Split,
         loss: Loss,
+        task: Task,
         masks: Masks,
         start: Start,
         optimization: Optimization,
@@ -92,6 +93,7 @@ class LotteryModule(pl.LightningModule):
         self.network = network
         self.train_split = train
         self.loss = loss
+        self.task = task
         self.start = start
         self.optimization = optimization
         self.batch_size = batch_size
@@ -151,13 +153,13 @@ class LotteryModule(pl.LightningModule):
         """Make the optimizer steps of one block of example indices, (steps, batch).
 
         A request to stop ends the block early. For each step made, the result has `losses`, the
-        mean loss of this rank's part of the batch, and `correct`, the number of its examples that
-        were classified correctly.
+        mean loss of this rank's part of the batch, and `sums`, the sums over its examples that the
+        task's score is made of.
         """
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, Optimizer)
         first_step, begun = self.step, time.monotonic()
-        losses, logits = [], []
+        losses, outputs = [], []
         drawn = self._drawn(block)
         for step, rows in enumerate(block, start=first_step):
             self._set_learning_rate(optimizer, step)
@@ -165,7 +167,8 @@ class LotteryModule(pl.LightningModule):
                 self.first_seen = describe_step(optimizer.param_groups[0]["lr"], rows)
             loss, output = self._optimizer_step(optimizer, rows, drawn[step - first_step])
             losses.append(loss)
-            logits.append(output)
+            if self.task.needs_outputs:
+                outputs.append(output)
             if self._stops_after(len(losses)):
                 break
         self.step = first_step + len(losses)
@@ -175,11 +178,8 @@ class LotteryModule(pl.LightningModule):
         block_losses = torch.stack(losses)
         self._check_finite(block_losses, first_step)
         self._agree(seconds=(time.monotonic() - begun) / len(losses))
-        made = block[: len(logits)]
-        # Once per block, because that is faster.
-        right = predict(torch.cat(logits)) == self.train_split.targets[made.flatten()]
         # Not under the key "loss", which Lightning would change.
-        return {"losses": block_losses, "correct": right.reshape(made.shape).sum(1)}
+        return {"losses": block_losses, "sums": self._sums(block[: len(losses)], outputs)}
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Apply the masks again: a callback may have touched the weights."""
@@ -215,8 +215,8 @@ class LotteryModule(pl.LightningModule):
         self, optimizer: Optimizer, rows: Tensor, drawn: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         inputs, targets = self.train_split.batch(rows, drawn)
-        logits = self.network(inputs)
-        loss = self.loss(logits, targets)
+        outputs = self.network(inputs)
+        loss = self.loss(outputs, targets)
         optimizer.zero_grad()
         if num_ranks() == 1:
             loss.backward()  # type: ignore[no-untyped-call]
@@ -227,7 +227,14 @@ class LotteryModule(pl.LightningModule):
             self._clip_gradients(self.optimization.clip_norm)
         optimizer.step()
         self.apply_masks()
-        return loss.detach(), logits.detach()
+        return loss.detach(), outputs.detach()
+
+    def _sums(self, made: Tensor, outputs: Sequence[Tensor]) -> Tensor:
+        """Return the task's sums by step, (steps, k): once per block, because that is faster."""
+        if not self.task.needs_outputs:
+            return torch.zeros(len(made), 0, device=made.device)
+        parts = self.task.parts(torch.cat(list(outputs)), self.train_split.targets[made.flatten()])
+        return parts.reshape(*made.shape, -1).sum(1)
 
     def _clip_gradients(self, clip_norm: float) -> None:
         # Pruned weights have gradients too, which must not count in the norm.

@@ -210,7 +210,7 @@ class Plateau:
     Args:
         factor: of each fall, above 0 and below 1.
         patience: evaluations without a better loss that are waited for; the next one lowers.
-        threshold: share of the best loss by which a loss must be lower to be better.
+        threshold: share of the best loss by which a better loss is lower, from 0 and below 1.
         min_factor: the lowest factor of the optimizer's rate, from 0 to 1.
 
     Example:
@@ -229,7 +229,8 @@ class Plateau:
         if not _is_number(self.factor) or not 0 < self.factor < 1:
             raise ValueError(f"factor={self.factor}: a number above 0 and below 1")
         check_whole("patience", self.patience, at_least=0)
-        _check_share("threshold", self.threshold)
+        if not _is_number(self.threshold) or not 0 <= self.threshold < 1:
+            raise ValueError(f"threshold={self.threshold}: a number from 0, below 1")
         _check_share("min_factor", self.min_factor)
 
     def __call__(self, step: int) -> float:

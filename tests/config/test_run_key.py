@@ -131,6 +131,8 @@ def test_whatever_changes_a_result_has_a_key_of_its_own() -> None:
         ["scheduler=cosine", "scheduler.final=0.1"],
         ["scheduler=linear_warmup_cosine"],
         ["scheduler=one_cycle"],
+        ["scheduler=plateau"],
+        ["scheduler=plateau", "scheduler.patience=3"],
         ["scheduler=triangular"],
         ["scheduler=warmup", "scheduler.at=[500]"],
         ["model.loss=multi_margin_loss"],

@@ -10,9 +10,15 @@ from torch.nn.functional import cross_entropy
 from lottery.data import Split
 from lottery.masks import ones
 from lottery.measure import evaluate as measure
-from lottery.measure.evaluate import count_live_zeros, count_parameters, evaluate
+from lottery.measure.evaluate import (
+    Evaluation,
+    count_live_zeros,
+    count_parameters,
+    evaluate,
+)
 from lottery.models import LeNet300100
 from lottery.models.state import all_buffers
+from lottery.tasks import Classification, Loss
 from lottery.tensors import digest
 
 
@@ -26,15 +32,18 @@ LOGITS = torch.tensor([[8.0, 0.0], [1.0, 5.0], [2.0, 5.0], [3.0, 0.0], [4.0, 5.0
 SPLIT = Split(LOGITS, torch.tensor([0, 1, 0, 0, 0]))
 
 
+def _evaluate(network: nn.Module, split: Split = SPLIT, loss: Loss = cross_entropy) -> Evaluation:
+    return evaluate(network, split, loss=loss, task=Classification())
+
+
 @pytest.mark.parametrize("chunk", [1, 2, 3, 4, 5, 1000])
 def test_every_example_counts_once_however_the_split_is_cut(
     chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(measure, "EVALUATION_BATCH", chunk)
-    result = evaluate(nn.Identity(), SPLIT, _first)
+    result = _evaluate(nn.Identity(), SPLIT, _first)
     assert result.loss == pytest.approx((8 + 1 + 2 + 3 + 4) / 5)
-    assert result.accuracy == 3 / 5
-    assert result.predictions.tolist() == [0, 1, 1, 0, 1]
+    assert result.score == 3 / 5
 
 
 def test_a_last_chunk_that_is_shorter_does_not_weigh_more() -> None:
@@ -42,13 +51,13 @@ def test_a_last_chunk_that_is_shorter_does_not_weigh_more() -> None:
     logits = torch.randn(2300, 4, generator=generator)
     logits[2000:] *= 10  # the last chunk, of 300, has a much higher loss
     targets = torch.randint(4, (2300,), generator=generator)
-    result = evaluate(nn.Identity(), Split(logits, targets), cross_entropy)
+    result = _evaluate(nn.Identity(), Split(logits, targets))
     losses = [
         math.log(sum(math.exp(value) for value in row)) - row[target]
         for row, target in zip(logits.tolist(), targets.tolist(), strict=True)
     ]
     assert result.loss == pytest.approx(math.fsum(losses) / 2300, rel=1e-6)
-    assert result.accuracy == int((logits.argmax(1) == targets).sum()) / 2300
+    assert result.score == int((logits.argmax(1) == targets).sum()) / 2300
 
 
 def _noisy() -> nn.Sequential:
@@ -63,8 +72,8 @@ def test_evaluation_is_in_evaluation_mode_and_leaves_the_network_as_it_was(
     network = _noisy().train(training)
     before = digest({**dict(network.named_parameters()), **all_buffers(network)})
     generator = torch.get_rng_state()
-    first = evaluate(network, SPLIT, cross_entropy)
-    assert evaluate(network, SPLIT, cross_entropy).loss == first.loss  # no dropout
+    first = _evaluate(network)
+    assert _evaluate(network).loss == first.loss  # no dropout
     assert all(module.training is training for module in network.modules())
     assert digest({**dict(network.named_parameters()), **all_buffers(network)}) == before
     assert torch.equal(torch.get_rng_state(), generator)
@@ -78,11 +87,10 @@ def test_evaluation_takes_no_gradients() -> None:
         needed.append(logits.requires_grad)
         return cross_entropy(logits, targets)
 
-    result = evaluate(network, SPLIT, loss)
+    _evaluate(network, SPLIT, loss)
     assert needed == [False]
     assert all(parameter.grad is None for parameter in network.parameters())
     assert torch.is_grad_enabled()
-    assert not result.predictions.requires_grad
 
 
 class Caching(nn.Module):
@@ -102,7 +110,7 @@ class Caching(nn.Module):
 
 def test_what_a_network_made_under_evaluation_can_be_trained_with() -> None:
     network = Caching()
-    evaluate(network, SPLIT, cross_entropy)
+    _evaluate(network)
     cross_entropy(network(LOGITS), SPLIT.targets).backward()
     assert network.layer.weight.grad is not None
 

@@ -90,6 +90,14 @@ def test_tables_name_the_metric(tmp_path: Path) -> None:
     assert rounds.rows[1]["test top-5 accuracy %"] == "95.00"
 
 
+def test_further_metrics_of_the_task_are_columns(tmp_path: Path) -> None:
+    run = toy_of_score(tmp_path / TRUNK / "seed_0", tests=(2.5, 2.4))
+    for row in run.rows:
+        row.update({"val_MAE": 1.23456, "MAE": 2})
+    rounds = next(table for table in make_contents([run]).tables if table.title == "Rounds")
+    assert (rounds.rows[0]["val MAE"], rounds.rows[0]["MAE"]) == ("1.235", "2")
+
+
 def test_runs_of_different_scores_share_no_axis_and_no_table(tmp_path: Path) -> None:
     accuracies = [toy_record(tmp_path / TRUNK / f"seed_{seed}") for seed in (0, 1)]
     error = toy_of_score(tmp_path / "r" / TRUNK / "seed_0", tests=(2.5, 2.4))

@@ -134,6 +134,16 @@ def test_means_are_over_the_same_seeds(tmp_path: Path) -> None:
     assert (row["seeds"], row["dense test %"], row["test %"]) == ("3", "97.50", "97.30")
 
 
+def test_a_first_seed_without_a_round_takes_nothing_from_the_others(tmp_path: Path) -> None:
+    write_run(tmp_path / TRUNK / "seed_0", tests=[], status="running", asked=2)
+    paths = sorted(tmp_path.glob("*/seed_0"))
+    paths += [write_run(tmp_path / TRUNK / f"seed_{seed}") for seed in (1, 2, 3)]
+    contents = make_contents([read_run(path) for path in paths])
+    assert "+1.00 points (the same in all 3 seeds)" in contents.answers[0].sentences[0]
+    learning = next(figure for figure in contents.figures if figure.name == "4_learning")
+    assert all(panel.lines for panel in learning.panels)
+
+
 def test_each_seed_is_judged_in_the_round_that_the_others_pick(tmp_path: Path) -> None:
     """Validation, in percent: seeds 0 and 1 are best in round 1, seed 2 by far in round 2."""
     vals = [(0.9, 0.96, 0.95), (0.9, 0.96, 0.95), (0.9, 0.95, 0.975)]

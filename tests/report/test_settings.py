@@ -56,7 +56,7 @@ COPY = "digits-lenet_300_100-copy-none-none-random-22222222"
         (FINETUNED, "copied masks, fine-tuning"),
         (RANDOM_REINIT | PRETRAINED, "random reinit, not pretrained"),
         (CHAINED | PRETRAINED, "chained reinit, not pretrained"),
-        (CONFIG | PRETRAINED, "winning ticket"),
+        (CONFIG | PRETRAINED, "ticket"),
     ],
 )
 def test_roles(canonical: dict[str, Any], role: str) -> None:
@@ -122,7 +122,7 @@ def test_settings_are_named_by_what_differs(
          ["pruning.rate=0.2", "pruning.rate=0.1, 2,000 examples"]),
         ({"pruning.at": "init"}, ["ticket", "magnitude at init"]),
         ({"scope._target_": "lottery.pruning.Erk"}, ["layerwise", "erk"]),
-        (PRETRAINED, ["winning ticket", "winning ticket, round 0 from weights.pth"]),
+        (PRETRAINED, ["ticket", "ticket, round 0 from weights.pth"]),
     ],
 )  # fmt: skip
 def test_what_older_settings_do_not_have_is_named(

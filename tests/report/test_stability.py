@@ -12,12 +12,16 @@ from lottery.report.contents import Contents, make_contents
 from lottery.report.read.runs import read_run
 from tests.helpers.drawings import on_page, on_paper
 from tests.helpers.toy_records import TRUNK, write_controls, write_run
+from tests.helpers.toy_scores import toy_of_score
 
 ERRORS = {0: (0.02, 0.05, 0.04), 1: (0.02, 0.03, 0.02), 2: (0.05, 0.02, 0.03)}  # at 0, 1/2, 1
 
 
 def write_stability(
-    run: Path, steps: dict[tuple[int, int], float], norms: str = "none"
+    run: Path,
+    steps: dict[tuple[int, int], float],
+    norms: str = "none",
+    metric: str = "accuracy",
 ) -> OpenedRun:
     """Write an analysis of a toy run, three pairs for each step.
 
@@ -25,6 +29,7 @@ def write_stability(
         run: its folder.
         steps: by round and step, the factor of the errors in the middle of the lines.
         norms: whether BatchNorm was recomputed.
+        metric: the name of the run's score.
     """
     folder = RunDir(run).stability
     points: list[dict[str, Any]] = []
@@ -44,9 +49,9 @@ def write_stability(
             row |= {"barrier_train": barrier, "barrier_test": barrier, "ends_error_test": ends}
             pairs.append({**where, **row, "l2": 3.0, "angle": 10.0, "l2_from_dense": None})
     starts = [
-        {"round": number, "weights": weights, "split": "test", "accuracy": accuracy}
+        {"round": number, "weights": weights, "split": "test", metric: value}
         for number in {number for number, _ in steps}
-        for weights, accuracy in (("masked", 0.3), ("dense", 0.1))
+        for weights, value in (("masked", 0.3), ("dense", 0.1))
     ]
     folder.path.mkdir(parents=True)
     for path, rows in (
@@ -121,6 +126,19 @@ def test_the_pairs_of_a_seed_count_once(tmp_path: Path) -> None:
     assert first.low[1] == pytest.approx(100 * 0.95 * (0.05 + 0.03 + 0.02) / 3)
     few = _of(make_contents(analysed[:2]))[2]
     assert few.rows[0]["stable"] == "not enough seeds to say"
+
+
+def test_another_score_has_no_percent_and_no_limit(tmp_path: Path) -> None:
+    run = toy_of_score(tmp_path / TRUNK / "seed_0", tests=(2.5, 2.4))
+    write_stability(run.path, {(0, 0): 1.0}, metric="RMSE")
+    lines, instability, table = _of(make_contents([run]))
+    assert lines.panels[1].y.label == "RMSE"
+    assert lines.panels[1].lines[0].y == pytest.approx((0.03, 0.1 / 3, 0.03))
+    assert instability.panels[1].y.label == "instability (RMSE)"
+    assert instability.panels[1].level is None
+    (row,) = table.rows
+    assert (row["RMSE at the ends"], row["start, masked RMSE"]) == ("0.03", "0.3")
+    assert "stable" not in row
 
 
 def test_a_damaged_table_leaves_its_analysis_out(tmp_path: Path) -> None:

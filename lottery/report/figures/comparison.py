@@ -40,8 +40,8 @@ def comparison_figure(settings: Sequence[Setting], comparisons: Sequence[Compari
     if drawn:
         caption += (
             f" Beside it: by how much the ticket's test {measured} is better than that of each "
-            "control, at equal sparsity and paired by seed. There the band is the 95 % confidence "
-            "interval of the mean difference."
+            "control (above 0), at equal sparsity and paired by seed. There the band is the 95 % "
+            "confidence interval of the mean difference."
         )
     return Figure(
         name="6_settings", title="6. Settings compared", caption=caption, panels=tuple(panels)
@@ -61,7 +61,12 @@ def _gains(settings: Sequence[Setting], comparisons: Sequence[Comparison], score
         lines.append(replace(line, label=label))
     return Panel(
         x=remaining_axis(lines),
-        y=Axis("ticket minus control (points)" if score.is_share else f"gain in {score.metric}"),
+        y=_gain_axis(score),
         lines=tuple(lines),
         level=(0, "no difference"),
     )
+
+
+def _gain_axis(score: Score) -> Axis:
+    unit = "points" if score.is_share else score.metric
+    return Axis(f"ticket minus control ({unit})" if score.higher_is_better else f"gain ({unit})")

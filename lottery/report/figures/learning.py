@@ -22,13 +22,13 @@ def learning_figure(settings: Sequence[Setting]) -> Figure:
     four get the validation loss of these rounds.
     """
     lines = lines_of_settings(settings, x="remaining", y="ES")
-    first = settings[0].runs[0]
+    first = settings[0].started
     if len(settings) == 1:
         lines = (replace(lines[0], label="ES"),)
         curves = [_curves(first, SPLITS, of_loss=True), _curves(first, SPLITS, of_loss=False)]
     else:
         shown = settings[:MAX_CURVES]
-        curves = [replace(_curves(s.runs[0], ["val"], of_loss=True), title=s.label) for s in shown]
+        curves = [replace(_curves(s.started, ["val"], of_loss=True), title=s.label) for s in shown]
     seeds = " of the first seed" if any(len(setting.runs) > 1 for setting in settings) else ""
     return Figure(
         name="4_learning",

@@ -9,6 +9,7 @@ from typing import Any
 
 from lottery.record.opened_run import OpenedRun
 from lottery.record.rows import best_round
+from lottery.record.schema import COLUMNS
 from lottery.record.score import Score
 from lottery.report.read.pairing import Values, complete, mean_by_round
 from lottery.report.read.resolution import one_example
@@ -44,6 +45,11 @@ class Setting:
     def score(self) -> Score:
         """What its `val` and `test` measure."""
         return self.runs[0].score
+
+    @property
+    def started(self) -> OpenedRun:
+        """Its first run that has finished a round; there must be one."""
+        return next(run for run in self.runs if run.records)
 
     @property
     def role(self) -> str:
@@ -103,6 +109,12 @@ class Setting:
             return MARGIN_POINTS
         return MARGIN_SHARE * abs(next(iter(self.means("test").values()), 0.0))
 
+    @property
+    def further_metrics(self) -> list[str]:
+        """The columns of results.csv that are not ours: further metrics of the run's task."""
+        names = dict.fromkeys(name for run in self.runs for row in run.rows for name in row)
+        return [name for name in names if name not in COLUMNS]
+
     @cached_property
     def test_example(self) -> float:
         """What one test example is worth, in points; 0 if the score is no share of examples."""
@@ -115,7 +127,7 @@ class Setting:
     @cached_property
     def evaluation_grid(self) -> int:
         """Steps between two evaluations; 0 if there was only one."""
-        history = self.runs[0].records[0]["history"]
+        history = self.started.records[0]["history"]
         steps = sorted({entry["iteration"] for entry in history if entry["split"] == "val"})
         return min((b - a for a, b in pairwise(steps)), default=0)
 

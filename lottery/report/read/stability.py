@@ -21,7 +21,7 @@ REPAIR = "remove it and run lottery-stability again"
 WHOLE = {"round": "int64", "step": "int64", "pair": "int64"}
 PAIRS = {**WHOLE, **dict.fromkeys(("remaining", "barrier_train", "barrier_test"), "float64")}
 POINTS = {**WHOLE, "alpha": "float64", "error": "float64", "split": "str"}
-UNTRAINED = {"round": "int64", "accuracy": "float64", "weights": "str", "split": "str"}
+UNTRAINED = {"round": "int64", "weights": "str", "split": "str"}  # and the score by its name
 MAY_BE_EMPTY = dict.fromkeys(("ends_error_test", "l2", "angle", "l2_from_dense"), "float64")
 
 
@@ -65,6 +65,12 @@ class AnalysedStep:
             table = table.T.groupby(level="seed").mean().T
         return {row[0]: self.setting.summarise(row[1:]) for row in table.itertuples(name=None)}
 
+    def start(self, weights: str) -> float | None:
+        """Return the mean test score of the round's start, `masked` or `dense`, if it is known."""
+        table = self.untrained
+        rows = table[(table["split"] == "test") & (table["weights"] == weights)]
+        return float(rows[self.setting.score.metric].mean()) if len(rows) else None
+
 
 def find_analysed_steps(settings: Sequence[Setting]) -> tuple[list[AnalysedStep], list[str]]:
     """Return what was analysed, by setting, round and step; and a line per unreadable analysis."""
@@ -85,7 +91,7 @@ def _read_tables(run: OpenedRun) -> "list[pd.DataFrame]":
     for path, needed, more in (
         (folder.pairs_csv, PAIRS, MAY_BE_EMPTY),
         (folder.points_csv, POINTS, {}),
-        (folder.untrained_csv, UNTRAINED, {}),
+        (folder.untrained_csv, {**UNTRAINED, run.score.metric: "float64"}, {}),
     ):
         try:
             with open_regular(path, REPAIR) as file:

@@ -155,7 +155,7 @@ def ticket_sentence(
     verdict = judge(gains.best.summary, setting.margin)
     if verdict == TOO_FEW:
         return ""
-    reinits = [control for control in controls if control.comparison.role == RANDOM_REINIT]
+    reinits = [c for c in controls if c.comparison.role.startswith(RANDOM_REINIT)]
     missing = []
     if verdict not in (BEATS, MATCHES):
         missing.append("it is not shown to match the dense network")

@@ -1,13 +1,13 @@
 """The table of a setting's rounds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from lottery.record.score import ACCURACY, Score
 from lottery.report.read.settings import Setting
 from lottery.report.words.scores import column
-from lottery.report.words.table import Table, format_number
+from lottery.report.words.table import NONE, Table, format_number
 
 # Header, column of results.csv or timing.csv, factor, decimals
 ROUND_COLUMNS = (
@@ -31,7 +31,10 @@ AVERAGES = "macro averages; with two classes they are those of class 1"
 
 def rounds_table(setting: Setting, title: str) -> Table:
     """Make the table of a setting's rounds, as means over the seeds."""
-    columns = [(entry, setting.means(entry.column)) for entry in _round_columns(setting.score)]
+    columns = [
+        (entry, setting.means(entry.column))
+        for entry in _round_columns(setting.score, setting.further_metrics)
+    ]
     score, tests, winner = setting.score, setting.summaries("test"), setting.best_pruned_round()
     several = len(setting.runs) > 1
     rows = []
@@ -56,15 +59,21 @@ class _Column:
     write: Callable[[float | None], str]
 
 
-def _round_columns(score: Score) -> list[_Column]:
-    """Return the columns: sizes and ES, the scores, then the others."""
+def _round_columns(score: Score, further_metrics: Sequence[str]) -> list[_Column]:
+    """Return the columns: sizes and ES, the scores, further metrics, then the others."""
     found = [_Column(column(score, words), name, score.format) for name, words in SCORES]
     others = [
         _Column(header, name, partial(format_number, decimals=decimals, factor=factor))
         for header, name, factor, decimals in ROUND_COLUMNS
     ]
     start = [entry.column for entry in others].index("ES") + 1
-    return [*others[:start], *found, *others[start:]]
+    further = [_Column(name.replace("_", " "), name, _format_further) for name in further_metrics]
+    return [*others[:start], *found, *further, *others[start:]]
+
+
+def _format_further(value: float | None) -> str:
+    """Write a metric of the user's or of the task, which may be a share or not."""
+    return NONE if value is None else f"{value:.4g}"
 
 
 def _rounds_caption(setting: Setting, *, several: bool) -> str:
@@ -75,4 +84,6 @@ def _rounds_caption(setting: Setting, *, several: bool) -> str:
         caption += f"are {AVERAGES}."
     else:
         caption = f"{measured} is {AT_ES}."
-    return caption + (" The numbers are means over the seeds." if several else "")
+    return caption + (
+        " The numbers are means over the seeds that have the round." if several else ""
+    )

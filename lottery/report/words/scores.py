@@ -25,9 +25,17 @@ def column(score: Score, words: str) -> str:
     return f"{words}{metric} {score.unit}".rstrip()
 
 
-def gain_column(score: Score, words: str) -> str:
-    """Head a column of gains: in points of a share, in the unit of any other score."""
-    return f"{words}, points" if score.is_share else f"{words}, {score.metric}"
+def gain_column(score: Score, who: str, other: str) -> str:
+    """Head a column of gains: in points of a share, in the unit of any other score.
+
+    Example:
+        >>> gain_column(ACCURACY, "ticket", "control")
+        'ticket minus control, points'
+        >>> gain_column(Score("RMSE", False, is_share=False), "ticket", "control")
+        'gain over control, RMSE'
+    """
+    words = f"{who} minus {other}".strip() if score.higher_is_better else f"gain over {other}"
+    return f"{words}, {'points' if score.is_share else score.metric}"
 
 
 def format_gain(score: Score, value: float) -> str:

@@ -81,7 +81,7 @@ def _csr_words(setting: Setting, winner: int) -> str:
 
 def _layers_sentence(setting: Setting, winner: int) -> str:
     left = {layer: shares[winner] for layer, shares in setting.remaining_by_layer().items()}
-    layers = setting.runs[0].records[-1]["layers"]
+    layers = setting.started.records[-1]["layers"]
     sizes = {name: counts["weights"] for name, counts in layers.items()}
     pruned = {name: sizes[name] * (1 - left[name]) for name in left}
     if not (total := sum(pruned.values())):
@@ -97,6 +97,6 @@ def _layers_sentence(setting: Setting, winner: int) -> str:
 
 
 def _outside_sentence(setting: Setting) -> str:
-    run = setting.runs[0]
+    run = setting.started
     outside = run.run_json.get("outside")  # runs of version 0.1 have none
     return f"{describe_outside(outside, run.records[0]['row']['params'])}." if outside else ""

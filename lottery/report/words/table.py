@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from lottery.report.read.statistics import Summary
-
 NONE = "-"  # an empty cell
 
 
@@ -41,9 +39,3 @@ def format_number(value: float | None, decimals: int = 0, factor: float = 1) -> 
 def format_percent(share: float | None) -> str:
     """Write a share as a percentage."""
     return NONE if share is None else f"{100 * share:.2f}"
-
-
-def format_mean_and_range(summary: Summary) -> str:
-    """Write the mean of some shares with the lowest and the highest, in percent."""
-    mean, low, high = (100 * v for v in (summary.mean, summary.lowest, summary.highest))
-    return f"{mean:.2f} ({low:.2f} to {high:.2f})"

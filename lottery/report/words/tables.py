@@ -53,7 +53,7 @@ def _setting_row(setting: Setting) -> dict[str, str]:
         column(score, "test"): score.format(
             judged_mean("test", best.rounds) if best else winning("test")
         ),
-        gain_column(score, "minus dense"): format_gain(score, best.summary.mean) if best else NONE,
+        gain_column(score, "", "dense"): format_gain(score, best.summary.mean) if best else NONE,
         "95 % interval": format_interval(score, best.summary) if best else NONE,
         "verdict": judge(best.summary, setting.margin) if best else NONE,
         "matches dense down to": _matching_text(setting, gains),
@@ -104,7 +104,7 @@ def _control_row(control: JudgedControl, number: int, gain: Summary) -> dict[str
         "round": str(number),
         "remaining %": format_percent(pair.ticket.means("remaining")[number]),
         "seeds": str(gain.count),
-        gain_column(score, "ticket minus control"): format_gain(score, gain.mean),
+        gain_column(score, "ticket", "control"): format_gain(score, gain.mean),
         "95 % interval": format_interval(score, gain),
         "by seed": " ".join(format_gain(score, value) for value in by_seed),
         "the ticket": verdicts.get(number, NONE),
