@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lottery.config import ProcessRank
+from lottery.doctor.machine import check_precision
 from lottery.training.module import LotteryModule
 from tests.helpers.gpu_runs import train
 from tests.helpers.gpus import Gpus
@@ -97,3 +98,14 @@ def _train_on_cpu(process: ProcessRank, folder: Path) -> None:
 def test_a_run_on_the_cpu_leaves_the_gpu_alone(gpus: Gpus, tmp_path: Path) -> None:
     """To ask for the GPU's generator would start CUDA, which takes seconds and memory."""
     assert on_ranks(1, _train_on_cpu, tmp_path, gpus=gpus) == [None]
+
+
+def _precision(process: ProcessRank) -> tuple[str, str]:
+    found = check_precision()
+    return found.status, found.text
+
+
+def test_the_doctor_says_how_a_run_computes(gpus: Gpus) -> None:
+    ((status, text),) = on_ranks(1, _precision, gpus=gpus)
+    assert status == "pass"
+    assert text.startswith("32-true is IEEE single precision")
