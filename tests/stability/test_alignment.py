@@ -16,6 +16,7 @@ from lottery.record.run_dir import StabilityDir
 from lottery.stability.chain import NoChain, chain_of, check_chain
 from lottery.stability.interpolation import between, error_barrier, evenly_spaced, measure_at
 from lottery.stability.lines import ALIGNMENTS, Line, LineAnalysis, StoredNetwork, align
+from lottery.tasks import Classification
 from lottery.tensors import digest
 from lottery.training import LightningFit
 from tests.helpers.toy_runs import ToyDropout, ToyResNet, toy_fit
@@ -103,14 +104,13 @@ def test_the_line_to_a_copy_in_another_order_has_a_barrier_until_it_is_aligned()
     splits = Splits(split, split, split, num_classes=3)
 
     def barrier(other: StoredNetwork) -> float:
-        return error_barrier(
-            {
-                alpha: 1
-                - measure_at(network, state, splits, nn.CrossEntropyLoss())["test"].accuracy
-                for alpha in evenly_spaced(5)
-                for state in [between(first.state, other.state, alpha)]
-            }
-        )
+        errors = {}
+        for alpha in evenly_spaced(5):
+            state = between(first.state, other.state, alpha)
+            loss, task = nn.CrossEntropyLoss(), Classification()
+            found = measure_at(network, state, splits, loss=loss, task=task)
+            errors[alpha] = 1 - found["test"].score
+        return error_barrier(errors)
 
     assert barrier(second) > 0.05
     assert barrier(align(fit_of(network), first, second, "weights")) == 0.0
