@@ -58,27 +58,16 @@ def make_reader(runs: Sequence[OpenedRun], labels: Sequence[str]) -> Reader:
     def read(index: int, number: int) -> Network:
         run, folder = runs[index], runs[index].folder.round(number)
         masks = _read_masks(run, number)
-        weights = {
-            "initial": initial(index),
-            "start": load_of_run(run, folder.start) if folder.start.exists() else None,
-            "final": load_of_run(run, folder.final) if folder.final.exists() else None,
-        }
-        files = {"initial": run.folder.round(0).start, "start": folder.start}
-        of_layers = {
-            name: None
-            if found is None
-            else _of_layers(found, masks, files.get(name, folder.final))
-            for name, found in weights.items()
-        }
+        first = _of_layers(initial(index), masks, run.folder.round(0).start)
         return Network(
             label=labels[index],
             round=number,
             path=run.path,
             masks=masks,
-            initial=of_layers["initial"] or {},
-            start=of_layers["start"],
-            final=of_layers["final"],
-            is_chain=_is_chain(run, masks, weights["initial"] or {}),
+            initial=first,
+            start=first if number == 0 else _read_weights(run, folder.start, masks),
+            final=_read_weights(run, folder.final, masks),
+            is_chain=_is_chain(run, masks, initial(index)),
         )
 
     return read
@@ -96,6 +85,11 @@ def _read_masks(run: OpenedRun, number: int) -> Masks:
             fault = f"{name} is of {mask.dtype}, a mask is of torch.bool"
             raise damaged(file, fault, _repair(file))
     return {name: there[name] for name in layers}
+
+
+def _read_weights(run: OpenedRun, file: Path, masks: Masks) -> Tensors | None:
+    """Read a round's weights of the layers with masks; None if keep=winner has dropped them."""
+    return _of_layers(load_of_run(run, file), masks, file) if file.exists() else None
 
 
 def _of_layers(weights: Tensors, masks: Masks, file: Path) -> Tensors:
