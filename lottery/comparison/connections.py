@@ -68,17 +68,15 @@ def on_paths(masks: Masks) -> Masks:
     }
 
 
-def dead_units(masks: Masks) -> dict[str, int]:
-    """Count the units of each layer of a chain that are on no path from an input to an output.
+def dead_units(paths: Masks) -> dict[str, int]:
+    """Count the units of each layer that are on no path, given what `on_paths` returns.
 
     Example:
         >>> first, second = torch.tensor([[1, 0], [0, 1]]), torch.tensor([[1, 0]])
-        >>> dead_units({"first": first.bool(), "second": second.bool()})
+        >>> dead_units(on_paths({"first": first.bool(), "second": second.bool()}))
         {'first': 1, 'second': 0}
     """
-    return {
-        name: int((mask.flatten(1).sum(1) == 0).sum()) for name, mask in on_paths(masks).items()
-    }
+    return {name: int((fan_in(mask) == 0).sum()) for name, mask in paths.items()}
 
 
 def fan_in(mask: Tensor) -> Counts:

@@ -74,12 +74,13 @@ def network_rows(network: Network) -> list[Row]:
     """Return the rows of a network: one per layer, then all layers together."""
     masks = network.masks
     sizes, kept = {name: mask.numel() for name, mask in masks.items()}, count_ones(masks)
-    effective = count_ones(on_paths(masks)) if network.is_chain else None
+    paths = on_paths(masks) if network.is_chain else None
+    effective = None if paths is None else count_ones(paths)
     flips = {f"flips_from_{name}": _flips(network, name, kept) for name in ("initial", "start")}
     units = {name: fan_in(mask) for name, mask in masks.items() if mask.dim() > 1}
     inputs = {name: fan_out(mask) for name, mask in masks.items() if mask.dim() > 1}
     dead = _shares(
-        dead_units(masks) if network.is_chain else None, {n: len(u) for n, u in units.items()}
+        None if paths is None else dead_units(paths), {n: len(u) for n, u in units.items()}
     )
     densities, effective_densities = _shares(kept, sizes), _shares(effective, sizes)
     return [

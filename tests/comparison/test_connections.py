@@ -31,13 +31,13 @@ def test_weights_of_a_unit_without_a_way_in_or_out_are_on_no_path() -> None:
         "second": [[1, 0, 0], [0, 0, 0]],
         "output": [[1, 0], [0, 0]],
     }
-    assert dead_units(masks) == {"first": 2, "second": 1, "output": 1}
+    assert dead_units(on_paths(masks)) == {"first": 2, "second": 1, "output": 1}
 
 
 def test_nothing_is_on_a_path_if_a_layer_is_empty() -> None:
     masks = masks_of(first=[[1, 1], [1, 1]], second=[[0, 0]])
     assert ints(on_paths(masks)) == {"first": [[0, 0], [0, 0]], "second": [[0, 0]]}
-    assert dead_units(masks) == {"first": 2, "second": 1}
+    assert dead_units(on_paths(masks)) == {"first": 2, "second": 1}
 
 
 def test_after_a_convolution_each_channel_is_several_inputs() -> None:
@@ -48,7 +48,7 @@ def test_after_a_convolution_each_channel_is_several_inputs() -> None:
     found = on_paths(masks)
     assert found["conv"].flatten(1).int().tolist() == [[0, 0], [0, 1]]
     assert found["output"].int().tolist() == [[0, 0, 0, 1]]
-    assert dead_units(masks) == {"conv": 1, "output": 0}
+    assert dead_units(on_paths(masks)) == {"conv": 1, "output": 0}
 
 
 @pytest.mark.parametrize("seed", range(5))
