@@ -35,6 +35,11 @@ class Score:
         """The unit of shown values: "%", or "" of a plain number."""
         return "%" if self.is_share else ""
 
+    @property
+    def gain_unit(self) -> str:
+        """The unit of gains and margins: percentage points of a share, else the metric itself."""
+        return "points" if self.is_share else self.metric
+
     def shown(self, value: float) -> float:
         """Return a value in the unit: in percent if it is a share."""
         return 100 * value if self.is_share else value

@@ -54,8 +54,7 @@ def choose_round(run: OpenedRun, number: int | None, within: float | None) -> tu
     sparsest = sparsest_within(rows, within, run.score)
     if sparsest is None:
         raise ConfigError(f"--within {within:g}: {run.path} has no pruned round that good")
-    unit = "points" if run.score.is_share else run.score.metric
-    return sparsest, f"the sparsest within {within:g} {unit} of dense"
+    return sparsest, f"the sparsest within {within:g} {run.score.gain_unit} of dense"
 
 
 def _pruned(rows: Sequence[Row]) -> str:

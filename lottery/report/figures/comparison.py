@@ -68,5 +68,5 @@ def _gains(settings: Sequence[Setting], comparisons: Sequence[Comparison], score
 
 
 def _gain_axis(score: Score) -> Axis:
-    unit = "points" if score.is_share else score.metric
+    unit = score.gain_unit
     return Axis(f"ticket minus control ({unit})" if score.higher_is_better else f"gain ({unit})")

@@ -86,9 +86,7 @@ def _instability_panels(steps: Sequence[AnalysedStep]) -> Iterator[Panel]:
         yield Panel(
             title=SPLIT_TITLES[split],
             x=_step_axis(numbers) if len(numbers) > 1 else remaining_axis(lines),
-            y=Axis(
-                f"instability ({'points' if score.is_share else score.metric})", from_zero=True
-            ),
+            y=Axis(f"instability ({score.gain_unit})", from_zero=True),
             lines=tuple(lines),
             level=LEVEL if score.is_share else None,
         )

@@ -35,7 +35,7 @@ def gain_column(score: Score, who: str, other: str) -> str:
         'gain over control, RMSE'
     """
     words = f"{who} minus {other}".strip() if score.higher_is_better else f"gain over {other}"
-    return f"{words}, {'points' if score.is_share else score.metric}"
+    return f"{words}, {score.gain_unit}"
 
 
 def format_gain(score: Score, value: float) -> str:
@@ -85,4 +85,4 @@ def points(score: Score) -> str:
 
 def format_margin(score: Score, margin: float) -> str:
     """Write the margin of matching with its unit."""
-    return f"{margin:.3g}{points(score) or f' {score.metric}'}"
+    return f"{margin:.3g} {score.gain_unit}"

@@ -30,7 +30,7 @@ def stability_table(steps: Sequence[AnalysedStep], title: str) -> Table:
 
 def _row(step: AnalysedStep) -> dict[str, str]:
     score = step.setting.score
-    error, points = ("error", "points") if score.is_share else (score.metric, score.metric)
+    error, points = "error" if score.is_share else score.metric, score.gain_unit
     return {
         "round": str(step.round),
         "remaining %": format_percent(step.remaining),
