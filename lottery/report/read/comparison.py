@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from lottery.report.read.pairing import Values
+from lottery.report.read.pairing import Values, summarise_picked
 from lottery.report.read.resolution import ROUNDED
 from lottery.report.read.statistics import Summary, summarise
 
@@ -45,19 +45,16 @@ class Gains:
     @cached_property
     def summaries(self) -> dict[int, Summary]:
         """The gains by round; their band is always the confidence interval."""
-        return {number: self._summarise(list(g.values())) for number, g in self.values.items()}
+        return {
+            number: summarise(list(g.values()), band_is_interval=True, least_sd=self._least_sd)
+            for number, g in self.values.items()
+        }
 
     @cached_property
     def best(self) -> Judged:
-        """The gain of each seed in its best round.
-
-        Its deviation is that from the mean gain of that round over all seeds: rounds of another
-        level do not make the gains vary more.
-        """
-        gains = [self.values[number][seed] for seed, number in self.picks.items()]
-        levels = [self.summaries[number].mean for number in self.picks.values()]
-        deviations = [gain - level for gain, level in zip(gains, levels, strict=True)]
-        return Judged(self.picks, self._summarise(gains, deviations))
+        """The gain of each seed in its best round."""
+        summary = summarise_picked(self.values, self.picks, least_sd=self._least_sd)
+        return Judged(self.picks, summary)
 
     @property
     def judged(self) -> list[Judged]:
@@ -66,7 +63,6 @@ class Gains:
         at_end = Judged(dict.fromkeys(self.seeds, last), self.summaries[last])
         return [self.best] if self.best.round == last else [self.best, at_end]
 
-    def _summarise(self, gains: list[float], deviations: list[float] | None = None) -> Summary:
-        return summarise(
-            gains, deviations=deviations, band_is_interval=True, least_sd=ROUNDED * self.step
-        )
+    @property
+    def _least_sd(self) -> float:
+        return ROUNDED * self.step

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 
 from lottery.record.rows import best_round
 from lottery.record.score import Score
+from lottery.report.read.statistics import Summary, summarise
 
 Values = Mapping[int, Mapping[int, float]]  # round -> seed -> value
 
@@ -69,3 +70,24 @@ def pick_rounds(val: Values, remaining: Values, score: Score) -> dict[int, int]:
         if best is not None:
             picks[seed] = best
     return picks
+
+
+def summarise_picked(values: Values, picks: Mapping[int, int], *, least_sd: float) -> Summary:
+    """Summarise the value of each seed in its round.
+
+    Its deviation is that from the mean of that round over all seeds: rounds of another level do
+    not make the values vary more.
+
+    Args:
+        values: of the same seeds in every round.
+        picks: the round of each seed.
+        least_sd: see `summarise`.
+    """
+    found = [values[number][seed] for seed, number in picks.items()]
+    levels = [math.fsum(values[n].values()) / len(values[n]) for n in picks.values()]
+    return summarise(
+        found,
+        deviations=[value - level for value, level in zip(found, levels, strict=True)],
+        band_is_interval=True,
+        least_sd=least_sd,
+    )

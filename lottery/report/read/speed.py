@@ -3,9 +3,9 @@
 import math
 from collections.abc import Mapping
 
-from lottery.report.read.pairing import Values
+from lottery.report.read.pairing import Values, summarise_picked
 from lottery.report.read.resolution import ROUNDED
-from lottery.report.read.statistics import Summary, summarise
+from lottery.report.read.statistics import Summary
 
 NEIGHBOURS = 1  # rounds before and after
 
@@ -29,22 +29,18 @@ def pooled_ratios(
     Returns:
         The summary; None if an ES is 0 or missing, or the networks were evaluated only once.
     """
-    pooled = [
-        (_pool(es, seed, number, other), _pool(other, seed, number, es))
-        for number in picks.values()
-        for seed in picks
-    ]
-    if not grid or not all(min(pair) > 0 for pair in pooled):
-        return None
-    ratios = iter([math.log(first / second) for first, second in pooled])
-    by_pick = [{seed: next(ratios) for seed in picks} for _ in picks]  # as `pooled` is ordered
-    values = [found[seed] for seed, found in zip(picks, by_pick, strict=True)]
-    levels = [math.fsum(found.values()) / len(found) for found in by_pick]
-    return summarise(
-        values,
-        deviations=[value - level for value, level in zip(values, levels, strict=True)],
-        least_sd=ROUNDED * grid / min(min(pair) for pair in pooled),
+    first, second = (
+        {n: {seed: _pool(one, seed, n, rest) for seed in picks} for n in picks.values()}
+        for one, rest in ((es, other), (other, es))
     )
+    shortest = min(min(seeds.values()) for pooled in (first, second) for seeds in pooled.values())
+    if not grid or not shortest > 0:
+        return None
+    ratios = {
+        number: {seed: math.log(value / second[number][seed]) for seed, value in seeds.items()}
+        for number, seeds in first.items()
+    }
+    return summarise_picked(ratios, picks, least_sd=ROUNDED * grid / shortest)
 
 
 def _pool(es: Values, seed: int, number: int, other: Values) -> float:
