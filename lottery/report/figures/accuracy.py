@@ -16,7 +16,6 @@ from lottery.report.figures.figure import (
     score_axis,
 )
 from lottery.report.figures.lines import (
-    capital,
     factor_of,
     forest_lines,
     line_of_column,
@@ -25,6 +24,7 @@ from lottery.report.figures.lines import (
 )
 from lottery.report.read.forests import RunForests
 from lottery.report.read.groups import by_score
+from lottery.report.read.labels import capital
 from lottery.report.read.settings import Setting
 
 AXIS_LABELS = {

@@ -23,11 +23,6 @@ def names_of_scores(settings: Sequence[Setting]) -> str:
     return " and ".join(dict.fromkeys(setting.score.metric for setting in settings))
 
 
-def capital(text: str) -> str:
-    """Return a text with a first capital letter, the others as they are."""
-    return text[:1].upper() + text[1:]
-
-
 def factor_of(column: str, score: Score) -> float:
     """Return 100 for a share, else 1; the columns in SCORES are shown as the score is."""
     return score.shown(1) if column in SCORES else 100 if column in SHARES else 1

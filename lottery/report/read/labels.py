@@ -118,3 +118,8 @@ def label_of_value(key: str, value: Any) -> str:
 
 def _show(value: Any) -> str:
     return json.dumps(value) if isinstance(value, list) else str(value)
+
+
+def capital(text: str) -> str:
+    """Return a text with a first capital letter, the others as they are."""
+    return text[:1].upper() + text[1:]

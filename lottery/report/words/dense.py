@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from lottery.report.read.comparison import Gains
 from lottery.report.read.controls import speed_against_dense
+from lottery.report.read.labels import capital
 from lottery.report.read.roles import RANDOM_REINIT, TICKET
 from lottery.report.read.settings import Setting
 from lottery.report.read.significance import power, seeds_for
@@ -101,17 +102,13 @@ def _range_sentence(setting: Setting, gains: Gains) -> str:
     elif behind == first:
         words = ""
     else:
-        words = f"{_capital(setting.round_text(first))} is not shown to match the dense network. "
+        words = f"{capital(setting.round_text(first))} is not shown to match the dense network. "
     if behind is not None:
         return (
             f"{words}From {setting.round_text(behind)} on every round is behind the dense network."
         )
     more = "" if last in (matching, first) else "The last round is not shown to be behind it."
     return (words + more).rstrip()
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _speed_sentence(setting: Setting) -> str:

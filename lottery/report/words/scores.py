@@ -58,7 +58,7 @@ def format_interval(score: Score, summary: Summary) -> str:
 def describe_gain(score: Score, summary: Summary) -> str:
     """Write a mean gain with its confidence interval, for a sentence."""
     better = "" if score.higher_is_better else "a gain of "
-    gain = f"{better}{format_gain(score, summary.mean)}{points(score)}"
+    gain = f"{better}{format_gain(score, summary.mean)}{' points' if score.is_share else ''}"
     if summary.all_equal:
         return f"{gain} (the same in all {summary.count} seeds)"
     interval = f"95 % interval {format_interval(score, summary)}, " if summary.count > 1 else ""
@@ -76,11 +76,6 @@ def describe_ratio(log_ratio: Summary, whose: str) -> str:
 
 def _ratio(logarithm: float) -> str:
     return f"{math.exp(logarithm):.2f}" if logarithm < math.log(MOST) else f"over {MOST}"
-
-
-def points(score: Score) -> str:
-    """Return the unit of gains, after a number."""
-    return " points" if score.is_share else ""
 
 
 def format_margin(score: Score, margin: float) -> str:
