@@ -14,6 +14,7 @@ from lottery.report.figures.figure import (
     remaining_axis,
     style,
 )
+from lottery.report.read.groups import by_score
 from lottery.report.read.stability import (
     SPLIT_TITLES,
     STABLE_BELOW,
@@ -30,7 +31,8 @@ def stability_figures(found: Sequence[AnalysedStep]) -> Iterator[Figure]:
         return
     drawn = found[:MAX_LINES]
     left_out = len(found) > MAX_LINES
-    groups = _by_score(drawn)
+    scores = by_score([step.setting for step in drawn])
+    groups = [[step for step in drawn if step.setting.score == score] for score in scores]
     more = f" The first {MAX_LINES} of {len(found)} lines are drawn." if left_out else ""
     yield Figure(
         name="7_lines",
@@ -48,11 +50,6 @@ def stability_figures(found: Sequence[AnalysedStep]) -> Iterator[Figure]:
         f"Frankle et al. (2020) call a network stable below {LEVEL[0]:g} points of error.",
         panels=tuple(panel for group in groups for panel in _instability_panels(group)),
     )
-
-
-def _by_score(steps: Sequence[AnalysedStep]) -> list[list[AnalysedStep]]:
-    scores = dict.fromkeys(step.setting.score for step in steps)
-    return [[step for step in steps if step.setting.score == score] for score in scores]
 
 
 def _error_name(score: Score) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lottery.record.score import Score
@@ -105,13 +105,11 @@ def against_dense(setting: Setting) -> Gains | None:
     return gains_of(setting, {number: dense for number in test if number})
 
 
-def speed_against_dense(setting: Setting) -> Summary | None:
+def speed_against_dense(setting: Setting, picks: Mapping[int, int]) -> Summary | None:
     """Summarise ln(ES of the best pruned rounds / ES of the dense network) over the seeds."""
-    gains, es = against_dense(setting), setting.values("ES")
-    if gains is None:
-        return None
+    es = setting.values("ES")
     dense = {number: es.get(0, {}) for number in es}
-    return pooled_ratios(es, dense, gains.picks, setting.evaluation_grid)
+    return pooled_ratios(es, dense, picks, setting.evaluation_grid)
 
 
 def gains_of(setting: Setting, reference: Values) -> Gains | None:

@@ -43,7 +43,7 @@ def dense_sentences(setting: Setting, winner: int, gains: Gains | None) -> list[
     return [
         f"{best} {_best_sentence(setting, winner, gains)}",
         _range_sentence(setting, gains),
-        _speed_sentence(setting),
+        _speed_sentence(setting, gains),
         _power_sentence(setting, gains),
     ]
 
@@ -111,8 +111,8 @@ def _range_sentence(setting: Setting, gains: Gains) -> str:
     return (words + more).rstrip()
 
 
-def _speed_sentence(setting: Setting) -> str:
-    ratio = speed_against_dense(setting)
+def _speed_sentence(setting: Setting, gains: Gains) -> str:
+    ratio = speed_against_dense(setting, gains.picks)
     if ratio is None:
         return ""
     verdict = {
