@@ -1,4 +1,4 @@
-"""The command `lottery-ticket`: take a run's winning ticket out, verify it, and use it."""
+"""The command `lottery-ticket`: take a round's network out of a run, verify it, and use it."""
 
 import argparse
 import logging

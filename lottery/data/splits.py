@@ -100,7 +100,7 @@ class Splits:
 
     Args:
         train: the weights are trained on it.
-        val: every choice (ES, early stopping, the winning ticket) is made on it.
+        val: every choice (ES, early stopping, the winning round) is made on it.
         test: is reported; nothing is chosen by it.
         num_classes: number of classes; None if targets are no classes.
         known_digests: sha256 by name of the files that the splits are made from; None: computed.

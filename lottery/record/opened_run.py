@@ -106,7 +106,7 @@ class OpenedRun:
 
     @property
     def winning_round(self) -> int | None:
-        """The round of the winning ticket so far; None if no round was pruned."""
+        """The winning round so far; None if no round was pruned."""
         return winning_round(self.rows, self.score)
 
 

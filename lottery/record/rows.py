@@ -9,7 +9,7 @@ from lottery.record.text_table import format_percent, text_table
 
 
 def winning_round(rows: Sequence[Row], score: Score = ACCURACY) -> int | None:
-    """Return the round of the winning ticket by `best_round`; None when no round lost weights."""
+    """Return the winning round by `best_round`; None when no round lost weights."""
     val = {row["round"]: row["val"] for row in rows}
     return best_round(val, {row["round"]: row["remaining"] for row in rows}, score)
 
