@@ -11,7 +11,8 @@ import pytest
 from lottery.cli import compare, report, stability, ticket
 from lottery.cli.common import errors_end_the_command
 from lottery.data import DataError
-from lottery.errors import ConfigError, LotteryError, NoRun, UntrustedCode
+from lottery.doctor.trial import TrialFailed
+from lottery.errors import ConfigError, LotteryError, NoRun, OutOfMemory, UntrustedCode
 from lottery.imp import BrokenInvariant, NothingToRewindTo
 from lottery.models.state import OtherNetwork
 from lottery.pruning import BadScores
@@ -42,8 +43,10 @@ EXIT_CODES = {
     NoTicket: 2,
     NothingToRewindTo: 1,
     OtherNetwork: 1,
+    OutOfMemory: 1,
     RunLocked: 2,
     RunTakenOver: 1,
+    TrialFailed: 1,
     UntrustedCode: 2,
     WorkerDied: 1,
     WrongTicket: 1,
