@@ -11,7 +11,15 @@ from lottery.record.stability_schema import LineJson
 from lottery.record.typed import read_typed
 from lottery.report.read.stability import STABLE_BELOW
 from lottery.stability.copies import REPAIR
-from lottery.stability.tables import Row, as_text, barriers, errors_of, has_ends, select_values
+from lottery.stability.tables import (
+    NORM_NOTE,
+    Row,
+    as_text,
+    barriers,
+    errors_of,
+    has_ends,
+    select_values,
+)
 
 LINE = ["round", "other", "other_round", "align"]
 POINT_COLUMNS = [*LINE, "alpha", "split", "loss", "error"]
@@ -41,7 +49,7 @@ def format_lines(folder: StabilityDir, score: Score) -> str:
     setting = f"{folder.path.parents[1].name}-"  # that another seed of it need not name again
     notes = _barrier_notes(score)
     if any(row["batch_norm"] == "recomputed" for row in rows):
-        notes.append("BatchNorm statistics are recomputed over the training split at every point.")
+        notes.append(NORM_NOTE)
     return "\n".join([as_text([_shown(row, setting, score) for row in rows]), "", *notes])
 
 

@@ -16,7 +16,7 @@ from lottery.report import report_at_end
 from lottery.runs.run_folder import check_run_folder, check_tree
 from lottery.runs.run_json import check_same_run
 from lottery.runs.run_lock import locked
-from lottery.stability.stored_lines import choose_ends, make_lines
+from lottery.stability.stored_lines import check_finished, choose_ends, make_lines
 
 if TYPE_CHECKING:
     from lottery.config.experiment import Experiment
@@ -137,11 +137,7 @@ def _choose_rounds(run: OpenedRun, asked: Sequence[int] | None) -> list[int]:
         raise ConfigError(f"{run.path}: no round is finished")
     if asked is None:
         return [0] if run.winning_round is None else [0, run.winning_round]
-    for number in asked:
-        if number not in run.finished_rounds:
-            there = ", ".join(map(str, run.finished_rounds))
-            raise ConfigError(f"--rounds: round {number} is not finished; accepted: {there}")
-    return sorted(set(asked))
+    return check_finished(asked, run.finished_rounds)
 
 
 def _settings(run: OpenedRun, options: StabilityOptions) -> "Settings":

@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 Rounds = tuple[int, int]  # of the first network and of the second
 
 
+def check_finished(asked: Sequence[int], finished: Sequence[int]) -> list[int]:
+    """Return the asked rounds, ascending; raise ConfigError if one is not finished."""
+    for number in asked:
+        if number not in finished:
+            accepted = ", ".join(map(str, finished)) or "none"
+            raise ConfigError(f"--rounds: round {number} is not finished; accepted: {accepted}")
+    return sorted(set(asked))
+
+
 def choose_ends(
     run: OpenedRun, other: OpenedRun | None, asked: Sequence[int] | None
 ) -> list[Rounds]:
@@ -27,11 +36,8 @@ def choose_ends(
     """
     runs = [run, other] if other else [run]
     common = sorted(set.intersection(*(set(one.finished_rounds) for one in runs)))
-    rounds = common if asked is None else sorted(set(asked))
+    rounds = common if asked is None else check_finished(asked, common)
     for number in rounds:
-        if number not in common:
-            accepted = ", ".join(map(str, common)) or "none"
-            raise ConfigError(f"--rounds: round {number} is not finished; accepted: {accepted}")
         for one in runs:
             final = one.folder.round(number).final
             if not final.exists():

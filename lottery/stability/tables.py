@@ -31,6 +31,7 @@ AVERAGED = [
 ]
 PAIR_COLUMNS = [*TARGET, "pair", "remaining", "batch_norm", *AVERAGED]
 UNTRAINED_COLUMNS = [*TARGET, "remaining", "weights", "split", "loss"]  # and the score's name
+NORM_NOTE = "BatchNorm statistics are recomputed over the training split at every point."
 
 
 def barriers(entry: PairJson | LineJson) -> dict[str, float]:
@@ -84,7 +85,7 @@ def format_summary(folder: StabilityDir, score: Score) -> str:
     starts = [_start_row(target, group, score) for target, group in untrained.groupby(TARGET)]
     notes = _instability_notes(score)
     if (summary["batch_norm"] == "recomputed").any():
-        notes.append("BatchNorm statistics are recomputed over the training split at every point.")
+        notes.append(NORM_NOTE)
     table = as_text([_summary_row(row, score) for row in rows])
     return "\n".join(
         [table, "", *notes, "", "Starts of the rounds, no step trained:", as_text(starts)]
