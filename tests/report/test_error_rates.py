@@ -13,7 +13,7 @@ import pytest
 from scipy.stats import binom
 
 from lottery.record.score import ACCURACY
-from lottery.report.read.comparison import Gains
+from lottery.report.read.gains import Gains
 from lottery.report.read.pairing import complete, pick_rounds
 from lottery.report.read.significance import power
 from lottery.report.read.speed import pooled_ratios

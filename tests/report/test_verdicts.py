@@ -7,7 +7,7 @@ import pytest
 
 from lottery.record.records import write_record
 from lottery.record.run_dir import RunDir
-from lottery.report.read.comparison import Gains
+from lottery.report.read.gains import Gains
 from lottery.report.read.groups import group_runs
 from lottery.report.read.runs import read_run
 from lottery.report.read.speed import pooled_ratios

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lottery.record.score import Score
-from lottery.report.read.comparison import Gains
+from lottery.report.read.gains import Gains
 from lottery.report.read.pairing import Values, complete, pick_rounds
 from lottery.report.read.roles import is_control, same_but_draw, trunk_of
 from lottery.report.read.settings import Setting

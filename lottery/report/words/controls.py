@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lottery.report.read.comparison import Judged
 from lottery.report.read.controls import Comparison
+from lottery.report.read.gains import Judged
 from lottery.report.words.rounds import judged_text
 from lottery.report.words.scores import describe_gain, describe_ratio
 from lottery.report.words.verdicts import (

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from lottery.report.read.comparison import Gains
 from lottery.report.read.controls import speed_against_dense
+from lottery.report.read.gains import Gains
 from lottery.report.read.labels import capital
 from lottery.report.read.roles import RANDOM_REINIT, TICKET
 from lottery.report.read.settings import Setting

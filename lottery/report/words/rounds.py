@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lottery.report.read.comparison import Judged
+from lottery.report.read.gains import Judged
 from lottery.report.read.settings import Setting
 
 

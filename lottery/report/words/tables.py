@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from lottery.record.opened_run import OpenedRun
-from lottery.report.read.comparison import Gains, Judged
 from lottery.report.read.controls import against_dense
+from lottery.report.read.gains import Gains, Judged
 from lottery.report.read.pairing import ENOUGH_SEEDS
 from lottery.report.read.runs import state_of
 from lottery.report.read.settings import Setting
