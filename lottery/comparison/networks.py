@@ -9,7 +9,7 @@ import torch
 
 from lottery.comparison.connections import fits_a_chain
 from lottery.errors import ConfigError
-from lottery.masks import Masks, density
+from lottery.masks import Masks
 from lottery.record.files import damaged
 from lottery.record.opened_run import OpenedRun
 from lottery.tensors import Tensors, load_of_run
@@ -33,11 +33,6 @@ class Network:
     start: Tensors | None  # None: keep=winner has dropped it
     final: Tensors | None
     is_chain: bool  # whether each layer feeds the next one and no other
-
-    @property
-    def density(self) -> float:
-        """The share of the weights that is left."""
-        return density(self.masks)
 
 
 Reader = Callable[[int, int], Network]
