@@ -12,6 +12,7 @@ number of threads; OMP_NUM_THREADS=1 before the command changes it.
 import argparse
 import json
 import logging
+import socket
 import sys
 from collections.abc import Callable
 from datetime import date
@@ -26,7 +27,7 @@ from benchmarks.settings import GPU_SETTINGS, QUICK_SETTINGS, SETTINGS
 from benchmarks.startup import COMMANDS, QUICK_COMMANDS, time_startup
 from benchmarks.steps import split_steps
 
-from lottery.config.provenance import git_commit, machine, versions
+from lottery.config.provenance import device_name, git_commit, versions
 
 Rows = list[dict[str, Any]]
 
@@ -43,9 +44,9 @@ def main() -> None:
     parts = parts_of(quick=arguments.quick, repeat=1 if arguments.quick else arguments.repeat)
     if unknown := set(arguments.parts) - parts.keys():
         parser.error(f"{', '.join(sorted(unknown))}: one of {', '.join(parts)}")
-    accelerator = "gpu" if torch.cuda.is_available() else "cpu"
-    here = machine(accelerator)
-    print(f"{date.today()}, commit {git_commit()}, {here['device']}, {here['threads']} threads")
+    device = device_name("gpu" if torch.cuda.is_available() else "cpu")
+    here = {"host": socket.gethostname(), "device": device, "threads": torch.get_num_threads()}
+    print(f"{date.today()}, commit {git_commit()}, {device}, {here['threads']} threads")
     results = {}
     for name in arguments.parts or parts:
         results[name] = parts[name]()
