@@ -214,7 +214,8 @@ def _print_rows(command: Command, rows: list[Row]) -> None:
     assert command.experiment is not None
     folder = command.experiment.imp.run_dir.path
     report = folder / "report.html"
-    lines = [format_table(rows), *([str(report)] if report.exists() else []), str(folder)]
+    table = format_table(rows, command.experiment.score)
+    lines = [table, *([str(report)] if report.exists() else []), str(folder)]
     print_on_main("\n".join(lines), is_main=command.is_main)
 
 

@@ -24,6 +24,11 @@ def prepare(config: Mapping[str, Any], path: Path, process: ProcessRank = ALONE)
     check_names(config)
     settings = read_settings(config)
 
+    if settings.module is not None:
+        from lottery.config.module_experiment import build_module_experiment
+
+        return build_module_experiment(settings, RunDir(path), process)
+
     from lottery.config.experiment import build_experiment  # torch and Lightning: seconds
 
     return build_experiment(settings, RunDir(path), process)

@@ -19,11 +19,14 @@ def describe(experiment: Experiment) -> str:
 
 def _data(experiment: Experiment) -> str:
     splits, imp = experiment.splits, experiment.imp
-    counts = f"{len(splits.train)} train, {len(splits.val)} validation, {len(splits.test)} test"
+    data = "the module's"
+    if splits is not None:
+        counts = f"{len(splits.train)} train, {len(splits.val)} validation, {len(splits.test)} test"
+        data = f"{counts}; {splits.num_classes} classes; input shape {splits.input_shape}"
     rounds = ", ".join(str(number) for number in imp.rounds.numbers)
     return (
         f"folder      {imp.run_dir.path}\n"
-        f"data        {counts}; {splits.num_classes} classes; input shape {splits.input_shape}\n"
+        f"data        {data}\n"
         f"training    {imp.num_steps} steps a round, rounds {rounds}"
     )
 

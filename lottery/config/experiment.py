@@ -30,6 +30,7 @@ from lottery.progress import Progress
 from lottery.record.equivalent_reinits import note_on_reinit
 from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir
+from lottery.record.score import ACCURACY, Score
 from lottery.seeds import derive_seed
 from lottery.signals import StopRequest
 from lottery.training import Device, LightningFit
@@ -46,10 +47,10 @@ class Experiment:
     """
 
     imp: Imp
-    fit: LightningFit
+    fit: LightningFit | None  # None with module=, whose trainings only the round loop does
     settings: Settings
     digests: Mapping[str, str]
-    splits: Splits
+    splits: Splits | None  # None with module=
     shapes: Mapping[str, tuple[int, ...]]
     outside: Mapping[str, int]
     params: int
@@ -59,6 +60,7 @@ class Experiment:
     process: ProcessRank
     progress: Progress
     stop: StopRequest
+    score: Score = ACCURACY
 
     @property
     def starts_workers(self) -> bool:
@@ -124,7 +126,7 @@ def build_experiment(
     imp = Imp(
         rounds=Rounds(settings.rounds_to_do, settings.pruning.target_sparsity),
         num_steps=num_steps,
-        fresh=partial(_draw, networks.make, settings.seed_for("init")),
+        fresh=partial(draw_state, networks.make, settings.seed_for("init")),
         fit=fit,
         pruning=Pruning(
             pruner=pruning.pruner,
@@ -140,7 +142,7 @@ def build_experiment(
             buffers=all_buffers(networks.network).keys(),
             keep=settings.keep,
             dense_from=shared_dense_round(settings, reinit, digests),
-            update_summary=_build_summary(settings),
+            update_summary=build_summary(settings),
         ),
         count=count,
     )
@@ -162,11 +164,13 @@ def build_experiment(
     )
 
 
-def _build_summary(settings: Settings) -> Callable[[OpenedRun], None]:
+def build_summary(settings: Settings) -> Callable[[OpenedRun], None]:
+    """Return what keeps the run's summary in TensorBoard."""
     if not uses_tensorboard(settings.logger):
         return lambda _: None
     return TensorBoardSummary(settings.canonical | {"seed": settings.seed}).update
 
 
-def _draw(make_network: Callable[[], nn.Module], seed: int, *purpose: str | int) -> State:
+def draw_state(make_network: Callable[[], nn.Module], seed: int, *purpose: str | int) -> State:
+    """Draw a random network for a purpose."""
     return fresh_state(make_network, derive_seed(seed, *purpose))

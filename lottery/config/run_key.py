@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,12 @@ LEFT_OUT = (
     "dataset.download",
     "dataset.base_url",
 )
-# The only key of `trainer` that changes results by more than the order of additions.
-TRAINER_KEPT = "precision"
+# The only keys of `trainer` that change results by more than the order of additions.
+TRAINER_KEPT = ("trainer.precision", "trainer.lightning.")
+# Groups that a LightningModule replaces, and the keys of `dataset` that still mean something.
+OF_THE_MODULE = ("model", "dataset", "optimizer", "scheduler")
+KEPT_OF_DATASET = ("order", "split_seed")
+IGNORED = ("root", "download", "batch_size", "limit", "subsample", "random_labels", "shuffle_pixels")
 # Options added after the first release, with the value that means what was there before. An
 # option with this value is left out of the key, so that keys of older runs last.
 ADDED_LATER: dict[str, Any] = {
@@ -44,12 +48,21 @@ ADDED_LATER: dict[str, Any] = {
     "dataset.subsample": 1,
     "dataset.random_labels": 0,
     "dataset.shuffle_pixels": False,
+    "datamodule._target_": None,
     "early_bird.epsilon": None,
+    "metrics.is_share": False,
+    "metrics.mode": None,
+    "metrics.monitor": None,
+    "metrics.test": None,
+    "metrics.val": None,
+    "metrics.val_mode": None,
     "model.logits": None,
+    "module._target_": None,
     "optimizer.decay_norms": True,
     "pruning.also": [],
     "pruning.at": "trained",
     "pruning.units": "none",
+    "trainer.lightning": {},
 }
 # Options with a second name. Runs with either name have one folder.
 ALIASES = {"large_final": "magnitude"}
@@ -83,6 +96,8 @@ def plain(config: DictConfig) -> dict[str, Any]:
         raise ConfigError(f"{key}: {first_line(error)}") from error
     assert isinstance(container, dict)
     values = {str(key): value for key, value in container.items()}
+    if has_module(values):
+        values = _without_replaced(values, OmegaConf.select(config, "hydra.overrides.task"))
     shortened = values.pop("shortened", None)
     if values.get("short") is True:
         if not isinstance(shortened, Mapping):
@@ -90,6 +105,28 @@ def plain(config: DictConfig) -> dict[str, Any]:
             raise ConfigError(f"{line}: keys with their values for short=true, {{rounds: 2}}")
         values = _merged(values, shortened)
     return _with_paths(values, lambda _, path: os.path.expanduser(path))  # noqa: PTH111
+
+
+def _without_replaced(values: Mapping[str, Any], words: Sequence[str] | None) -> dict[str, Any]:
+    """Return a config without what its LightningModule replaces; refuse what a user typed of it."""
+    kept = tuple(f"dataset.{name}" for name in KEPT_OF_DATASET)
+    for word in words or ():
+        key = str(word).lstrip("+~").partition("=")[0]
+        if key.partition(".")[0] in OF_THE_MODULE and key not in kept:
+            target = get_nested(values, "module._target_")
+            raise ConfigError(
+                f"{word}: with module._target_={target} the module has its own network and "
+                "optimizers, and the data are its own or datamodule's; their arguments are "
+                "+module.<name> and +datamodule.<name>"
+            )
+    nodes = {group: {} for group in OF_THE_MODULE if group != "dataset"}
+    ours = {k: v for k, v in values["dataset"].items() if k in (*KEPT_OF_DATASET, *IGNORED)}
+    return {**values, **nodes, "dataset": ours}
+
+
+def has_module(config: Mapping[str, Any]) -> bool:
+    """Tell whether a user's LightningModule is trained (`module._target_`)."""
+    return get_nested(config, "module._target_") is not None
 
 
 def copies_masks(config: Mapping[str, Any]) -> bool:
@@ -104,6 +141,9 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
         # Copied masks do not depend on the scope and the pruning of this run.
         flat = {k: v for k, v in flat.items() if not k.startswith(("pruning.", "scope."))}
         flat["criterion.run"] = _trunk_name(flat["criterion.run"], config["seed"])
+    if has_module(config):
+        flat = {k: v for k, v in flat.items() if k.partition(".")[0] not in OF_THE_MODULE}
+        flat |= {f"dataset.{name}": config["dataset"][name] for name in KEPT_OF_DATASET}
     if flat.get("pruning.at") == "init":
         from lottery.pruning import trait  # imports torch
 
@@ -122,7 +162,7 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in sorted(flat.items())
         if key not in LEFT_OUT
         and not key.startswith(("logger", "callbacks"))
-        and not (key.startswith("trainer.") and key != f"trainer.{TRAINER_KEPT}")
+        and not (key.startswith("trainer.") and not key.startswith(TRAINER_KEPT))
         and not (key in ADDED_LATER and value == ADDED_LATER[key])
     }
 
@@ -165,12 +205,23 @@ def key_of(config: Mapping[str, Any]) -> str:
 def folder_name(config: Mapping[str, Any], choices: Mapping[str, Any]) -> str:
     """Return `<dataset>-<model>-<criterion>-<rate>-<scope>-<reinit>-<key>`."""
     words = {"rate": get_nested(config, "pruning.rate"), **choices}
+    if has_module(config):
+        words |= {"model": _option(config, choices, "module")}
+        words |= {"dataset": _option(config, choices, "datamodule")}
     if copies_masks(config):
         words |= {"rate": "none", "scope": "none"}
     words["criterion"] = ALIASES.get(str(words.get("criterion")), words.get("criterion"))
     words["key"] = key_of(canonical(config))
     order = ("dataset", "model", "criterion", "rate", "scope", "reinit", "key")
     return "-".join(_file_name(words.get(name)) for name in order)
+
+
+def _option(config: Mapping[str, Any], choices: Mapping[str, Any], group: str) -> str:
+    """Return the option chosen of a group, or its class where another file names it."""
+    if choices.get(group, "none") != "none":
+        return str(choices[group])
+    target = get_nested(config, f"{group}._target_")
+    return "none" if target is None else str(target).rpartition(".")[2]
 
 
 def run_path(config: Mapping[str, Any], choices: Mapping[str, Any]) -> Path:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, get_type_hints
 
 from lottery.config import groups
 from lottery.config.groups import FLAG, SEED, TEXT, read_values
+from lottery.config.module_settings import check_module_settings
 from lottery.config.rules import Rule, duration, one_of, show, whole
 from lottery.config.run_key import canonical, copies_masks, flatten, key_of
 from lottery.config.targets import Node
@@ -22,6 +23,13 @@ NODES = Rule(
     lambda v: v is None or isinstance(v, Mapping),
     "names, each with a _target_ and its arguments",
     lambda v: v or {},
+)
+
+
+TARGET = Rule(
+    lambda v: v is None or isinstance(v, Mapping),
+    "a _target_ and its arguments",
+    lambda v: v if v and v.get("_target_") is not None else None,
 )
 
 
@@ -54,6 +62,9 @@ class Settings:
     scope: Annotated[Node, NODE, "which scores are compared, and how many weights stay"]
     reinit: Annotated[Node, NODE, "where the next round starts"]
     scheduler: Annotated[Node, NODE, "factor of the learning rate by step"]
+    module: Annotated[Node | None, TARGET, "a LightningModule instead of model and optimizer"] = None
+    datamodule: Annotated[Node | None, TARGET, "a LightningDataModule, with module="] = None
+    metrics: groups.Metrics
     logger: Annotated[Mapping[str, Node], NODES, "loggers by name"]
     callbacks: Annotated[Mapping[str, Node], NODES, "callbacks by name"]
     copying: groups.Copying | None
@@ -63,6 +74,7 @@ class Settings:
         for group, nodes in (("logger", self.logger), ("callbacks", self.callbacks)):
             for name, node in nodes.items():
                 NODE.check(f"{group}.{name}", node)
+        check_module_settings(self)
         epsilon, why = self.early_bird.epsilon, ""
         if self.pruning.at == "init":
             why = "pruning.at=init: no mask follows training"

@@ -42,12 +42,14 @@ def make_record(
         for name, mask in masks.items()
     }
     record = {
-        "row": {column: values[column] for column in COLUMNS},
+        "row": {column: values[column] for column in COLUMNS if column in values},
         "layers": layers,
         "checks": dict(checks),
         "history": [{"round": number, **entry} for entry in outcome.history],
         "timing": {"round": number, **outcome.timing},
     }
+    if outcome.logged:
+        record["logged"] = dict(outcome.logged)
     return cast(Record, record)
 
 

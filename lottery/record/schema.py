@@ -17,34 +17,37 @@ class Row(TypedDict):
     ES: int
     val: float
     test: float
-    val_loss: float
-    val_f1: float
-    val_precision: float
-    val_recall: float
-    f1: float
-    precision: float
-    recall: float
+    val_loss: NotRequired[float]
+    val_f1: NotRequired[float]  # a module= run has no class averages
+    val_precision: NotRequired[float]
+    val_recall: NotRequired[float]
+    f1: NotRequired[float]
+    precision: NotRequired[float]
+    recall: NotRequired[float]
     val_last: float
     test_last: float
     steps: int
     remaining_all: float
     params: int
     params_remaining: int
-    flops: int
-    flops_remaining: int
+    flops: NotRequired[int]  # unknown of a module without example_input_array
+    flops_remaining: NotRequired[int]
     live_zeros: int
     compression_ratio: float | None
     theoretical_speedup: float | None
 
 
 class HistoryRow(TypedDict):
-    """One evaluation of one split, a row of history.csv."""
+    """One evaluation of one split, a row of history.csv.
+
+    A run with `module=` has the metrics that its module logs as further columns.
+    """
 
     round: int
     iteration: int
     split: str
-    loss: float
-    accuracy: float
+    loss: NotRequired[float]
+    accuracy: NotRequired[float]
 
 
 class TimingRow(TypedDict):
@@ -64,8 +67,8 @@ class LayerCounts(TypedDict):
     weights: int
     remaining: int
     live_zeros: int
-    flops: int
-    flops_remaining: int
+    flops: NotRequired[int]
+    flops_remaining: NotRequired[int]
 
 
 class MaskDistance(TypedDict):
@@ -110,6 +113,7 @@ class Record(TypedDict):
     timing: TimingRow
     early_bird: NotRequired[EarlyBirdRecord]  # with early_bird.epsilon
     links: NotRequired[Links]  # rounds of older versions have none
+    logged: NotRequired[dict[str, float]]  # what the module of a module= run logs, at ES
 
 
 class ScoreJson(TypedDict):
@@ -132,8 +136,8 @@ class RunJson(TypedDict):
     config: dict[str, Any]  # canonical, flat: {"pruning.rate": 0.2, ...}
     settings: NotRequired[dict[str, Any]]  # as composed, with absolute paths
     digests: dict[str, str]
-    input_shape: list[int]
-    num_classes: int
+    input_shape: list[int]  # [] with module=, whose data only the module knows
+    num_classes: int  # 0 with module=
     num_tokens: NotRequired[int | None]  # runs of older versions have none
     outside: NotRequired[dict[str, int]]  # parameters without a mask; older versions have none
     score: NotRequired[ScoreJson]  # accuracy, if there is none

@@ -13,7 +13,7 @@ from lottery.record.schema import COLUMNS, HISTORY_COLUMNS, TIMING_COLUMNS
 
 log = logging.getLogger(__name__)
 
-IN_RESULTS_JSON = ("row", "layers", "checks", "early_bird")
+IN_RESULTS_JSON = ("row", "layers", "checks", "early_bird", "logged")
 
 
 def tables_are_current(run: OpenedRun) -> bool:
@@ -39,12 +39,20 @@ def _make_tables(run: OpenedRun) -> dict[Path, str]:
     folder, records = run.folder, run.records
     rounds = [{name: v for name, v in r.items() if name in IN_RESULTS_JSON} for r in records]
     history = [row for record in records for row in record["history"]]
+    results: list[Mapping[str, Any]] = [
+        {**record.get("logged", {}), **record["row"]} for record in records
+    ]
     return {
         folder.results_json: to_json({"rounds": rounds}),
-        folder.history_csv: _table(HISTORY_COLUMNS, history),
+        folder.history_csv: _table(_with_others(HISTORY_COLUMNS, history), history),
         folder.timing_csv: _table(TIMING_COLUMNS, [record["timing"] for record in records]),
-        folder.results_csv: _table(COLUMNS, [record["row"] for record in records]),
+        folder.results_csv: _table(_with_others(COLUMNS, results), results),
     }
+
+
+def _with_others(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return columns, and after them those that only a run with `module=` has, as it logs them."""
+    return list(dict.fromkeys([*columns, *(name for row in rows for name in row)]))
 
 
 def _table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:

@@ -10,6 +10,7 @@ from lottery.errors import ConfigError
 from lottery.record.opened_run import OpenedRun
 from lottery.record.records import read_run_json, write_run_json
 from lottery.record.schema import RunJson
+from lottery.record.score import ACCURACY
 from lottery.runs.run_lock import Ownership
 from lottery.signals import Stopped
 
@@ -84,6 +85,7 @@ def _write_run_json(experiment: "Experiment") -> None:
     from lottery.config.provenance import git_commit, machine, versions
 
     run_dir, settings = experiment.imp.run_dir, experiment.settings
+    splits = experiment.splits
     here = machine(experiment.device.accelerator)
     digests = dict(experiment.digests)
     if run_dir.run_json.exists():
@@ -101,14 +103,20 @@ def _write_run_json(experiment: "Experiment") -> None:
         "config": settings.canonical,
         "settings": located(settings.config),
         "digests": digests,
-        "input_shape": list(experiment.splits.input_shape),
-        "num_classes": experiment.splits.num_classes,
-        "num_tokens": experiment.splits.num_tokens,
+        "input_shape": list(splits.input_shape) if splits else [],
+        "num_classes": splits.num_classes if splits else 0,
+        "num_tokens": splits.num_tokens if splits else None,
         "outside": dict(experiment.outside),
         "versions": versions(),
         "git_commit": git_commit(),
         "machine": here,
     }
+    if experiment.score != ACCURACY:
+        entry["score"] = {
+            "metric": experiment.score.metric,
+            "higher_is_better": experiment.score.higher_is_better,
+            "is_share": experiment.score.is_share,
+        }
     if experiment.notes:
         entry["notes"] = experiment.notes
     write_run_json(run_dir, entry)

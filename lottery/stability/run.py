@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lottery.config import ALONE, ConfigError
+from lottery.config.run_key import has_module
 from lottery.record.disk_errors import check_writable, disk_errors_in
 from lottery.record.durations import parse_duration
 from lottery.record.opened_run import OpenedRun, open_run
@@ -43,6 +44,11 @@ def analyse_stability(path: Path, options: StabilityOptions) -> str:
     from lottery.config.trust import making_from
 
     run = open_run(path.absolute())
+    if has_module(run.run_json.get("settings", {})):
+        raise ConfigError(
+            f"{run.path}: a run with module=; lottery-stability trains copies with the network's "
+            "own loss and data, and cannot do so by a training_step yet"
+        )
     rounds = _choose_rounds(run, options.rounds)
     may_write = options.data is not None or options.trust_code
     with making_from(str(run.folder.run_json), trust_code=options.trust_code):
@@ -120,13 +126,15 @@ def _make_analysis(
     from lottery.progress import Progress
     from lottery.stability import Analysis
 
+    fit = experiment.fit
+    assert fit is not None
     progress = Progress(unit="training")
     targets = [
         target for number in rounds for target in _targets(experiment, run, number, options.steps)
     ]
     try:
         return Analysis(
-            fit=replace(experiment.fit, progress=progress),
+            fit=replace(fit, progress=progress),
             folder=run.folder.stability,
             buffers=experiment.imp.storage.buffers,
             targets=targets,
@@ -158,6 +166,7 @@ def _targets(
     first, made = start.first_step, run.record(number)["row"]["steps"]
     if steps is None:
         return [Target(number, first, start, masks)]
+    assert experiment.splits is not None
     num_train = len(experiment.splits.train)
     steps_per_epoch = experiment.settings.dataset.steps_per_epoch(num_train)
     numbers = {text: _parse_steps(text, steps_per_epoch) for text in steps}

@@ -1,8 +1,8 @@
 """The training of one round, from its start to its outcome."""
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytorch_lightning as pl
@@ -48,8 +48,9 @@ class Outcome:
     measured: dict[str, float]  # `val`, `test`, ... at ES and at the last step
     history: list[dict[str, Any]]  # iteration, split, loss, accuracy of each evaluation
     timing: dict[str, float | None]  # the columns of timing.csv
-    first_seen: FirstStep  # as the training used them
-    first_expected: FirstStep  # from the schedule and the data order
+    first_seen: Mapping[str, Any]  # as the training used them
+    first_expected: Mapping[str, Any]  # from the schedule and the data order
+    logged: Mapping[str, float] = field(default_factory=dict)  # a module's own metrics at ES
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def _curves(run: OpenedRun, measure: str, splits: Collection[str]) -> Panel:
             points = [
                 (float(e["iteration"]), factor * e[measure])
                 for e in history
-                if e["split"] == split
+                if e["split"] == split and measure in e
             ]
             split_name, dash = SPLITS[split]
             # A line of one point needs a marker.

@@ -54,7 +54,7 @@ def _bounds(record: Record) -> list[Bounds]:
         found.append((f"layers.{name}.remaining", counts["remaining"], 0, counts["weights"]))
     for number, entry in enumerate(record["history"]):
         found.append((f"history[{number}].iteration", entry["iteration"], 0, MOST))
-        found.append((f"history[{number}].accuracy", entry["accuracy"], 0, 1))
+        found.append((f"history[{number}].accuracy", entry.get("accuracy"), 0, 1))
     return found
 
 

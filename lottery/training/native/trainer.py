@@ -1,0 +1,42 @@
+"""Lightning's Trainer as a user's module gets it: whose arguments may be given, and ours."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.loggers import Logger
+
+from lottery.training.device import Device, leave_signals, placement
+
+def make_trainer(
+    device: Device,
+    options: Mapping[str, Any],
+    *,
+    callbacks: Sequence[pl.Callback] = (),
+    loggers: Sequence[Logger] = (),
+    folder: Path | None = None,
+    **ours: Any,
+) -> pl.Trainer:
+    """Return a new Trainer; `options` are the user's, `ours` further arguments of ours."""
+    return pl.Trainer(
+        accelerator=device.accelerator,
+        precision=device.precision,  # type: ignore[arg-type]  # a Literal of all names
+        deterministic=device.deterministic,
+        callbacks=list(callbacks),
+        # Keeps Lightning from using the environment of a SLURM job.
+        plugins=[LightningEnvironment()],
+        logger=list(loggers) or False,
+        default_root_dir=folder,
+        enable_checkpointing=any(isinstance(c, Checkpoint) for c in callbacks),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        # some of several optimizers' weights have no part in one of the losses
+        **placement(device, some_unused=True),
+        **{**options, **ours},
+    )
+
+
