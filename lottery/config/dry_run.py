@@ -21,7 +21,9 @@ def _data(experiment: Experiment) -> str:
     splits, imp = experiment.splits, experiment.imp
     data = "the module's"
     if splits is not None:
-        counts = f"{len(splits.train)} train, {len(splits.val)} validation, {len(splits.test)} test"
+        counts = (
+            f"{len(splits.train)} train, {len(splits.val)} validation, {len(splits.test)} test"
+        )
         data = f"{counts}; {splits.num_classes} classes; input shape {splits.input_shape}"
     rounds = ", ".join(str(number) for number in imp.rounds.numbers)
     return (

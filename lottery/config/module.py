@@ -1,13 +1,13 @@
 """`module` and `datamodule`: a user's LightningModule and data, checked before the run."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch import Tensor
 from torch.nn.parameter import is_lazy
@@ -47,7 +47,8 @@ class ModuleMaker:
         module = make(self.node, "module")
         if not isinstance(module, pl.LightningModule):
             raise ConfigError(f"{self.target}: not a LightningModule; a plain network is model=")
-        lazy = [name for name, weight in module.named_parameters() if is_lazy(weight)]
+        weights: Iterable[tuple[str, Any]] = module.named_parameters()
+        lazy = [name for name, weight in weights if is_lazy(weight)]
         if lazy or is_overridden("configure_model", module):
             what = f"{lazy[0]} is lazy" if lazy else "it makes weights in configure_model"
             raise ConfigError(

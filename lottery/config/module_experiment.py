@@ -39,7 +39,7 @@ def build_module_experiment(
     pruning = set_up_pruning(settings, setup.network)
     _check_criterion(pruning.pruner)
     progress, stop = Progress(), StopRequest()
-    num_steps = _steps(settings, "iterations", settings.iterations, setup)
+    num_steps = _steps("iterations", settings.iterations, setup)
     if num_steps > MOST_STEPS:
         asked = f"iterations={settings.config['iterations']}"
         raise ConfigError(f"{asked}: {num_steps} steps; at most {MOST_STEPS}")
@@ -102,7 +102,7 @@ def _build_fit(
         make_datamodule=setup.make_data,
         names=setup.names,
         evaluation=EvaluationSchedule(
-            every=_steps(settings, "evaluation.every", settings.evaluation.every, setup),
+            every=_steps("evaluation.every", settings.evaluation.every, setup),
             test_curve=False,
             patience=settings.early_stopping.patience,
         ),
@@ -122,7 +122,7 @@ def _build_fit(
     )
 
 
-def _steps(settings: Settings, key: str, asked: Duration, setup: ModuleSetup) -> int:
+def _steps(key: str, asked: Duration, setup: ModuleSetup) -> int:
     """Return a number of training batches."""
     per_epoch = setup.seen.steps_per_epoch
     if per_epoch is None and asked.unit == "ep":
@@ -137,7 +137,7 @@ def _build_reinit(settings: Settings, setup: ModuleSetup, num_steps: int) -> Rei
     """Return the reinit, if the module's own schedule and loader can start there."""
     per_epoch, asked = setup.seen.steps_per_epoch, settings.reinit.get("to")
     if asked is not None:
-        _steps(settings, "reinit.to", parse_duration(asked), setup)
+        _steps("reinit.to", parse_duration(asked), setup)
     reinit = build_reinit(settings, per_epoch or 1, num_steps)
     partly = isinstance(reinit, LrRewind) and reinit.steps not in (None, num_steps)
     if partly or isinstance(reinit, Finetune):
@@ -149,8 +149,8 @@ def _build_reinit(settings: Settings, setup: ModuleSetup, num_steps: int) -> Rei
     step = reinit.rewind_step
     if step and not setup.seen.loader_has_state and (per_epoch is None or step % per_epoch):
         raise ConfigError(
-            f"reinit.to={asked}: step {step} is inside an epoch of {per_epoch} steps, where only a "
-            "loader with state_dict can begin (torchdata's StatefulDataLoader); accepted: "
+            f"reinit.to={asked}: step {step} is inside an epoch of {per_epoch} steps, where only "
+            "a loader with state_dict can begin (torchdata's StatefulDataLoader); accepted: "
             "whole epochs, 1ep"
         )
     return reinit

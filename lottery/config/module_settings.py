@@ -1,14 +1,11 @@
 """`module`: which settings go with a LightningModule. Nothing heavy is imported."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from lottery.config.rules import show
+from lottery.config.settings import Settings
 from lottery.errors import ConfigError
 from lottery.record.score import Score
-
-if TYPE_CHECKING:
-    from lottery.config.settings import Settings
 
 # What `trainer.lightning` may name, arguments of Lightning's Trainer.
 OPTIONS = (
@@ -55,7 +52,7 @@ CALLBACKS = {
 }
 
 
-def check_module_settings(settings: "Settings") -> None:
+def check_module_settings(settings: Settings) -> None:
     """Refuse settings that a LightningModule lacks or does not use, and such without one."""
     if settings.module is None:
         _check_unused(settings)
@@ -84,7 +81,7 @@ def check_module_settings(settings: "Settings") -> None:
             raise ConfigError(f"callbacks.{name}._target_={target}: {why}")
 
 
-def score_of_metrics(settings: "Settings") -> Score:
+def score_of_metrics(settings: Settings) -> Score:
     """Return the score of a run with `module=`."""
     metrics = settings.metrics
     monitored = metrics.monitor in (None, metrics.val)
@@ -93,7 +90,7 @@ def score_of_metrics(settings: "Settings") -> Score:
     return Score(str(metrics.val), higher_is_better=direction == "max", is_share=is_share)
 
 
-def _check_unused(settings: "Settings") -> None:
+def _check_unused(settings: Settings) -> None:
     needs = "only with module._target_, the name of a LightningModule"
     if settings.datamodule is not None:
         target = settings.datamodule["_target_"]

@@ -39,7 +39,17 @@ TRAINER_KEPT = ("trainer.precision", "trainer.lightning.")
 # Groups that a LightningModule replaces, and the keys of `dataset` that still mean something.
 OF_THE_MODULE = ("model", "dataset", "optimizer", "scheduler")
 KEPT_OF_DATASET = ("order", "split_seed")
-IGNORED = ("root", "download", "batch_size", "limit", "subsample", "random_labels", "shuffle_pixels")
+UNUSED_OF_DATASET = (
+    "root",
+    "download",
+    "batch_size",
+    "limit",
+    "subsample",
+    "random_labels",
+    "shuffle_pixels",
+)
+# Groups that may be none.
+OPTIONAL = ("module", "datamodule")
 # Options added after the first release, with the value that means what was there before. An
 # option with this value is left out of the key, so that keys of older runs last.
 ADDED_LATER: dict[str, Any] = {
@@ -48,7 +58,6 @@ ADDED_LATER: dict[str, Any] = {
     "dataset.subsample": 1,
     "dataset.random_labels": 0,
     "dataset.shuffle_pixels": False,
-    "datamodule._target_": None,
     "early_bird.epsilon": None,
     "metrics.is_share": False,
     "metrics.mode": None,
@@ -57,7 +66,6 @@ ADDED_LATER: dict[str, Any] = {
     "metrics.val": None,
     "metrics.val_mode": None,
     "model.logits": None,
-    "module._target_": None,
     "optimizer.decay_norms": True,
     "pruning.also": [],
     "pruning.at": "trained",
@@ -96,6 +104,8 @@ def plain(config: DictConfig) -> dict[str, Any]:
         raise ConfigError(f"{key}: {first_line(error)}") from error
     assert isinstance(container, dict)
     values = {str(key): value for key, value in container.items()}
+    # the option `none` of these groups is no more than its name
+    values = {k: v for k, v in values.items() if k not in OPTIONAL or v != {"_target_": None}}
     if has_module(values):
         values = _without_replaced(values, OmegaConf.select(config, "hydra.overrides.task"))
     shortened = values.pop("shortened", None)
@@ -108,7 +118,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
 
 
 def _without_replaced(values: Mapping[str, Any], words: Sequence[str] | None) -> dict[str, Any]:
-    """Return a config without what its LightningModule replaces; refuse what a user typed of it."""
+    """Return a config without what its module replaces; refuse what a user typed of it."""
     kept = tuple(f"dataset.{name}" for name in KEPT_OF_DATASET)
     for word in words or ():
         key = str(word).lstrip("+~").partition("=")[0]
@@ -119,9 +129,10 @@ def _without_replaced(values: Mapping[str, Any], words: Sequence[str] | None) ->
                 "optimizers, and the data are its own or datamodule's; their arguments are "
                 "+module.<name> and +datamodule.<name>"
             )
-    nodes = {group: {} for group in OF_THE_MODULE if group != "dataset"}
-    ours = {k: v for k, v in values["dataset"].items() if k in (*KEPT_OF_DATASET, *IGNORED)}
-    return {**values, **nodes, "dataset": ours}
+    nodes: dict[str, Any] = {group: {} for group in OF_THE_MODULE if group != "dataset"}
+    ours = (*KEPT_OF_DATASET, *UNUSED_OF_DATASET)
+    dataset = {key: value for key, value in values["dataset"].items() if key in ours}
+    return {**values, **nodes, "dataset": dataset}
 
 
 def has_module(config: Mapping[str, Any]) -> bool:

@@ -9,7 +9,6 @@ from typing import Annotated, Any, get_type_hints
 
 from lottery.config import groups
 from lottery.config.groups import FLAG, SEED, TEXT, read_values
-from lottery.config.module_settings import check_module_settings
 from lottery.config.rules import Rule, duration, one_of, show, whole
 from lottery.config.run_key import canonical, copies_masks, flatten, key_of
 from lottery.config.targets import Node
@@ -62,7 +61,9 @@ class Settings:
     scope: Annotated[Node, NODE, "which scores are compared, and how many weights stay"]
     reinit: Annotated[Node, NODE, "where the next round starts"]
     scheduler: Annotated[Node, NODE, "factor of the learning rate by step"]
-    module: Annotated[Node | None, TARGET, "a LightningModule instead of model and optimizer"] = None
+    module: Annotated[Node | None, TARGET, "a LightningModule instead of model and optimizer"] = (
+        None
+    )
     datamodule: Annotated[Node | None, TARGET, "a LightningDataModule, with module="] = None
     metrics: groups.Metrics
     logger: Annotated[Mapping[str, Node], NODES, "loggers by name"]
@@ -74,7 +75,6 @@ class Settings:
         for group, nodes in (("logger", self.logger), ("callbacks", self.callbacks)):
             for name, node in nodes.items():
                 NODE.check(f"{group}.{name}", node)
-        check_module_settings(self)
         epsilon, why = self.early_bird.epsilon, ""
         if self.pruning.at == "init":
             why = "pruning.at=init: no mask follows training"

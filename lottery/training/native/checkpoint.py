@@ -140,6 +140,8 @@ class RoundCheckpointer(LightningCheckpoint):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
     ) -> None:
         """Note what the round's first batch is trained with, for the checks."""
+        # Else Lightning would leave out the epoch's last step of schedules that watch a metric.
+        trainer.fit_loop._restarting = False
         if not self.first_seen:
             self.first_seen = {
                 "first_step": clock(trainer) - 1,
@@ -188,7 +190,8 @@ class RoundCheckpointer(LightningCheckpoint):
             all(hasattr(loader, "state_dict") for loader in loaders)
             and not self._ends_epoch(trainer)
             and not loop._should_accumulate()
-            and clock(trainer) % int(trainer.val_check_interval) != 0  # validation comes after this
+            and clock(trainer) % int(trainer.val_check_interval)
+            != 0  # validation comes after this
             and not any(c.reduce_on_plateau and c.interval == "step" for c in configs)
         )
 

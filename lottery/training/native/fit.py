@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.loggers import Logger
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from lottery.distributed import from_main
 from lottery.errors import LotteryError
@@ -113,12 +113,13 @@ class NativeFit:
         elif position is not None:
             generators = start.generators if self.fixed_order else {}
             checkpointer.begin_at(position, module, generators)
+            checkpointer.load()
         self.progress.begin_round(round_number, steps=start.num_steps)
         seeding = Seeding(derive_seed(self.order_seed, "training", self._key(round_number)))
         callbacks = [keeper, seeding, watcher, *others, checkpointer]
-        trainer = self._trainer(round_number, start, callbacks)
         resumes = from_main(checkpointer.path.exists)
         with quiet(), own_sampler_seed():
+            trainer = self._trainer(round_number, start, callbacks)
             self._seed_setup()
             with _errors_of(round_number):
                 path = checkpointer.path if resumes else None

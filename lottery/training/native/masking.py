@@ -1,11 +1,13 @@
 """Pruned weights of a user's module stay at zero, whatever its optimizers do."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch import Tensor, optim
+from torch.optim import Optimizer
 
 from lottery.masks import Masks, apply_masks
 
@@ -64,11 +66,24 @@ class MaskKeeper(pl.Callback):
         """Watch every optimizer, and the gradients where they meet."""
         self.apply()  # a loaded checkpoint, or an earlier hook, may have set weights
         for optimizer in trainer.optimizers:
-            hook = optimizer.register_step_post_hook(lambda *_: self.apply())
-            self._handles.append(hook)
+            self._handles.append(
+                optimizer.register_step_post_hook(self._mask_weights_of(optimizer))
+            )
         if gradients_meet(trainer, pl_module):
             for weight, factor in zip(self._weights, self._factors, strict=True):
-                self._handles.append(weight.register_hook(_multiply_by(factor)))
+                hook = weight.register_hook(_multiply_by(factor))  # type: ignore[no-untyped-call]
+                self._handles.append(hook)
+
+    def _mask_weights_of(self, optimizer: Optimizer) -> Callable[..., None]:
+        """Return a function that masks the weights that an optimizer moves.
+
+        Others stay untouched: a loss of several networks may still need their gradients.
+        """
+        moved = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        pairs = zip(self._weights, self._factors, strict=True)
+        chosen = [(weight, factor) for weight, factor in pairs if id(weight) in moved]
+        weights, factors = [w for w, _ in chosen], [f for _, f in chosen]
+        return lambda *_: apply_masks(weights, factors) if weights else None
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Apply the masks again: training_step may have touched the weights."""

@@ -9,7 +9,8 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.loggers import Logger
 
-from lottery.training.device import Device, leave_signals, placement
+from lottery.training.device import Device, placement
+
 
 def make_trainer(
     device: Device,
@@ -38,5 +39,3 @@ def make_trainer(
         **placement(device, some_unused=True),
         **{**options, **ours},
     )
-
-
