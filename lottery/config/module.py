@@ -7,7 +7,6 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch import Tensor
 from torch.nn.parameter import is_lazy
@@ -28,6 +27,7 @@ from lottery.seeds import derive_seed
 from lottery.training import Device
 from lottery.training.native import MetricNames, Seen, look
 from lottery.training.native.metrics import MissingMetric
+from lottery.training.native.trainer import is_refusal
 
 
 @dataclass(frozen=True)
@@ -105,9 +105,10 @@ def set_up_module(settings: Settings, device: Device) -> ModuleSetup:
         )
     except MissingMetric as error:
         raise ConfigError(str(error)) from error
-    except MisconfigurationException as error:
-        line = " ".join(str(error).split())
-        raise ConfigError(f"{maker.target}: Lightning: {line}") from error
+    except Exception as error:
+        if not is_refusal(error):
+            raise  # the user's own
+        raise ConfigError(f"{maker.target}: Lightning: {error}") from error
     return ModuleSetup(
         make=maker,
         make_initial=make_initial,

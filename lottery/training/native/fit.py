@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.loggers import Logger
 
 from lottery.distributed import from_main
@@ -42,7 +41,7 @@ from lottery.training.native.position import (
     unpack,
 )
 from lottery.training.native.seeding import Seeding, own_sampler_seed
-from lottery.training.native.trainer import make_trainer
+from lottery.training.native.trainer import is_refusal, make_trainer
 
 log = logging.getLogger(__name__)
 
@@ -230,7 +229,9 @@ def _errors_of(round_number: int) -> Iterator[None]:
         raise Diverged(f"round {round_number}, {error}") from error
     except Stopped as stop:
         raise Stopped(stop.signum, f"in round {round_number} {stop.where}") from None
-    except MisconfigurationException as error:
+    except Exception as error:
+        if not is_refusal(error):
+            raise  # the user's own
         raise LightningRefused(f"round {round_number}: Lightning: {error}") from error
 
 

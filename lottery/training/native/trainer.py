@@ -12,6 +12,15 @@ from pytorch_lightning.loggers import Logger
 from lottery.training.device import Device, placement
 
 
+def is_refusal(error: Exception) -> bool:
+    """Return whether Lightning itself has raised an error, not the user's code below it."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    module = str(trace.tb_frame.f_globals.get("__name__")) if trace else ""
+    return module.startswith(("pytorch_lightning.", "lightning_fabric."))
+
+
 def make_trainer(
     device: Device,
     options: Mapping[str, Any],
