@@ -11,6 +11,7 @@ import pandas as pd
 from lottery.record.opened_run import OpenedRun, open_run
 from lottery.record.run_dir import RunDir, runs_below
 from lottery.record.schema import COLUMNS, HISTORY_COLUMNS, Record
+from lottery.record.tables import with_others
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,13 +45,14 @@ class Run:
     @property
     def results(self) -> pd.DataFrame:
         """One row per finished round, with the columns of results.csv."""
-        return pd.DataFrame(self._opened.rows, columns=list(COLUMNS))
+        rows = [{**record.get("logged", {}), **record["row"]} for record in self._opened.records]
+        return pd.DataFrame(rows, columns=with_others(COLUMNS, rows))
 
     @property
     def history(self) -> pd.DataFrame:
-        """round, iteration, split, loss, accuracy."""
+        """round, iteration, split, loss, accuracy; with `module=` also what the module logs."""
         entries = [entry for record in self._opened.records for entry in record["history"]]
-        return pd.DataFrame(entries, columns=list(HISTORY_COLUMNS))
+        return pd.DataFrame(entries, columns=with_others(HISTORY_COLUMNS, entries))
 
     @property
     def layers(self) -> pd.DataFrame:

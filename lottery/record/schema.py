@@ -161,6 +161,7 @@ class TicketJson(TypedDict):
 
     format: int
     model: dict[str, Any]
+    module: NotRequired[dict[str, Any]]  # of a run with module=, which has no model
     input_shape: list[int]
     num_classes: int
     num_tokens: NotRequired[int | None]

@@ -44,13 +44,13 @@ def _make_tables(run: OpenedRun) -> dict[Path, str]:
     ]
     return {
         folder.results_json: to_json({"rounds": rounds}),
-        folder.history_csv: _table(_with_others(HISTORY_COLUMNS, history), history),
+        folder.history_csv: _table(with_others(HISTORY_COLUMNS, history), history),
         folder.timing_csv: _table(TIMING_COLUMNS, [record["timing"] for record in records]),
-        folder.results_csv: _table(_with_others(COLUMNS, results), results),
+        folder.results_csv: _table(with_others(COLUMNS, results), results),
     }
 
 
-def _with_others(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def with_others(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return columns, and after them those that only a run with `module=` has, as it logs them."""
     return list(dict.fromkeys([*columns, *(name for row in rows for name in row)]))
 

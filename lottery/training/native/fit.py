@@ -168,9 +168,11 @@ class NativeFit:
     def _trainer(
         self, round_number: int, start: Start, callbacks: Sequence[pl.Callback]
     ) -> pl.Trainer:
+        # Lightning warns of an interval that no epoch reaches.
+        log_every = min(50, self.steps_per_epoch or 50)
         trainer = make_trainer(
             self.device,
-            self.options,
+            {"log_every_n_steps": log_every, **self.options},
             callbacks=callbacks,
             loggers=self.make_loggers(round_number),
             folder=self.run_dir.round(round_number).path,
