@@ -12,6 +12,7 @@ OPTIONS = (
     "accumulate_grad_batches",
     "benchmark",
     "detect_anomaly",
+    "find_unused_parameters",  # of DDP; by default only in manual optimization
     "gradient_clip_algorithm",
     "gradient_clip_val",
     "inference_mode",

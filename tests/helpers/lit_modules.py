@@ -7,7 +7,9 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
-from torch.utils.data import DataLoader, TensorDataset, random_split
+from torch.utils.data import DataLoader, DistributedSampler, TensorDataset, random_split
+
+from lottery.distributed import num_ranks, rank
 
 BATCH = 8
 EPOCH = 4  # batches
@@ -36,6 +38,14 @@ class LitData(pl.LightningDataModule):
 
     def test_dataloader(self) -> Any:
         return DataLoader(self.splits[2], BATCH)
+
+
+class SharedData(LitData):
+    """The same data in one order; of each batch every rank gets its share."""
+
+    def train_dataloader(self) -> Any:
+        mine = DistributedSampler(self.splits[0], num_ranks(), rank(), shuffle=False)
+        return DataLoader(self.splits[0], BATCH // num_ranks(), sampler=mine)
 
 
 class StatefulLoader:
@@ -185,10 +195,14 @@ class LitDecoder(pl.LightningModule):
         return self._loss(batch)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        self.log_dict({"val_loss": self._loss(batch), "val_score": self._loss(batch)})
+        self._measure(batch, "val")
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
-        self.log_dict({"test_loss": self._loss(batch), "test_score": self._loss(batch)})
+        self._measure(batch, "test")
+
+    def _measure(self, batch: Any, split: str) -> None:
+        loss = self._loss(batch)
+        self.log_dict({f"{split}_loss": loss, f"{split}_score": loss}, sync_dist=True)
 
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.AdamW(self.parameters(), lr=0.02)

@@ -12,13 +12,16 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
+from lottery.config import ProcessRank
+from lottery.generators import drawn
 from lottery.record.run_dir import RunDir
 from lottery.reinit import Continue, Rewind
 from lottery.signals import Stopped, StopRequest
-from lottery.tensors import load_tensors
+from lottery.tensors import digest, load_tensors
 from tests.conftest import result_tables, tensor_files
-from tests.helpers.lit_modules import EPOCH, MODULES, LitData, StatefulData
+from tests.helpers.lit_modules import EPOCH, MODULES, LitData, LitDecoder, SharedData, StatefulData
 from tests.helpers.lit_runs import STEPS, lit_fit, run_lit
+from tests.helpers.ranks import CPUS, on_ranks
 from tests.helpers.toy_runs import masks_of
 
 
@@ -32,6 +35,7 @@ class Watch(pl.Callback):
     batches: list[Any] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
     start: list[dict[str, torch.Tensor]] = field(default_factory=list)
+    first: int | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         number = int(Path(trainer.default_root_dir).name)
@@ -49,6 +53,7 @@ class Watch(pl.Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
+        self.first = self.first or trainer.fit_loop.total_batch_idx + 1
         self.batches.append(batch[0].sum().item())
         self.rates.append(trainer.optimizers[0].param_groups[0]["lr"])
 
@@ -109,6 +114,24 @@ def test_a_mask_of_ones_repeats_the_dense_tail(
     assert files[0] == files[1]
 
 
+def _on_a_rank(process: ProcessRank, path: Path) -> None:
+    device = replace(CPUS, num_devices=process.processes, index=process.local_rank)
+    fit = lit_fit("decoder", SharedData, device=replace(device, precision="64-true"))
+    make = partial(drawn, lambda: LitDecoder().double(), 3)
+    run_lit(path, replace(fit, make_module=make), rounds=(0, 1), reinit=Rewind(EPOCH, "restored"))
+
+
+def test_two_ranks_train_as_one_process(tmp_path: Path) -> None:
+    alone, ranks = tmp_path / "alone", tmp_path / "ranks"
+    _on_a_rank(ProcessRank(), alone)
+    assert on_ranks(2, _on_a_rank, ranks) == [None, None]
+    assert digest(masks_of(ranks, 1)) == digest(masks_of(alone, 1))
+    expected = load_tensors(RunDir(alone).round(1).final)
+    for name, weight in load_tensors(RunDir(ranks).round(1).final).items():
+        # The gradient of the keys' bias is rounding alone, which Adam divides by 1e-8.
+        assert torch.allclose(weight, expected[name], rtol=0, atol=1e-8), name
+
+
 class Killed(BaseException):
     """The process is gone."""
 
@@ -154,6 +177,8 @@ def test_ended_anywhere_and_started_again_is_never_ended(
         ending = replace(fit, make_callbacks=partial(_only, end))
         with pytest.raises((Stopped, Killed)):
             run_lit(path, ending, reinit=reinit, rounds=(0, 1))
-    run_lit(path, lit_fit(name, data), reinit=reinit, rounds=(0, 1))
+    watch = Watch(path)
+    run_lit(path, lit_fit(name, data, callbacks=[watch]), reinit=reinit, rounds=(0, 1))
+    assert watch.first == (9 if data is LitData else 10)  # not the round's first step
     assert result_tables(path) == result_tables(tmp_path / "whole")
     assert tensor_files(path) == tensor_files(tmp_path / "whole")

@@ -47,7 +47,7 @@ from lottery.training.rewind_state import read_all_generators, write_own_generat
 log = logging.getLogger(__name__)
 
 OURS = "lottery"  # the key of what is ours in Lightning's checkpoint
-SHARE_OF_WRITING = 20  # a checkpoint of an epoch may take a twentieth of the time
+SHARE_OF_WRITING = 20  # the checkpoints of short epochs may take a twentieth of the time
 
 
 class NoStepToKeep(LotteryError):
@@ -131,9 +131,10 @@ class RoundCheckpointer(LightningCheckpoint):
         """Keep and save at an epoch's start."""
         if clock(trainer) == self.keep_step:
             self._keep(trainer, pl_module, begins_epoch=True)
-        wanted = SHARE_OF_WRITING * self._writing_took
-        due = self._is_due(math.inf if self.every_seconds is None else wanted)
-        if self.first_seen and due:  # nothing is lost before the first batch
+        seconds = math.inf
+        if self.every_seconds is not None:
+            seconds = min(self.every_seconds, SHARE_OF_WRITING * self._writing_took)
+        if self.first_seen and self._is_due(seconds):  # nothing is lost before the first batch
             self._save(trainer, pl_module, begins_epoch=True)
 
     def on_train_batch_start(

@@ -41,7 +41,7 @@ from lottery.training.native.position import (
     unpack,
 )
 from lottery.training.native.seeding import Seeding, own_sampler_seed
-from lottery.training.native.trainer import is_refusal, make_trainer
+from lottery.training.native.trainer import FIND_UNUSED, is_refusal, make_trainer
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +118,9 @@ class NativeFit:
         callbacks = [keeper, seeding, watcher, *others, checkpointer]
         resumes = from_main(checkpointer.path.exists)
         with quiet(), own_sampler_seed():
-            trainer = self._trainer(round_number, start, callbacks)
+            # In manual optimization, one loss of several seldom has a part in all weights.
+            some_unused = not module.automatic_optimization
+            trainer = self._trainer(round_number, start, callbacks, some_unused=some_unused)
             self._seed_setup()
             with _errors_of(round_number):
                 path = checkpointer.path if resumes else None
@@ -166,13 +168,21 @@ class NativeFit:
         return 0 if self.fixed_order else round_number
 
     def _trainer(
-        self, round_number: int, start: Start, callbacks: Sequence[pl.Callback]
+        self,
+        round_number: int,
+        start: Start,
+        callbacks: Sequence[pl.Callback],
+        *,
+        some_unused: bool,
     ) -> pl.Trainer:
         # Lightning warns of an interval that no epoch reaches.
         log_every = min(50, self.steps_per_epoch or 50)
+        options = {"log_every_n_steps": log_every, **self.options}
+        some_unused = bool(options.pop(FIND_UNUSED, some_unused))
         trainer = make_trainer(
             self.device,
-            {"log_every_n_steps": log_every, **self.options},
+            options,
+            some_unused=some_unused,
             callbacks=callbacks,
             loggers=self.make_loggers(round_number),
             folder=self.run_dir.round(round_number).path,

@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 
 from lottery.training.device import Device, leave_signals, quiet
 from lottery.training.native.metrics import MetricNames
-from lottery.training.native.trainer import make_trainer
+from lottery.training.native.trainer import FIND_UNUSED, make_trainer
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ def look(
         MissingMetric: a metric that the run is about is not logged.
     """
     alone = replace(device, num_devices=1, num_nodes=1)
-    one_batch = {**options, "limit_val_batches": 1, "limit_test_batches": 1}
+    of_trainer = {name: value for name, value in options.items() if name != FIND_UNUSED}
+    one_batch = {**of_trainer, "limit_val_batches": 1, "limit_test_batches": 1}
     with TemporaryDirectory() as folder, quiet():
         trainer = make_trainer(alone, one_batch, folder=Path(folder), max_steps=0)
         leave_signals(trainer)

@@ -11,6 +11,8 @@ from pytorch_lightning.loggers import Logger
 
 from lottery.training.device import Device, placement
 
+FIND_UNUSED = "find_unused_parameters"  # an option of DDP's, not of the Trainer's
+
 
 def is_refusal(error: Exception) -> bool:
     """Return whether Lightning itself has raised an error, not the user's code below it."""
@@ -27,10 +29,14 @@ def make_trainer(
     *,
     callbacks: Sequence[pl.Callback] = (),
     loggers: Sequence[Logger] = (),
-    folder: Path | None = None,
+    folder: Path,
+    some_unused: bool = False,
     **ours: Any,
 ) -> pl.Trainer:
-    """Return a new Trainer; `options` are the user's, `ours` further arguments of ours."""
+    """Return a new Trainer; `options` are the user's, `ours` further arguments of ours.
+
+    With several devices DDP must know if weights may have no part in a loss (`some_unused`).
+    """
     return pl.Trainer(
         accelerator=device.accelerator,
         precision=device.precision,  # type: ignore[arg-type]  # a Literal of all names
@@ -44,7 +50,6 @@ def make_trainer(
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        # some of several optimizers' weights have no part in one of the losses
-        **placement(device, some_unused=True),
+        **placement(device, some_unused=some_unused),
         **{**options, **ours},
     )
