@@ -32,7 +32,7 @@ def test_it_measures_every_part(benchmark: Callable[..., Done], folder: Path) ->
     done = benchmark("--quick", "--json", file)
     assert done.code == 0, done.err
     results = json.loads(file.read_text())["results"]
-    assert list(results) == ["rounds", "steps", "pruning", "between", "startup"]
+    assert list(results) == ["rounds", "native", "steps", "pruning", "between", "startup"]
     (row,) = results["rounds"]
     assert row["equal weights"] is True
     assert row["ratio"] > 0
