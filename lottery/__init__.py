@@ -7,9 +7,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lottery.api import ConfigError, Run, histories, load_run, load_runs, load_ticket, run
+    from lottery.api import (
+        ConfigError,
+        Run,
+        compare,
+        histories,
+        load_run,
+        load_runs,
+        load_ticket,
+        run,
+    )
 
-__all__ = ["ConfigError", "Run", "histories", "load_run", "load_runs", "load_ticket", "run"]
+__all__ = [
+    "ConfigError",
+    "Run",
+    "compare",
+    "histories",
+    "load_run",
+    "load_runs",
+    "load_ticket",
+    "run",
+]
 __version__ = "0.1.0"
 
 

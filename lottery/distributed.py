@@ -63,6 +63,12 @@ def gather(value: T) -> list[T]:
     return values  # type: ignore[return-value]  # all are filled
 
 
+def copy_from_main(tensor: Tensor) -> None:
+    """Write rank 0's values into every rank's tensor."""
+    if num_ranks() > 1:
+        dist.broadcast(tensor, src=0)
+
+
 def sum_over_ranks(tensor: Tensor) -> Tensor:
     """Return the sum of all ranks' tensors, equal bit for bit on every rank."""
     if num_ranks() == 1:

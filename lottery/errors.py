@@ -3,6 +3,10 @@
 Its other subclasses stand where they are raised.
 """
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 FAILED = 1  # something happened to a run: a full disk, a killed process, a damaged file
 MISTAKE = 2  # the user made a mistake: a wrong value, a missing file, a folder that is in use
 
@@ -56,3 +60,37 @@ class NoRun(LotteryError, FileNotFoundError):
     """There is no run in a folder; the message names the folder."""
 
     exit_code = MISTAKE
+
+
+class OutOfMemory(LotteryError):
+    """The machine, or its GPU, has not the memory that was asked for."""
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Raise what Python, numpy and torch raise for want of memory as OutOfMemory."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not _is_of_memory(error):
+            raise
+        where = "GPU" if "CUDA" in str(error) else "CPU"
+        raise OutOfMemory(
+            f"out of memory on the {where}{_asked_for(str(error))}; free some and start the same "
+            "command again, or take a smaller dataset.batch_size, network or dataset"
+        ) from error
+
+
+def _is_of_memory(error: Exception) -> bool:
+    # torch has a class for GPUs, which is a RuntimeError; for CPUs it has none
+    said = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
+    return isinstance(error, MemoryError) or any(words in str(error) for words in said)
+
+
+def _asked_for(text: str) -> str:
+    found = re.search(r"to allocate ([\d.]+) (\w+)", text)
+    if found is None:
+        return ""
+    number, unit = found.groups()
+    size = f"{float(number) / 2**30:.1f} GiB" if unit == "bytes" else f"{number} {unit}"
+    return f": {size} asked for"

@@ -24,7 +24,7 @@ from benchmarks.native import compare_native
 from benchmarks.pruning import QUICK_SIZES, SIZES, time_pruning
 from benchmarks.rounds import compare_rounds
 from benchmarks.settings import GPU_SETTINGS, QUICK_SETTINGS, SETTINGS
-from benchmarks.startup import time_startup
+from benchmarks.startup import COMMANDS, QUICK_COMMANDS, time_startup
 from benchmarks.steps import split_steps
 
 from lottery.config.provenance import git_commit, machine, versions
@@ -69,7 +69,7 @@ def parts_of(*, quick: bool, repeat: int) -> dict[str, Callable[[], Rows]]:
         "steps": lambda: split_steps(settings, repeat),
         "pruning": lambda: time_pruning(QUICK_SIZES if quick else SIZES, repeat),
         "between": lambda: time_between(settings, repeat),
-        "startup": lambda: time_startup(repeat),
+        "startup": lambda: time_startup(QUICK_COMMANDS if quick else COMMANDS, repeat),
     }
 
 

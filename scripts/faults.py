@@ -148,6 +148,9 @@ def import_all() -> None:
     sys.path.insert(0, str(ROOT))
     for name in IMPORTED:
         import_module(name)
+    from hydra.core.plugins import Plugins
+
+    Plugins.instance()  # looks through all packages, once
 
 
 def judge(case: Case, home: Path, library: Path, keep: Path | None) -> tuple[Case, list[str]]:

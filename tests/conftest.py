@@ -8,20 +8,27 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module, invalidate_caches
+from importlib import invalidate_caches
+from multiprocessing.context import ForkProcess, SpawnContext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hypothesis import HealthCheck, settings
 
 import lottery as package
+from lottery.cli import compare as compare_command
 from lottery.cli import data as data_command
+from lottery.cli import report as report_command
+from lottery.cli import stability as stability_command
 from lottery.cli import ticket as ticket_command
 from lottery.cli import train
+from lottery.models import vgg
+from lottery.report import write
 from lottery.ticket import verify
 
 # Seconds that a test waits for another process: enough on a machine at ten times its load.
@@ -34,6 +41,16 @@ settings.load_profile("patient")
 QUICK = ("rounds=2", "iterations=40", "evaluation.every=20", "trainer.threads=1")
 # The quickest run that prunes something, for tests that look at other things than training.
 TINY = ("rounds=1", "iterations=20", "evaluation.every=10", "trainer.threads=1")
+
+
+ALL_GPUS = "all"
+VISIBLE_GPUS = "LOTTERY_TESTS_GPUS"  # CUDA_VISIBLE_DEVICES as it was before the tests
+
+
+def pytest_configure() -> None:
+    """Hide the GPUs: tests compute on the CPU and fork. Those in tests/gpu find them again."""
+    os.environ.setdefault(VISIBLE_GPUS, os.environ.get("CUDA_VISIBLE_DEVICES", ALL_GPUS))
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 @dataclass(frozen=True)
@@ -102,6 +119,25 @@ def _no_reports() -> Iterator[None]:
     """Make no report at the end of a run: it takes two seconds. Tests of reports undo this."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LOTTERY_REPORT", "0")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_disks() -> Iterator[None]:
+    """Do not wait until files are on the disk, 60 times a run: no test cuts the power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _composed_once() -> Iterator[None]:
+    """Let Hydra compose a config once, not a second time to look whether it sets `hydra.mode`.
+
+    That takes a third of a short run. Commands in processes of their own do as always.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Hydra, "get_mode", lambda *_, **__: None)
         yield
 
 
@@ -202,30 +238,54 @@ def ticket(
     """`ticket(run, "--round", 1)` runs the command and its measurements in this process."""
     threads = torch.get_num_threads()
 
-    def count_here(*arguments: Any) -> verify.CorrectCounts:
+    def measure_here(*arguments: Any) -> verify.Scores:
         try:
-            return verify.count_correct(*arguments)
+            return verify.measure_scores(*arguments)
         finally:
             torch.set_num_threads(threads)
             torch.use_deterministic_algorithms(False)
 
-    monkeypatch.setattr(verify, "count_in_fresh_process", count_here)
+    monkeypatch.setattr(verify, "measure_in_fresh_process", measure_here)
     return partial(in_process, ticket_command.main, "lottery-ticket")
+
+
+@pytest.fixture
+def report(in_process: Callable[..., Done]) -> Callable[..., Done]:
+    """`report("outputs")` runs the command in this process, in an empty folder."""
+    return partial(in_process, report_command.main, "lottery-report")
+
+
+@pytest.fixture
+def stability(in_process: Callable[..., Done]) -> Callable[..., Done]:
+    """`stability(run, "--pairs", "1")` runs the command in this process."""
+    return partial(in_process, stability_command.main, "lottery-stability")
+
+
+@pytest.fixture
+def compare(in_process: Callable[..., Done]) -> Callable[..., Done]:
+    """`compare(run, other)` runs the command in this process."""
+    return partial(in_process, compare_command.main, "lottery-compare")
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the pictures, which take half of a report's time."""
+    monkeypatch.setattr(write, "save_figure", lambda figure, folder: None)
 
 
 @pytest.fixture
 def forked_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fork workers from the test, so that they need not import Lightning, which takes seconds.
 
-    tests/runs/test_workers.py starts some as the command does.
+    tests/runs/test_workers.py and test_launchers.py start some as the command does.
     """
+    monkeypatch.setattr(SpawnContext, "Process", ForkProcess)
 
-    def start(*arguments: Any, start_method: str, **options: Any) -> Any:
-        return start_processes(*arguments, start_method="fork", **options)
 
-    spawn = import_module("torch.multiprocessing.spawn")  # not the function of that name
-    start_processes = spawn.start_processes
-    monkeypatch.setattr(spawn, "start_processes", start)
+@pytest.fixture
+def thin_vgg(monkeypatch: pytest.MonkeyPatch) -> None:
+    """VGGs with few filters, for tests that look at other things than their sizes."""
+    monkeypatch.setattr(vgg, "FILTERS", (4, 4, 8, 8, 32))
 
 
 @pytest.fixture

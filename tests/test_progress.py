@@ -5,13 +5,13 @@ import os
 import pty
 import re
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from lottery.progress import Progress
+from tests.helpers.forked import ForkedCommand
 
 LONG = ("rounds=1", "iterations=50000", "trainer.threads=1", "logger=none")
 
@@ -50,16 +50,13 @@ def test_a_terminal_shows_a_bar_and_ctrl_c_says_how_to_carry_on(folder: Path) ->
         leader, follower = pty.openpty()
     except OSError as error:
         pytest.skip(f"this machine has no terminals: {error}")
-    command = [sys.executable, "-m", "lottery", *LONG]
-    process = subprocess.Popen(
-        command, stderr=follower, stdin=follower, stdout=subprocess.DEVNULL, cwd=folder
-    )
+    command = ForkedCommand(*LONG, before=lambda: os.dup2(follower, sys.stderr.fileno()))
     os.close(follower)
     screen = ""
     while not re.search(r"step \d+/50000 val", screen):
         screen += os.read(leader, 4096).decode(errors="replace")
     assert "round 0/1" in screen
-    process.send_signal(signal.SIGINT)
+    os.kill(command.pid, signal.SIGINT)
     rest = ""
     try:
         while chunk := os.read(leader, 4096):
@@ -68,6 +65,6 @@ def test_a_terminal_shows_a_bar_and_ctrl_c_says_how_to_carry_on(folder: Path) ->
         pass
     finally:
         os.close(leader)
-    assert process.wait() == 130
+    assert command.wait().code == 130
     assert f"resume with: lottery {' '.join(LONG)}" in rest
     assert "Traceback" not in rest

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lottery.api.comparing import compare as compare
     from lottery.api.history_arrays import histories as histories
     from lottery.api.load import Run as Run
     from lottery.api.load import load_run as load_run
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from lottery.config import ConfigError as ConfigError
 
 MODULES = {
+    "compare": "lottery.api.comparing",
     "histories": "lottery.api.history_arrays",
     "run": "lottery.api.runner",
     **dict.fromkeys(("Run", "load_run", "load_runs", "load_ticket"), "lottery.api.load"),

@@ -9,7 +9,6 @@ import pandas as pd
 from lottery.api.load import Run
 
 SPLITS = ("train", "val", "test")
-MEASURES = ("loss", "accuracy")
 
 
 def histories(runs: Sequence[Run]) -> dict[str, np.ndarray[Any, Any]]:
@@ -26,9 +25,10 @@ def histories(runs: Sequence[Run]) -> dict[str, np.ndarray[Any, Any]]:
         `train_loss`, `train_accuracy`, `val_loss`, `val_accuracy`, `test_loss` and `test_accuracy`
         of shape (network, stage, step); `remaining`, the share of weights left, of shape (network,
         stage); and the axes themselves: `seed` (network), `round` (stage), `iteration` (step).
+        Runs with another score than accuracy have its name instead, such as `val_RMSE`.
 
     Raises:
-        ValueError: there are no runs.
+        ValueError: there are no runs, or their scores are different.
 
     Example:
         arrays = histories(load_runs("outputs/digits-..."))
@@ -36,10 +36,14 @@ def histories(runs: Sequence[Run]) -> dict[str, np.ndarray[Any, Any]]:
     """
     if not runs:
         raise ValueError("runs: at least one")
+    metrics = {run.score.metric for run in runs}
+    if len(metrics) > 1:
+        raise ValueError(f"runs: with one score expected, not {', '.join(sorted(metrics))}")
+    measures = ("loss", *metrics)
     tables, rows = [run.history for run in runs], [run.results for run in runs]
     rounds, steps = _all_of(rows, "round"), _all_of(tables, "iteration")
     shape = len(runs), len(rounds), len(steps)
-    names = [f"{split}_{measure}" for split in SPLITS for measure in MEASURES]
+    names = [f"{split}_{measure}" for split in SPLITS for measure in measures]
     arrays = {name: np.full(shape, np.nan) for name in names}
     arrays["remaining"] = np.full(shape[:2], np.nan)
     for network, (table, row) in enumerate(zip(tables, rows, strict=True)):
@@ -47,7 +51,7 @@ def histories(runs: Sequence[Run]) -> dict[str, np.ndarray[Any, Any]]:
         for split, part in table.groupby("split"):
             stage = np.searchsorted(rounds, part["round"])
             step = np.searchsorted(steps, part["iteration"])
-            for measure in MEASURES:
+            for measure in measures:
                 arrays[f"{split}_{measure}"][network, stage, step] = part[measure]
     seeds = np.array([run.config["seed"] for run in runs])
     return {**arrays, "seed": seeds, "round": rounds, "iteration": steps}

@@ -10,8 +10,9 @@ import pandas as pd
 
 from lottery.record.opened_run import OpenedRun, open_run
 from lottery.record.run_dir import RunDir, runs_below
-from lottery.record.schema import COLUMNS, HISTORY_COLUMNS, Record
-from lottery.record.tables import with_others
+from lottery.record.schema import Record
+from lottery.record.score import Score
+from lottery.record.tables import history_columns, results_columns
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,16 +44,21 @@ class Run:
         return str(self._opened.run_json["status"])
 
     @property
+    def score(self) -> Score:
+        """What the columns `val` and `test` measure, and which direction is better."""
+        return self._opened.score
+
+    @property
     def results(self) -> pd.DataFrame:
         """One row per finished round, with the columns of results.csv."""
-        rows = [{**record.get("logged", {}), **record["row"]} for record in self._opened.records]
-        return pd.DataFrame(rows, columns=with_others(COLUMNS, rows))
+        rows = self._opened.rows
+        return pd.DataFrame(rows, columns=results_columns(rows))
 
     @property
     def history(self) -> pd.DataFrame:
-        """round, iteration, split, loss, accuracy; with `module=` also what the module logs."""
+        """round, iteration, split, loss, and the score by its name, such as accuracy."""
         entries = [entry for record in self._opened.records for entry in record["history"]]
-        return pd.DataFrame(entries, columns=with_others(HISTORY_COLUMNS, entries))
+        return pd.DataFrame(entries, columns=history_columns(self.score, entries))
 
     @property
     def layers(self) -> pd.DataFrame:

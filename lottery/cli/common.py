@@ -1,5 +1,6 @@
 """What the commands share: what they check first, their exit codes, the line that ends them."""
 
+import argparse
 import errno
 import os
 import resource
@@ -12,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
-from lottery.errors import FAILED, MISTAKE, LotteryError, UntrustedCode
+from lottery.errors import FAILED, MISTAKE, LotteryError, UntrustedCode, memory_errors
 from lottery.signals import Stopped
 
 DEVICES = ("auto", "cpu", "gpu")
@@ -53,7 +54,8 @@ def errors_end_the_command(
     of one command, only the main one prints.
     """
     try:
-        yield
+        with memory_errors():
+            yield
         sys.stdout.flush()
     except LotteryError as error:
         end(f"error: {describe(error)}", error.exit_code, is_main=is_main)
@@ -76,6 +78,15 @@ def name_the_command(command: str, error: LotteryError) -> str:
     if isinstance(error, UntrustedCode):
         return f"{error.reason}; if you trust its author: {command} --trust-code"
     return str(error)
+
+
+def numbers(text: str) -> list[int]:
+    """Return the round numbers of an option."""
+    try:
+        return [int(word) for word in text.split(",")]
+    except ValueError:
+        message = f"{text!r}: round numbers, such as 0,7"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def end(line: str, code: int, *, is_main: bool = True) -> NoReturn:

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import math
 from pathlib import Path
 
 from lottery.cli.common import check_surroundings, command_line, errors_end_the_command
@@ -21,7 +22,10 @@ def main() -> None:
         out = (arguments.out or (runs[0] if len(runs) == 1 else Path("report"))).absolute()
         check_writable(out, "--out")
         with disk_errors_in(out):
-            print(write_report(runs, out, problems, interval=arguments.interval))
+            page = write_report(
+                runs, out, problems, interval=arguments.interval, margin=arguments.margin
+            )
+            print(page)
 
 
 def _parse() -> argparse.Namespace:
@@ -29,7 +33,22 @@ def _parse() -> argparse.Namespace:
     folders = "a run, a folder with runs anywhere below it, or a sweep's folder"
     out = "folder for the report (default: the run's own folder; for several runs ./report)"
     interval = "bands show the 95 %% confidence interval of the mean, not lowest to highest"
+    margin = (
+        "a network that is worse by less than this matches the dense one: percentage points of a "
+        "share, the unit of any other score (default: 0.2 points, or 1 %% of the dense score)"
+    )
     parser.add_argument("folders", metavar="DIR", nargs="+", help=folders)
     parser.add_argument("--out", type=Path, help=out)
     parser.add_argument("--interval", action="store_true", help=interval)
+    parser.add_argument("--margin", type=_positive, metavar="POINTS", help=margin)
     return parser.parse_args()
+
+
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r}: a number above 0, such as 0.5")
+    return number

@@ -13,6 +13,7 @@ from lottery.cli.common import (
     command_line,
     errors_end_the_command,
     name_the_command,
+    numbers,
 )
 
 
@@ -44,18 +45,25 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument("run", metavar="RUN_DIR", type=Path, help="the folder of a run")
     parser.add_argument(
-        "--rounds", type=_numbers, help="such as 0,7 (default: 0 and the winning round)"
+        "--rounds", type=numbers, help="such as 0,7 (default: 0 and the winning round)"
     )
     parser.add_argument(
         "--steps",
         type=_words,
         help="k, on the run's clock, such as 0,100,1ep (default: the step each round starts at)",
     )
-    pairs = "pairs of copies for each (default: %(default)s)"
+    pairs = "pairs of copies for each (default: 3)"
     points = "points on the line, its ends included (default: %(default)s)"
+    between = "train no copies; measure the lines from the end of each round to that of the next"
+    other = "... or those to the ends of the same rounds of another run"
+    align = "first give the second network's hidden units the order in which they are most like"
     device = "where to train (default: as the run)"
-    parser.add_argument("--pairs", type=int, default=3, help=pairs)
+    parser.add_argument("--pairs", type=int, help=pairs)
     parser.add_argument("--points", type=int, default=30, help=points)
+    lines = parser.add_mutually_exclusive_group()
+    lines.add_argument("--between", choices=("rounds",), help=between)
+    lines.add_argument("--with", metavar="OTHER", dest="other", type=Path, help=other)
+    parser.add_argument("--align", choices=("weights", "activations"), help=align)
     parser.add_argument("--data", metavar="ROOT", help=DATA_HELP)
     parser.add_argument("--device", choices=DEVICES, help=device)
     parser.add_argument("--trust-code", action="store_true", help=TRUST_HELP)
@@ -64,10 +72,3 @@ def _parse() -> argparse.Namespace:
 
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",")]
-
-
-def _numbers(text: str) -> list[int]:
-    try:
-        return [int(word) for word in text.split(",")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}: round numbers, such as 0,7") from None

@@ -119,12 +119,13 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("path", metavar="DIR", type=Path, help=path)
     which = parser.add_mutually_exclusive_group()
     number = (
-        "the round to take (default: the winning round, which has the highest validation "
-        "accuracy; among several, the one with the fewest weights)"
+        "the round to take (default: the winning round, which has the best validation score, such "
+        "as accuracy; among several, the one with the fewest weights)"
     )
     within = (
         "or the round with the fewest weights whose validation accuracy is at most so many "
-        "percentage points below that of the dense network"
+        "percentage points below that of the dense network; of a score that is no share, at most "
+        "so much worse"
     )
     device = "where to verify (default: where the run was; a GPU if one is here)"
     which.add_argument("--round", type=int, metavar="N", help=number)

@@ -32,11 +32,12 @@ from lottery.cli.hydra_app import (
 from lottery.config import ALONE, ConfigError, ProcessRank, prepare
 from lottery.config.hydra_setup import register_resolvers
 from lottery.config.targets import make_cwd_importable
-from lottery.errors import LotteryError
+from lottery.errors import LotteryError, memory_errors
 from lottery.record.disk_errors import check_writable, disk_errors_in
 from lottery.record.files import DamagedFile
 from lottery.record.rows import format_table
-from lottery.record.schema import Row
+from lottery.record.schema import Row, SweepJob
+from lottery.record.score import ACCURACY, Score
 from lottery.report import report_at_end
 from lottery.runs.lifecycle import open_run_folder, run_with_status
 from lottery.runs.process_group import find_process_rank
@@ -123,7 +124,7 @@ def _pass_gate(command: Command, config: dict[str, Any], folder: Path) -> None:
 
 
 def task(config: DictConfig) -> float:
-    """Do one Hydra job; return the last round's validation accuracy, for sweepers."""
+    """Do one Hydra job; return the last round's `val`, for sweepers."""
     make_cwd_importable(HydraConfig.get().runtime.cwd)
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         return _sweep_job(config)
@@ -150,21 +151,24 @@ def _sweep_job(config: DictConfig) -> float:
     number, folder = int(hydra_config.job.num), Path(hydra_config.runtime.output_dir)
     sweep, process = Sweep.of(hydra_config), ALONE
 
-    def note(status: str, message: str = "", row: Row | None = None) -> None:
+    def note(
+        status: str, message: str = "", row: Row | None = None, score: Score = ACCURACY
+    ) -> None:
         if process.rank == 0:
-            sweep.note(
-                {
-                    "job": number,
-                    "overrides": list(hydra_config.overrides.task),
-                    "run": str(folder),
-                    "status": status,
-                    "message": message,
-                    "row": row,
-                }
-            )
+            job: SweepJob = {
+                "job": number,
+                "overrides": list(hydra_config.overrides.task),
+                "run": str(folder),
+                "status": status,
+                "message": message,
+                "row": row,
+            }
+            if score != ACCURACY:
+                job["score"] = score.to_json()
+            sweep.note(job)
 
     try:
-        with disk_errors_in(sweep.path), _exits_are_stops(), value_errors():
+        with disk_errors_in(sweep.path), memory_errors(), _exits_are_stops(), value_errors():
             values = plain_values(config, hydra_config)
             process = _find_process_rank(values)
             note("running")
@@ -182,7 +186,7 @@ def _sweep_job(config: DictConfig) -> float:
         with errors_end_the_command(_same_command(), is_main=process.rank == 0):
             raise
     else:
-        note("finished", row=rows[-1])
+        note("finished", row=rows[-1], score=experiment.score)
         return float(rows[-1]["val"])
     return float("nan")
 
@@ -214,8 +218,8 @@ def _print_rows(command: Command, rows: list[Row]) -> None:
     assert command.experiment is not None
     folder = command.experiment.imp.run_dir.path
     report = folder / "report.html"
-    table = format_table(rows, command.experiment.score)
-    lines = [table, *([str(report)] if report.exists() else []), str(folder)]
+    score = command.experiment.score
+    lines = [format_table(rows, score), *([str(report)] if report.exists() else []), str(folder)]
     print_on_main("\n".join(lines), is_main=command.is_main)
 
 

@@ -3,10 +3,12 @@
 import torch
 from torch import nn
 
+from lottery.config.gpus import count_gpus, unusable_gpu
 from lottery.config.groups import Trainer
 from lottery.config.process_rank import ProcessRank
 from lottery.errors import ConfigError
 from lottery.training import Device
+from lottery.training.device import set_kernels
 
 DEFAULT_THREADS = torch.get_num_threads()  # PyTorch's choice, before a run changes it
 
@@ -21,25 +23,33 @@ def dtype_of(precision: str) -> torch.dtype:
 
 
 def build_device(trainer: Trainer, process: ProcessRank) -> Device:
-    """Return the device; "auto" is a GPU if there is one."""
-    num_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    accelerator = trainer.accelerator
+    """Return the device; "auto" is a GPU if there is one. How it computes is set, too."""
+    num_gpus, accelerator = count_gpus(), trainer.accelerator
     if accelerator == "gpu" and not num_gpus:
-        raise ConfigError("trainer.accelerator=gpu: no GPU is visible here; accepted: cpu, auto")
+        why = unusable_gpu() or "no GPU is visible here"
+        raise ConfigError(f"trainer.accelerator=gpu: {why}; accepted: cpu, auto")
     if accelerator == "auto":
         accelerator = "gpu" if num_gpus else "cpu"
-    if accelerator == "gpu" and trainer.devices > num_gpus:
+    # where SLURM shows each task its own GPU alone, the task is a machine of one GPU
+    own_gpu = accelerator == "gpu" and num_gpus == 1 < min(process.processes, trainer.devices)
+    if accelerator == "gpu" and trainer.devices > num_gpus and not own_gpu:
         raise ConfigError(f"trainer.devices={trainer.devices}: at most {num_gpus}, the GPUs here")
     asked = f"trainer.devices={trainer.devices}, trainer.num_nodes={trainer.num_nodes}"
     if process.processes not in (1, trainer.devices * trainer.num_nodes):
         raise ConfigError(f"{asked}: {process.processes} tasks were started; one per device")
     if process.processes == 1 and trainer.num_nodes > 1:
         raise ConfigError(f"{asked}: needs one task per device, from SLURM or torchrun")
+    if accelerator == "gpu":
+        set_kernels(deterministic=trainer.deterministic, tf32=trainer.tf32)
     return Device(
-        num_devices=trainer.devices,
-        num_nodes=trainer.num_nodes,
-        index=process.local_rank,
+        num_devices=1 if own_gpu else trainer.devices,
+        num_nodes=process.processes if own_gpu else trainer.num_nodes,
+        index=0 if own_gpu else process.local_rank,
         timeout=trainer.timeout,
+        interface=trainer.interface,
+        tf32=trainer.tf32,
+        benchmark=trainer.benchmark,
+        sync_batchnorm=trainer.sync_batchnorm,
         accelerator=accelerator,
         precision=trainer.precision,
         deterministic=trainer.deterministic,
@@ -57,16 +67,24 @@ def check_batch(batch_size: int, device: Device) -> None:
         )
 
 
-def synchronized(network: nn.Module, device: Device) -> nn.Module:
-    """Return the network with BatchNorm layers that see the batches of all processes."""
+def normalizes(network: nn.Module) -> bool:
+    """Return whether a network has BatchNorm layers."""
     layers = network.modules()
-    normalizes = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in layers)
-    if device.num_processes == 1 or not normalizes:
+    return any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in layers)
+
+
+def synchronized(network: nn.Module, device: Device) -> nn.Module:
+    """Return the network with BatchNorm layers that see the batches of all processes.
+
+    With `trainer.sync_batchnorm=false` each layer sees its own process's share of the batch.
+    """
+    if device.num_processes == 1 or not device.sync_batchnorm or not normalizes(network):
         return network
     if device.accelerator == "cpu":
         raise ConfigError(
             f"trainer.devices={device.num_devices}: 1 on CPUs for a network with BatchNorm, "
-            "which would see a part of each batch only; GPUs synchronize it"
+            "which would see a part of each batch only; GPUs synchronize it, and "
+            "trainer.sync_batchnorm=false leaves each process its part"
         )
     synced: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]  # torch has no types for it
     return synced

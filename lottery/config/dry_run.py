@@ -4,8 +4,9 @@ import shutil
 from math import prod
 
 from lottery.config.experiment import Experiment
-from lottery.config.provenance import machine, versions
+from lottery.config.provenance import hardware, versions
 from lottery.config.pruning import ladder
+from lottery.config.task import name_of
 from lottery.record.text_table import describe_outside
 
 
@@ -19,22 +20,23 @@ def describe(experiment: Experiment) -> str:
 
 def _data(experiment: Experiment) -> str:
     splits, imp = experiment.splits, experiment.imp
-    data = "the module's"
-    if splits is not None:
-        counts = (
-            f"{len(splits.train)} train, {len(splits.val)} validation, {len(splits.test)} test"
-        )
-        data = f"{counts}; {splits.num_classes} classes; input shape {splits.input_shape}"
+    data, task, score = "the module's", "the module's", experiment.score
+    better = "higher" if score.higher_is_better else "lower"
+    if splits is not None and experiment.task is not None:
+        data = f"{len(splits.train)} train, {len(splits.val)} validation, {len(splits.test)} test"
+        data += "" if splits.num_classes is None else f"; {splits.num_classes} classes"
+        data, task = f"{data}; input shape {splits.input_shape}", name_of(experiment.task)
     rounds = ", ".join(str(number) for number in imp.rounds.numbers)
     return (
         f"folder      {imp.run_dir.path}\n"
         f"data        {data}\n"
+        f"task        {task}; score {score.metric}, {better} is better\n"
         f"training    {imp.num_steps} steps a round, rounds {rounds}"
     )
 
 
 def _machine(experiment: Experiment) -> str:
-    here = machine(experiment.device.accelerator)
+    here = hardware(experiment.device)
     existing = next(p for p in experiment.imp.run_dir.path.parents if p.exists())
     free_gb = shutil.disk_usage(existing).free / 1e9
     names = ", ".join(f"{name} {number}" for name, number in versions().items())

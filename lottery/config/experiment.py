@@ -1,11 +1,11 @@
 """A whole run, built and checked: from its settings to the parts of the round loop."""
 
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 
 import torch
-from torch import nn
 
 from lottery.config.copied_masks import shared_dense_round
 from lottery.config.device import build_device, check_batch, choose_threads
@@ -16,23 +16,25 @@ from lottery.config.network import set_up_networks
 from lottery.config.own_files import file_digests
 from lottery.config.probe import build_probe_maker, check_criterion
 from lottery.config.process_rank import ProcessRank
+from lottery.config.provenance import hardware
 from lottery.config.pruning import PruningSetup, set_up_pruning
 from lottery.config.reinit import build_reinit
 from lottery.config.rules import MOST_STEPS
 from lottery.config.settings import Settings
 from lottery.config.splits import build_splits
+from lottery.config.task import build_task
 from lottery.data import Splits
 from lottery.errors import ConfigError
 from lottery.imp import Imp, Pruning, Rounds, Storage
 from lottery.masks import count_outside
-from lottery.models.state import State, all_buffers, fresh_state
+from lottery.models.state import all_buffers
 from lottery.progress import Progress
 from lottery.record.equivalent_reinits import note_on_reinit
 from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir
-from lottery.record.score import ACCURACY, Score
-from lottery.seeds import derive_seed
+from lottery.record.score import Score
 from lottery.signals import StopRequest
+from lottery.tasks import Task
 from lottery.training import Device, LightningFit
 from lottery.training.tensorboard import TensorBoardSummary
 
@@ -51,6 +53,8 @@ class Experiment:
     settings: Settings
     digests: Mapping[str, str]
     splits: Splits | None  # None with module=
+    task: Task | None  # None with module=
+    score: Score
     shapes: Mapping[str, tuple[int, ...]]
     outside: Mapping[str, int]
     params: int
@@ -60,7 +64,13 @@ class Experiment:
     process: ProcessRank
     progress: Progress
     stop: StopRequest
-    score: Score = ACCURACY
+
+    @property
+    def output_shape(self) -> tuple[int, ...] | None:
+        """The shape of the network's outputs for one example; None if only a module knows it."""
+        if self.task is None or self.splits is None:
+            return None
+        return self.task.output_shape(self.splits)
 
     @property
     def starts_workers(self) -> bool:
@@ -82,15 +92,16 @@ def build_experiment(
     """Build everything a run needs; nothing but missing data is written, if that may be."""
     device = build_device(settings.trainer, process)
     check_batch(settings.dataset.batch_size, device)
-    splits = build_splits(settings.dataset, may_write=may_write and not settings.dry_run)
-    networks = set_up_networks(settings, splits, device)
+    task = build_task(settings.task, settings.model)
+    splits = build_splits(settings.dataset, task, may_write=may_write and not settings.dry_run)
+    networks = set_up_networks(settings, splits, task, device)
     threads = choose_threads(settings.trainer.threads, networks.network, device)
     torch.set_num_threads(threads)
     pruning = set_up_pruning(settings, networks.network)
     parameters = dict(networks.network.named_parameters())
     data = splits.digests()
     digests = {**data, **file_digests(settings.config), **pruning.digests}
-    progress, stop = Progress(), StopRequest()
+    progress, stop = Progress(score=task.score), StopRequest()
     load_splits: Callable[[], Splits] = partial(splits.to, device.torch_device, networks.dtype)
     if base := networks.base:
         digests[base.name] = base.digest()
@@ -103,6 +114,8 @@ def build_experiment(
             dtype=networks.dtype,
             stop=stop,
         )
+    if start := networks.start_weights:
+        digests[start.name] = start.digest
     load_splits = cache(load_splits)
     # before the fit has the network compiled, which changes how it can be called
     count = networks.counter()
@@ -112,11 +125,12 @@ def build_experiment(
         device=device,
         network=networks.network,
         splits=splits,
+        task=task,
         load_splits=load_splits,
         progress=progress,
         stop=stop,
     )
-    check_criterion(settings, pruning.pruner, splits=splits, loss=fit.loss)
+    check_criterion(settings, pruning.pruner, splits=splits, task=task, loss=fit.loss)
     steps_per_epoch = settings.dataset.steps_per_epoch(len(splits.train))
     num_steps = settings.iterations.steps(steps_per_epoch)
     if num_steps > MOST_STEPS:
@@ -126,7 +140,7 @@ def build_experiment(
     imp = Imp(
         rounds=Rounds(settings.rounds_to_do, settings.pruning.target_sparsity),
         num_steps=num_steps,
-        fresh=partial(draw_state, networks.make, settings.seed_for("init")),
+        fresh=partial(networks.state, settings.seed_for("init")),
         fit=fit,
         pruning=Pruning(
             pruner=pruning.pruner,
@@ -135,6 +149,7 @@ def build_experiment(
             at=settings.pruning.at,
             probe=build_probe_maker(networks, load_splits, loss=fit.loss, device=device),
             early_bird=settings.early_bird.epsilon,
+            once=pruning.runs_network,
         ),
         reinit=reinit,
         storage=Storage(
@@ -142,9 +157,11 @@ def build_experiment(
             buffers=all_buffers(networks.network).keys(),
             keep=settings.keep,
             dense_from=shared_dense_round(settings, reinit, digests),
-            update_summary=build_summary(settings),
+            score=task.score,
+            update_summary=build_summary(settings, task.score),
         ),
         count=count,
+        place={"host": socket.gethostname(), "hardware": hardware(device)},
     )
     return Experiment(
         imp=imp,
@@ -152,6 +169,8 @@ def build_experiment(
         settings=settings,
         digests=digests,
         splits=splits,
+        task=task,
+        score=task.score,
         shapes={name: tuple(parameters[name].shape) for name in pruning.prunable},
         outside=count_outside(networks.network, pruning.prunable),
         params=sum(parameter.numel() for parameter in parameters.values()),
@@ -164,13 +183,8 @@ def build_experiment(
     )
 
 
-def build_summary(settings: Settings) -> Callable[[OpenedRun], None]:
+def build_summary(settings: Settings, score: Score) -> Callable[[OpenedRun], None]:
     """Return what keeps the run's summary in TensorBoard."""
     if not uses_tensorboard(settings.logger):
         return lambda _: None
-    return TensorBoardSummary(settings.canonical | {"seed": settings.seed}).update
-
-
-def draw_state(make_network: Callable[[], nn.Module], seed: int, *purpose: str | int) -> State:
-    """Draw a random network for a purpose."""
-    return fresh_state(make_network, derive_seed(seed, *purpose))
+    return TensorBoardSummary(settings.canonical | {"seed": settings.seed}, score).update

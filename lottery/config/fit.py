@@ -13,15 +13,18 @@ from lottery.config.device import dtype_of
 from lottery.config.groups import Optimizer as OptimizerSettings
 from lottery.config.instantiate import bind, check_made, make, run_call
 from lottery.config.loggers import build_callback_maker, build_logger_maker
-from lottery.config.network import build_loss, set_memory_format
+from lottery.config.metrics import build_metrics
+from lottery.config.network import set_memory_format
 from lottery.config.rules import first_line, show
 from lottery.config.settings import Settings
 from lottery.config.targets import Node, load_target
+from lottery.config.task import build_loss
 from lottery.data import Splits
 from lottery.errors import ConfigError
 from lottery.progress import Progress
 from lottery.record.run_dir import RunDir
 from lottery.signals import StopRequest
+from lottery.tasks import Task
 from lottery.training import DataOrder, Device, LightningFit, Optimization
 from lottery.training.evaluation import EvaluationSchedule
 from lottery.training.module import MakeOptimizer
@@ -35,6 +38,7 @@ def build_fit(
     device: Device,
     network: nn.Module,
     splits: Splits,
+    task: Task,
     load_splits: Callable[[], Splits],
     progress: Progress,
     stop: StopRequest,
@@ -49,10 +53,13 @@ def build_fit(
         load_splits=load_splits,
         loss=build_loss(
             settings.model,
-            splits.num_classes,
+            task,
+            splits,
             device=device.torch_device,
             dtype=dtype_of(device.precision),
         ),
+        task=task,
+        metrics=build_metrics(settings.task, task, splits),
         optimization=Optimization(
             make_optimizer=build_optimizer_maker(settings.optimizer, device.torch_device),
             schedule=build_schedule(

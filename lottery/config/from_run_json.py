@@ -13,6 +13,7 @@ from lottery.config.module import ModuleMaker
 from lottery.config.network_maker import build_network_maker
 from lottery.config.run_key import PATH_ARGUMENTS
 from lottery.config.settings import Settings, read_settings
+from lottery.config.task import ONE_LOGIT
 from lottery.config.trust import check_paths, check_sizes, check_trusted, making_from
 from lottery.errors import ConfigError
 from lottery.generators import drawn
@@ -65,10 +66,11 @@ def rebuild_network(run: OpenedRun, *, trust_code: bool) -> nn.Module:
         node = entry.get("settings", {}).get("model") or _unflatten(entry["config"], "model")
         node = {name: value for name, value in node.items() if name != "rates"}
         check_trusted({"model": node}, where, trust_code=trust_code)
+        model = read_group(Model, node, "model")
         return network_of(
-            read_group(Model, node, "model"),
+            model,
             input_shape=entry["input_shape"],
-            num_classes=entry["num_classes"],
+            output_shape=output_shape_of(entry, model),
             precision=entry["config"]["trainer.precision"],
             num_tokens=entry.get("num_tokens"),
             seed=initial_seed(entry),
@@ -84,6 +86,15 @@ def initial_seed(entry: Mapping[str, Any]) -> int:
     """Return what a run's initial network was drawn from, by its `seed` and `config`."""
     own = entry["config"].get("seeds.init")
     return derive_seed(derive_seed(entry["seed"] if own is None else own, "init"), "init")
+
+
+def output_shape_of(entry: Mapping[str, Any], model: Model) -> tuple[int, ...]:
+    """Return the shape of an example's outputs by run.json or ticket.json.
+
+    Those of version 0.1 do not name it, and had one output for two classes with this loss.
+    """
+    number = 1 if model.loss == ONE_LOGIT else entry["num_classes"]
+    return tuple(entry.get("output_shape", [number]))
 
 
 def _unflatten(config: Mapping[str, Any], group: str) -> dict[str, Any]:
@@ -103,7 +114,7 @@ def network_of(
     model: Model,
     *,
     input_shape: Sequence[int],
-    num_classes: int,
+    output_shape: tuple[int, ...],
     precision: str,
     num_tokens: int | None,
     seed: int,
@@ -114,7 +125,7 @@ def network_of(
     make_network = build_network_maker(
         model,
         input_shape=shape,
-        num_classes=num_classes,
+        output_shape=output_shape,
         num_tokens=num_tokens,
         dtype=dtype_of(precision),
     )

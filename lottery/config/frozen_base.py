@@ -1,20 +1,19 @@
 """A network's frozen base and its weights (`model.weights`)."""
 
-import hashlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from lottery.config.groups import Model
 from lottery.config.rules import first_line, show
 from lottery.config.targets import load_target
+from lottery.config.weights_file import file_digest, read_weights
 from lottery.data import Splits
 from lottery.errors import ConfigError
 from lottery.generators import drawn
@@ -22,6 +21,7 @@ from lottery.measure.flops import make_counter
 from lottery.tensors import Tensors
 
 OFFICIAL = "https://download.pytorch.org/models/vgg16-397923af.pth"
+KEY = "model.weights"
 ACCEPTED = "a file with a torchvision state dict (.pth, .safetensors), imagenet or random"
 
 
@@ -48,7 +48,8 @@ class FrozenBase:
         """Return the base in evaluation mode with its weights."""
         base = drawn(partial(self.network, self.input_shape), self.seed)
         if self.weights != "random":
-            stored = _fetch() if self.weights == "imagenet" else _read(Path(self.weights))
+            is_official = self.weights == "imagenet"
+            stored = _fetch() if is_official else read_weights(Path(self.weights), KEY, ACCEPTED)
             _check(stored, base.state_dict(), self.weights)
             base.load_state_dict({name: stored[name] for name in base.state_dict()})
         return base.eval().requires_grad_(False)
@@ -80,8 +81,7 @@ class FrozenBase:
             return f"random {self.seed} torch {torch.__version__}"
         if self.weights == "imagenet":
             return OFFICIAL.rpartition("/")[2]
-        with Path(self.weights).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_digest(Path(self.weights))
 
 
 def find_base(model: Model, input_shape: tuple[int, ...], seed: int = 0) -> FrozenBase | None:
@@ -109,33 +109,17 @@ def _fetch() -> Tensors:
     return stored
 
 
-def _read(path: Path) -> Tensors:
-    if not path.is_file():
-        raise ConfigError(f"model.weights={path}: no such file; {ACCEPTED}")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        stored = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # other files make the readers fail in many ways
-        raise ConfigError(
-            f"model.weights={path}: not a weights file: {first_line(error)}"
-        ) from error
-    if not isinstance(stored, Mapping):
-        raise ConfigError(f"model.weights={path}: holds no state dict but {type(stored).__name__}")
-    return dict(stored)
-
-
 def _check(stored: Tensors, wanted: Tensors, weights: str) -> None:
     """Check that the base's weights are all there; a classifier may be there too."""
     for name, tensor in wanted.items():
-        if not isinstance(stored.get(name), torch.Tensor):
+        if name not in stored:
             raise ConfigError(f"model.weights={weights}: no {name} in it")
         if stored[name].shape != tensor.shape:
             raise ConfigError(
                 f"model.weights={weights}: {name} is {tuple(stored[name].shape)}, "
                 f"{tuple(tensor.shape)} expected"
             )
-    others = [n for n in stored if n not in wanted and not str(n).startswith("classifier.")]
+    others = [n for n in stored if n not in wanted and not n.startswith("classifier.")]
     if others:
         raise ConfigError(
             f"model.weights={weights}: belongs to another network, with {others[0]} in it"

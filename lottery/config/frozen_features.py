@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from lottery.config.frozen_base import FrozenBase
-from lottery.config.provenance import machine
+from lottery.config.provenance import device_name
 from lottery.config.settings import Settings
 from lottery.data import Split, Splits
 from lottery.distributed import is_main
@@ -36,7 +36,6 @@ def feature_file(
     Its name is a digest of all that the features depend on: the images, the weights, and what the
     last bits depend on.
     """
-    here = machine(device.accelerator)
     of_training = ("dataset.batch_size", "dataset.order", "dataset.random_labels")
     depends = {
         "data": {
@@ -46,7 +45,13 @@ def feature_file(
         },
         "digests": dict(digests),
         "weights": base.digest(),
-        "machine": [here["device"], here["threads"], device.precision, torch.__version__],
+        "machine": [
+            device_name(device.accelerator),
+            torch.get_num_threads(),
+            device.precision,
+            torch.__version__,
+            *(["tf32"] if device.tf32 else []),
+        ],
     }
     text = json.dumps(depends, sort_keys=True, default=str)
     name = hashlib.sha256(text.encode()).hexdigest()[:16]

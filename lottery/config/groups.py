@@ -26,6 +26,10 @@ FLAG = Rule(lambda v: isinstance(v, bool), "true or false")
 TEXT = Rule(lambda v: isinstance(v, str) and v != "" and "\0" not in v, "a text")
 PRECISION = one_of("32-true", "64-true", "bf16-true", "bf16-mixed")
 LOSS = Rule(lambda v: isinstance(v, str | Mapping), "the name of a loss, or one by _target_")
+METRICS = Rule(
+    lambda v: isinstance(v, Mapping) and all(isinstance(node, Mapping) for node in v.values()),
+    "names, each with the _target_ of a metric of torchmetrics and its arguments",
+)
 LOGITS = Rule(
     lambda v: v != "" if isinstance(v, str) else type(v) is int and v >= 0,
     "a position (0 is the first) or a name in what forward returns",
@@ -136,6 +140,17 @@ class Trainer:
     devices: Annotated[int, WHOLE, "devices on each machine, one process each"]
     num_nodes: Annotated[int, WHOLE, "machines; more than one needs SLURM or torchrun"]
     timeout: Annotated[int, WHOLE, "seconds that processes wait for one another"]
+    interface: Annotated[str | None, or_null(TEXT), "network between processes; null = found"]
+    tf32: Annotated[bool, FLAG, "GPUs: products of 32 bits with 10 bits of precision"]
+    benchmark: Annotated[bool, FLAG, "GPUs: time the algorithms of convolutions"] = False
+    sync_batchnorm: Annotated[bool, FLAG, "BatchNorm sees the batches of all devices"]
+
+    def __post_init__(self) -> None:
+        if self.benchmark and self.deterministic:
+            raise ConfigError(
+                "trainer.benchmark=true: needs trainer.deterministic=false; which algorithm is "
+                "the quickest changes from run to run"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,12 +174,23 @@ class Dataset:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Task:
+    """`task`: what the network is trained for; a class of `lottery.tasks`, or a user's."""
+
+    metrics: Annotated[Mapping[str, Node], METRICS, "further columns of results.csv"]
+    node: Node
+
+
+@dataclass(frozen=True, kw_only=True)
 class Model:
     """`model`: the network and its loss."""
 
-    loss: Annotated[str | Node, LOSS, "of logits and class numbers"] = "cross_entropy"
+    loss: Annotated[str | Node, LOSS, "of outputs and targets"] = "cross_entropy"
     rates: Annotated[Sequence[Node], LAYER_RATES, "its own pruning rates"] = ()
     logits: Annotated[int | str | None, or_null(LOGITS), "the logits, of what forward returns"]
+    init_from: Annotated[str | None, or_null(TEXT), "file of weights that round 0 starts from"] = (
+        None
+    )
     node: Node
 
 

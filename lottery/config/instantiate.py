@@ -1,5 +1,6 @@
 """Objects from config nodes, `_target_` and arguments: made by Hydra, with our error lines."""
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -14,6 +15,8 @@ from lottery.config.targets import Node, check_arguments, check_call, load_targe
 from lottery.errors import ConfigError
 from lottery.record.durations import parse_duration
 
+# `name=value: what is accepted`; a value that is a dict has colons, too
+REFUSED_VALUE = re.compile(r"(?P<name>\w+)=(?:\{.*?\}|\[.*?\]|.*?): (?P<accepted>.*)", re.DOTALL)
 # what a library raises at arguments of another kind
 ARGUMENT_ERRORS = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
 
@@ -121,6 +124,7 @@ def _refusal(error: Exception, key: str, node: Node) -> str | None:
 
 def _as_written(message: str, node: Node) -> str:
     """Put the value that the user wrote into a message that begins with `name=value: `."""
-    name, _, rest = message.partition("=")
-    _, found, accepted = rest.partition(": ")
-    return f"{name}={show(node[name])}: {accepted}" if found and name in node else message
+    found = REFUSED_VALUE.fullmatch(message)
+    if found is None or found["name"] not in node:
+        return message
+    return f"{found['name']}={show(node[found['name']])}: {found['accepted']}"

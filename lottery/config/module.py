@@ -143,5 +143,4 @@ def metric_names(settings: Settings) -> MetricNames:
         test=str(metrics.test),
         monitor=str(metrics.monitor or metrics.val),
         lower_is_better=metrics.mode == "min",
-        score_is_share=bool(metrics.is_share),
     )

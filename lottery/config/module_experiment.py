@@ -1,16 +1,20 @@
 """A whole run of a user's LightningModule, built and checked, as `experiment.py` does for ours."""
 
+import socket
+from collections.abc import Callable
 from functools import partial
 
 import torch
+from torch import nn
 
 from lottery.config.copied_masks import shared_dense_round
 from lottery.config.device import build_device, choose_threads
-from lottery.config.experiment import Experiment, build_summary, draw_state
+from lottery.config.experiment import Experiment, build_summary
 from lottery.config.loggers import build_callback_maker, build_logger_maker
 from lottery.config.module import ModuleSetup, set_up_module
 from lottery.config.own_files import file_digests
 from lottery.config.process_rank import ProcessRank
+from lottery.config.provenance import hardware
 from lottery.config.pruning import set_up_pruning
 from lottery.config.reinit import build_reinit
 from lottery.config.rules import MOST_STEPS
@@ -18,12 +22,13 @@ from lottery.config.settings import Settings
 from lottery.errors import ConfigError
 from lottery.imp import Imp, Pruning, Rounds, Storage
 from lottery.masks import count_outside
-from lottery.models.state import all_buffers
+from lottery.models.state import State, all_buffers, fresh_state
 from lottery.progress import Progress
 from lottery.pruning import Pruner, ScoredPruner, trait
 from lottery.record.durations import Duration, parse_duration
 from lottery.record.run_dir import RunDir
 from lottery.reinit import Finetune, LrRewind, Reinit
+from lottery.seeds import derive_seed
 from lottery.signals import StopRequest
 from lottery.training import Device, EvaluationSchedule
 from lottery.training.native import NativeFit
@@ -38,7 +43,7 @@ def build_module_experiment(
     torch.set_num_threads(choose_threads(settings.trainer.threads, setup.network, device))
     pruning = set_up_pruning(settings, setup.network)
     _check_criterion(pruning.pruner)
-    progress, stop = Progress(), StopRequest()
+    progress, stop = Progress(score=setup.score), StopRequest()
     num_steps = _steps("iterations", settings.iterations, setup)
     if num_steps > MOST_STEPS:
         asked = f"iterations={settings.config['iterations']}"
@@ -48,7 +53,7 @@ def build_module_experiment(
     imp = Imp(
         rounds=Rounds(settings.rounds_to_do, settings.pruning.target_sparsity),
         num_steps=num_steps,
-        fresh=partial(draw_state, setup.make, settings.seed_for("init")),
+        fresh=partial(_draw, setup.make, settings.seed_for("init")),
         fit=_build_fit(settings, setup, run_dir, device, reinit, progress=progress, stop=stop),
         pruning=Pruning(
             pruner=pruning.pruner,
@@ -63,9 +68,11 @@ def build_module_experiment(
             buffers=all_buffers(setup.network).keys(),
             keep=settings.keep,
             dense_from=shared_dense_round(settings, reinit, digests),
-            update_summary=build_summary(settings),
+            score=setup.score,
+            update_summary=build_summary(settings, setup.score),
         ),
         count=setup.counter(),
+        place={"host": socket.gethostname(), "hardware": hardware(device)},
     )
     parameters = dict(setup.network.named_parameters())
     return Experiment(
@@ -74,6 +81,8 @@ def build_module_experiment(
         settings=settings,
         digests=digests,
         splits=None,
+        task=None,
+        score=setup.score,
         shapes={name: tuple(parameters[name].shape) for name in pruning.prunable},
         outside=count_outside(setup.network, pruning.prunable),
         params=sum(parameter.numel() for parameter in parameters.values()),
@@ -83,8 +92,11 @@ def build_module_experiment(
         process=process,
         progress=progress,
         stop=stop,
-        score=setup.score,
     )
+
+
+def _draw(make: Callable[[], nn.Module], seed: int, *purpose: str | int) -> State:
+    return fresh_state(make, derive_seed(seed, *purpose))
 
 
 def _build_fit(

@@ -10,7 +10,6 @@ from lottery.record.score import Score
 # What `trainer.lightning` may name, arguments of Lightning's Trainer.
 OPTIONS = (
     "accumulate_grad_batches",
-    "benchmark",
     "detect_anomaly",
     "find_unused_parameters",  # of DDP; by default only in manual optimization
     "gradient_clip_algorithm",
@@ -26,6 +25,7 @@ OPTIONS = (
 # Arguments that are not passed on, and what to do instead.
 INSTEAD = {
     "accelerator": "trainer.accelerator",
+    "benchmark": "trainer.benchmark",
     "callbacks": "+callbacks.<name>._target_",
     "check_val_every_n_epoch": "evaluation.every=1ep",
     "deterministic": "trainer.deterministic",

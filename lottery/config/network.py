@@ -1,7 +1,6 @@
-"""`model`: the network, which must fit the data, and its loss."""
+"""`model`: the network, which must fit the data and the task."""
 
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -10,28 +9,21 @@ import torch
 from torch import nn
 
 from lottery.config.check_seeds import check_seeds
-from lottery.config.device import dtype_of, synchronized
+from lottery.config.device import dtype_of, normalizes, synchronized
 from lottery.config.frozen_base import FrozenBase, find_base
-from lottery.config.groups import Model
-from lottery.config.instantiate import bind, make
-from lottery.config.network_maker import NetworkMaker, build_network_maker, count_outputs
+from lottery.config.network_maker import NetworkMaker, build_network_maker
 from lottery.config.rules import first_line
 from lottery.config.settings import Settings
+from lottery.config.start_weights import StartWeights, read_start_weights
 from lottery.data import Splits
 from lottery.errors import ConfigError
 from lottery.generators import drawn
 from lottery.masks import Masks
-from lottery.measure.evaluate import Loss, binary_cross_entropy
 from lottery.measure.flops import make_counter
+from lottery.models.state import State, fresh_state
 from lottery.seeds import derive_seed
+from lottery.tasks import Task
 from lottery.training import Device
-
-# Losses of logits. nll_loss, for example, would take logits for logarithms of probabilities.
-LOSSES: dict[str, Loss] = {
-    "cross_entropy": nn.functional.cross_entropy,
-    "multi_margin_loss": nn.functional.multi_margin_loss,
-    "binary_cross_entropy": binary_cross_entropy,
-}
 
 
 @dataclass(frozen=True)
@@ -45,7 +37,16 @@ class Networks:
     input_dtype: torch.dtype | None  # of tokens, else None
     base: FrozenBase | None
     dtype: torch.dtype  # of the weights
+    start_weights: StartWeights | None  # of a checkpoint (`model.init_from`)
     notes: list[str]  # for the user
+
+    def state(self, init_seed: int, *purpose: str | int) -> State:
+        """Return a random network for a purpose; the initial one is the checkpoint's, if any."""
+        drawn_state = fresh_state(self.make, derive_seed(init_seed, *purpose))
+        is_initial = purpose == ("init",)
+        if self.start_weights is None or not is_initial:
+            return drawn_state
+        return self.start_weights.over(drawn_state)
 
     def counter(self) -> Callable[[Masks], dict[str, Any]]:
         """Return a function that counts parameters and operations under masks."""
@@ -62,7 +63,7 @@ class Networks:
             raise ConfigError(f"{self.make.target}: fails on a batch of one: {line}") from error
 
 
-def set_up_networks(settings: Settings, splits: Splits, device: Device) -> Networks:
+def set_up_networks(settings: Settings, splits: Splits, task: Task, device: Device) -> Networks:
     """Make the network, checked to fit the data, and find its frozen base."""
     init = settings.seed_for("init")
     input_shape = splits.input_shape
@@ -70,10 +71,11 @@ def set_up_networks(settings: Settings, splits: Splits, device: Device) -> Netwo
         input_shape = base.feature_shape
         base.check(splits, fetch=not settings.dry_run)
     dtype = dtype_of(device.precision)
+    output_shape = task.output_shape(splits)
     make_network = build_network_maker(
         settings.model,
         input_shape=input_shape,
-        num_classes=splits.num_classes,
+        output_shape=output_shape,
         num_tokens=splits.num_tokens,
         dtype=dtype,
     )
@@ -81,6 +83,16 @@ def set_up_networks(settings: Settings, splits: Splits, device: Device) -> Netwo
     seed = derive_seed(init, "init")
     network = synchronized(drawn(make_network, seed), device)
     notes = [] if make_network.is_ours else check_seeds(make_network, seed)
+    if dtype == torch.bfloat16 and normalizes(network):
+        notes.append(
+            "trainer.precision=bf16-true: BatchNorm's running averages have 8 bits and stop "
+            "moving within 2 % of their goal; bf16-mixed keeps them in 32 bits"
+        )
+    start_weights = None
+    if settings.model.init_from is not None:
+        start_weights = read_start_weights(settings.model.init_from, network, output_shape[-1])
+        draws_later = settings.reinit.get("_target_") == "lottery.reinit.Random"
+        notes += start_weights.notes(draws_later=draws_later)
     return Networks(
         make=make_network,
         seed=seed,
@@ -89,6 +101,7 @@ def set_up_networks(settings: Settings, splits: Splits, device: Device) -> Netwo
         input_dtype=splits.input_dtype,
         base=base,
         dtype=dtype,
+        start_weights=start_weights,
         notes=notes,
     )
 
@@ -102,34 +115,3 @@ def set_memory_format(network: nn.Module, accelerator: str) -> nn.Module:
         if accelerator == "cpu" and tensor.ndim == 4:  # others, of Conv3d for example, have none
             tensor.data = tensor.to(memory_format=torch.channels_last)
     return network
-
-
-def build_loss(model: Model, num_classes: int, device: torch.device, dtype: torch.dtype) -> Loss:
-    """Return the loss: a function of torch.nn.functional by name, or any by `_target_`.
-
-    A loss that is a module goes to the device of the logits and the type of the weights.
-    """
-    loss = _find_loss(model)
-    logits = torch.zeros(2, count_outputs(model, num_classes))
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            value = loss(logits, torch.zeros(2, dtype=torch.long))
-    except (RuntimeError, ValueError, TypeError) as error:
-        raise ConfigError(
-            f"model.loss={model.loss}: a function of logits and class numbers: {first_line(error)}"
-        ) from error
-    if value.shape != ():
-        raise ConfigError(f"model.loss={model.loss}: one number expected, got {value.shape}")
-    return loss.to(device, dtype) if isinstance(loss, nn.Module) else loss
-
-
-def _find_loss(model: Model) -> Loss:
-    if isinstance(model.loss, Mapping):
-        call = bind(model.loss, "model.loss")
-        # a class makes the loss, a function is the loss itself
-        made: Loss = make(model.loss, "model.loss") if isinstance(call.func, type) else call
-        return made
-    if model.loss not in LOSSES:
-        accepted = ", ".join(LOSSES)
-        raise ConfigError(f"model.loss={model.loss}: {accepted}, or a function by _target_")
-    return LOSSES[model.loss]

@@ -23,7 +23,7 @@ class NetworkMaker:
 
     model: Model
     input_shape: tuple[int, ...]
-    num_classes: int
+    output_shape: tuple[int, ...]  # of one example
     num_tokens: int | None
     dtype: torch.dtype
     by_forward: bool = False  # the first forward pass makes layers, or their shapes
@@ -43,8 +43,10 @@ class NetworkMaker:
         node = dict(self.model.node)
         if hasattr(load_target(node, "model"), "frozen_base"):
             node.pop("weights", None)  # those of the base
-        outputs = count_outputs(self.model, self.num_classes)
-        offered: dict[str, Any] = {"input_shape": self.input_shape, "num_classes": outputs}
+        offered: dict[str, Any] = {
+            "input_shape": self.input_shape,
+            "num_classes": self.output_shape[-1],
+        }
         if self.num_tokens is not None:
             offered["num_tokens"] = self.num_tokens
         network = make(node, "model", **offered)
@@ -78,17 +80,17 @@ class NetworkMaker:
         Returns:
             Whether its parameters and buffers keep their names and shapes.
         """
-        network, outputs = self(), count_outputs(self.model, self.num_classes)
+        network = self()
         before = shapes_of(network)
         modes = {"evaluation": 2} if self.is_ours else {"evaluation": 2, "training": 3}
         for mode, batch in modes.items():
             network.train(mode == "training")
             shape = check_output(network(self.inputs(batch)), self.target, mode).shape
-            if shape != (batch, outputs):
-                wanted = f"the dataset has {self.num_classes} classes"
-                if outputs == 1:
-                    wanted = "model.loss=binary_cross_entropy needs one"
-                raise ConfigError(f"{self.target}: gives {tuple(shape[1:])} outputs, {wanted}")
+            if shape != (batch, *self.output_shape):
+                raise ConfigError(
+                    f"{self.target}: gives {tuple(shape[1:])} outputs for an example; the task "
+                    f"needs {self.output_shape}"
+                )
         return shapes_of(network) == before
 
 
@@ -96,12 +98,12 @@ def build_network_maker(
     model: Model,
     *,
     input_shape: tuple[int, ...],
-    num_classes: int,
+    output_shape: tuple[int, ...],
     num_tokens: int | None,
     dtype: torch.dtype,
 ) -> NetworkMaker:
     """Return what makes the network, checked to fit the data."""
-    maker = NetworkMaker(model, input_shape, num_classes, num_tokens, dtype)
+    maker = NetworkMaker(model, input_shape, output_shape, num_tokens, dtype)
     try:
         for candidate in (maker, replace(maker, by_forward=True)):
             if _without_cost(candidate.runs, on_cpu=num_tokens is not None):
@@ -116,18 +118,6 @@ def build_network_maker(
         f"{maker.target}: each forward pass changes the names or shapes of its parameters or "
         "buffers; make them in the constructor"
     )
-
-
-def count_outputs(model: Model, num_classes: int) -> int:
-    """Return the number of logits: one per class, or one for two classes."""
-    if model.loss != "binary_cross_entropy":
-        return num_classes
-    if num_classes != 2:
-        raise ConfigError(
-            f"model.loss=binary_cross_entropy: for two classes, the dataset has {num_classes}; "
-            "accepted: cross_entropy"
-        )
-    return 1
 
 
 def _without_cost(run: Callable[[], bool], *, on_cpu: bool) -> bool:

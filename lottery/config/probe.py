@@ -1,21 +1,20 @@
 """What criteria run the network with: a copy of it and the training data."""
 
-import os
 from collections.abc import Callable
 from functools import cache
 
 import torch
 
 from lottery.config.network import Networks
-from lottery.config.network_maker import count_outputs
 from lottery.config.rules import first_line, show
 from lottery.config.settings import Settings
 from lottery.config.targets import SPECIAL
+from lottery.config.task import example_of
 from lottery.data import Splits
 from lottery.errors import ConfigError
 from lottery.generators import drawn
-from lottery.measure.evaluate import Loss
 from lottery.pruning import MakeProbe, Probe, Pruner, ScoredPruner, trait
+from lottery.tasks import Loss, Task
 from lottery.training import Device
 
 
@@ -27,7 +26,6 @@ def build_probe_maker(
     @cache
     def make(dtype: torch.dtype) -> Probe:
         if device.deterministic:  # as in Lightning; the first training may come later
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.use_deterministic_algorithms(True)
         network = drawn(networks.make, networks.seed).to(device.torch_device, dtype)
         return Probe(network, load_splits().train, loss=loss, input_shape=networks.input_shape)
@@ -35,7 +33,9 @@ def build_probe_maker(
     return make
 
 
-def check_criterion(settings: Settings, pruner: Pruner, *, splits: Splits, loss: Loss) -> None:
+def check_criterion(
+    settings: Settings, pruner: Pruner, *, splits: Splits, task: Task, loss: Loss
+) -> None:
     """Check that a criterion has the examples and the derivatives that it needs."""
     if not isinstance(pruner, ScoredPruner):
         return
@@ -52,10 +52,10 @@ def check_criterion(settings: Settings, pruner: Pruner, *, splits: Splits, loss:
     if not trait(pruner.criterion, "second_derivatives"):
         return
     # Two factors, like two layers: second derivatives are then needed even for a linear loss.
-    shape = 2, count_outputs(settings.model, splits.num_classes)
-    factors = [torch.ones(shape, requires_grad=True) for _ in range(2)]
+    outputs, targets = example_of(task, splits)
+    factors = [torch.ones_like(outputs, requires_grad=True) for _ in range(2)]
     try:
-        value = loss(factors[0] * factors[1], torch.zeros(2, dtype=torch.long))
+        value = loss(factors[0] * factors[1], targets)
         gradients = torch.autograd.grad(value, factors, create_graph=True)
         torch.autograd.grad(torch.stack(gradients).square().sum(), factors)
     except RuntimeError as error:

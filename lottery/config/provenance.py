@@ -11,6 +11,10 @@ from typing import Any
 
 import torch
 
+from lottery.config.gpus import driver_version
+from lottery.record.schema import Hardware
+from lottery.training import Device
+
 PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "omegaconf", "torchmetrics", "numpy")
 
 
@@ -34,16 +38,56 @@ def git_commit() -> str | None:
     return done.stdout.strip()
 
 
-def machine(accelerator: str) -> dict[str, Any]:
-    """Describe the machine. Results are equal byte for byte on one machine, device and threads."""
-    device = torch.cuda.get_device_name() if accelerator == "gpu" else platform.machine()
+def device_name(accelerator: str) -> str:
+    """Return the kind of device, such as "gpu (NVIDIA H200)"."""
+    name = torch.cuda.get_device_name() if accelerator == "gpu" else platform.machine()
+    return f"{accelerator} ({name})"
+
+
+def hardware(device: Device) -> Hardware:
+    """Return what the last bits of results depend on, besides versions and settings in the key.
+
+    Results are equal byte for byte where all of it is equal.
+    """
+    on_gpu = device.accelerator == "gpu"
+    found: Hardware = {
+        "device": device_name(device.accelerator),
+        "devices": device.num_processes,
+        "threads": torch.get_num_threads(),
+        "deterministic": device.deterministic,
+        "compile": device.compile,
+    }
+    if on_gpu:
+        found |= {
+            "tf32": device.tf32,
+            "benchmark": device.benchmark,
+            "cuda": torch.version.cuda,
+            "cudnn": _version_of_cudnn(),
+            "nccl": _version_of_nccl(),
+            "driver": driver_version(),
+        }
+    return found
+
+
+def machine(device: Device) -> dict[str, Any]:
+    """Describe the machine and the command."""
     return {
         "host": socket.gethostname(),
         "process": os.getpid(),
-        "device": f"{accelerator} ({device})",
-        "threads": torch.get_num_threads(),
+        **hardware(device),
         "command": " ".join(sys.argv),
     }
+
+
+def _version_of_cudnn() -> str | None:
+    number = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]  # torch has no types
+    return None if number is None else str(number)
+
+
+def _version_of_nccl() -> str | None:
+    if not torch.distributed.is_nccl_available():
+        return None
+    return ".".join(map(str, torch.cuda.nccl.version()))  # type: ignore[no-untyped-call]  # same
 
 
 def _package_root() -> Path:

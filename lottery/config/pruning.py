@@ -36,6 +36,14 @@ class PruningSetup:
     notes: list[str] = field(default_factory=list)  # for the user: settings without effect
     digests: Mapping[str, str] = field(default_factory=dict)  # of copied masks
 
+    @property
+    def runs_network(self) -> bool:
+        """Whether the scores come from running the network."""
+        if not isinstance(self.pruner, ScoredPruner):
+            return False
+        criterion = self.pruner.criterion
+        return bool(trait(criterion, "num_examples") or trait(criterion, "runs_on_ones"))
+
 
 def set_up_pruning(settings: Settings, network: nn.Module) -> PruningSetup:
     """Build the pruner and check it against the network."""

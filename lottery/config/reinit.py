@@ -5,7 +5,7 @@ from lottery.config.rules import show
 from lottery.config.settings import Settings
 from lottery.config.targets import load_target
 from lottery.errors import ConfigError
-from lottery.reinit import Reinit, steps_to_come
+from lottery.reinit import Finetune, LrRewind, Reinit, steps_to_come
 
 
 def build_reinit(settings: Settings, steps_per_epoch: int, num_steps: int) -> Reinit:
@@ -20,8 +20,21 @@ def build_reinit(settings: Settings, steps_per_epoch: int, num_steps: int) -> Re
         raise ConfigError(f"{asked}: must come before the end of training, step {num_steps}")
     if steps_to_come(reinit, num_steps) > num_steps:
         raise ConfigError(f"{asked}: at most the {num_steps} steps of a training")
+    if settings.module is None and hasattr(load_target(settings.scheduler, "scheduler"), "after"):
+        _check_following(settings, reinit, asked, num_steps)
     _check_copying(settings, reinit)
     return reinit
+
+
+def _check_following(settings: Settings, reinit: Reinit, asked: str, num_steps: int) -> None:
+    """Check that no round takes up a schedule that follows the validation loss at its end."""
+    repeats_a_part = isinstance(reinit, LrRewind) and reinit.steps_to_come(num_steps) < num_steps
+    if repeats_a_part or isinstance(reinit, Finetune):
+        raise ConfigError(
+            f"{asked}: takes up the last steps of the schedule, and scheduler._target_="
+            f"{settings.scheduler['_target_']} follows the validation loss of each round; "
+            "accepted: reinit=lr_rewind with reinit.steps=null, or another schedule"
+        )
 
 
 def _check_copying(settings: Settings, reinit: Reinit) -> None:

@@ -34,10 +34,12 @@ LEFT_OUT = (
     "dataset.download",
     "dataset.base_url",
 )
-# The only keys of `trainer` that change results by more than the order of additions.
-TRAINER_KEPT = ("trainer.precision", "trainer.lightning.")
+# The keys of `trainer` that change results by more than the order of additions.
+TRAINER_KEPT = {"trainer.precision", "trainer.sync_batchnorm", "trainer.tf32"}
+# Without synchronized BatchNorm, a device's share of the batch changes results too.
+OWN_STATISTICS = {"trainer.devices", "trainer.num_nodes"}
 # Groups that a LightningModule replaces, and the keys of `dataset` that still mean something.
-OF_THE_MODULE = ("model", "dataset", "optimizer", "scheduler")
+OF_THE_MODULE = ("model", "dataset", "optimizer", "scheduler", "task")
 KEPT_OF_DATASET = ("order", "split_seed")
 UNUSED_OF_DATASET = (
     "root",
@@ -55,6 +57,7 @@ OPTIONAL = ("module", "datamodule")
 ADDED_LATER: dict[str, Any] = {
     "dataset.augment": "none",
     "dataset.limit": None,
+    "dataset.numeric_target": False,
     "dataset.subsample": 1,
     "dataset.random_labels": 0,
     "dataset.shuffle_pixels": False,
@@ -65,12 +68,19 @@ ADDED_LATER: dict[str, Any] = {
     "metrics.test": None,
     "metrics.val": None,
     "metrics.val_mode": None,
+    "model.init_from": None,
     "model.logits": None,
     "optimizer.decay_norms": True,
     "pruning.also": [],
     "pruning.at": "trained",
     "pruning.units": "none",
     "trainer.lightning": {},
+    "task._target_": "lottery.tasks.Classification",
+    "task.class_weights": None,
+    "task.label_smoothing": 0,
+    "task.metrics": {},
+    "trainer.sync_batchnorm": True,
+    "trainer.tf32": False,
 }
 # Options with a second name. Runs with either name have one folder.
 ALIASES = {"large_final": "magnitude"}
@@ -84,7 +94,7 @@ PATH_ARGUMENTS = {
     "lottery.data.Text": "dataset.file",
     "lottery.models.VGG16Head": "model.weights",
 }
-PATHS = {"dataset.root", "criterion.run", *PATH_ARGUMENTS.values()}
+PATHS = {"dataset.root", "criterion.run", "model.init_from", *PATH_ARGUMENTS.values()}
 
 DURATIONS = ("iterations", "evaluation.every")
 # Durations of our own schedules and reinits, for the same reason.
@@ -160,10 +170,13 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
 
         if not trait(load_target(config["criterion"], "criterion"), "needs_training"):
             del flat["pruning.at"]
-    for group in ("dataset", "model"):
-        key = PATH_ARGUMENTS.get(str(flat.get(f"{group}._target_")), "")
+    targets = [str(flat.get(f"{group}._target_")) for group in ("dataset", "model")]
+    for key in ("model.init_from", *(PATH_ARGUMENTS.get(target, "") for target in targets)):
         if isinstance(flat.get(key), str):
             flat[key] = Path(flat[key]).absolute().name
+    synchronized = flat.get("trainer.sync_batchnorm", True)
+    kept = TRAINER_KEPT if synchronized else TRAINER_KEPT | OWN_STATISTICS
+    kept |= {key for key in flat if key.startswith("trainer.lightning.")}
     for key in (*DURATIONS, *DURATION_ARGUMENTS):
         ours = str(flat.get(f"{key.partition('.')[0]}._target_")).startswith("lottery.")
         if key in flat and (ours or key in DURATIONS):
@@ -173,7 +186,7 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in sorted(flat.items())
         if key not in LEFT_OUT
         and not key.startswith(("logger", "callbacks"))
-        and not (key.startswith("trainer.") and not key.startswith(TRAINER_KEPT))
+        and not (key.startswith("trainer.") and key not in kept)
         and not (key in ADDED_LATER and value == ADDED_LATER[key])
     }
 

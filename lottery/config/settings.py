@@ -55,6 +55,7 @@ class Settings:
     checkpoint: groups.Checkpoint
     trainer: groups.Trainer
     dataset: groups.Dataset
+    task: groups.Task
     model: groups.Model
     criterion: groups.Criterion
     optimizer: groups.Optimizer

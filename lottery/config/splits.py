@@ -4,15 +4,22 @@ from typing import Any
 
 from lottery.config.groups import Dataset
 from lottery.config.instantiate import make
+from lottery.config.task import name_of, prepare_splits
 from lottery.data import DataError, Splits
 from lottery.data.corruptions import Corruptions
-from lottery.data.subset import limited
+from lottery.data.subset import has_classes, limited
 from lottery.errors import ConfigError
+from lottery.tasks import Task
 
 
-def build_splits(dataset: Dataset, *, may_write: bool) -> Splits:
-    """Load the data, limit it and corrupt the training examples as asked."""
-    splits = _load(dataset, may_write=may_write)
+def build_splits(dataset: Dataset, task: Task, *, may_write: bool) -> Splits:
+    """Load the data for a task, limit it and corrupt the training examples as asked."""
+    splits = prepare_splits(_load(dataset, may_write=may_write), task)
+    if dataset.random_labels and not has_classes(splits.train):
+        raise ConfigError(
+            f"dataset.random_labels={dataset.random_labels}: replaces classes; "
+            f"task={name_of(task)} has none"
+        )
     splits = splits.with_num_tokens()  # of all examples, before some are left out
     if dataset.limit is not None:  # for datasets that do not limit themselves
         splits = limited(splits, dataset.limit, dataset.split_seed)

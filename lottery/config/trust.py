@@ -24,6 +24,7 @@ OURS = (
     "lottery.models",
     "lottery.pruning",
     "lottery.reinit",
+    "lottery.tasks",
     "lottery.training.schedules",
 )
 DEFINED_IN = {name: name for name in OURS} | {
@@ -90,9 +91,12 @@ def check_paths(config: Mapping[str, Any], where: str) -> None:
 def check_sizes(entry: Mapping[str, Any], where: str) -> None:
     """Check the stored sizes of a network's inputs and outputs before memory is taken for them."""
     shape = entry.get("input_shape")
-    sizes = [*shape, entry.get("num_classes"), entry.get("num_tokens") or 1] if shape else [0]
+    outputs = entry.get("output_shape") or [entry.get("num_classes")]
+    sizes = [*shape, *outputs, entry.get("num_tokens") or 1] if shape else [0]
     if any(type(size) is not int or size < 1 for size in sizes) or prod(sizes) > LARGEST:
-        raise DamagedFile(f"{where}: input_shape, num_classes, num_tokens: no sizes of real data")
+        raise DamagedFile(
+            f"{where}: input_shape, num_classes, output_shape, num_tokens: no sizes of real data"
+        )
 
 
 @contextmanager

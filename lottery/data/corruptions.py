@@ -44,6 +44,8 @@ class Corruptions:
         if self.subsample < 1:
             train = drawn_share(train, self.subsample, self._seed("subsample"))
         if self.random_labels:
+            if splits.num_classes is None:
+                raise ValueError(f"random_labels={self.random_labels}: needs a number of classes")
             train = self._relabelled(train, splits.num_classes)
         if self.shuffle_pixels:
             train = self._shuffled(train)

@@ -31,7 +31,7 @@ class Split:
     Args:
         inputs: (n, *input_shape), ready for the network; or bytes, which `scaling` makes ready;
             or whole numbers (tokens), which the network takes as they are.
-        targets: (n,), class numbers.
+        targets: (n,), class numbers; of other tasks (n, ...), numbers.
         scaling: of inputs that are bytes.
         rows: (n,), these examples' rows in `inputs` if splits share one tensor, such as a file
             that is mapped into memory; None: all rows.
@@ -57,6 +57,10 @@ class Split:
         """Whether the inputs are tokens: whole numbers that are no bytes."""
         return self.scaling is None and self.inputs.dtype in INTEGERS
 
+    def with_targets(self, targets: Tensor) -> "Split":
+        """Return the split with other targets."""
+        return replace(self, targets=targets)
+
     def batch(self, which: Tensor | slice, drawn: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return inputs, ready for the network, and targets of some examples.
 
@@ -80,13 +84,14 @@ class Split:
         inputs, rows = self.inputs, self.rows
         if rows is not None and torch.device(device).type != "cpu":
             inputs, rows = inputs[rows], None
-        scaling = self.scaling and self.scaling.to(device, dtype)
+        scaling, network_type = self.scaling and self.scaling.to(device, dtype), dtype
         if self.has_tokens:
             dtype = torch.long
         inputs = inputs.to(device, dtype if self.scaling is None else inputs.dtype)
-        return replace(
-            self, inputs=inputs, targets=self.targets.to(device), scaling=scaling, rows=rows
-        )
+        targets = self.targets.to(device)
+        if targets.is_floating_point():  # a loss in bfloat16 would have 8 bits
+            targets = targets.to(torch.promote_types(network_type, torch.float32))
+        return replace(self, inputs=inputs, targets=targets, scaling=scaling, rows=rows)
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ class Splits:
         train: the weights are trained on it.
         val: every choice (ES, early stopping, the winning ticket) is made on it.
         test: is reported; nothing is chosen by it.
-        num_classes: number of classes.
+        num_classes: number of classes; None if targets are no classes.
         known_digests: sha256 by name of the files that the splits are made from; None: computed.
         num_tokens: number of different tokens, if the inputs are tokens; None takes the highest
             plus 1.
@@ -106,7 +111,7 @@ class Splits:
     train: Split
     val: Split
     test: Split
-    num_classes: int
+    num_classes: int | None = None
     known_digests: Mapping[str, str] | None = None
     num_tokens: int | None = None
 
@@ -138,9 +143,13 @@ class Splits:
         return replace(self, num_tokens=highest + 1)
 
     def check(self) -> None:
-        """Check everything that a training relies on; a DataError names the split."""
-        if not hasattr(self.num_classes, "__index__") or self.num_classes < 2:
-            raise DataError(f"num_classes={self.num_classes}: a whole number >= 2 expected")
+        """Check what every training relies on; a DataError names the split.
+
+        A task checks what its targets are.
+        """
+        number = self.num_classes
+        if number is not None and (not hasattr(number, "__index__") or number < 2):
+            raise DataError(f"num_classes={number}: a whole number >= 2 expected, or None")
         for name, split in self.by_name().items():
             _check_types(name, split)
         for name, split in self.by_name().items():
@@ -149,20 +158,6 @@ class Splits:
             if split.inputs.shape[1:] != self.train.inputs.shape[1:]:
                 raise DataError(f"the {name} split's inputs have another shape than training's")
             self._check_tokens(name, split)
-            if split.targets.dim() > 1:
-                raise DataError(
-                    f"the {name} split has {split.targets[0].numel()} targets for each example: "
-                    "one expected (language models: not yet)"
-                )
-            if split.targets.dtype != torch.long or split.targets.dim() != 1:
-                raise DataError(
-                    f"the {name} split's targets are {split.targets.dtype}: class numbers in "
-                    "torch.long expected (regression: not yet)"
-                )
-            if int(split.targets.min()) < 0 or int(split.targets.max()) >= self.num_classes:
-                raise DataError(
-                    f"the {name} split has a target outside 0 to {self.num_classes - 1}"
-                )
 
     def _check_tokens(self, name: str, split: Split) -> None:
         dtype, tokens = split.inputs.dtype, self.num_tokens

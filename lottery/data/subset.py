@@ -61,9 +61,18 @@ def limited(splits: Splits, limit: int, seed: int) -> Splits:
     return splits.changed(lambda split: drawn_share(split, share, seed))
 
 
+def has_classes(split: Split) -> bool:
+    """Return whether each target is one class number."""
+    return split.targets.dim() == 1 and not split.targets.is_floating_point()
+
+
 def drawn_share(split: Split, share: float, seed: int) -> Split:
-    """Return a share of a split's examples, the same of every class, at least one of each."""
-    rows = torch.from_numpy(draw_shares(split.targets.numpy(), [share], seed)[0])
+    """Return a share of a split's examples, the same of every class, at least one of each.
+
+    Targets that are no class numbers count as one class.
+    """
+    classes = split.targets if has_classes(split) else torch.zeros(len(split), dtype=torch.long)
+    rows = torch.from_numpy(draw_shares(classes.numpy(), [share], seed)[0])
     if split.rows is None:
         return replace(split, inputs=split.inputs[rows], targets=split.targets[rows])
     return replace(split, rows=split.rows[rows], targets=split.targets[rows])

@@ -1,4 +1,4 @@
-"""A table in a CSV file: one column is the class, the others are the inputs."""
+"""A table in a CSV file: one column is the target, the others are the inputs."""
 
 import logging
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from lottery.arguments import check_one_of, check_text, check_texts
+from lottery.arguments import check_flag, check_one_of, check_text, check_texts
 from lottery.data.csv_table import bad_row, read_table
 from lottery.data.errors import DataError
 from lottery.data.splits import Split, Splits
@@ -30,7 +30,8 @@ class Tabular:
     """The rows of a CSV file: 70 % of each class for training, 20 % validation, 10 % testing.
 
     Every row is in one split, and every class has at least one row in each. Classes are numbered
-    in ascending order where they are numbers, else alphabetically.
+    in ascending order where they are numbers, else alphabetically. A target that is a number is
+    standardised like an input: an error of 1 is one standard deviation of the training rows.
 
     A column of numbers is one input: the number less the mean over the standard deviation, both
     of the training rows. Every other column is one input for each text that training rows have in
@@ -38,12 +39,13 @@ class Tabular:
 
     Args:
         file: with the names of the columns in its first row.
-        target: the column of the classes: texts or whole numbers.
+        target: the column of the classes: texts or whole numbers; or of the numbers to predict.
         categorical: columns whose numbers are to be taken as texts, such as codes.
         exclude: columns that are no inputs, such as a row's number.
         missing: "error" refuses a row without a value; "impute" puts in the mean of the training
             rows for a number, and their most frequent text for a text.
         split_seed: draws validation and test rows.
+        numeric_target: the target is a number, for regression; rows are then drawn by chance.
     """
 
     file: str
@@ -52,6 +54,7 @@ class Tabular:
     exclude: Sequence[str]
     missing: str
     split_seed: int
+    numeric_target: bool = False
 
     def __post_init__(self) -> None:
         check_text("file", self.file)
@@ -59,17 +62,24 @@ class Tabular:
         check_texts("categorical", self.categorical)
         check_texts("exclude", self.exclude)
         check_one_of("missing", self.missing, ("error", "impute"))
+        check_flag("numeric_target", self.numeric_target)
 
     def load(self) -> Splits:
         """Return the splits; a DataError names the file, and the row or column that is wrong."""
         table, digest = read_table(self.file)
         self._check_names(table.columns.tolist())
-        labels, num_classes = self._labels(table[self.target])
+        column = table[self.target]
+        self._refuse(column, column.isna(), f"no {self.target}")
+        labels, num_classes = np.zeros(len(table), dtype=np.int64), None
+        if not self.numeric_target:
+            labels, num_classes = self._labels(column)
         val_rows, test_rows, train_rows = draw_shares(
             labels, [VAL_SHARE, TEST_SHARE], self.split_seed
         )
         inputs = torch.from_numpy(self._inputs(table, train_rows)).float()
         targets = torch.from_numpy(labels)
+        if self.numeric_target:
+            targets = torch.from_numpy(self._numbers(column, train_rows)).float()
         train, val, test = (
             Split(inputs[rows], targets[rows]) for rows in (train_rows, val_rows, test_rows)
         )
@@ -84,13 +94,13 @@ class Tabular:
 
     def _labels(self, column: "pd.Series[Any]") -> tuple[npt.NDArray[np.int64], int]:
         """Return the class number of each row, and how many classes there are."""
-        self._refuse(column, column.isna(), f"no {self.target}")
         numbers = pd.to_numeric(column, errors="coerce")
         if numbers.notna().all():
             self._refuse(
                 column,
                 numbers % 1 != 0,
-                f"{self.target} is no whole number; classes are, or texts (regression: not yet)",
+                f"{self.target} is no whole number; classes are, or texts; a number to predict "
+                "needs dataset.numeric_target=true and task=regression",
             )
             column = numbers
         classes, labels = np.unique(column.to_numpy(), return_inverse=True)
@@ -103,6 +113,20 @@ class Tabular:
                 f"{self.file}: {rows}, {SMALLEST_CLASS} or more expected, one for each split"
             )
         return labels, len(classes)
+
+    def _numbers(self, column: "pd.Series[Any]", train: Rows) -> npt.NDArray[np.float64]:
+        """Return the target of each row, standardised by the training rows."""
+        numbers = pd.to_numeric(column, errors="coerce")
+        self._refuse(column, numbers.isna(), f"{self.target} is no number")
+        too_large = numbers.abs() > LARGEST
+        self._refuse(column, too_large, f"{self.target} is too large: {LARGEST:g} at most")
+        values: npt.NDArray[np.float64] = numbers.to_numpy(dtype=np.float64)
+        mean, std = values[train].mean(), values[train].std()
+        if not std > 0:
+            raise DataError(f"{self.file}: {self.target} is the same in all training rows")
+        log.info("%s: an error of 1 is %.6g of %s", self.file, std, self.target)
+        scaled: npt.NDArray[np.float64] = (values - mean) / std
+        return scaled
 
     def _inputs(self, table: pd.DataFrame, train: Rows) -> npt.NDArray[np.float64]:
         """Return the inputs of every row, scaled and encoded by what the training rows have."""

@@ -6,7 +6,7 @@ import torch
 from sklearn.ensemble import RandomForestClassifier
 from torch import Tensor
 
-from lottery.measure.evaluate import class_averages
+from lottery.tasks.class_averages import class_averages
 
 
 def fit_forest(

@@ -102,6 +102,7 @@ def _fit_and_measure(
     The metrics have the names of results.csv. A comparison counts as one FLOP; `flops_forest` is
     the mean over validation examples.
     """
+    assert splits.num_classes is not None  # of classification, which has been checked
     targets = {name: getattr(splits, name).targets.cpu() for name in features}
     forest = fit_forest(
         features["train"],

@@ -18,8 +18,9 @@ from lottery.record.disk_errors import check_writable
 from lottery.record.files import write_json
 from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir
+from lottery.record.score import ACCURACY
 from lottery.report.read.forests import RunForests, read_forests
-from lottery.runs.run_folder import check_entries, check_run_folder
+from lottery.runs.run_folder import check_run_folder, check_tree
 from lottery.runs.run_lock import locked
 from lottery.seeds import derive_seed
 from lottery.tensors import load_of_run
@@ -53,9 +54,12 @@ def request_forests(
         raise ConfigError(
             f"{ticket.folder.path}: --features needs the ticket in its run's folder, as ticket/"
         )
+    if run.score != ACCURACY:
+        metric = run.score.metric
+        raise ConfigError(f"--features: forests need classes, and the run's score is {metric}")
     read_forests(run)
     check_run_folder(run.folder)
-    check_entries(ticket.folder.path)
+    check_tree(ticket.folder.path)
     check_writable(run.path.absolute(), "--features")
     networks = [network for network in (ticket.base(), ticket.trained()) if network is not None]
     for name in layers:

@@ -10,7 +10,7 @@ from lottery.imp.storage import Storage
 from lottery.masks import Masks
 from lottery.models.state import Start, State
 from lottery.record.run_dir import RunDir
-from lottery.record.schema import Row
+from lottery.record.schema import Row, Trained
 from lottery.reinit import Reinit
 from lottery.training import EarlyBird, Outcome
 
@@ -42,6 +42,7 @@ class Imp:
     reinit: Reinit
     storage: Storage
     count: Callable[[Masks], dict[str, Any]]  # counts parameters and operations under masks
+    place: Trained | None = None  # where the rounds are trained, for their records
 
     @property
     def run_dir(self) -> RunDir:

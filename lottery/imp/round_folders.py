@@ -10,6 +10,7 @@ from lottery.record.records import write_links
 from lottery.record.rows import winning_round
 from lottery.record.run_dir import RunDir
 from lottery.record.schema import Record, Row
+from lottery.record.score import Score
 from lottery.tensors import digest, load_of_run
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ def digests_of_files(run: OpenedRun, number: int) -> dict[str, str]:
     return digests
 
 
-def drop_unneeded(run_dir: RunDir, rows: Sequence[Row]) -> None:
+def drop_unneeded(run_dir: RunDir, rows: Sequence[Row], score: Score) -> None:
     """Drop the weights that neither the winning round nor later work needs.
 
     Tickets start from round 0, and other runs copy it. A round that is not finished prunes the
@@ -62,7 +63,7 @@ def drop_unneeded(run_dir: RunDir, rows: Sequence[Row]) -> None:
     """
     finished = {row["round"] for row in rows}
     last = {number for number in finished if number + 1 not in finished}
-    for number in finished - last - {0, winning_round(rows)}:
+    for number in finished - last - {0, winning_round(rows, score)}:
         folder = run_dir.round(number)
         for file in (folder.start, folder.es, folder.final, folder.final_optimizer):
             file.unlink(missing_ok=True)

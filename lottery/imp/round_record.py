@@ -7,6 +7,7 @@ from typing import Any, cast
 from lottery.masks import Masks, count_ones, density
 from lottery.measure.evaluate import count_live_zeros
 from lottery.record.schema import COLUMNS, Record, Row
+from lottery.record.score import Score
 from lottery.record.text_table import format_percent
 from lottery.training import Outcome
 
@@ -41,26 +42,26 @@ def make_record(
         }
         for name, mask in masks.items()
     }
+    further = {name: v for name, v in outcome.measured.items() if name not in COLUMNS}
     record = {
-        "row": {column: values[column] for column in COLUMNS if column in values},
+        "row": {**{name: values[name] for name in COLUMNS if name in values}, **further},
         "layers": layers,
         "checks": dict(checks),
         "history": [{"round": number, **entry} for entry in outcome.history],
         "timing": {"round": number, **outcome.timing},
     }
-    if outcome.logged:
-        record["logged"] = dict(outcome.logged)
     return cast(Record, record)
 
 
-def report_round(row: Row, outcome: Outcome) -> None:
+def report_round(row: Row, outcome: Outcome, score: Score) -> None:
     """Log one line about a finished round."""
+    val, test = (f"{score.format(row[name])} {score.unit}".rstrip() for name in ("val", "test"))
     log.info(
-        "round %d: %s %% remaining, ES %d, val %s %%, test %s %%, %.1f s",
+        "round %d: %s %% remaining, ES %d, val %s, test %s, %.1f s",
         row["round"],
         format_percent(row["remaining"]),
         row["ES"],
-        format_percent(row["val"]),
-        format_percent(row["test"]),
+        val,
+        test,
         outcome.timing["train_seconds"],
     )

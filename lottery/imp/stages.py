@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from lottery.distributed import from_main
 from lottery.imp.checks import (
     check_first_step,
     check_masks,
@@ -54,10 +55,10 @@ def read_stored(imp: Imp, number: int, previous: int) -> Stored:
 
 
 def prune(imp: Imp, stored: Stored, before: Masks) -> tuple[Masks, Checks]:
-    """Make a round's masks, in every process of the run, and compare them."""
+    """Make a round's masks and compare those of all processes of the run."""
     number, pruner = stored.round, imp.pruning.pruner
     trained = imp.pruning.trained(number, last=stored.last, initial=stored.initial, before=before)
-    masks = pruner(trained)
+    masks = from_main(lambda: pruner(trained)) if imp.pruning.once else pruner(trained)
     check_ranks_agree(number, "masks", masks)
     checks = check_masks(
         number,
@@ -114,5 +115,7 @@ def train(imp: Imp, ready: Round, check_owned: Callable[[], None]) -> None:
     if early_bird:
         record["early_bird"] = early_bird.record()
         log.info("round %d: early bird at step %s", number, early_bird.step)
+    if imp.place:
+        record["trained"] = imp.place
     storage.finish_round(record, check_owned)
-    report_round(record["row"], outcome)
+    report_round(record["row"], outcome, storage.score)

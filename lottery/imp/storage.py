@@ -21,9 +21,11 @@ from lottery.record.opened_run import OpenedRun
 from lottery.record.records import write_record
 from lottery.record.run_dir import RunDir
 from lottery.record.schema import Record, Row
+from lottery.record.score import ACCURACY, Score
 from lottery.record.tables import write_tables
 from lottery.tensors import Tensors, digest, load_tensors, save_tensors
 from lottery.training import Outcome
+from lottery.training.curves import val_losses
 
 
 class NothingToRewindTo(LotteryError):
@@ -37,6 +39,7 @@ class Storage:
     run_dir: RunDir
     buffers: Collection[str]  # names; a tensor file holds weights and buffers
     keep: str = "all"  # "winner" drops weights that nothing needs
+    score: Score = ACCURACY  # decides which round wins
     dense_from: RunDir | None = None  # the run whose round 0 is this run's too
     update_summary: Callable[[OpenedRun], None] = lambda _: None  # for TensorBoard
     linked: bool = True  # the records name the digests of files; not those of stability copies
@@ -74,7 +77,7 @@ class Storage:
     def drop_unneeded(self, rows: Sequence[Row]) -> None:
         """Drop weights that nothing needs, under keep=winner; `rows` are all finished rounds'."""
         if self.keep == "winner":
-            from_main(lambda: drop_unneeded(self.run_dir, rows))
+            from_main(lambda: drop_unneeded(self.run_dir, rows, self.score))
 
     def initial(self) -> State:
         """Read the dense network before its first step, W_0."""
@@ -97,7 +100,12 @@ class Storage:
                 f"round 0 has stopped before step {step}, which reinit.to names"
             )
         state = self._read(folder.rewind, folder.rewind_optimizer)
-        return replace(state, generators=self._load_if_there(folder.rewind_generators))
+        history = from_main(lambda: OpenedRun(self.run_dir).record(0)["history"])
+        return replace(
+            state,
+            generators=self._load_if_there(folder.rewind_generators),
+            val_losses=val_losses(entry for entry in history if entry["iteration"] <= step),
+        )
 
     def start(self, number: int) -> State:
         """Read what round `number` starts from, under its masks."""

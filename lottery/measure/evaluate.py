@@ -1,28 +1,21 @@
-"""Measure a network: loss, accuracy and class averages, counts, inference time, memory."""
+"""Measure a network: loss, score and other metrics, counts, inference time, memory."""
 
 import resource
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 
 import torch
 from torch import Tensor, nn
-from torchmetrics.functional.classification import (
-    binary_f1_score,
-    binary_precision,
-    binary_recall,
-    multiclass_f1_score,
-    multiclass_precision,
-    multiclass_recall,
-)
 
-from lottery.data import Split
+from lottery.data import Split, Splits
 from lottery.distributed import share, sum_over_ranks
 from lottery.masks import Masks, count_ones, prunable_weights
+from lottery.tasks import Loss, Task
 
-Loss = Callable[[Tensor, Tensor], Tensor]
+Batch = tuple[slice, Tensor, Tensor]  # places in the split, outputs, targets
 
 EVALUATION_BATCH = 1000
 INFERENCE_BATCH = 100
@@ -30,29 +23,10 @@ INFERENCE_BATCH = 100
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Mean loss, accuracy as a fraction, and predicted classes of a network on a split."""
+    """Mean loss and score of a network on a split."""
 
     loss: float
-    accuracy: float
-    predictions: Tensor
-
-
-def predict(logits: Tensor) -> Tensor:
-    """Return the class with the highest logit; of a single logit, class 1 if it is above 0.
-
-    Example:
-        >>> predict(torch.tensor([[0.1, 0.3], [2.0, -1.0]])).tolist()
-        [1, 0]
-        >>> predict(torch.tensor([[0.1], [-2.0]])).tolist()
-        [1, 0]
-    """
-    return (logits[:, 0] > 0).long() if logits.shape[1] == 1 else logits.argmax(1)
-
-
-def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Return the mean loss of targets 0 and 1 from logits (batch, 1) for class 1."""
-    (logit,) = logits.unbind(1)
-    return nn.functional.binary_cross_entropy_with_logits(logit, targets.to(logit.dtype))
+    score: float
 
 
 @contextmanager
@@ -68,48 +42,74 @@ def evaluating(network: nn.Module) -> Iterator[None]:
             layer.training = mode
 
 
-def evaluate(network: nn.Module, split: Split, loss: Loss) -> Evaluation:
+def evaluate(network: nn.Module, split: Split, *, loss: Loss, task: Task) -> Evaluation:
     """Evaluate a network on every example of a split, once each, in evaluation mode.
 
     With several processes, each evaluates its share of the examples.
     """
     total = torch.zeros((), dtype=torch.float64)
-    predicted = torch.zeros_like(split.targets)  # 0 for other ranks' examples, which the sum adds
-    ours = share(torch.arange(len(split)))
+    sums = []
     with evaluating(network):
-        for part in torch.split(ours, EVALUATION_BATCH):
-            if not len(part):  # more processes than examples
-                continue
-            places = slice(int(part[0]), int(part[-1]) + 1)  # a slice copies nothing
-            inputs, targets = split.batch(places)
-            logits = network(inputs)
-            # Not in bfloat16: its 8 bits would round different losses to one value.
-            wide = logits if logits.dtype == torch.float64 else logits.float()
-            total += loss(wide, targets).double().cpu() * len(targets)
-            predicted[places] = predict(logits)
-    predicted = sum_over_ranks(predicted)
-    correct = int((predicted == split.targets).sum())
-    loss_sum = float(sum_over_ranks(total))
-    return Evaluation(loss_sum / len(split), correct / len(split), predicted)
+        for _, outputs, targets in _batches(network, split):
+            if len(targets):
+                total += loss(outputs, targets).double().cpu() * len(targets)
+            sums.append(task.parts(outputs, targets).double().sum(0))
+    joined = sum_over_ranks(torch.stack(sums).sum(0))
+    mean_loss = float(sum_over_ranks(total)) / len(split)
+    return Evaluation(mean_loss, task.score_of(joined.cpu(), mean_loss, len(split)))
 
 
-def class_averages(predictions: Tensor, targets: Tensor, num_classes: int) -> dict[str, float]:
-    """Return F1, precision and recall as fractions: macro averages over the classes.
+def measure_further(network: nn.Module, splits: Splits, task: Task) -> dict[str, float]:
+    """Return a task's further metrics: `val_<name>` on validation data, `<name>` on test data."""
+    metrics: dict[str, float] = {}
+    for prefix, name in (("val_", "val"), ("", "test")):
+        found = task.further(_details(network, splits.by_name()[name], task), splits, name)
+        metrics |= {f"{prefix}{metric}": value for metric, value in found.items()}
+    return metrics
 
-    With two classes, they are those of class 1, as usual.
+
+def _details(network: nn.Module, split: Split, task: Task) -> Tensor:
+    """Return a task's details of all examples, in CPU memory on every rank."""
+    with evaluating(network):
+        found = [
+            (places, task.details(outputs, targets).cpu())
+            for places, outputs, targets in _batches(network, split)
+        ]
+    _, first = found[0]
+    details = torch.zeros(len(split), *first.shape[1:], dtype=first.dtype)
+    for places, of_batch in found:  # 0 for other ranks' examples, which the sum adds
+        details[places] = of_batch
+    return sum_over_ranks(details)
+
+
+def _batches(network: nn.Module, split: Split) -> Iterator[Batch]:
+    """Yield this rank's examples, a batch at a time.
+
+    A rank without examples gets one empty batch, whose shape is that of the others.
     """
-    if num_classes == 2:
-        binary = {"f1": binary_f1_score, "precision": binary_precision, "recall": binary_recall}
-        return {name: float(score(predictions, targets)) for name, score in binary.items()}
-    scores = {
-        "f1": multiclass_f1_score,
-        "precision": multiclass_precision,
-        "recall": multiclass_recall,
-    }
-    return {
-        name: float(score(predictions, targets, num_classes, average="macro"))
-        for name, score in scores.items()
-    }
+    ours = share(torch.arange(len(split)))
+    first, count = int(ours[0]) if len(ours) else 0, len(ours)
+    for places, outputs, targets in all_batches(network, split, first, first + max(1, count)):
+        yield places if count else slice(0), outputs[:count], targets[:count]
+
+
+def all_batches(
+    network: nn.Module, split: Split, first: int = 0, stop: int | None = None
+) -> Iterator[Batch]:
+    """Yield places, outputs and targets of a split's examples, a batch at a time.
+
+    Outputs are not in bfloat16: its 8 bits would round different losses to one value. Of a text, a
+    batch has about as many tokens as another split has examples.
+    """
+    stop = len(split) if stop is None else stop
+    positions = split.inputs.shape[1] if split.has_tokens and split.targets.dim() > 1 else 1
+    size = max(1, EVALUATION_BATCH // positions)
+    for begin in range(first, stop, size):
+        places = slice(begin, min(begin + size, stop))  # a slice copies nothing
+        inputs, targets = split.batch(places)
+        outputs = network(inputs)
+        wide = outputs if outputs.dtype == torch.float64 else outputs.float()
+        yield places, wide, targets
 
 
 def count_parameters(network: nn.Module, masks: Masks) -> dict[str, int | float]:

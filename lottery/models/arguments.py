@@ -2,6 +2,10 @@
 
 from typing import Any
 
+from lottery.arguments import check_whole
+
+DEEPEST = 2000  # layers or blocks; ResNet-1202 is the deepest that was published
+
 
 def check_images(input_shape: tuple[int, ...], least: int | None = None) -> None:
     """Check that examples are images, of at least `least` by `least` pixels."""
@@ -9,6 +13,11 @@ def check_images(input_shape: tuple[int, ...], least: int | None = None) -> None
         return
     accepted = f"{least} or more, {least} or more" if least else "height, width"
     raise ValueError(f"input_shape={input_shape}: (channels, {accepted})")
+
+
+def check_depth(depth: Any, at_least: int) -> None:
+    """Check a number of layers or blocks; to make a billion of them would never end."""
+    check_whole("depth", depth, at_least, at_most=DEEPEST)
 
 
 def check_dropout(dropout: Any) -> None:

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from lottery.arguments import check_whole
-from lottery.models.arguments import check_images
+from lottery.models.arguments import check_depth, check_images
 from lottery.models.init import glorot_normal_
 
 FILTERS = (16, 32, 64)  # of the three stages, at width 1
@@ -53,7 +53,7 @@ class ResNet(nn.Module):
     ) -> None:
         super().__init__()
         check_images(input_shape)
-        check_whole("depth", depth, at_least=8)
+        check_depth(depth, at_least=8)
         check_whole("width", width, at_least=1)
         blocks, rest = divmod(depth - 2, 6)
         if rest:

@@ -1,6 +1,6 @@
 """The state of a network, read and written by name: where a training starts and ends."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,6 +25,7 @@ class State:
     buffers: Tensors  # every buffer by name (BatchNorm's statistics)
     optimizer: Tensors = field(default_factory=dict)  # by "fc1.weight/exp_avg"; empty = fresh
     generators: Tensors = field(default_factory=dict)  # of random numbers; empty = to be seeded
+    val_losses: Sequence[float] = ()  # of the training's evaluations, for a schedule to follow
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Start:
     optimizer_state: Tensors
     generators: Tensors = field(default_factory=dict)  # for a round with the dense run's batches
     rate_stays: bool = False  # True keeps the learning rate of `schedule_step` for all steps
+    val_losses: Sequence[float] = ()  # of evaluations up to the first step
 
     @property
     def last_step(self) -> int:
@@ -59,6 +61,7 @@ def start_at(state: State, num_steps: int, step: int = 0, *, restore: bool = Fal
         schedule_step=step,
         optimizer_state=state.optimizer if restore else {},
         generators=state.generators,
+        val_losses=state.val_losses,
     )
 
 
@@ -73,6 +76,7 @@ def rest_of(start: Start, state: State, step: int) -> Start:
         num_steps=start.num_steps - made,
         schedule_step=start.schedule_step + (0 if start.rate_stays else made),
         optimizer_state=state.optimizer,
+        val_losses=[*start.val_losses, *state.val_losses],
     )
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout, gelu
 
 from lottery.arguments import check_flag, check_whole
-from lottery.models.arguments import check_dropout, check_heads
+from lottery.models.arguments import check_depth, check_dropout, check_heads
 from lottery.models.attention import attend
 
 MLP_RATIO = 4  # hidden units of a block's MLP for each unit of the width
@@ -112,7 +112,8 @@ class Transformer(nn.Module):
         super().__init__()
         if num_tokens is None or len(input_shape) != 1:
             raise ValueError(f"input_shape={input_shape}: (positions,), of a dataset of tokens")
-        for name, value in {"depth": depth, "heads": heads, "width": width}.items():
+        check_depth(depth, at_least=1)
+        for name, value in {"heads": heads, "width": width}.items():
             check_whole(name, value, at_least=1)
         check_heads(width, heads)
         check_dropout(dropout)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout
 
 from lottery.arguments import check_whole
-from lottery.models.arguments import check_dropout, check_heads, check_images
+from lottery.models.arguments import check_depth, check_dropout, check_heads, check_images
 from lottery.models.attention import attend
 
 MLP_RATIO = 4  # hidden units of a block's MLP for each unit of the width
@@ -87,7 +87,8 @@ class VisionTransformer(nn.Module):
     ) -> None:
         super().__init__()
         check_images(input_shape)
-        sizes = {"patch": patch, "depth": depth, "heads": heads, "width": width}
+        check_depth(depth, at_least=1)
+        sizes = {"patch": patch, "heads": heads, "width": width}
         for name, value in sizes.items():
             check_whole(name, value, at_least=1)
         check_heads(width, heads)

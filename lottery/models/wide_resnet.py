@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout
 
 from lottery.arguments import check_whole
-from lottery.models.arguments import check_dropout, check_images
+from lottery.models.arguments import check_depth, check_dropout, check_images
 from lottery.models.init import he_normal_
 
 FILTERS = (16, 32, 64)  # of the three groups, at width 1
@@ -62,7 +62,7 @@ class WideResNet(nn.Module):
     ) -> None:
         super().__init__()
         check_images(input_shape)
-        check_whole("depth", depth, at_least=10)
+        check_depth(depth, at_least=10)
         check_whole("width", width, at_least=1)
         check_dropout(dropout)
         blocks, rest = divmod(depth - 4, 6)

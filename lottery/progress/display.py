@@ -15,6 +15,7 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
 from lottery.progress.handlers import INSTEAD_OF_BAR
+from lottery.record.score import ACCURACY, Score
 
 log = logging.getLogger(INSTEAD_OF_BAR)
 
@@ -28,23 +29,29 @@ class Display(Protocol):
         """Note that a round's training begins, or goes on after `made` of its steps."""
         ...
 
-    def advance(self, steps: int, accuracy: float) -> None:
-        """Note steps, and the latest validation accuracy."""
+    def advance(self, steps: int, score: float) -> None:
+        """Note steps, and the latest validation score."""
         ...
 
 
 class Progress:
     """Counts the steps of all rounds to come. `unit` is the word for a round."""
 
-    def __init__(self, line_every_s: float = LINE_EVERY_S, unit: str = "round") -> None:
+    def __init__(
+        self,
+        line_every_s: float = LINE_EVERY_S,
+        unit: str = "round",
+        score: Score = ACCURACY,
+    ) -> None:
         self.line_every_s = line_every_s
+        self.score = score
         self.unit = unit
         self._bar: RichProgress | None = None
         self._rounds: Sequence[int] = ()
         self._steps: Sequence[int] = ()
         self._round = self._round_steps = 0
         self._done = self._before_round = self._made_earlier = 0
-        self._accuracy = math.nan
+        self._val = math.nan
         self._begun = self._last_line = 0.0
 
     @property
@@ -86,10 +93,10 @@ class Progress:
         self._made_earlier += made
         self._show()
 
-    def advance(self, steps: int, accuracy: float) -> None:
-        """Note steps, and the latest validation accuracy; nan before the first."""
+    def advance(self, steps: int, score: float) -> None:
+        """Note steps, and the latest validation score; nan before the first."""
         self._done += steps
-        self._accuracy = accuracy
+        self._val = score
         self._show()
         now = time.monotonic()
         if now - self._last_line >= self.line_every_s:
@@ -105,7 +112,9 @@ class Progress:
 
     def _step_text(self) -> str:
         text = f"step {self._done - self._before_round}/{self._round_steps}"
-        return text if math.isnan(self._accuracy) else f"{text} val {100 * self._accuracy:.2f} %"
+        if math.isnan(self._val):
+            return text
+        return f"{text} val {self.score.format(self._val)} {self.score.unit}".rstrip()
 
     def _show(self) -> None:
         if self._bar is not None:
@@ -128,6 +137,6 @@ class TrainingProgress:
         """Note that the training begins or is continued."""
         self.progress.begin_round(self.number, steps, made)
 
-    def advance(self, steps: int, accuracy: float) -> None:
+    def advance(self, steps: int, score: float) -> None:
         """Note that some steps are made."""
-        self.progress.advance(steps, accuracy)
+        self.progress.advance(steps, score)

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from lottery.data import Split
-from lottery.measure.evaluate import Loss
 from lottery.models.state import State
+from lottery.tasks import Loss
 from lottery.tensors import Tensors, copy_to_cpu
 
 Batch = tuple[Tensor, Tensor]  # inputs and targets

@@ -18,7 +18,7 @@ def make_links(run: RunJson | None, before: Record | None, files: Mapping[str, s
     """
     link: Before | None = None
     if before:
-        link = {"round": before["row"]["round"], "digest": _digest_of(before)}
+        link = {"round": before["row"]["round"], "digest": digest_of_record(before)}
     return {
         "run": digest_of_run(run) if run else None,
         "digests": dict(run["digests"]) if run else {},
@@ -70,7 +70,7 @@ def check_chain(folder: RunDir, records: Mapping[int, Record]) -> None:
             )
         link = links["before"] if links else None
         before = records.get(link["round"]) if link else None
-        if link and before and link["digest"] != _digest_of(before):
+        if link and before and link["digest"] != digest_of_record(before):
             earlier = folder.round(link["round"]).record
             raise DamagedFile(
                 f"{earlier}: not the record that {folder.round(number).record} goes on from; "
@@ -84,6 +84,7 @@ def digest_of_run(run: RunJson) -> str:
     return json_digest(json.loads(fixed, parse_int=float))
 
 
-def _digest_of(record: Record) -> str:
-    """Return the digest of what a round done again must give again: all but times."""
-    return json_digest({name: value for name, value in record.items() if name != "timing"})
+def digest_of_record(record: Record) -> str:
+    """Return the digest of what a round done again must give again: all but times and place."""
+    of_machine = ("timing", "trained")
+    return json_digest({name: v for name, v in record.items() if name not in of_machine})

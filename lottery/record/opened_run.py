@@ -12,7 +12,7 @@ from lottery.record.records import read_record, read_run_json
 from lottery.record.rows import winning_round
 from lottery.record.run_dir import RunDir
 from lottery.record.schema import Record, Row, RunJson
-from lottery.record.score import Score, score_of
+from lottery.record.score import ACCURACY, Score, score_of
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class OpenedRun:
 
     @property
     def score(self) -> Score:
-        """What its `val` and `test` measure."""
-        return score_of(self.run_json)
+        """What its `val` and `test` measure; accuracy where there is no run.json."""
+        return score_of(self.run_json) if self.folder.run_json.exists() else ACCURACY
 
     @cached_property
     def finished_rounds(self) -> list[int]:

@@ -15,7 +15,9 @@ class File:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def __get__(self, folder: "RoundDir | TicketDir | StabilityDir | RunDir", kind: type) -> Path:
+    def __get__(
+        self, folder: "RoundDir | TicketDir | StabilityDir | CompareDir | RunDir", kind: type
+    ) -> Path:
         return folder.path / self.name
 
 
@@ -76,6 +78,20 @@ class StabilityDir:
     summary_csv = File("summary.csv")  # instability by round and step, over the pairs
     untrained_csv = File("untrained.csv")  # accuracy of start weights, masked and dense
 
+    # The same for lines between the ends of rounds, of one run or of two
+    lines_csv = File("lines.csv")
+    line_points_csv = File("line_points.csv")
+
+    def line(self, number: int, other: str, other_round: int, align: str) -> Path:
+        """The measurements of a line from a round of the run to one of `other`, or of its own."""
+        rounds = f"round_{number:02d}_{other_round:02d}"
+        name = f"{rounds}.json" if align == "none" else f"{rounds}_{align}.json"
+        return self.path / "lines" / (other or "rounds") / name
+
+    def line_files(self) -> list[Path]:
+        """The measurements of all lines, by other run and round."""
+        return sorted(self.path.glob("lines/*/round_*.json"))
+
     def training(self, step: int, name: str) -> "RunDir":
         """The folder of a training that belongs to step k: a copy, or the training up to k."""
         return RunDir(self.path / f"step_{step}" / name)
@@ -104,6 +120,17 @@ class StabilityDir:
 
 
 @dataclass(frozen=True)
+class CompareDir:
+    """The files of one comparison, `RUN/compare/<digest>/`; its figures stand beside them."""
+
+    path: Path
+
+    pairs_csv = File("compare.csv")  # each pair of networks, by layer
+    networks_csv = File("networks.csv")  # each network, by layer
+    compare_json = File("compare.json")  # what was compared
+
+
+@dataclass(frozen=True)
 class RunDir:
     """The files of one run, `<setting>-<key>/seed_<n>/`."""
 
@@ -125,6 +152,11 @@ class RunDir:
     def stability(self) -> StabilityDir:
         """The folder of the stability analysis."""
         return StabilityDir(self.path / "stability")
+
+    @property
+    def comparisons(self) -> Path:
+        """The folder of the comparisons of which this is the first run."""
+        return self.path / "compare"
 
     def round(self, number: int) -> RoundDir:
         """The folder of one round."""

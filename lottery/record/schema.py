@@ -9,7 +9,9 @@ FORMAT = 3
 class Row(TypedDict):
     """The columns of results.csv, in order; shares and accuracies are fractions.
 
-    A new column goes to the end, as `NotRequired`: runs made before it have none.
+    A new column goes to the end, as `NotRequired`: runs made before it have none. `val` and `test`
+    are in the run's score, accuracy if it names none. After these columns come the further metrics
+    of the run's task, `val_<name>` and `<name>`.
     """
 
     round: int
@@ -17,8 +19,8 @@ class Row(TypedDict):
     ES: int
     val: float
     test: float
-    val_loss: NotRequired[float]
-    val_f1: NotRequired[float]  # a module= run has no class averages
+    val_loss: NotRequired[float]  # not where a user's module is best at a maximum
+    val_f1: NotRequired[float]  # these six: of tasks with classes
     val_precision: NotRequired[float]
     val_recall: NotRequired[float]
     f1: NotRequired[float]
@@ -40,13 +42,13 @@ class Row(TypedDict):
 class HistoryRow(TypedDict):
     """One evaluation of one split, a row of history.csv.
 
-    A run with `module=` has the metrics that its module logs as further columns.
+    The next column is the score by the name of its metric; then comes what a user's module logs.
     """
 
     round: int
     iteration: int
     split: str
-    loss: NotRequired[float]
+    loss: NotRequired[float]  # as val_loss
     accuracy: NotRequired[float]
 
 
@@ -103,6 +105,29 @@ class Links(TypedDict):
     files: dict[str, str]  # the round's tensors, by file name
 
 
+class Hardware(TypedDict):
+    """What the last bits of results depend on, besides versions and the settings in the key."""
+
+    device: str  # such as cpu (x86_64), gpu (NVIDIA H200)
+    devices: int  # that trained together
+    threads: int
+    deterministic: bool
+    compile: bool
+    tf32: NotRequired[bool]  # this and the rest: on a GPU
+    benchmark: NotRequired[bool]
+    cuda: NotRequired[str | None]
+    cudnn: NotRequired[str | None]
+    nccl: NotRequired[str | None]
+    driver: NotRequired[str | None]
+
+
+class Trained(TypedDict):
+    """Where a round was trained to its end."""
+
+    host: str
+    hardware: Hardware
+
+
 class Record(TypedDict):
     """Everything measured in a round, the content of round.json without format and digest."""
 
@@ -113,7 +138,7 @@ class Record(TypedDict):
     timing: TimingRow
     early_bird: NotRequired[EarlyBirdRecord]  # with early_bird.epsilon
     links: NotRequired[Links]  # rounds of older versions have none
-    logged: NotRequired[dict[str, float]]  # what the module of a module= run logs, at ES
+    trained: NotRequired[Trained]  # as `links`; no digest depends on it
 
 
 class ScoreJson(TypedDict):
@@ -136,8 +161,9 @@ class RunJson(TypedDict):
     config: dict[str, Any]  # canonical, flat: {"pruning.rate": 0.2, ...}
     settings: NotRequired[dict[str, Any]]  # as composed, with absolute paths
     digests: dict[str, str]
-    input_shape: list[int]  # [] with module=, whose data only the module knows
-    num_classes: int  # 0 with module=
+    input_shape: list[int]
+    num_classes: int | None
+    output_shape: NotRequired[list[int]]  # of an example's outputs, if it is not [num_classes]
     num_tokens: NotRequired[int | None]  # runs of older versions have none
     outside: NotRequired[dict[str, int]]  # parameters without a mask; older versions have none
     score: NotRequired[ScoreJson]  # accuracy, if there is none
@@ -163,7 +189,8 @@ class TicketJson(TypedDict):
     model: dict[str, Any]
     module: NotRequired[dict[str, Any]]  # of a run with module=, which has no model
     input_shape: list[int]
-    num_classes: int
+    num_classes: int | None
+    output_shape: NotRequired[list[int]]
     num_tokens: NotRequired[int | None]
     precision: str
     round: int
@@ -171,6 +198,8 @@ class TicketJson(TypedDict):
     ES: int
     rewind_step: int | None
     row: Row
+    score: NotRequired[ScoreJson]  # of the row, and of tasks other than classification
+    task: NotRequired[dict[str, Any]]
     layers: dict[str, LayerCounts]
     run: TicketRun
     dataset: dict[str, Any]
@@ -199,66 +228,17 @@ class SweepJob(TypedDict):
     status: str  # as in run.json, or unknown where the file is damaged
     message: str
     row: Row | None  # of the last round that the job asked for
+    score: NotRequired[ScoreJson]  # of the row; accuracy, if there is none
 
 
-class Distance(TypedDict):
-    """The Euclidean distance between two weight vectors, and their angle in degrees."""
+class CompareJson(TypedDict):
+    """What was compared, the content of compare/*/compare.json."""
 
-    l2: float
-    angle: float
-
-
-class LinePoint(TypedDict):
-    """What is measured on one split at one point of the line between two copies."""
-
-    alpha: float
-    split: str
-    loss: float
-    error: float
-
-
-class PairJson(TypedDict):
-    """What is kept of a pair of copies, the content of stability/step_*/pair_*/round_*.json."""
-
-    round: int
-    step: int
-    pair: int
-    remaining: float
-    copies: list[str]  # the digest of each
-    points: list[LinePoint]
-    batch_norm: str
-    distances: Distance
-    from_dense: NotRequired[Distance]
-
-
-class StartPoint(TypedDict):
-    """What is measured of a round's start on one split."""
-
-    weights: str  # masked or dense
-    split: str
-    loss: float
-    accuracy: float
-
-
-class StartJson(TypedDict):
-    """What is kept of a round's start, the content of stability/untrained/round_*.json."""
-
-    round: int
-    step: int
-    remaining: float
-    digests: dict[str, str]  # of the start, masked and dense
-    points: list[StartPoint]
-
-
-class CopyJson(TypedDict):
-    """What is kept of a copy's training besides its weights."""
-
-    start: str  # the digest of what it started from
-    end: NotRequired[str]  # the digest of where it ended; older ones have none
-    steps: int
-    checks: dict[str, Any]
+    digest: str  # of the runs, the records of their rounds and the notes
+    runs: list[str]  # name of the setting and seed
+    rounds: list[int]
+    notes: list[str]  # why cells are empty
 
 
 COLUMNS = tuple(Row.__annotations__)
-HISTORY_COLUMNS = tuple(HistoryRow.__annotations__)
 TIMING_COLUMNS = tuple(TimingRow.__annotations__)

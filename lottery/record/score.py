@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lottery.record.schema import ScoreJson
+
 
 @dataclass(frozen=True)
 class Score:
@@ -48,11 +50,30 @@ class Score:
             return "-"
         return f"{100 * value:.2f}" if self.is_share else f"{value:.4g}"
 
+    def error(self, value: float) -> float:
+        """Return how bad a value is: 1 - value of a share, where more is better.
+
+        Example:
+            >>> Score().error(0.75), Score("RMSE", False, is_share=False).error(2.0)
+            (0.25, 2.0)
+        """
+        if not self.higher_is_better:
+            return value
+        return 1 - value if self.is_share else -value
+
+    def to_json(self) -> ScoreJson:
+        """Return the entry `score` of a JSON file, which lacks it if the score is accuracy."""
+        return {
+            "metric": self.metric,
+            "higher_is_better": self.higher_is_better,
+            "is_share": self.is_share,
+        }
+
 
 ACCURACY = Score()
 
 
-def score_of(run_json: Mapping[str, Any]) -> Score:
-    """Return the score of a run by its run.json; runs of older versions name none."""
-    found = run_json.get("score")
+def score_of(entry: Mapping[str, Any]) -> Score:
+    """Return the score that run.json or another file names; those of older versions name none."""
+    found = entry.get("score")
     return Score(**found) if found else ACCURACY

@@ -9,11 +9,12 @@ from typing import Any
 
 from lottery.record.files import to_csv, to_json, write_text
 from lottery.record.opened_run import OpenedRun
-from lottery.record.schema import COLUMNS, HISTORY_COLUMNS, TIMING_COLUMNS
+from lottery.record.schema import COLUMNS, TIMING_COLUMNS
+from lottery.record.score import Score
 
 log = logging.getLogger(__name__)
 
-IN_RESULTS_JSON = ("row", "layers", "checks", "early_bird", "logged")
+IN_RESULTS_JSON = ("row", "layers", "checks", "early_bird")
 
 
 def tables_are_current(run: OpenedRun) -> bool:
@@ -39,25 +40,32 @@ def _make_tables(run: OpenedRun) -> dict[Path, str]:
     folder, records = run.folder, run.records
     rounds = [{name: v for name, v in r.items() if name in IN_RESULTS_JSON} for r in records]
     history = [row for record in records for row in record["history"]]
-    results: list[Mapping[str, Any]] = [
-        {**record.get("logged", {}), **record["row"]} for record in records
-    ]
     return {
         folder.results_json: to_json({"rounds": rounds}),
-        folder.history_csv: _table(with_others(HISTORY_COLUMNS, history), history),
-        folder.timing_csv: _table(TIMING_COLUMNS, [record["timing"] for record in records]),
-        folder.results_csv: _table(with_others(COLUMNS, results), results),
+        folder.history_csv: to_csv(history_columns(run.score, history), history),
+        folder.timing_csv: to_csv(TIMING_COLUMNS, [record["timing"] for record in records]),
+        folder.results_csv: to_csv(results_columns(run.rows), run.rows),
     }
 
 
-def with_others(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return columns, and after them those that only a run with `module=` has, as it logs them."""
-    return list(dict.fromkeys([*columns, *(name for row in rows for name in row)]))
+def results_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the columns that some row has: ours, then further metrics; all of ours of no rows.
+
+    Runs older than a column lack it.
+    """
+    if not rows:
+        return list(COLUMNS)
+    there = dict.fromkeys(name for row in rows for name in row)
+    return [n for n in COLUMNS if n in there] + [n for n in there if n not in COLUMNS]
 
 
-def _table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return a table of the columns that some row has: runs older than a column lack it."""
-    return to_csv([n for n in columns if not rows or any(n in row for row in rows)], rows)
+def history_columns(score: Score, history: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the columns of history.csv: the score by the name of its metric, then further ones.
+
+    Only a user's module logs further ones.
+    """
+    ours = ["round", "iteration", "split", "loss", score.metric]
+    return list(dict.fromkeys([*ours, *(name for entry in history for name in entry)]))
 
 
 def _is_part_of(there: bytes, content: str, *, is_json: bool) -> bool:

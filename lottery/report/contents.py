@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lottery.record.opened_run import OpenedRun
+from lottery.record.score import ACCURACY
 from lottery.report.figures.accuracy import accuracy_figure, flops_figure, parameters_figure
 from lottery.report.figures.comparison import comparison_figure
 from lottery.report.figures.figure import MAX_LINES, Figure
@@ -12,10 +13,14 @@ from lottery.report.figures.learning import learning_figure
 from lottery.report.figures.stability import stability_figures
 from lottery.report.read.controls import compare_with_controls
 from lottery.report.read.forests import read_forests
-from lottery.report.read.groups import group_runs
+from lottery.report.read.groups import by_score, group_runs
 from lottery.report.read.runs import read_each, state_of
-from lottery.report.read.stability import find_analysed_steps
+from lottery.report.read.settings import Setting
+from lottery.report.read.stability import AnalysedStep, find_analysed_steps
+from lottery.report.words.controls import JudgedControl, judge_controls
 from lottery.report.words.forests import forest_answer, forest_table
+from lottery.report.words.rounds_table import rounds_table
+from lottery.report.words.rules import rules
 from lottery.report.words.sanity import run_checks
 from lottery.report.words.stability import stability_table
 from lottery.report.words.summary_text import Answer, write_answers
@@ -23,7 +28,6 @@ from lottery.report.words.table import Table
 from lottery.report.words.tables import (
     controls_table,
     integrity_table,
-    rounds_table,
     runs_table,
     settings_table,
 )
@@ -38,22 +42,29 @@ class Contents:
     title: str
     notes: tuple[str, ...]  # what a reader must know first: unfinished runs, what was left out
     answers: tuple[Answer, ...]
+    rules: tuple[str, ...]  # of the answers
     checks: tuple[str, ...]  # reasons to doubt the results, and the checks that passed
     figures: tuple[Figure, ...]
     tables: tuple[Table, ...]
 
 
 def make_contents(
-    runs: Sequence[OpenedRun], problems: Sequence[str] = (), *, interval: bool = False
+    runs: Sequence[OpenedRun],
+    problems: Sequence[str] = (),
+    *,
+    interval: bool = False,
+    margin: float | None = None,
 ) -> Contents:
-    """Make everything that a report shows; `problems` are lines about runs that were left out."""
-    settings, doubles = group_runs(runs, band_is_interval=interval)
+    """Make everything that a report shows; the arguments are those of `write_report`."""
+    settings, doubles = group_runs(runs, band_is_interval=interval, margin=margin)
     comparisons = compare_with_controls(settings)
     started = [setting for setting in settings if setting.values("remaining")]
     drawn = started[:MAX_LINES]
     steps, damaged_steps = find_analysed_steps(settings)
     of_runs, damaged_forests = read_each(read_forests, runs[:MAX_RUNS])
-    forests = [of_run for of_run in of_runs if of_run.forests]
+    # Forests classify: their accuracies stand beside no other score
+    forests = [of_run for of_run in of_runs if of_run.forests and of_run.run.score == ACCURACY]
+    controls = judge_controls(comparisons)
     notes = [*problems, *doubles, *_unfinished(runs), *damaged_steps, *damaged_forests]
     if len(started) > len(drawn):
         notes.append(f"The figures show the first {len(drawn)} of {len(started)} settings.")
@@ -68,9 +79,8 @@ def make_contents(
         figures += stability_figures([step for step in steps if step.setting in drawn])
     one = len(settings) == 1
     rounds = [rounds_table(s, "Rounds" if one else f"Rounds of {s.label}") for s in settings]
-    compared = [controls_table(comparisons), stability_table(steps)]
-    overview = settings_table(settings)
-    tables = [*compared, *rounds, overview] if one else [overview, *compared, *rounds]
+    overviews, compared = _tables_by_score(settings, controls, steps)
+    tables = [*compared, *rounds, *overviews] if one else [*overviews, *compared, *rounds]
     tables += [runs_table(runs), *map(integrity_table, runs[:MAX_RUNS])]
     tables += map(forest_table, forests)
     name = settings[0].name if one else f"{len(settings)} settings"
@@ -78,11 +88,28 @@ def make_contents(
     return Contents(
         title=f"{name}, {which}",
         notes=tuple(notes),
-        answers=(*write_answers(settings, comparisons), *map(forest_answer, forests)),
-        checks=run_checks(started, comparisons),
+        answers=(*write_answers(settings, controls), *map(forest_answer, forests)),
+        rules=rules(started),
+        checks=run_checks(started, controls),
         figures=tuple(figure for figure in figures if figure),
         tables=tuple(table for table in tables if table.rows),
     )
+
+
+def _tables_by_score(
+    settings: Sequence[Setting], controls: Sequence[JudgedControl], steps: Sequence[AnalysedStep]
+) -> tuple[list[Table], list[Table]]:
+    """Return the tables of settings, and those of controls and stability, one for each score."""
+    overviews, compared = [], []
+    groups = by_score(settings)
+    for score, group in groups.items():
+        which = f" ({score.metric})" if len(groups) > 1 else ""
+        of_score = [one for one in controls if one.comparison.ticket.score == score]
+        overviews.append(settings_table(group, f"Settings{which}"))
+        compared.append(controls_table(of_score, f"The ticket against its controls{which}"))
+        analysed = [step for step in steps if step.setting.score == score]
+        compared.append(stability_table(analysed, f"Stability{which}"))
+    return overviews, compared
 
 
 def _unfinished(runs: Sequence[OpenedRun]) -> list[str]:

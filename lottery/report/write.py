@@ -15,7 +15,6 @@ from lottery.report.contents import Contents, make_contents
 from lottery.report.figures.draw_matplotlib import METADATA, save_figure
 from lottery.report.figures.draw_plotly import panel_json
 from lottery.report.read.runs import find_runs, read_each, read_run
-from lottery.report.words.verdicts import RULES
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -30,12 +29,18 @@ MARKUP = re.compile(r"[\\`*|<]|(?<=\])\(|(?<!\w)_|_(?!\w)")
 
 
 def write_report(
-    runs: Sequence[Path], folder: Path, problems: Sequence[str] = (), *, interval: bool = False
+    runs: Sequence[Path],
+    folder: Path,
+    problems: Sequence[str] = (),
+    *,
+    interval: bool = False,
+    margin: float | None = None,
 ) -> Path:
     """Write a report of some runs, over an earlier one, and return the path of report.html.
 
     `runs` and `problems` are as `find_runs` returns them. With `interval`, bands are 95 %
-    confidence intervals, else lowest to highest.
+    confidence intervals, else lowest to highest. `margin` is by how much a network may be worse
+    and still match: in points of a share, in the unit of any other score; None for the usual one.
 
     Raises:
         DamagedFile: none of the runs can be read.
@@ -44,7 +49,7 @@ def write_report(
     records, damaged = read_each(read_run, runs)
     if not records:
         raise DamagedFile(damaged[0].removeprefix("left out: "))
-    contents = make_contents(records, [*problems, *damaged], interval=interval)
+    contents = make_contents(records, [*problems, *damaged], interval=interval, margin=margin)
     for figure in contents.figures:
         save_figure(figure, folder / "figures")
     drawn = {figure.name for figure in contents.figures}
@@ -81,7 +86,6 @@ def make_page(contents: Contents) -> str:
     template = _environment(markdown=False).get_template("report.html.jinja")
     return template.render(
         contents=contents,
-        rules=RULES,
         panel_json=panel_json,
         long_cell=LONG_CELL,
         style=_resource("page.css"),
@@ -93,7 +97,7 @@ def make_page(contents: Contents) -> str:
 def make_markdown(contents: Contents) -> str:
     """Return report.md, for a repository or a notebook; its figures link to the PNG files."""
     template = _environment(markdown=True).get_template("report.md.jinja")
-    return template.render(contents=contents, rules=RULES)
+    return template.render(contents=contents)
 
 
 def escape_markdown(text: Any) -> str:

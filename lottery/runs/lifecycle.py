@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -10,12 +11,13 @@ from lottery.errors import ConfigError
 from lottery.record.disk_errors import check_writable, disk_errors_in
 from lottery.record.opened_run import OpenedRun
 from lottery.record.schema import Row
+from lottery.record.score import ACCURACY
 from lottery.record.tables import tables_are_current
 from lottery.report import report_at_end
 from lottery.runs.process_group import WorkerDied, joined
 from lottery.runs.run_folder import check_run_folder
 from lottery.runs.run_json import check_same_run, status_in_run_json
-from lottery.runs.run_lock import Ownership, has_owner, locked
+from lottery.runs.run_lock import POLL_SECONDS, Ownership, RunLocked, has_owner, locked
 from lottery.runs.workers import MEETING, train_in_workers, train_rounds
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ def open_run_folder(experiment: "Experiment", *, wait: bool) -> Iterator[Ownersh
         ownership = None
         # checked before the lock is taken: the folder of another run stays untouched
         if not from_main(lambda: _is_there(experiment)):
-            ownership = from_main(lambda: lock.enter_context(_held(experiment, wait=wait)))
+            ownership = _take(lock, experiment, wait=wait)
             # completed by the command that we waited for
             if wait and from_main(lambda: is_complete(experiment, OpenedRun(run_dir))):
                 ownership = None
@@ -77,6 +79,11 @@ def run_with_status(experiment: "Experiment", ownership: Ownership) -> list[Row]
         if experiment.process.rank:
             with experiment.stop.listening():
                 return train_rounds(experiment, ownership)
+        _log_device(experiment)
+        if experiment.score != ACCURACY:
+            score = experiment.score
+            better = "higher" if score.higher_is_better else "lower"
+            log.info("val and test are %s: %s is better", score.metric, better)
         for note in experiment.notes:
             log.info("%s", note)
         with status_in_run_json(experiment, ownership):
@@ -90,6 +97,40 @@ def run_with_status(experiment: "Experiment", ownership: Ownership) -> list[Row]
                 raise WorkerDied("a process of the run has ended before all rounds were done")
         report_at_end(path)
         return rows
+
+
+def _log_device(experiment: "Experiment") -> None:
+    """Log which GPU trains; warn of one that is there and cannot be used."""
+    from lottery.config.gpus import unusable_gpu
+    from lottery.config.provenance import device_name
+
+    device = experiment.device
+    if device.accelerator == "gpu":
+        name, tf32 = device_name(device.accelerator), "on" if device.tf32 else "off"
+        log.info("computing on %d x %s, TF32 %s", device.num_processes, name, tf32)
+    elif experiment.settings.trainer.accelerator == "auto" and (unusable := unusable_gpu()):
+        log.warning("%s; the CPU is used, many times slower", unusable)
+
+
+def _take(lock: ExitStack, experiment: "Experiment", *, wait: bool) -> Ownership:
+    """Lock the run's folder until `lock` is closed.
+
+    Rank 0 does it. While it waits for another command, it tells the other ranks so: they would
+    not wait longer than `trainer.timeout` for a word of it.
+    """
+    from lottery.distributed import from_main, num_ranks
+
+    alone, told = num_ranks() == 1, False
+    while True:
+        try:
+            return from_main(lambda: lock.enter_context(_held(experiment, wait=wait and alone)))
+        except RunLocked as refusal:
+            if not wait:
+                raise
+            if not told:
+                log.info("%s", refusal)
+                told = True
+        time.sleep(POLL_SECONDS)
 
 
 @contextmanager

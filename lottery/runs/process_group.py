@@ -1,6 +1,7 @@
 """The processes that train one network: which of them this one is, and how they meet."""
 
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lottery.config import ConfigError, ProcessRank
 from lottery.config.rules import get_nested
 from lottery.errors import LotteryError
+from lottery.signals import Stopped
 
 if TYPE_CHECKING:
     from lottery.training import Device
@@ -54,6 +56,8 @@ def joined(process: ProcessRank, device: "Device", meeting: Path | None = None) 
     if process.processes == 1:
         yield
         return
+    if device.interface is not None:
+        _check_interface(device.interface)
     import torch
     import torch.distributed as dist
     from torch._C._distributed_c10d import FileStore  # which torch.distributed has without a type
@@ -61,12 +65,19 @@ def joined(process: ProcessRank, device: "Device", meeting: Path | None = None) 
     from lottery.distributed import max_over_ranks
 
     # Lightning looks here for ready-made processes, and would choose its own number of threads.
-    os.environ |= {"LOCAL_RANK": str(process.local_rank), "NODE_RANK": str(process.node)}
+    # With one device per node each process is a node, also where several share a machine.
+    alone = device.num_devices == 1
+    local_rank, node = (0, process.rank) if alone else (process.local_rank, process.node)
+    os.environ |= {"LOCAL_RANK": str(local_rank), "NODE_RANK": str(node)}
+    if device.interface is not None:  # gloo is used beside NCCL, for what is on the CPU
+        names = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
+        os.environ |= dict.fromkeys(names, device.interface)
     os.environ.setdefault("OMP_NUM_THREADS", str(torch.get_num_threads()))
     if device.accelerator == "gpu":
         torch.cuda.set_device(device.torch_device)
     if meeting is None and "MASTER_ADDR" not in os.environ:
         os.environ |= _slurm_address()
+    ended_well = False
     try:
         dist.init_process_group(
             "cpu:gloo,cuda:nccl" if device.accelerator == "gpu" else "gloo",
@@ -77,6 +88,10 @@ def joined(process: ProcessRank, device: "Device", meeting: Path | None = None) 
         )
         yield
         max_over_ranks([0])  # wait: a process that leaves cannot answer the others any more
+        ended_well = True
+    except Stopped:  # all processes leave at the same step
+        ended_well = True
+        raise
     except RuntimeError as error:
         if "EADDRINUSE" in str(error):
             address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
@@ -87,8 +102,16 @@ def joined(process: ProcessRank, device: "Device", meeting: Path | None = None) 
             raise
         raise WorkerDied("another process of the run is gone, or never came") from error
     finally:
-        if dist.is_initialized():
+        # After an error NCCL could wait here for processes that are waiting for this one. The
+        # end of this process ends its part of the group.
+        if dist.is_initialized() and (ended_well or device.accelerator == "cpu"):
             dist.destroy_process_group()
+
+
+def _check_interface(name: str) -> None:
+    here = [interface for _, interface in socket.if_nameindex()]
+    if name not in here:
+        raise ConfigError(f"trainer.interface={name}: no such network here: {', '.join(here)}")
 
 
 def _slurm_address() -> dict[str, str]:

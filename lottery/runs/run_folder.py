@@ -7,7 +7,7 @@ from pathlib import Path
 from lottery.errors import ConfigError
 from lottery.record.run_dir import RunDir
 
-FOLDERS = {".hydra", "figures", "rounds", "stability", "tensorboard", "ticket"}
+FOLDERS = {".hydra", "compare", "figures", "rounds", "stability", "tensorboard", "ticket"}
 FILES = {
     ".lock",
     ".owner.json",
@@ -33,10 +33,10 @@ def check_run_folder(run_dir: RunDir) -> None:
     try:
         str(path).encode()
         if path.exists():
-            names = _check_entries(path)
+            names = _checked_names(path)
             for folder in (path / ".hydra", path / "rounds", *path.glob("rounds/*")):
                 if folder.is_dir():
-                    _check_entries(folder)
+                    _checked_names(folder)
             visible = sorted(name for name in names - FILES - FOLDERS if name[0] != ".")
             if visible and names.isdisjoint(MARKS):
                 raise ConfigError(f"{path}: holds {visible[0]} and no run; choose an empty folder")
@@ -48,13 +48,13 @@ def check_run_folder(run_dir: RunDir) -> None:
         raise ConfigError(f"output_dir: {error.filename}: {error.strerror}") from error
 
 
-def check_entries(folder: Path) -> None:
+def check_tree(folder: Path) -> None:
     """Check that a folder, if it is there, holds only files and folders, in those too."""
     for path, _, _ in os.walk(folder):
-        _check_entries(Path(path))
+        _checked_names(Path(path))
 
 
-def _check_entries(folder: Path) -> set[str]:
+def _checked_names(folder: Path) -> set[str]:
     """Check that a folder holds files and folders only; return their names."""
     entries = sorted(folder.iterdir())
     for entry in entries:

@@ -9,7 +9,7 @@ from lottery.config.run_key import located
 from lottery.errors import ConfigError
 from lottery.record.opened_run import OpenedRun
 from lottery.record.records import read_run_json, write_run_json
-from lottery.record.schema import RunJson
+from lottery.record.schema import Hardware, RunJson
 from lottery.record.score import ACCURACY
 from lottery.runs.run_lock import Ownership
 from lottery.signals import Stopped
@@ -85,8 +85,7 @@ def _write_run_json(experiment: "Experiment") -> None:
     from lottery.config.provenance import git_commit, machine, versions
 
     run_dir, settings = experiment.imp.run_dir, experiment.settings
-    splits = experiment.splits
-    here = machine(experiment.device.accelerator)
+    splits, here = experiment.splits, machine(experiment.device)
     digests = dict(experiment.digests)
     if run_dir.run_json.exists():
         earlier = read_run_json(run_dir)
@@ -111,27 +110,27 @@ def _write_run_json(experiment: "Experiment") -> None:
         "git_commit": git_commit(),
         "machine": here,
     }
-    if experiment.score != ACCURACY:
-        entry["score"] = {
-            "metric": experiment.score.metric,
-            "higher_is_better": experiment.score.higher_is_better,
-            "is_share": experiment.score.is_share,
-        }
+    shape, score = experiment.output_shape, experiment.score
+    if splits and shape is not None and shape != (splits.num_classes,):
+        entry["output_shape"] = list(shape)
+    if score != ACCURACY:
+        entry["score"] = score.to_json()
     if experiment.notes:
         entry["notes"] = experiment.notes
     write_run_json(run_dir, entry)
 
 
 def _warn_of_other_machine(earlier: Mapping[str, Any], here: Mapping[str, Any]) -> None:
-    for name in ("device", "threads"):
-        if earlier.get(name) != here[name]:
-            log.warning(
-                "this run began with %s=%s and goes on with %s: its last bits may differ from "
-                "those of a run that was not interrupted",
-                name,
-                earlier.get(name),
-                here[name],
-            )
+    # an older version has noted less, and a CPU has no CUDA
+    known = [name for name in Hardware.__annotations__ if name in earlier and name in here]
+    changed = [name for name in known if earlier[name] != here[name]]
+    if changed:
+        log.warning(
+            "this run began with %s and goes on with %s: its last bits may differ from those of a "
+            "run that was not interrupted",
+            ", ".join(f"{name}={earlier[name]}" for name in changed),
+            ", ".join(f"{name}={here[name]}" for name in changed),
+        )
 
 
 def _set_status(experiment: "Experiment", *, status: str, message: str) -> None:

@@ -12,13 +12,14 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from lottery.record.files import DamagedFile, to_csv, write_json, write_text
 from lottery.record.schema import SweepJob
+from lottery.record.score import ACCURACY, score_of
 from lottery.record.text_table import format_percent, text_table
 from lottery.record.typed import read_typed
 
 COLUMNS = ("job", "overrides", "status", "round", "remaining", "ES", "val", "test")
 # What a launcher returns for a job that died. Hydra ends a sweep at a job that is not completed.
 DEAD_JOB = JobReturn(status=JobStatus.COMPLETED, _return_value=float("nan"))
-PERCENT = ("remaining", "val", "test")  # shares, shown as percent
+SCORES = ("val", "test")
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Sweep:
         jobs = self.jobs()
         columns = (*COLUMNS, "run", "message")
         write_text(self.path / "jobs.csv", to_csv(columns, [_values(job) for job in jobs]))
-        header = [f"{name} %" if name in PERCENT else name for name in COLUMNS]
+        header = _header(jobs)
         failed = [
             f"job {job['job']} {job['status']}: {job['message']}".removesuffix(": ")
             for job in jobs
@@ -74,6 +75,14 @@ class Sweep:
         ]
         lines = [text_table(header, [_cells(job) for job in jobs]), *failed]
         return "\n".join([*lines, *([str(report)] if report else []), str(self.path)])
+
+
+def _header(jobs: Sequence[SweepJob]) -> list[str]:
+    """Return the columns with their units; scores of several units have none."""
+    units = {score_of(job).unit for job in jobs if job["row"]} or {ACCURACY.unit}
+    unit = units.pop() if len(units) == 1 else ""
+    of_column = {"remaining": "%", **dict.fromkeys(SCORES, unit)}
+    return [f"{name} {of_column.get(name, '')}".rstrip() for name in COLUMNS]
 
 
 def _read_job(path: Path) -> SweepJob:
@@ -102,7 +111,8 @@ def _values(job: SweepJob) -> dict[str, Any]:
 
 
 def _cells(job: SweepJob) -> list[str]:
-    values = _values(job)
-    shown = {name: format_percent(values.get(name)) for name in PERCENT}
+    values, score = _values(job), score_of(job)
+    shown = {name: score.format(values.get(name)) for name in SCORES}
+    shown["remaining"] = format_percent(values.get("remaining"))
     cells = [shown.get(name, values.get(name)) for name in COLUMNS]
     return ["-" if cell is None else str(cell) for cell in cells]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lottery.config import ProcessRank
-from lottery.errors import LotteryError
+from lottery.errors import LotteryError, memory_errors
 from lottery.record.disk_errors import disk_errors_in
 from lottery.record.files import replacing
 from lottery.record.schema import Row
@@ -46,6 +46,7 @@ def train_rounds(experiment: "Experiment", ownership: Ownership) -> list[Row]:
     steps = [later if number else imp.num_steps for number in todo]
     with (
         disk_errors_in(imp.run_dir.path),
+        memory_errors(),
         experiment.progress.running(todo, steps, visible=is_main()),
     ):
         return run_rounds(imp, ownership.check_owned)
@@ -163,7 +164,9 @@ def work(local_rank: int, task: WorkerTask) -> None:
         except BaseException as error:  # noqa: BLE001  # the starter raises it
             with replacing(task.meeting / f"error_{local_rank:04d}") as aside:
                 aside.write_bytes(pickle.dumps(_sendable(error, local_rank)))
-            sys.exit(1)
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+            os._exit(1)  # no clean-up: NCCL's could wait for the other processes
 
 
 def _sendable(error: BaseException, rank: int) -> BaseException:

@@ -8,7 +8,8 @@ from lottery.masks import Masks
 from lottery.models.state import Start
 from lottery.progress import Progress
 from lottery.record.run_dir import StabilityDir
-from lottery.record.schema import PairJson
+from lottery.record.score import Score
+from lottery.record.stability_schema import PairJson
 from lottery.stability.copies import OWN, Branch, Trainings, copy_name
 from lottery.stability.interpolation import evenly_spaced
 from lottery.stability.pairs import Ends, measure_pair, same_start
@@ -49,7 +50,7 @@ class Analysis:
 
 def analyse(analysis: Analysis) -> None:
     """Do what is not there yet; update the tables after every pair."""
-    folder, fit = analysis.folder, analysis.fit
+    folder, fit, score = analysis.folder, analysis.fit, analysis.fit.task.score
     folder.remove_leftovers()
     trainings = Trainings(fit, folder, analysis.buffers, analysis.progress)
     steps = _steps_to_train(analysis, trainings)
@@ -62,8 +63,9 @@ def analyse(analysis: Analysis) -> None:
             if target.round == 0:
                 dense[target.step] = branch
             for pair in range(analysis.pairs):
-                _report(_pair(analysis, trainings, branch, dense.get(target.step), pair))
-                write_stability_tables(folder)
+                found = _pair(analysis, trainings, branch, dense.get(target.step), pair)
+                _report(found, score)
+                write_stability_tables(folder, score)
 
 
 def _pair(
@@ -102,7 +104,8 @@ def _steps_to_train(analysis: Analysis, trainings: Trainings) -> list[int]:
     return steps
 
 
-def _report(entry: PairJson) -> None:
+def _report(entry: PairJson, score: Score) -> None:
     where = f"round {entry['round']}, step {entry['step']}, pair {entry['pair']}"
-    train, test = (f"{100 * barrier:.2f}" for barrier in barriers(entry).values())
-    log.info("%s: error barrier %s points on training data, %s on test", where, train, test)
+    train, test = (score.format(barrier) for barrier in barriers(entry).values())
+    what = "error barrier %s points" if score.is_share else f"{score.metric} barrier %s"
+    log.info(f"%s: {what} on training data, %s on test", where, train, test)

@@ -11,11 +11,12 @@ from lottery.models.state import Start, State, rest_of
 from lottery.progress import Progress, TrainingProgress
 from lottery.record.files import write_json
 from lottery.record.run_dir import StabilityDir
-from lottery.record.schema import CopyJson
+from lottery.record.stability_schema import CopyJson
 from lottery.record.typed import read_typed
 from lottery.seeds import derive_seed
 from lottery.tensors import digest
 from lottery.training import LightningFit
+from lottery.training.curves import val_losses
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ class Trainings:
             entry = read_typed(folder.record, CopyJson, REPAIR)
             end = storage.final(branch.round) if entry["start"] == branch.digest else None
             if end and ("end" not in entry or entry["end"] == state_digest(end)):
-                return end
+                return replace(end, val_losses=entry.get("val_losses", []))
             log.warning("%s: has another %s; made again", folder.path, "end" if end else "start")
         self.done += 1
         fit = replace(
@@ -102,10 +103,11 @@ class Trainings:
             "end": state_digest(outcome.final),
             "steps": outcome.steps,
             "checks": checks,
+            "val_losses": val_losses(outcome.history),
         }
         write_json(folder.record, content)
         folder.checkpoint.unlink(missing_ok=True)
-        return storage.final(branch.round)
+        return replace(storage.final(branch.round), val_losses=content["val_losses"])
 
 
 def with_noise(fit: LightningFit, number: int) -> LightningFit:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lottery.masks import Masks
-from lottery.record.schema import Distance
+from lottery.record.stability_schema import Distance
 
 
 def distance(first: Mapping[str, Tensor], second: Mapping[str, Tensor], masks: Masks) -> Distance:

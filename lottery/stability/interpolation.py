@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from lottery.data import Split, Splits
-from lottery.measure.evaluate import EVALUATION_BATCH, Evaluation, Loss, evaluate, evaluating
+from lottery.measure.evaluate import EVALUATION_BATCH, Evaluation, evaluate, evaluating
 from lottery.models.state import State, write_state
+from lottery.tasks import Loss, Task
 
 MEASURED_SPLITS = ("train", "test")
 
@@ -59,7 +60,7 @@ def between(first: State, second: State, alpha: float) -> State:
 
 
 def measure_at(
-    network: nn.Module, state: State, splits: Splits, loss: Loss
+    network: nn.Module, state: State, splits: Splits, *, loss: Loss, task: Task
 ) -> dict[str, Evaluation]:
     """Measure a network in a state, on the training and the test split, without augmentation.
 
@@ -67,7 +68,10 @@ def measure_at(
     """
     write_state(network, state)
     recompute_norms(network, splits.train)
-    return {name: evaluate(network, getattr(splits, name), loss) for name in MEASURED_SPLITS}
+    return {
+        name: evaluate(network, getattr(splits, name), loss=loss, task=task)
+        for name in MEASURED_SPLITS
+    }
 
 
 def has_norms(network: nn.Module) -> bool:

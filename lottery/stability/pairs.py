@@ -9,7 +9,7 @@ import torch
 from lottery.masks import density, masked
 from lottery.models.state import State
 from lottery.record.files import write_json
-from lottery.record.schema import Distance, LinePoint, PairJson
+from lottery.record.stability_schema import Distance, LineJson, LinePoint, PairJson
 from lottery.record.typed import read_typed
 from lottery.signals import Stopped
 from lottery.stability.copies import REPAIR, Branch, state_digest
@@ -20,14 +20,14 @@ from lottery.training import LightningFit
 
 @dataclass(frozen=True)
 class Ends:
-    """The ends of two copies' trainings."""
+    """The two networks at the ends of a line."""
 
     first: State
     second: State
 
     @property
     def digests(self) -> list[str]:
-        """The digest of each copy."""
+        """The digest of each."""
         return [state_digest(state) for state in (self.first, self.second)]
 
 
@@ -59,24 +59,41 @@ def measure_pair(
     }
     if dense is not None:
         entry["from_dense"] = _from_dense(ends, dense, branch)
+    where = f"in round {branch.round}, pair {number}, between its networks"
+    measure_points(fit, ends=ends, entry=entry, alphas=alphas, path=path, where=where)
+    return entry
+
+
+def measure_points(
+    fit: LightningFit,
+    *,
+    ends: Ends,
+    entry: PairJson | LineJson,
+    alphas: Sequence[float],
+    path: Path,
+    where: str,
+) -> None:
+    """Add to an entry the points of a line that it has not yet; write it after each.
+
+    A request to stop ends this after a point, with `where` in its line.
+    """
     known = {point["alpha"] for point in entry["points"]}
     fit.network.to(fit.device.torch_device)
     for alpha in alphas:
         if alpha in known:
             continue
         state = between(ends.first, ends.second, alpha)
-        measured = measure_at(fit.network, state, fit.splits, fit.loss)
+        measured = measure_at(fit.network, state, fit.splits, loss=fit.loss, task=fit.task)
+        error = fit.task.score.error
         entry["points"] += [
-            {"alpha": alpha, "split": split, "loss": found.loss, "error": 1 - found.accuracy}
+            {"alpha": alpha, "split": split, "loss": found.loss, "error": error(found.score)}
             for split, found in measured.items()
         ]
         entry["points"].sort(key=_place_in_file)
         write_json(path, entry)
         if fit.stop.signum:
-            where = f"in round {branch.round}, pair {number}, between its networks"
             raise Stopped(fit.stop.signum, where)
     write_json(path, entry)
-    return entry
 
 
 def _place_in_file(point: LinePoint) -> tuple[int, float]:

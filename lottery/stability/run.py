@@ -1,8 +1,9 @@
 """A finished run's stability to SGD noise: the run is rebuilt, checked and analysed."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,12 @@ from lottery.config.run_key import has_module
 from lottery.record.disk_errors import check_writable, disk_errors_in
 from lottery.record.durations import parse_duration
 from lottery.record.opened_run import OpenedRun, open_run
+from lottery.record.run_dir import StabilityDir
 from lottery.report import report_at_end
-from lottery.runs.run_folder import check_entries, check_run_folder
+from lottery.runs.run_folder import check_run_folder, check_tree
 from lottery.runs.run_json import check_same_run
 from lottery.runs.run_lock import locked
+from lottery.stability.stored_lines import choose_ends, make_lines
 
 if TYPE_CHECKING:
     from lottery.config.experiment import Experiment
@@ -23,6 +26,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+DEFAULT_PAIRS = 3
+
+Work = tuple[Callable[[], None], Callable[[StabilityDir], str]]
+
 
 @dataclass(frozen=True)
 class StabilityOptions:
@@ -30,48 +37,107 @@ class StabilityOptions:
 
     rounds: Sequence[int] | None = None  # None: the dense network and the winning round
     steps: Sequence[str] | None = None  # '100' or '1ep'; None: the step each round starts at
-    pairs: int = 3
+    pairs: int | None = None  # None: 3
     points: int = 30
+    between: str | None = None  # "rounds": lines from the end of each round to that of the next
+    other: Path | None = None  # a run: lines to the ends of its rounds
+    align: str | None = None  # match units first, by "weights" or "activations"
     data: str | None = None  # where the data are now: `dataset.root`, or a folder of images
     device: str | None = None  # "cpu", "gpu" or "auto"; None: the run's
     trust_code: bool = False  # make classes that are not ours or torch's
 
+    @property
+    def of_lines(self) -> bool:
+        """Whether to measure lines between stored networks, not copies."""
+        return self.between is not None or self.other is not None
+
 
 def analyse_stability(path: Path, options: StabilityOptions) -> str:
     """Analyse a run; what is there already is not done again."""
+    run = open_run(path.absolute())
+    _check_options(options)
+    work, describe = (_prepare_lines if options.of_lines else _prepare_copies)(run, options)
+    check_writable(run.path, "RUN_DIR")
+    check_run_folder(run.folder)
+    check_tree(run.folder.stability.path)
+    folder = run.folder.stability
+    with disk_errors_in(folder.path), locked(folder.path, wait=False):
+        work()
+    report_at_end(run.path)
+    return describe(folder)
+
+
+def _check_options(options: StabilityOptions) -> None:
+    given = {"--steps": options.steps, "--pairs": options.pairs}
+    if options.of_lines:
+        for name in (name for name, value in given.items() if value is not None):
+            raise ConfigError(f"{name}: of copies; not with --between or --with")
+    elif options.align is not None:
+        raise ConfigError(f"--align {options.align}: only with --between or --with")
+
+
+def _prepare_copies(run: OpenedRun, options: StabilityOptions) -> Work:
+    """Return what analyses copies of the run's networks, and what describes the result."""
+    rounds = _choose_rounds(run, options.rounds)
+    experiment = _rebuild(run, options)
+    analysis = _make_analysis(experiment, run, rounds, options)
+
+    from lottery.stability import analyse, format_summary
+
+    describe = partial(format_summary, score=run.score)
+    return partial(_listening, experiment, partial(analyse, analysis)), describe
+
+
+def _prepare_lines(run: OpenedRun, options: StabilityOptions) -> Work:
+    """Return what measures lines between the ends of rounds, and what describes the result."""
+    other = open_run(options.other.absolute()) if options.other else None
+    ends = choose_ends(run, other, options.rounds)
+    experiment = _rebuild(run, options)
+
+    from lottery.stability.line_tables import format_lines
+    from lottery.stability.lines import NONE, LineAnalysis, analyse_lines
+
+    fit = experiment.fit
+    assert fit is not None
+    try:
+        analysis = LineAnalysis(
+            fit=fit,
+            folder=run.folder.stability,
+            lines=make_lines(other, ends, experiment.imp.storage),
+            points=options.points,
+            align=options.align or NONE,
+        )
+    except ValueError as error:  # begins with the argument's name
+        raise ConfigError(f"--{error}") from error
+    analysis.check()
+    describe = partial(format_lines, score=run.score)
+    return partial(_listening, experiment, partial(analyse_lines, analysis)), describe
+
+
+def _listening(experiment: "Experiment", work: Callable[[], None]) -> None:
+    """Work until it is done or a signal asks to stop."""
+    with experiment.stop.listening():
+        work()
+
+
+def _rebuild(run: OpenedRun, options: StabilityOptions) -> "Experiment":
+    """Return a run's networks, data and training, as they were."""
     from lottery.config.copied_masks import without_masks
     from lottery.config.experiment import build_experiment
     from lottery.config.trust import making_from
 
-    run = open_run(path.absolute())
     if has_module(run.run_json.get("settings", {})):
         raise ConfigError(
             f"{run.path}: a run with module=; lottery-stability trains copies with the network's "
             "own loss and data, and cannot do so by a training_step yet"
         )
-    rounds = _choose_rounds(run, options.rounds)
     may_write = options.data is not None or options.trust_code
     with making_from(str(run.folder.run_json), trust_code=options.trust_code):
         settings = _settings(run, options)
         experiment = build_experiment(settings, run.folder, ALONE, may_write=may_write)
     experiment = replace(experiment, digests=without_masks(experiment.digests))
     check_same_run(experiment, run)
-    analysis = _make_analysis(experiment, run, rounds, options)
-    check_writable(run.path, "RUN_DIR")
-    check_run_folder(run.folder)
-    check_entries(run.folder.stability.path)
-
-    from lottery.stability import analyse, format_summary
-
-    folder = run.folder.stability
-    with (
-        disk_errors_in(folder.path),
-        locked(folder.path, wait=False),
-        experiment.stop.listening(),
-    ):
-        analyse(analysis)
-    report_at_end(run.path)
-    return format_summary(folder)
+    return experiment
 
 
 def _choose_rounds(run: OpenedRun, asked: Sequence[int] | None) -> list[int]:
@@ -128,7 +194,7 @@ def _make_analysis(
 
     fit = experiment.fit
     assert fit is not None
-    progress = Progress(unit="training")
+    progress = Progress(unit="training", score=run.score)
     targets = [
         target for number in rounds for target in _targets(experiment, run, number, options.steps)
     ]
@@ -138,7 +204,7 @@ def _make_analysis(
             folder=run.folder.stability,
             buffers=experiment.imp.storage.buffers,
             targets=targets,
-            pairs=options.pairs,
+            pairs=DEFAULT_PAIRS if options.pairs is None else options.pairs,
             points=options.points,
             progress=progress,
         )

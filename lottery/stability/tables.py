@@ -7,7 +7,8 @@ import pandas as pd
 
 from lottery.record.files import write_text
 from lottery.record.run_dir import StabilityDir
-from lottery.record.schema import PairJson, StartJson
+from lottery.record.score import Score
+from lottery.record.stability_schema import LineJson, PairJson, StartJson
 from lottery.record.text_table import text_table
 from lottery.record.typed import read_typed
 from lottery.report.read.stability import STABLE_BELOW
@@ -29,26 +30,27 @@ AVERAGED = [
     "angle_from_dense",
 ]
 PAIR_COLUMNS = [*TARGET, "pair", "remaining", "batch_norm", *AVERAGED]
-UNTRAINED_COLUMNS = [*TARGET, "remaining", "weights", "split", "loss", "accuracy"]
+UNTRAINED_COLUMNS = [*TARGET, "remaining", "weights", "split", "loss"]  # and the score's name
 
 
-def barriers(entry: PairJson) -> dict[str, float]:
-    """Return the error barrier of a pair on each split."""
-    return {split: error_barrier(_errors(entry, split)) for split in ("train", "test")}
+def barriers(entry: PairJson | LineJson) -> dict[str, float]:
+    """Return the error barrier of a line on each split."""
+    return {split: error_barrier(errors_of(entry, split)) for split in ("train", "test")}
 
 
-def write_stability_tables(folder: StabilityDir) -> None:
+def write_stability_tables(folder: StabilityDir, score: Score) -> None:
     """Write points.csv, pairs.csv, summary.csv and untrained.csv from all that is there."""
+    of_starts = [*UNTRAINED_COLUMNS, score.metric]
     entries = [read_typed(path, PairJson, REPAIR) for path in folder.pair_files()]
-    whole = [entry for entry in entries if _has_ends(entry)]  # the others were interrupted
+    whole = [entry for entry in entries if has_ends(entry)]  # the others were interrupted
     whole.sort(key=lambda entry: (entry["round"], entry["step"], entry["pair"]))
     pairs = pd.DataFrame(list(map(_pair_row, whole)), columns=PAIR_COLUMNS)
-    points = [_select(entry, POINT_COLUMNS, p) for entry in whole for p in entry["points"]]
+    points = [select_values(entry, POINT_COLUMNS, p) for entry in whole for p in entry["points"]]
     starts = [read_typed(path, StartJson, REPAIR) for path in folder.untrained_files()]
-    untrained = [_select(entry, UNTRAINED_COLUMNS, p) for entry in starts for p in entry["points"]]
+    untrained = [select_values(entry, of_starts, p) for entry in starts for p in entry["points"]]
     for path, table in (
         (folder.points_csv, pd.DataFrame(points, columns=POINT_COLUMNS)),
-        (folder.untrained_csv, pd.DataFrame(untrained, columns=UNTRAINED_COLUMNS)),
+        (folder.untrained_csv, pd.DataFrame(untrained, columns=of_starts)),
         (folder.pairs_csv, pairs),
         (folder.summary_csv, summarise_pairs(pairs)),
     ):
@@ -75,43 +77,58 @@ def summarise_pairs(pairs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def format_summary(folder: StabilityDir) -> str:
-    """Return the summary and the starts' accuracies as text: percent and points."""
+def format_summary(folder: StabilityDir, score: Score) -> str:
+    """Return the summary and the starts' scores as text: shares in percent and points."""
     summary, untrained = pd.read_csv(folder.summary_csv), pd.read_csv(folder.untrained_csv)
     rows: Any = summary.to_dict("records")
-    starts = [_start_row(target, group) for target, group in untrained.groupby(TARGET)]
-    notes = [
-        "Instability: highest error on the line minus the mean of its ends, points; mean over the",
-        f"pairs (lowest to highest). Stable: below {100 * STABLE_BELOW:g} points on test data.",
-    ]
+    starts = [_start_row(target, group, score) for target, group in untrained.groupby(TARGET)]
+    notes = _instability_notes(score)
     if (summary["batch_norm"] == "recomputed").any():
         notes.append("BatchNorm statistics are recomputed over the training split at every point.")
-    table = _as_text([_summary_row(row) for row in rows])
+    table = as_text([_summary_row(row, score) for row in rows])
     return "\n".join(
-        [table, "", *notes, "", "Starts of the rounds, no step trained:", _as_text(starts)]
+        [table, "", *notes, "", "Starts of the rounds, no step trained:", as_text(starts)]
     )
 
 
-def _as_text(rows: Sequence[Row]) -> str:
+def _instability_notes(score: Score) -> list[str]:
+    """Return what the columns mean; nobody has said from where on another score is unstable."""
+    if not score.is_share:
+        return [
+            f"Instability: worst {score.metric} on the line minus the mean of its ends; mean over",
+            "the pairs (lowest to highest).",
+        ]
+    return [
+        "Instability: highest error on the line minus the mean of its ends, points; mean over the",
+        f"pairs (lowest to highest). Stable: below {100 * STABLE_BELOW:g} points on test data.",
+    ]
+
+
+def as_text(rows: Sequence[Row]) -> str:
+    """Return rows as a table."""
     return text_table(list(rows[0]), [list(row.values()) for row in rows])
 
 
-def _errors(entry: PairJson, split: str) -> dict[float, float]:
+def errors_of(entry: PairJson | LineJson, split: str) -> dict[float, float]:
+    """Return the error on a split by place on the line."""
     return {p["alpha"]: p["error"] for p in entry["points"] if p["split"] == split}
 
 
-def _has_ends(entry: PairJson) -> bool:
+def has_ends(entry: PairJson | LineJson) -> bool:
+    """Return whether both ends of a line are measured."""
     return {0.0, 1.0} <= {point["alpha"] for point in entry["points"]}
 
 
-def _select(entry: Mapping[str, Any], columns: Sequence[str], point: Mapping[str, Any]) -> Row:
+def select_values(
+    entry: Mapping[str, Any], columns: Sequence[str], point: Mapping[str, Any]
+) -> Row:
     """Return a row: values of a point, and of its entry for what the point lacks."""
     return {name: point[name] if name in point else entry[name] for name in columns}
 
 
 def _pair_row(entry: PairJson) -> Row:
     by_split, from_dense = barriers(entry), entry.get("from_dense", {})
-    ends = {split: _errors(entry, split) for split in by_split}
+    ends = {split: errors_of(entry, split) for split in by_split}
     return {
         **{name: value for name, value in entry.items() if name in PAIR_COLUMNS},
         **{f"barrier_{split}": barrier for split, barrier in by_split.items()},
@@ -121,16 +138,18 @@ def _pair_row(entry: PairJson) -> Row:
     }
 
 
-def _summary_row(row: Row) -> Row:
+def _summary_row(row: Row, score: Score) -> Row:
+    is_stable = "yes" if row["barrier_test"] < STABLE_BELOW else "no"
+    error = "error at ends %" if score.is_share else f"{score.metric} at ends"
     return {
         "round": row["round"],
         "remaining %": f"{100 * row['remaining']:.2f}",
         "step": row["step"],
         "pairs": row["pairs"],
-        "error at ends %": f"{100 * row['ends_error_test']:.2f}",
-        "train instability": _spread(row, "barrier_train"),
-        "test instability": _spread(row, "barrier_test"),
-        "stable": "yes" if row["barrier_test"] < STABLE_BELOW else "no",
+        error: score.format(row["ends_error_test"]),
+        "train instability": _spread(row, "barrier_train", score),
+        "test instability": _spread(row, "barrier_test", score),
+        **({"stable": is_stable} if score.is_share else {}),
         "L2": f"{row['l2']:.2f}",
         "angle": f"{row['angle']:.1f}",
         "L2 from dense": _number(row["l2_from_dense"], 2),
@@ -138,22 +157,22 @@ def _summary_row(row: Row) -> Row:
     }
 
 
-def _spread(row: Row, name: str) -> str:
-    mean, low, high = (100 * row[name + end] for end in ("", "_lowest", "_highest"))
-    return f"{mean:.2f} ({low:.2f} to {high:.2f})"
+def _spread(row: Row, name: str, score: Score) -> str:
+    mean, low, high = (score.format(row[name + end]) for end in ("", "_lowest", "_highest"))
+    return f"{mean} ({low} to {high})"
 
 
 def _number(value: float, decimals: int) -> str:
     return "-" if value != value else f"{value:.{decimals}f}"
 
 
-def _start_row(target: Any, group: pd.DataFrame) -> Row:
-    accuracies = group.set_index(["weights", "split"])["accuracy"]
+def _start_row(target: Any, group: pd.DataFrame, score: Score) -> Row:
+    scores = group.set_index(["weights", "split"])[score.metric]
     return {
         **dict(zip(TARGET, target, strict=True)),
         "remaining %": f"{100 * group['remaining'].iloc[0]:.2f}",
         **{
-            f"{weights} {split} %": f"{100 * accuracies[weights, split]:.2f}"
+            f"{weights} {split} {score.unit}".rstrip(): score.format(scores[weights, split])
             for weights in ("masked", "dense")
             for split in ("train", "test")
         },

@@ -1,11 +1,11 @@
-"""The accuracy of untrained weights under a mask (a supermask), and of the dense start."""
+"""The score of untrained weights under a mask (a supermask), and of the dense start."""
 
 from pathlib import Path
 
 from lottery.masks import Masks, density, masked
 from lottery.models.state import Start, State
 from lottery.record.files import write_json
-from lottery.record.schema import StartJson
+from lottery.record.stability_schema import StartJson
 from lottery.record.typed import read_typed
 from lottery.stability.copies import REPAIR, state_digest
 from lottery.stability.interpolation import measure_at
@@ -27,10 +27,13 @@ def measure_untrained(
     if path.exists() and read_typed(path, StartJson, REPAIR)["digests"] == digests:
         return
     fit.network.to(fit.device.torch_device)
+    metric = fit.task.score.metric
     points = [
-        {"weights": name, "split": split, "loss": found.loss, "accuracy": found.accuracy}
+        {"weights": name, "split": split, "loss": found.loss, metric: found.score}
         for name, state in states.items()
-        for split, found in measure_at(fit.network, state, fit.splits, fit.loss).items()
+        for split, found in measure_at(
+            fit.network, state, fit.splits, loss=fit.loss, task=fit.task
+        ).items()
     ]
     write_json(
         path,

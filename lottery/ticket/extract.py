@@ -33,8 +33,8 @@ class WrongTicket(LotteryError):
 def choose_round(run: OpenedRun, number: int | None, within: float | None) -> tuple[int, str]:
     """Return the round to make a ticket of, and why that one.
 
-    The round is `number`, or the sparsest `within` so many percentage points of the dense one, or
-    the winning round.
+    The round is `number`, or the sparsest `within` so many percentage points of the dense one (of
+    a score that is no share: within so much), or the winning round.
     """
     rows = run.rows
     if number is not None:
@@ -51,10 +51,11 @@ def choose_round(run: OpenedRun, number: int | None, within: float | None) -> tu
         if run.winning_round is None:
             raise ConfigError(f"{run.path}: it {_pruned(rows)}; rounds=1 or more makes a ticket")
         return run.winning_round, "the winning round"
-    sparsest = sparsest_within(rows, within)
+    sparsest = sparsest_within(rows, within, run.score)
     if sparsest is None:
         raise ConfigError(f"--within {within:g}: {run.path} has no pruned round that good")
-    return sparsest, f"the sparsest within {within:g} points of dense"
+    unit = "points" if run.score.is_share else run.score.metric
+    return sparsest, f"the sparsest within {within:g} {unit} of dense"
 
 
 def _pruned(rows: Sequence[Row]) -> str:
@@ -153,6 +154,7 @@ def facts_of(run: OpenedRun, record: Mapping[str, Any], *, trust_code: bool) -> 
     return {
         "input_shape": entry["input_shape"],
         "num_classes": entry["num_classes"],
+        **{name: entry[name] for name in ("output_shape", "score") if name in entry},
         "num_tokens": entry.get("num_tokens"),  # older runs have none
         "precision": entry["config"]["trainer.precision"],
         "round": row["round"],
@@ -173,6 +175,7 @@ def _describe(run: OpenedRun, settings: Settings, record: Record) -> dict[str, A
         "layers": record["layers"],
         "run": {name: entry[name] for name in ("name", "key", "seed", "config")},
         "dataset": settings.config["dataset"],
+        **_task(settings),
         "digests": entry["digests"],
         "device": entry["machine"]["device"],
         "threads": entry["machine"]["threads"],
@@ -182,6 +185,14 @@ def _describe(run: OpenedRun, settings: Settings, record: Record) -> dict[str, A
         "versions": entry["versions"],
         "git_commit": entry["git_commit"],
     }
+
+
+def _task(settings: Settings) -> dict[str, Any]:
+    """Return the task without metrics of the user's, which a ticket does not measure."""
+    names = [key for key in settings.canonical if key.startswith("task.")]
+    if all(name.startswith("task.metrics") for name in names):
+        return {}  # the default, which older runs have
+    return {"task": {k: v for k, v in settings.config["task"].items() if k != "metrics"}}
 
 
 def _base_weights(run_json: Mapping[str, Any], settings: Settings) -> TicketTensors:

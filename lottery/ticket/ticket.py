@@ -12,19 +12,29 @@ import torch
 from torch import nn
 
 from lottery.config.device import dtype_of
-from lottery.config.from_run_json import data_at, initial_seed, module_of, network_of
+from lottery.config.from_run_json import (
+    data_at,
+    initial_seed,
+    module_of,
+    network_of,
+    output_shape_of,
+)
 from lottery.config.frozen_base import FrozenBase, find_base
 from lottery.config.groups import Dataset, Group, Model, read_group
+from lottery.config.groups import Task as TaskSettings
 from lottery.config.splits import build_splits
+from lottery.config.task import build_task
 from lottery.config.trust import check_paths, check_sizes, check_trusted, making_from
 from lottery.data import Splits
 from lottery.errors import MISTAKE, ConfigError, LotteryError
+from lottery.generators import kept_generators
 from lottery.masks import Masks
 from lottery.models.state import State, write_state
 from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir, TicketDir
 from lottery.record.schema import TicketJson
-from lottery.runs.run_folder import check_entries
+from lottery.runs.run_folder import check_tree
+from lottery.tasks import Task
 from lottery.tensors import Tensors, save_tensors
 from lottery.ticket.export import FORMS
 from lottery.ticket.files import WEIGHTS, load_part, read_ticket
@@ -85,7 +95,7 @@ class Ticket:
         return network_of(
             model=self.model,
             input_shape=entry["input_shape"],
-            num_classes=entry["num_classes"],
+            output_shape=output_shape_of(entry, self.model),
             precision=entry["precision"],
             num_tokens=entry.get("num_tokens"),
             seed=seed,
@@ -96,7 +106,7 @@ class Ticket:
         frozen = self._frozen
         if frozen is None:
             return None
-        with self.making(), torch.random.fork_rng(devices=[]):
+        with self.making(), kept_generators():
             base = frozen.network(frozen.input_shape)
             write_state(base, State(load_part(self.folder, BASE), buffers={}))
         return base.to(self.dtype).eval().requires_grad_(False)
@@ -113,7 +123,7 @@ class Ticket:
     def export(self, form: str, weights: str = "es") -> Path:
         """Write weights in another form; over a frozen base, the head's weights."""
         path = self.folder.export(weights, form)
-        check_entries(self.folder.path)
+        check_tree(self.folder.path)
         save_tensors(path, FORMS[form](self.part(weights), self.part("masks")))
         return path
 
@@ -129,7 +139,7 @@ class Ticket:
                 "loops read"
             )
         with self.making():
-            splits = build_splits(self.settings(data)[1], may_write=may_write)
+            splits = build_splits(self.settings(data)[1], self.task, may_write=may_write)
         here, there = splits.digests(), self.entry["digests"]
         if data is not None:  # the folder of images may have another name now
             here, there = _without_folder(here), _without_folder(there)
@@ -146,6 +156,13 @@ class Ticket:
             where = str(self.folder.ticket_json)
             check_trusted({"module": node}, where, trust_code=self.trust_code)
         return node
+
+    @cached_property
+    def task(self) -> Task:
+        """What the network was trained for."""
+        settings = self._read(TaskSettings, self.entry.get("task", {}), "task")
+        with self.making():
+            return build_task(settings, self.model)
 
     @cached_property
     def model(self) -> Model:

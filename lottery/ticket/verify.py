@@ -1,7 +1,7 @@
-"""The proof of a ticket: its tensors, its run's files, and its accuracies in a fresh process."""
+"""The proof of a ticket: its tensors, its run's files, and its scores in a fresh process."""
 
+import math
 import multiprocessing
-import os
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -13,11 +13,13 @@ import torch
 from torch import nn
 
 from lottery.config.frozen_features import compute_features
-from lottery.config.network import build_loss, set_memory_format
-from lottery.config.provenance import machine
+from lottery.config.network import set_memory_format
+from lottery.config.provenance import device_name
+from lottery.config.task import build_loss
 from lottery.data import Split, Splits
 from lottery.errors import ConfigError
 from lottery.measure.evaluate import evaluate
+from lottery.record.score import ACCURACY, score_of
 from lottery.runs.process_group import WorkerDied
 from lottery.runs.workers import safe_path
 from lottery.signals import StopRequest
@@ -25,6 +27,7 @@ from lottery.ticket.checks import TicketCheck, check_run, check_tensors
 from lottery.ticket.extract import facts_of, find_source, read_parts
 from lottery.ticket.files import PARTS
 from lottery.ticket.ticket import Ticket, open_ticket
+from lottery.training.device import set_kernels
 
 # column of results.csv: the weights and the split that it is measured with
 MEASURED = {
@@ -33,20 +36,22 @@ MEASURED = {
     "val_last": ("final", "val"),
     "test_last": ("final", "test"),
 }
-TOLERANCE = 0.005  # of accuracies on another device than the run's
+# Of scores on another device than the run's: of shares, and relative to other numbers.
+TOLERANCE = 0.005
+EQUAL = 1e-9  # relative, of numbers that are no counts
 
 
 @dataclass(frozen=True)
-class CorrectCounts:
-    """How many examples a ticket's networks classify correctly, counted in a fresh process."""
+class Scores:
+    """What the scores of a ticket's networks are, measured in a fresh process."""
 
     device: str  # as run.json names it
-    correct: Mapping[str, int]  # by column of results.csv
+    values: Mapping[str, float]  # by column of results.csv
     examples: Mapping[str, int]  # of the column's split
 
 
 def verify(ticket: Ticket, device: str, data: str | None) -> list[TicketCheck]:
-    """Check everything of a ticket; the accuracies only if its tensors are in order.
+    """Check everything of a ticket; the scores only if its tensors are in order.
 
     `device` is "auto" (the run's kind of device, if there is one here), "cpu" or "gpu"; `data`
     says where the data are now, None: where they were.
@@ -58,9 +63,9 @@ def verify(ticket: Ticket, device: str, data: str | None) -> list[TicketCheck]:
         again = "not measured again: its data only the module's own loops read"
         return [*checks, TicketCheck("val, test", "the run's", again, passed=True)]
     if all(check.passed for check in checks):
-        counts = count_in_fresh_process(ticket.folder.path, device, data, ticket.trust_code)
+        scores = measure_in_fresh_process(ticket.folder.path, device, data, ticket.trust_code)
         with ticket.making():
-            checks += compare(ticket, counts)
+            checks += compare(ticket, scores)
     return checks
 
 
@@ -85,70 +90,84 @@ def _check_files(ticket: Ticket) -> list[TicketCheck]:
     return checks
 
 
-def compare(ticket: Ticket, counts: CorrectCounts) -> list[TicketCheck]:
-    """Compare counts with the run's accuracies: equal on the run's device, near elsewhere."""
-    entry = ticket.entry
+def compare(ticket: Ticket, scores: Scores) -> list[TicketCheck]:
+    """Compare scores with the run's: equal on the run's device, near elsewhere.
+
+    Accuracies are compared as numbers of correct answers.
+    """
+    entry, score = ticket.entry, score_of(ticket.entry)
     row: Mapping[str, Any] = entry["row"]
-    exact = counts.device == entry["device"] and not entry["reordered"]
+    exact = scores.device == entry["device"] and not entry["reordered"]
+    about = "" if exact else " to 0.5 points" if score.is_share else " to 0.5 %"
     checks = []
     for column, (weights, _) in MEASURED.items():
-        examples, correct = counts.examples[column], counts.correct[column]
-        expected = round(row[column] * examples)
-        near = abs(correct / examples - row[column]) <= TOLERANCE
-        about = "" if exact else " to 0.5 points"
+        expected, got, examples = row[column], scores.values[column], scores.examples[column]
+        scale = 1 if score.is_share else abs(expected)
+        near = abs(got - expected) <= TOLERANCE * scale
+        if score == ACCURACY:
+            correct = round(expected * examples), round(got * examples)
+            what, shown = "correct", (f"{correct[0]} of {examples}", str(correct[1]))
+            equal = correct[0] == correct[1]
+        else:
+            what, shown = score.metric, (f"{expected:.9g}", f"{got:.9g}")
+            equal = math.isclose(got, expected, rel_tol=EQUAL)
         checks.append(
             TicketCheck(
-                what=f"{column}: correct with {weights} weights",
-                expected=f"{expected} of {examples}{about}",
-                got=str(correct),
-                passed=correct == expected if exact else near,
+                what=f"{column}: {what} with {weights} weights",
+                expected=f"{shown[0]}{about}",
+                got=shown[1],
+                passed=equal if exact else near,
             )
         )
     return checks
 
 
-def count_in_fresh_process(
+def measure_in_fresh_process(
     path: Path, device: str, data: str | None, trust_code: bool
-) -> CorrectCounts:
-    """Run `count_correct` in a new process."""
+) -> Scores:
+    """Run `measure_scores` in a new process."""
     fresh = multiprocessing.get_context("spawn")
     try:
         with safe_path(), ProcessPoolExecutor(max_workers=1, mp_context=fresh) as pool:
-            return pool.submit(count_correct, path, device, data, trust_code).result()
+            return pool.submit(measure_scores, path, device, data, trust_code).result()
     except BrokenProcessPool as error:
         raise WorkerDied(
             "the process that measured was killed; was there enough memory?"
         ) from error
 
 
-def count_correct(path: Path, device: str, data: str | None, trust_code: bool) -> CorrectCounts:
-    """Count correct answers from a ticket's folder alone: its network, weights and data."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # for deterministic GPUs
+def measure_scores(path: Path, device: str, data: str | None, trust_code: bool) -> Scores:
+    """Measure scores from a ticket's folder alone: its network, weights and data."""
     ticket = open_ticket(path, trust_code=trust_code)
-    torch.set_num_threads(ticket.entry["threads"])
-    torch.use_deterministic_algorithms(ticket.entry["deterministic"] is True)
-    accelerator = choose_device(device, ticket.entry["device"])
+    entry = ticket.entry
+    torch.set_num_threads(entry["threads"])
+    set_kernels(
+        deterministic=entry["deterministic"] is True,
+        tf32=entry["run"]["config"].get("trainer.tf32") is True,
+    )
+    accelerator = choose_device(device, entry["device"])
     with ticket.making():
-        return _count(ticket, accelerator, ticket.splits(data))
+        return _measure(ticket, accelerator, ticket.splits(data))
 
 
-def _count(ticket: Ticket, accelerator: str, splits: Splits) -> CorrectCounts:
+def _measure(ticket: Ticket, accelerator: str, splits: Splits) -> Scores:
     here = torch.device("cuda" if accelerator == "gpu" else "cpu")
     inputs = {name: getattr(splits, name).to(here, ticket.dtype) for name in ("val", "test")}
     base = ticket.base()
     if base is not None:
         inputs = {name: features_of(base.to(here), split) for name, split in inputs.items()}
-    loss = build_loss(ticket.model, splits.num_classes, device=here, dtype=ticket.dtype)
+    task = ticket.task
+    loss = build_loss(ticket.model, task, splits, device=here, dtype=ticket.dtype)
     networks = {
         name: set_memory_format(ticket.trained(name).to(here), accelerator)
         for name in ("es", "final")
     }
-    correct, examples = {}, {}
-    for column, (weights, split) in MEASURED.items():
-        examples[column] = len(inputs[split])
-        accuracy = evaluate(networks[weights], inputs[split], loss).accuracy
-        correct[column] = round(accuracy * examples[column])
-    return CorrectCounts(machine(accelerator)["device"], correct, examples)
+    values, examples = {}, {}
+    for column, (weights, name) in MEASURED.items():
+        split = inputs[name]
+        examples[column] = len(split)
+        values[column] = evaluate(networks[weights], split, loss=loss, task=task).score
+    return Scores(device_name(accelerator), values, examples)
 
 
 def choose_device(asked: str, device: str) -> str:

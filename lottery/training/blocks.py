@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from lottery.data import BatchOrder, Draws, Split
@@ -43,14 +44,14 @@ class DataOrder:
             key=self._key(round_number),
         )
 
-    def seed_generators(self, round_number: int, start: Start) -> None:
+    def seed_generators(self, round_number: int, start: Start, device: torch.device) -> None:
         """Seed the global generators, which dropout and users' networks draw from."""
         purpose: list[str | int] = ["training", self._key(round_number)]
         if rank() > 0:
             purpose.append(rank())
         seed_generators(derive_seed(self.seed, *purpose))
         if self.fixed:
-            write_own_generators(start.generators)
+            write_own_generators(start.generators, device)
 
     def _key(self, round_number: int) -> int:
         return 0 if self.fixed else round_number

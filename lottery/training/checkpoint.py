@@ -18,6 +18,7 @@ from lottery.distributed import from_main, gather, is_main, max_over_ranks
 from lottery.models.state import State, read_state
 from lottery.record.files import replacing
 from lottery.signals import Stopped, StopRequest
+from lottery.training.curves import val_losses
 from lottery.training.evaluation import Evaluator
 from lottery.training.module import LotteryModule
 from lottery.training.rewind_state import StateKeeper, read_all_generators, write_own_generators
@@ -65,6 +66,7 @@ class Checkpointer(pl.Callback):
         )
         self._seconds_before = checkpoint["seconds"]
         self.evaluator.restore(checkpoint["evaluator"])
+        module.follow(val_losses(self.evaluator.curves.entries))
         self.keeper.restore(checkpoint["keeper"])
         self._loaded = checkpoint
         return True
@@ -74,7 +76,7 @@ class Checkpointer(pl.Callback):
         self._begun = self._last_saved = time.monotonic()
         if self._loaded is None:
             return
-        write_own_generators(self._loaded["generators"])
+        write_own_generators(self._loaded["generators"], pl_module.device)
         self.evaluator.sums.restore(self._loaded["sums"], pl_module.device)
         for callback in self.others:
             if callback.state_key in self._loaded["callbacks"]:
@@ -109,7 +111,7 @@ class Checkpointer(pl.Callback):
             "evaluator": self.evaluator.snapshot(),
             "keeper": self.keeper.snapshot(),
             "callbacks": plain_states(self.others),
-            "generators": read_all_generators(),
+            "generators": read_all_generators(module.device),
             "sums": gather(self.evaluator.sums.snapshot()),
         }
         from_main(lambda: _write(self.path, checkpoint))  # no rank leaves before it is written

@@ -1,6 +1,7 @@
 """How Lightning uses the machine: the devices, and one fit on them."""
 
 import logging
+import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -31,6 +32,10 @@ class Device:
     num_nodes: int = 1
     index: int = 0  # of the GPU that this process uses
     timeout: int = 600  # seconds that processes wait for one another
+    interface: str | None = None  # the network between them; None lets them find it
+    tf32: bool = False  # of a GPU: round factors of 32 bits to 10 bits of precision
+    benchmark: bool = False  # of a GPU: time the algorithms of convolutions, take the quickest
+    sync_batchnorm: bool = True  # BatchNorm sees the batches of all processes
 
     @property
     def num_processes(self) -> int:
@@ -43,6 +48,28 @@ class Device:
         if self.accelerator == "gpu":
             return torch.device("cuda", self.index)
         return torch.device("cpu")
+
+
+def set_kernels(*, deterministic: bool, tf32: bool) -> None:
+    """Choose how GPUs compute, for everything that this process does from now on.
+
+    By itself PyTorch multiplies in TF32 in convolutions, and in 32 bits in other products.
+    """
+    if deterministic:
+        # cuBLAS reads it at the first product, which may come before Lightning sets it
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # Lightning sets this too, but only when training begins
+    torch.use_deterministic_algorithms(deterministic)
+    _fill_nothing()
+    # Not by `fp32_precision`, torch's newer name: Lightning and torch.compile then fail, because
+    # they ask by the older ones.
+    torch.backends.cudnn.allow_tf32 = tf32
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
+
+
+def _fill_nothing() -> None:
+    """Keep torch from filling every new tensor with NaN under deterministic kernels."""
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def fit_quietly(
@@ -65,6 +92,7 @@ def fit_quietly(
             accelerator=device.accelerator,
             precision=device.precision,  # type: ignore[arg-type]  # a Literal of all names
             deterministic=device.deterministic,
+            benchmark=device.benchmark,
             max_epochs=1,
             callbacks=list(callbacks),
             # Keeps Lightning from using the environment of a SLURM job.
@@ -90,6 +118,8 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         # Lightning 2.6 calls torch 2.13 in a way that torch will drop.
         warnings.filterwarnings("ignore", message=r".*LeafSpec.*", category=FutureWarning)
+        # A run on the CPU was asked for.
+        warnings.filterwarnings("ignore", message=r"GPU available but not used")
         # Every login node has an srun.
         warnings.filterwarnings("ignore", message=r"The `srun` command is available")
         # Evaluation on several devices, which docs/lightning.md speaks of.
@@ -108,8 +138,7 @@ def leave_signals(trainer: pl.Trainer) -> None:
     trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
     epoch_loop = trainer.fit_loop.epoch_loop
     epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
-    # With deterministic kernels torch also fills every new tensor with NaN, for debugging.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    _fill_nothing()
 
 
 def placement(device: Device, *, some_unused: bool) -> dict[str, Any]:
@@ -118,6 +147,8 @@ def placement(device: Device, *, some_unused: bool) -> dict[str, Any]:
         return {"devices": [device.index] if device.accelerator == "gpu" else 1}
     # The processes exist already and have met: Lightning starts none.
     strategy = DDPStrategy(
-        timeout=timedelta(seconds=device.timeout), find_unused_parameters=some_unused
+        timeout=timedelta(seconds=device.timeout),
+        find_unused_parameters=some_unused,
+        batched_grad_copy=True,  # else two small copies for every parameter at every step
     )
     return {"devices": device.num_devices, "num_nodes": device.num_nodes, "strategy": strategy}

@@ -4,10 +4,9 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
-from lottery.data import Splits
-from lottery.measure.evaluate import Evaluation, class_averages
+from lottery.measure.evaluate import Evaluation
 from lottery.models.state import State, read_state
 from lottery.tensors import Tensors
 
@@ -23,7 +22,6 @@ class EsPoint:
     es_weights: Tensors = field(default_factory=dict)
     es_buffers: Tensors = field(default_factory=dict)
     at_es: dict[str, float] = field(default_factory=dict)
-    predicted_at_es: dict[str, Tensor] = field(default_factory=dict)
     lowest: float = math.inf
     without_minimum: int = 0  # evaluations since the lowest loss
 
@@ -43,19 +41,7 @@ class EsPoint:
         state = read_state(network)
         self.es_step, self.es_weights, self.es_buffers = step, state.weights, state.buffers
         self.lowest = val.loss
-        self.at_es = {"val": val.accuracy, "test": test.accuracy, "val_loss": val.loss}
-        self.predicted_at_es = {"val": val.predictions, "test": test.predictions}
-
-    def measured(self, splits: Splits) -> dict[str, float]:
-        """Return `val`, `val_loss`, `test`, and the class averages of both splits."""
-        # The averages cost more than the evaluation, so they are made for the last minimum only.
-        averages: dict[str, float] = {}
-        for prefix, name in (("val_", "val"), ("", "test")):
-            targets = getattr(splits, name).targets
-            predicted = self.predicted_at_es[name].to(targets.device)
-            found = class_averages(predicted, targets, splits.num_classes)
-            averages |= {f"{prefix}{score}": value for score, value in found.items()}
-        return self.at_es | averages
+        self.at_es = {"val": val.score, "test": test.score, "val_loss": val.loss}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Put back what a checkpoint kept."""

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytorch_lightning as pl
-from torch import Tensor
+from torch import Tensor, nn
 
-from lottery.data import Splits
-from lottery.measure.evaluate import Loss, evaluate
+from lottery.data import Split, Splits
+from lottery.measure.evaluate import Evaluation, evaluate
 from lottery.progress import Display
-from lottery.training.curves import Curves, TrainingSums
+from lottery.tasks import Loss, Task
+from lottery.training.curves import Curves, TrainingSums, val_losses
 from lottery.training.early_bird import EarlyBird
 from lottery.training.es_point import EsPoint
 from lottery.training.module import Diverged, LotteryModule
@@ -39,14 +40,18 @@ class Evaluator(pl.Callback):
 
     splits: Splits  # on the network's device
     loss: Loss
+    task: Task
     schedule: EvaluationSchedule
     last_step: int
     progress: Display
     early_bird: EarlyBird | None
-    curves: Curves = field(init=False, default_factory=Curves)
+    curves: Curves = field(init=False)
     es: EsPoint = field(init=False, default_factory=EsPoint)
     sums: TrainingSums = field(init=False, default_factory=TrainingSums)
     _at_last: dict[str, float] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.curves = Curves(self.task.score.metric)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log again what was logged before the checkpoint that the round goes on from."""
@@ -62,11 +67,11 @@ class Evaluator(pl.Callback):
     ) -> None:
         """Evaluate where a block ends at an evaluation step."""
         assert isinstance(pl_module, LotteryModule)
-        self.sums.add(outputs["losses"], outputs["correct"], batch.shape[1])
+        self.sums.add(outputs["losses"], outputs["sums"], batch.shape[1])
         step = pl_module.step
         if step % self.schedule.every == 0 or step == self.last_step:
             self._evaluate(trainer, pl_module, ends=step == self.last_step)
-        self.progress.advance(len(outputs["losses"]), self.curves.latest_val_accuracy)
+        self.progress.advance(len(outputs["losses"]), self.curves.latest_val_score)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Evaluate the end of a training that another callback has stopped."""
@@ -76,32 +81,36 @@ class Evaluator(pl.Callback):
 
     def _evaluate(self, trainer: pl.Trainer, module: LotteryModule, *, ends: bool) -> None:
         step, network, known = module.step, module.network, len(self.curves.entries)
-        if (training := self.sums.take()) is not None:
-            loss, accuracy = training
-            self.curves.add(step, "train", loss=loss, accuracy=accuracy)
-        val = evaluate(network, self.splits.val, self.loss)
+        if (training := self.sums.take(self.task)) is not None:
+            loss, score = training
+            self.curves.add(step, "train", loss=loss, score=score)
+        val = self._measure(network, self.splits.val)
         if not math.isfinite(val.loss):
             raise Diverged(f"step {step}: the validation loss is {val.loss}")
-        self.curves.add(step, "val", loss=val.loss, accuracy=val.accuracy)
+        self.curves.add(step, "val", loss=val.loss, score=val.score)
+        module.follow(val_losses(self.curves.entries))
         minimum = self.es.is_new_minimum(val.loss)
         stop = self.es.without_minimum == self.schedule.patience
         last = stop or ends
         if minimum or last or self.schedule.test_curve:
-            test = evaluate(network, self.splits.test, self.loss)
-            self.curves.add(step, "test", loss=test.loss, accuracy=test.accuracy)
+            test = self._measure(network, self.splits.test)
+            self.curves.add(step, "test", loss=test.loss, score=test.score)
             if minimum:
                 self.es.keep(step, network, val=val, test=test)
             if last:
-                self._at_last = {"val_last": val.accuracy, "test_last": test.accuracy}
+                self._at_last = {"val_last": val.score, "test_last": test.score}
         self.curves.log(trainer, step, self.curves.entries[known:])
         if self.early_bird:
             self.early_bird.look(step, network)
         if stop:
             trainer.should_stop = True
 
+    def _measure(self, network: nn.Module, split: Split) -> Evaluation:
+        return evaluate(network, split, loss=self.loss, task=self.task)
+
     def measured(self) -> dict[str, float]:
-        """Return `val`, `test` and their class averages at ES, and `val_last`, `test_last`."""
-        return self.es.measured(self.splits) | self._at_last
+        """Return `val`, `test` and `val_loss` at ES, and `val_last`, `test_last`."""
+        return self.es.at_es | self._at_last
 
     def snapshot(self) -> dict[str, Any]:
         """Return what a checkpoint keeps: the curves and ES so far."""

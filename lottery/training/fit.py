@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
@@ -11,16 +11,18 @@ from pytorch_lightning.loggers import Logger
 from torch import nn
 
 from lottery.data import Split, Splits
-from lottery.distributed import from_main, is_main, share
+from lottery.distributed import from_main, gather, is_main, share
 from lottery.masks import Masks
 from lottery.measure.csr_latency import inference_csr_ms
-from lottery.measure.evaluate import Loss, evaluating, inference_ms, peak_memory_mb
+from lottery.measure.evaluate import evaluating, inference_ms, measure_further, peak_memory_mb
+from lottery.measure.own_metrics import Metric, measure_own
 from lottery.models.state import Start, State, read_state, write_state
 from lottery.progress import Display
 from lottery.record.links import digest_of_run
 from lottery.record.records import read_run_json
 from lottery.record.run_dir import RunDir
 from lottery.signals import Stopped, StopRequest
+from lottery.tasks import Loss, Task
 from lottery.tensors import digest
 from lottery.training.blocks import Blocks, DataOrder
 from lottery.training.checkpoint import Checkpointer
@@ -45,12 +47,11 @@ class Outcome:
     kept: State | None  # at the step asked for, with the optimizer's and the generators'
     es_step: int  # the step of `es` on the run's clock
     steps: int  # optimizer steps made
-    measured: dict[str, float]  # `val`, `test`, ... at ES and at the last step
-    history: list[dict[str, Any]]  # iteration, split, loss, accuracy of each evaluation
+    measured: dict[str, float | None]  # `val`, `test`, ... at ES and at the last step
+    history: list[dict[str, Any]]  # iteration, split, loss, score of each evaluation
     timing: dict[str, float | None]  # the columns of timing.csv
     first_seen: Mapping[str, Any]  # as the training used them
     first_expected: Mapping[str, Any]  # from the schedule and the data order
-    logged: Mapping[str, float] = field(default_factory=dict)  # a module's own metrics at ES
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ class LightningFit:
     network: nn.Module  # lives through all rounds; each writes its start's weights into it
     load_splits: Callable[[], Splits]  # in the device's memory, the same each time
     loss: Loss
+    task: Task
+    metrics: Mapping[str, Metric]  # of the user's
     optimization: Optimization
     data_order: DataOrder
     evaluation: EvaluationSchedule
@@ -88,11 +91,14 @@ class LightningFit:
 
         The masks are applied to the start, which may be dense.
         """
+        if self.device.accelerator == "gpu":
+            torch.cuda.reset_peak_memory_stats(self.device.torch_device)
         module = self._module(round_number, start, masks)
         started = read_state(self.network)
         evaluator = Evaluator(
             splits=self.splits,
             loss=self.loss,
+            task=self.task,
             schedule=self.evaluation,
             last_step=start.last_step,
             progress=self.progress,
@@ -111,7 +117,7 @@ class LightningFit:
             keeper=keeper,
             others=others,
         )
-        self.data_order.seed_generators(round_number, start)
+        self.data_order.seed_generators(round_number, start, self.device.torch_device)
         if checkpointer.load(module):
             log.info("round %d: carrying on from step %d", round_number, module.step)
         made = module.step - start.first_step
@@ -136,7 +142,7 @@ class LightningFit:
             kept=keeper.state,
             es_step=evaluator.es.es_step,
             steps=steps,
-            measured=evaluator.measured(),
+            measured={**evaluator.measured(), **self._further(evaluator.es.state, final)},
             history=evaluator.curves.entries,
             timing=self._timing(steps, checkpointer.seconds),
             first_seen=module.first_seen,
@@ -156,6 +162,7 @@ class LightningFit:
             network=self.network,
             train=train,
             loss=self.loss,
+            task=self.task,
             masks=masks,
             start=start,
             optimization=self.optimization,
@@ -194,11 +201,13 @@ class LightningFit:
         base_rate = self.optimization.optimizer(self.network).param_groups[0]["lr"]
         first, order = start.first_step, self.data_order.batches(round_number, self.splits.train)
         (rows,) = share(order.rows(first, first + 1), dim=1)
-        return describe_step(base_rate * self.optimization.schedule(start.schedule_step), rows)
+        factor = self.optimization.schedule_after(start.val_losses)(start.schedule_step)
+        return describe_step(base_rate * factor, rows)
 
     def _has_unused_parameters(self) -> bool:
         """Return whether the loss of two examples gives a trainable parameter no gradient."""
         inputs, targets = self.splits.val.batch(slice(2))
+        self.network.to(self.device.torch_device)  # Lightning moves it there later
         with evaluating(self.network), torch.enable_grad():
             self.loss(self.network(inputs), targets).backward()  # type: ignore[no-untyped-call]
         trainable = [p for p in self.network.parameters() if p.requires_grad]
@@ -206,13 +215,21 @@ class LightningFit:
         self.network.zero_grad()
         return unused
 
+    def _further(self, es: State, final: State) -> dict[str, float | None]:
+        """Return further metrics at ES; the network gets its last weights again."""
+        write_state(self.network, es)
+        metrics = measure_further(self.network, self.splits, self.task)
+        own = measure_own(self.network, self.splits, self.metrics) if self.metrics else {}
+        write_state(self.network, final)
+        return {**metrics, **own}
+
     def _timing(self, steps: int, seconds: float) -> dict[str, float | None]:
         return {
             "train_seconds": seconds,
             "steps_per_second": steps / seconds,
             "inference_ms": self._inference_time(inference_ms),
             "inference_csr_ms": self._inference_time(inference_csr_ms),
-            "peak_memory_mb": peak_memory_mb(self.device.torch_device),
+            "peak_memory_mb": max(gather(peak_memory_mb(self.device.torch_device))),
         }
 
     def _inference_time(self, measure: Callable[[nn.Module, Split], float | None]) -> float | None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,20 +10,24 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from lottery.data import Draws, Split
-from lottery.distributed import gather, max_over_ranks, num_ranks, share
+from lottery.distributed import copy_from_main, gather, max_over_ranks, num_ranks, share
 from lottery.errors import LotteryError
 from lottery.masks import Masks, apply_masks
-from lottery.measure.evaluate import Loss, predict
 from lottery.models.state import Start, State, load_optimizer, write_optimizer, write_state
 from lottery.signals import StopRequest
+from lottery.tasks import Loss, Task
 from lottery.training.schedules import Schedule
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 
 FirstStep = dict[str, str | float]  # what a round's first step was made with, for the checks
+
+
+QUESTION_SECONDS = 10  # between questions whether to stop; SLURM warns 120 s before the end
 
 
 class Diverged(LotteryError):
@@ -37,9 +42,24 @@ class Optimization:
     schedule: Schedule
     clip_norm: float | None = None  # largest gradient norm over the weights that are left
 
+    def schedule_after(self, val_losses: Sequence[float]) -> Schedule:
+        """Return the schedule up to the next evaluation, after the losses of those before it."""
+        own: Any = getattr(self.schedule, "after", None)
+        return self.schedule if own is None else own(val_losses)
+
     def optimizer(self, network: nn.Module) -> Optimizer:
         """Make a new optimizer over the trainable parameters of a network."""
         return self.make_optimizer([p for p in network.parameters() if p.requires_grad])
+
+
+def own_statistics(network: nn.Module) -> list[Tensor]:
+    """Return the running averages that each rank makes of its own part of the batches."""
+    return [
+        buffer
+        for layer in network.modules()
+        if isinstance(layer, _BatchNorm) and not isinstance(layer, nn.SyncBatchNorm)
+        for buffer in layer.buffers()
+    ]
 
 
 def describe_step(learning_rate: float, rows: Tensor) -> FirstStep:
@@ -60,6 +80,7 @@ class LotteryModule(pl.LightningModule):
         network: nn.Module,
         train: Split,
         loss: Loss,
+        task: Task,
         masks: Masks,
         start: Start,
         optimization: Optimization,
@@ -72,6 +93,7 @@ class LotteryModule(pl.LightningModule):
         self.network = network
         self.train_split = train
         self.loss = loss
+        self.task = task
         self.start = start
         self.optimization = optimization
         self.batch_size = batch_size
@@ -81,6 +103,8 @@ class LotteryModule(pl.LightningModule):
         self.first_seen: FirstStep = {}
         # Our own count: Lightning's global_step does not move with plain optimizer steps.
         self.step = start.first_step
+        self.steps_per_question = 1  # to the other ranks, until a block has been timed
+        self.follow([])
         parameters = dict(network.named_parameters())
         self.pruned_weights = [parameters[name] for name in masks]
         # Plain attributes and not buffers, which DDP would send to all ranks at every step.
@@ -90,6 +114,10 @@ class LotteryModule(pl.LightningModule):
             for name, mask in masks.items()
         ]
         self.apply_masks()
+
+    def follow(self, val_losses: Sequence[float]) -> None:
+        """Tell the schedule the validation losses of this training so far."""
+        self.schedule = self.optimization.schedule_after([*self.start.val_losses, *val_losses])
 
     def apply_masks(self) -> None:
         """Set the pruned weights to exactly zero."""
@@ -125,13 +153,13 @@ class LotteryModule(pl.LightningModule):
         """Make the optimizer steps of one block of example indices, (steps, batch).
 
         A request to stop ends the block early. For each step made, the result has `losses`, the
-        mean loss of this rank's part of the batch, and `correct`, the number of its examples that
-        were classified correctly.
+        mean loss of this rank's part of the batch, and `sums`, the sums over its examples that the
+        task's score is made of.
         """
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, Optimizer)
-        first_step = self.step
-        losses, logits = [], []
+        first_step, begun = self.step, time.monotonic()
+        losses, outputs = [], []
         drawn = self._drawn(block)
         for step, rows in enumerate(block, start=first_step):
             self._set_learning_rate(optimizer, step)
@@ -139,8 +167,9 @@ class LotteryModule(pl.LightningModule):
                 self.first_seen = describe_step(optimizer.param_groups[0]["lr"], rows)
             loss, output = self._optimizer_step(optimizer, rows, drawn[step - first_step])
             losses.append(loss)
-            logits.append(output)
-            if self.stop.signum and num_ranks() == 1:  # several ranks must agree where to stop
+            if self.task.needs_outputs:
+                outputs.append(output)
+            if self._stops_after(len(losses)):
                 break
         self.step = first_step + len(losses)
         # Callbacks such as ModelCheckpoint read Lightning's own count, global_step.
@@ -148,11 +177,9 @@ class LotteryModule(pl.LightningModule):
         loop.optim_step_progress.total.completed += len(losses)
         block_losses = torch.stack(losses)
         self._check_finite(block_losses, first_step)
-        made = block[: len(logits)]
-        # Once per block, because that is faster.
-        right = predict(torch.cat(logits)) == self.train_split.targets[made.flatten()]
+        self._agree(seconds=(time.monotonic() - begun) / len(losses))
         # Not under the key "loss", which Lightning would change.
-        return {"losses": block_losses, "correct": right.reshape(made.shape).sum(1)}
+        return {"losses": block_losses, "sums": self._sums(block[: len(losses)], outputs)}
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Apply the masks again: a callback may have touched the weights."""
@@ -162,12 +189,34 @@ class LotteryModule(pl.LightningModule):
         """Apply the masks again: a checkpoint's tensors are the live ones."""
         self.apply_masks()
 
+    def _stops_after(self, steps: int) -> bool:
+        """Return whether a signal ends the block after so many of its steps.
+
+        Several ranks must agree where to stop. They ask each other after a few seconds of steps.
+        """
+        if num_ranks() == 1:
+            return bool(self.stop.signum)
+        if steps % self.steps_per_question:
+            return False
+        (signum,) = max_over_ranks([self.stop.signum])
+        return bool(signum)
+
+    def _agree(self, seconds: float) -> None:
+        """Bring the ranks together after a block, whose steps took so many seconds each."""
+        if num_ranks() == 1:
+            return
+        (slowest,) = max_over_ranks([math.ceil(1000 * seconds)])
+        self.steps_per_question = max(1, 1000 * QUESTION_SECONDS // slowest)
+        # BatchNorm that sees one rank's part of the batch: rank 0's averages stand, as in DDP
+        for buffer in own_statistics(self.network):
+            copy_from_main(buffer)
+
     def _optimizer_step(
         self, optimizer: Optimizer, rows: Tensor, drawn: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         inputs, targets = self.train_split.batch(rows, drawn)
-        logits = self.network(inputs)
-        loss = self.loss(logits, targets)
+        outputs = self.network(inputs)
+        loss = self.loss(outputs, targets)
         optimizer.zero_grad()
         if num_ranks() == 1:
             loss.backward()  # type: ignore[no-untyped-call]
@@ -178,7 +227,14 @@ class LotteryModule(pl.LightningModule):
             self._clip_gradients(self.optimization.clip_norm)
         optimizer.step()
         self.apply_masks()
-        return loss.detach(), logits.detach()
+        return loss.detach(), outputs.detach()
+
+    def _sums(self, made: Tensor, outputs: Sequence[Tensor]) -> Tensor:
+        """Return the task's sums by step, (steps, k): once per block, because that is faster."""
+        if not self.task.needs_outputs:
+            return torch.zeros(len(made), 0, device=made.device)
+        parts = self.task.parts(torch.cat(list(outputs)), self.train_split.targets[made.flatten()])
+        return parts.reshape(*made.shape, -1).sum(1)
 
     def _clip_gradients(self, clip_norm: float) -> None:
         # Pruned weights have gradients too, which must not count in the norm.
@@ -189,7 +245,7 @@ class LotteryModule(pl.LightningModule):
 
     def _set_learning_rate(self, optimizer: Optimizer, step: int) -> None:
         made = 0 if self.start.rate_stays else step - self.start.first_step
-        factor = self.optimization.schedule(self.start.schedule_step + made)
+        factor = self.schedule(self.start.schedule_step + made)
         for group, rate in zip(optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = rate * factor
 
@@ -198,7 +254,10 @@ class LotteryModule(pl.LightningModule):
         if self.draws is None:
             return [None] * len(block)
         numbers = self.draws.steps(self.step, self.step + len(block))
-        return share(numbers, dim=1).to(block.device)
+        ours = share(numbers, dim=1)
+        if block.is_cuda:  # the host does not wait for a copy from pinned memory
+            ours = ours.contiguous().pin_memory()
+        return ours.to(block.device, non_blocking=True)
 
     def _check_finite(self, losses: Tensor, first_step: int) -> None:
         finite = torch.isfinite(losses)

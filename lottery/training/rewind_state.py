@@ -27,7 +27,7 @@ class StateKeeper(pl.Callback):
         assert isinstance(pl_module, LotteryModule)
         if pl_module.step == self.step:
             state = read_state(pl_module.network, trainer.optimizers[0])
-            self.state = replace(state, generators=read_all_generators())
+            self.state = replace(state, generators=read_all_generators(pl_module.device))
 
     def snapshot(self) -> dict[str, Any]:
         """Return what a checkpoint keeps: the state, once the step is made."""
@@ -38,19 +38,22 @@ class StateKeeper(pl.Callback):
         self.state = State(**state) if state else None
 
 
-def read_all_generators() -> Tensors:
-    """Return the states of the global generators of all ranks, by "rank/generator"."""
+def read_all_generators(device: torch.device) -> Tensors:
+    """Return the states of the global generators of all ranks, by "rank/generator".
+
+    A run on the CPU leaves a GPU alone: to ask for its generator would start CUDA.
+    """
     states = read_generators()
-    if torch.cuda.is_available():
-        states["cuda"] = torch.cuda.get_rng_state()
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
     here = {f"{rank()}/{name}": state for name, state in states.items()}
     return {name: state for ranks in gather(here) for name, state in ranks.items()}
 
 
-def write_own_generators(states: Tensors) -> None:
+def write_own_generators(states: Tensors, device: torch.device) -> None:
     """Put this rank's generators back; a rank without a state keeps the generators it has."""
     ours = f"{rank()}/"
     own = {name.removeprefix(ours): s for name, s in states.items() if name.startswith(ours)}
     write_generators(own)
-    if torch.cuda.is_available() and "cuda" in own:
-        torch.cuda.set_rng_state(own["cuda"])
+    if device.type == "cuda" and "cuda" in own:
+        torch.cuda.set_rng_state(own["cuda"], device)

@@ -3,6 +3,10 @@
 Steps count from 0: `schedule(0)` is the factor of a training's first step. A schedule whose
 constructor names `num_steps` or `steps_per_epoch` is given them: the steps of a whole training
 (`iterations`) and of an epoch. `durations` names the arguments that a user may give in epochs.
+
+A schedule that follows the validation loss has a method `after(val_losses)`. It gets the losses of
+a round's evaluations so far and returns the schedule up to the next one. As it depends on nothing
+else, a stopped round goes on as if it had not been stopped.
 """
 
 import math
@@ -197,6 +201,63 @@ class OneCycle:
         if step < peak:
             return between(self.start, 1.0, step / peak)
         return between(1.0, self.final, (step - peak) / (last - peak))
+
+
+@dataclass(frozen=True)
+class Plateau:
+    """The rate falls when the validation loss does not: torch's `ReduceLROnPlateau`.
+
+    Args:
+        factor: of each fall, above 0 and below 1.
+        patience: evaluations without a better loss that are waited for; the next one lowers.
+        threshold: share of the best loss by which a better loss is lower, from 0 and below 1.
+        min_factor: the lowest factor of the optimizer's rate, from 0 to 1.
+
+    Example:
+        >>> plateau = Plateau(factor=0.5, patience=1, threshold=0, min_factor=0)
+        >>> losses = [3.0, 2.0, 2.5, 2.0]
+        >>> [plateau.after(losses[:count])(0) for count in range(5)]
+        [1.0, 1.0, 1.0, 1.0, 0.5]
+    """
+
+    factor: float
+    patience: int
+    threshold: float
+    min_factor: float
+
+    def __post_init__(self) -> None:
+        if not _is_number(self.factor) or not 0 < self.factor < 1:
+            raise ValueError(f"factor={self.factor}: a number above 0 and below 1")
+        check_whole("patience", self.patience, at_least=0)
+        if not _is_number(self.threshold) or not 0 <= self.threshold < 1:
+            raise ValueError(f"threshold={self.threshold}: a number from 0, below 1")
+        _check_share("min_factor", self.min_factor)
+
+    def __call__(self, step: int) -> float:
+        """Return 1: there is no evaluation yet."""
+        return 1.0
+
+    def after(self, val_losses: Sequence[float]) -> Schedule:
+        """Return the schedule up to the next evaluation."""
+        reached, best, waited = 1.0, math.inf, 0
+        for loss in val_losses:
+            if loss < best * (1 - self.threshold):
+                best, waited = loss, 0
+            else:
+                waited += 1
+            if waited > self.patience:
+                reached, waited = max(self.min_factor, reached * self.factor), 0
+        return _Held(reached)
+
+
+@dataclass(frozen=True)
+class _Held:
+    """One factor at every step."""
+
+    factor: float
+
+    def __call__(self, step: int) -> float:
+        return self.factor
 
 
 def _cosine(first: float, last: float, share: float) -> float:

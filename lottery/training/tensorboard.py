@@ -9,6 +9,7 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from lottery.record.opened_run import OpenedRun
+from lottery.record.score import Score
 from lottery.tensors import load_of_run
 
 # TensorBoard sorts the columns and shows five of them: capitals come first.
@@ -19,7 +20,6 @@ TITLES = {
     "scope": "Scope",
     "seed": "Seed",
 }
-METRICS = ("accuracy/val", "accuracy/test", "ES", "remaining/all")
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class TensorBoardSummary:
     """Event files of the parent run: one per finished round, written once."""
 
     settings: Mapping[str, Any]  # for the HParams: the canonical config and the seed
+    score: Score
 
     def update(self, run: OpenedRun) -> None:
         """Write a file for each finished round that has none, beside the rounds' own folders."""
@@ -51,8 +52,8 @@ class TensorBoardSummary:
             if number == 0:
                 self._write_hparams(writer)
             values = {
-                "accuracy/val": row["val"],
-                "accuracy/test": row["test"],
+                f"{self.score.metric}/val": row["val"],
+                f"{self.score.metric}/test": row["test"],
                 "ES": row["ES"],
                 "live_zeros": row["live_zeros"],
                 "remaining/all": row["remaining"],
@@ -71,7 +72,9 @@ class TensorBoardSummary:
             # a class without its module
             plain[TITLES.get(name, name)] = shown if name == key else str(value).rpartition(".")[2]
         # SummaryWriter.add_hparams would put them into another run than the scalars.
-        for summary in hparams(plain, dict.fromkeys(METRICS, 0.0)):  # type: ignore[no-untyped-call]
+        scores = (f"{self.score.metric}/{split}" for split in ("val", "test"))
+        metrics = dict.fromkeys((*scores, "ES", "remaining/all"), 0.0)
+        for summary in hparams(plain, metrics):  # type: ignore[no-untyped-call]
             writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
 
 

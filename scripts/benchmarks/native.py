@@ -35,7 +35,6 @@ NAMES = MetricNames(
     test="test_loss",
     monitor="val_loss",
     lower_is_better=True,
-    score_is_share=False,
 )
 
 

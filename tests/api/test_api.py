@@ -84,7 +84,7 @@ def test_dry_run_from_python_trains_nothing(folder: Path) -> None:
 
 def test_tables_are_those_on_disk(lottery: Lottery) -> None:
     run = package.load_run(lottery(*TINY).run)
-    assert tuple(run.results.columns) == COLUMNS
+    assert tuple(run.results.columns) == (*COLUMNS, "val_ece", "ece")
     pd.testing.assert_frame_equal(run.results, pd.read_csv(run.path / "results.csv"))
     pd.testing.assert_frame_equal(run.history, pd.read_csv(run.path / "history.csv"))
     assert list(run.history.columns) == ["round", "iteration", "split", "loss", "accuracy"]

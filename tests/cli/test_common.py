@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lottery.cli import report, stability, ticket
+from lottery.cli import compare, report, stability, ticket
 from lottery.cli.common import errors_end_the_command
 from lottery.data import DataError
 from lottery.errors import ConfigError, LotteryError, NoRun, UntrustedCode
@@ -49,6 +49,7 @@ EXIT_CODES = {
     WrongTicket: 1,
 }
 COMMANDS = {
+    "lottery-compare": compare.main,
     "lottery-report": report.main,
     "lottery-stability": stability.main,
     "lottery-ticket": ticket.main,

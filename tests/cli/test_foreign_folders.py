@@ -36,6 +36,7 @@ def refuses(call: Callable[[], Any]) -> None:
         call()
 
 
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("name", NAMES)
 def test_no_command_runs_what_a_foreign_run_names(
     *,
@@ -75,6 +76,7 @@ def test_no_python_function_runs_what_a_foreign_run_names(
         assert "round" in table
     assert opened.masks(1).keys() <= opened.weights(1).keys()
     assert package.histories([opened])["round"].tolist() == [0, 1, 2]
+    assert set(package.compare(opened).networks["round"]) == {0, 1, 2}
     refuses(lambda: opened.model(1))
     with pytest.raises(FileNotFoundError):
         package.load_ticket(run)

@@ -110,6 +110,7 @@ def test_a_run_of_several_devices_is_analysed_on_one(
     assert "the run trained on 2 devices; its copies are trained on one" in done.err
 
 
+@pytest.mark.usefixtures("thin_vgg")
 def test_a_head_over_a_frozen_base_is_analysed_on_its_features(
     lottery: Lottery, stability: Stability
 ) -> None:
@@ -119,6 +120,48 @@ def test_a_head_over_a_frozen_base_is_analysed_on_its_features(
     assert done.code == 0, done.err
     assert "computing the features" not in done.err
     assert list(pd.read_csv(run / "stability" / "summary.csv")["round"]) == [0, 1]
+
+
+def test_lines_between_rounds_and_to_another_run(lottery: Lottery, stability: Stability) -> None:
+    run, other = lottery(*TINY).run, lottery(*TINY, "seed=1").run
+    between = stability(run, "--between", "rounds", "--points", "3")
+    assert between.code == 0, between.err
+    assert between.out.splitlines()[-1] == str(run / "stability")
+    assert stability(run, "--with", other, "--points", "3").code == 0
+    aligned = stability(run, "--with", other, "--points", "3", "--align", "weights")
+    assert "seed_1 round 0  weights" in aligned.out
+    lines = pd.read_csv(run / "stability" / "lines.csv", keep_default_na=False)
+    name = f"{other.parent.name}-seed_1"
+    assert list(zip(lines["round"], lines["other"], lines["align"], strict=True)) == [
+        (0, "", "none"),
+        *((number, name, "none") for number in (0, 1)),
+        *((number, name, "weights") for number in (0, 1)),
+    ]
+    by_align = lines[lines["other"] == name].groupby("align")["l2"].mean()
+    assert by_align["weights"] < by_align["none"]
+    assert {path.name for path in (run / "stability").iterdir()} - {".lock"} == {
+        *("lines", "lines.csv", "line_points.csv")
+    }
+    before = snapshot(run)
+    for arguments, line in (
+        ([run, "--align", "weights"], "--align weights: only with --between or --with"),
+        ([run, "--with", other, "--pairs", "2"], "--pairs: of copies; not with --between or"),
+        ([run, "--between", "rounds", "--steps", "0"], "--steps: of copies; not with --between"),
+        ([run, "--between", "rounds", "--rounds", "1"], "a line needs two finished rounds"),
+        ([run, "--with", other, "--rounds", "7"], "round 7 is not finished; accepted: 0, 1"),
+        ([run, "--with", run.parent], "not the folder of a run"),
+        ([run, "--between", "rounds", "--points", "2"], "--points=2: 3 or more"),
+    ):
+        done = stability(*arguments)
+        assert (done.code, done.out) == (2, ""), done.err
+        assert len(done.err.splitlines()) == 1, done.err
+        assert line in done.err
+    RunDir(other).round(1).final.unlink()
+    done = stability(run, "--with", other)
+    assert done.code == 2
+    assert "round 1 needs" in done.err
+    assert "which keep=winner has dropped" in done.err
+    assert snapshot(run) == before
 
 
 def test_one_process_at_a_time(lottery: Lottery, stability: Stability) -> None:

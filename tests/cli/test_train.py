@@ -41,7 +41,7 @@ def test_a_run_and_a_sweep_end_with_their_reports(
     monkeypatch.delenv("LOTTERY_REPORT")
     first = lottery(*TINY)
     assert "pruned" not in first.err  # no log of the fonts that go into a PDF
-    for done in (first, lottery(*TINY), lottery("-m", *TINY, "seed=0,1")):
+    for done in (first, lottery(*TINY), lottery("-m", *TINY, "seed=0")):
         assert done.code == 0, done.err
         report, folder = done.out.splitlines()[-2:]
         assert report == f"{folder}/report.html"

@@ -39,7 +39,7 @@ GROUPS = {
     "scope": "layerwise global erk balanced",
     "reinit": "rewind random sign none lr_rewind finetune",
     "optimizer": "adam sgd adamw",
-    "scheduler": "constant cosine one_cycle warmup step_drops triangular linear_warmup_cosine",
+    "scheduler": "constant cosine one_cycle warmup step_drops linear_warmup_cosine plateau",
     "trainer": "auto cpu gpu ddp_cpu",
     "logger": "tensorboard csv none",
     "callbacks": "none",

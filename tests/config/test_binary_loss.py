@@ -4,7 +4,10 @@ import pytest
 import torch
 
 from lottery.api import load_run
-from lottery.measure.evaluate import binary_cross_entropy, evaluate, predict
+from lottery.measure.evaluate import evaluate, measure_further
+from lottery.tasks import Binary
+from lottery.tasks.binary import binary_cross_entropy
+from lottery.tasks.classes import predict
 from tests.conftest import TINY, Lottery, WriteModule
 from tests.helpers.toy_images import ToyImages, toy_images
 
@@ -33,10 +36,11 @@ def test_evaluation_counts_what_one_logit_gets_right() -> None:
         def forward(self, inputs: torch.Tensor) -> torch.Tensor:
             return inputs.flatten(1).mean(1, keepdim=True) - 0.3
 
-    val = ToyImages(channels=1, size=8, classes=2).load().val
-    result = evaluate(Brightness(), val, binary_cross_entropy)
-    assert result.accuracy == 1
-    assert torch.equal(result.predictions, val.targets)
+    splits = ToyImages(channels=1, size=8, classes=2).load()
+    result = evaluate(Brightness(), splits.val, loss=binary_cross_entropy, task=Binary(1))
+    assert result.score == 1
+    further = measure_further(Brightness(), splits, Binary(1))
+    assert further["val_f1"] == further["recall"] == 1
 
 
 def test_a_run_trains_one_output(lottery: Lottery) -> None:
@@ -57,10 +61,13 @@ def test_a_run_trains_one_output(lottery: Lottery) -> None:
 @pytest.mark.parametrize(
     ("overrides", "line"),
     [
-        (["dataset=digits", *BINARY], "model.loss=binary_cross_entropy: for two classes"),
+        (
+            ["dataset=digits", *BINARY],
+            "it has 10 classes; model.loss=binary_cross_entropy is for two",
+        ),
         (
             [*TWO, *BINARY, "model._target_=two.Outputs", "model.rates=[]"],
-            "gives (2,) outputs, model.loss=binary_cross_entropy needs one",
+            "gives (2,) outputs for an example; the task needs (1,)",
         ),
     ],
     ids=["ten classes", "two outputs"],

@@ -17,6 +17,7 @@ from tests.helpers.toy_image_folders import write_images
 from tests.helpers.toy_images import toy_images
 from tests.helpers.toy_mnist import write_mnist
 from tests.helpers.toy_tables import write_table
+from tests.helpers.toy_tasks import DECODER, TOY_TASKS
 from tests.helpers.toy_tiny_imagenet import write_tiny_imagenet
 
 AT_LEAST = 77  # YAML files below conf/; a folder that is not seen would leave fewer
@@ -32,6 +33,7 @@ GROUPS = {
     "reinit",
     "scheduler",
     "scope",
+    "task",
     "trainer",
 }
 CONFIGS = sorted(path.relative_to(conf_dir()) for path in conf_dir().rglob("*.yaml"))
@@ -54,6 +56,8 @@ NEEDS = {
     "scheduler/linear_warmup_cosine.yaml": ("scheduler.steps=10it",),
     "dataset/modular_addition.yaml": ("dataset.p=7", "dataset.batch_size=10", *TOKEN_MLP),
     "dataset/tabular.yaml": SMALL,
+    "dataset/text.yaml": (*SMALL, "dataset.length=6", "task=language_model", *DECODER),
+    **{f"task/{task}.yaml": overrides for task, overrides in TOY_TASKS.items()},
     "dataset/tiny_imagenet.yaml": (*SMALL, *ONE_STEP, "model=lenet_5"),
     "criterion/synflow.yaml": ("criterion.iterations=5",),
     "model/lenet_5.yaml": ("dataset=mnist", *SMALL),
@@ -98,6 +102,7 @@ def test_every_config_trains(
             write_cifar(folder / "data", name)
         write_images(folder / "data" / "images")
         write_table(folder / "data" / "table.csv")
+        (folder / "data" / "text.txt").write_text("to be or not to be, that is the question " * 40)
         write_tiny_imagenet(folder / "data")
     done = lottery(*TINY, *group, *needs)
     if str(config) in REFUSED:

@@ -77,7 +77,11 @@ SHORT = [
 ]
 
 
-MORE = {"vgg16_head_binary": ["model.weights=random", "dataset.image_size=[32,32]"]}
+MORE = {
+    "vgg16_head_binary": ["model.weights=random", "dataset.image_size=[32,32]"],
+    "vit_tiny_cifar10": ["model.depth=1", "shortened.iterations=2", "scheduler.steps=1it"],
+    "resnet_20_width": ["model.depth=8"],
+}
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -85,12 +89,13 @@ def test_every_experiment_trains_in_short(
     lottery: Lottery, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     shrink_cifar(monkeypatch)
-    source = composed(f"experiment={name}")["dataset"].get("name", "images")
+    dataset = composed(f"experiment={name}")["dataset"]
+    source = "images" if "folder" in dataset else dataset.get("name")
     if source == "cifar10":
         write_cifar(folder / "data")
     elif source == "images":
         write_images(folder / "data" / "images")
-    else:
+    elif source is not None:
         write_mnist(folder / "data", source={"mnist": "MNIST"}.get(source, "FashionMNIST"))
     done = lottery(f"experiment={name}", *SHORT, *MORE.get(name, []))
     assert done.code == 0, done.err

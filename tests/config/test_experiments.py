@@ -125,6 +125,17 @@ def test_warmup_changes_the_schedule_and_the_rate(network: str, lr: float, steps
     assert _changes(name, name, "optimizer.lr=0.01") == {"optimizer.lr": 0.01}
 
 
+def test_widths_of_resnet_20_have_the_papers_low_rate() -> None:
+    name = "experiment=resnet_20_width"
+    assert _changes("experiment=frankle2019_resnet_18", name) == {
+        "model._target_": "lottery.models.ResNet",
+        "model.depth": 20,
+        "model.width": 1,
+        "optimizer.lr": 0.01,
+    }
+    assert _changes(name, name, "model.width=4") == {"model.width": 4}
+
+
 @pytest.mark.parametrize("network", ["lenet", "conv_2", "conv_4", "conv_6"])
 def test_thesis_is_the_paper_with_a_test_curve(network: str) -> None:
     changes = _changes(f"experiment=frankle2019_{network}", f"experiment=thesis_{network}")
@@ -180,6 +191,39 @@ OTHERS = {
         "scope._target_": "lottery.pruning.Layerwise",
     },
     "lenet_mnist_notebook_long": {"dataset.normalize": "mean_std", "iterations": 2_500},
+    "grokking_addition": {
+        "dataset.p": 97,
+        "dataset.operation": "+",
+        "dataset.train_share": 0.5,
+        "dataset.batch_size": 512,
+        "model.depth": 2,
+        "model.heads": 4,
+        "model.width": 128,
+        "optimizer._target_": "torch.optim.AdamW",
+        "optimizer.lr": 1e-3,
+        "optimizer.betas": [0.9, 0.98],
+        "optimizer.weight_decay": 1,
+        "scheduler.steps": 10,
+        "scheduler.at": [],
+        "iterations": 10_000,
+        "pruning.rate": 0.2,
+    },
+    "vit_tiny_cifar10": {
+        "dataset.name": "cifar10",
+        "dataset.augment": True,
+        "dataset.batch_size": 128,
+        "model.patch": 4,
+        "model.depth": 12,
+        "model.heads": 3,
+        "model.width": 192,
+        "optimizer._target_": "torch.optim.AdamW",
+        "optimizer.lr": 5e-4 * 128 / 512,
+        "optimizer.weight_decay": 0.05,
+        "scheduler._target_": "lottery.training.schedules.LinearWarmupCosine",
+        "scheduler.steps": "5ep",
+        "iterations": "300ep",
+        "scope._target_": "lottery.pruning.Global",
+    },
 } | {
     f"grid_{source}": {
         "dataset.name": name,

@@ -238,3 +238,13 @@ def test_a_wrong_node_in_a_loggers_arguments_is_one_line_before_anything_is_writ
     assert done.code == 2
     assert done.err.startswith("error: logger.own.save_dir._target_=pathlib.Pat: ")
     assert not (folder / "outputs").exists()
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [({"a": 1}, "{'a': 1}"), ([{"a": 1}], "[{'a': 1}]"), (7, "7")]
+)
+def test_a_value_with_colons_is_shown_whole(value: Any, shown: str) -> None:
+    node = {"_target_": "lottery.training.schedules.Cosine", "final": value}
+    with pytest.raises(ConfigError) as refused:
+        make(node, "scheduler", num_steps=10)
+    assert str(refused.value) == f"scheduler.final={shown}: a number >= 0 and <= 1"

@@ -15,6 +15,7 @@ from lottery.ticket.extract import take_out
 from tests.conftest import TINY, Done, Lottery
 from tests.helpers.experiments import composed
 from tests.helpers.layer_networks import LAYER_NETWORKS
+from tests.helpers.refused import assert_one_line
 
 RUN = ("scope=global", "optimizer.clip_norm=1", *TINY)
 
@@ -23,6 +24,9 @@ RUN = ("scope=global", "optimizer.clip_norm=1", *TINY)
 def test_a_run_and_its_ticket(lottery: Lottery, name: str) -> None:
     numbers = LAYER_NETWORKS[name]
     done = lottery(*numbers.overrides, *RUN)
+    if numbers.refused:
+        assert_one_line(done, "model._target_", numbers.refused)
+        return
     assert done.code == 0, done.err
     run = load_run(done.run)
     layers = run.layers.set_index(["round", "layer"])

@@ -90,7 +90,10 @@ def test_logits_without_a_name_are_refused_in_one_line(
         ("out", "model.logits=out: forward returns a tuple of 2"),
         ("-1", "model.logits=-1: a position (0 is the first) or a name"),
         ("true", "model.logits=true: a position (0 is the first) or a name"),
-        ("0", "model._target_=written.Net: gives (12,) outputs, the dataset has 10 classes"),
+        (
+            "0",
+            "model._target_=written.Net: gives (12,) outputs for an example; the task needs (10,)",
+        ),
     ],
 )
 def test_wrong_logits_are_refused(

@@ -9,13 +9,6 @@ import pytest
 from lottery import load_run, load_ticket
 from tests.conftest import TINY, Lottery, WriteModule, result_tables, tensor_files
 
-# Three sources of random numbers; each test names one.
-SOURCES = {
-    "torch": "float(torch.rand(()))",
-    "numpy": "float(np.random.rand())",
-    "random": "random.random()",
-}
-
 HEAD = """
 import itertools
 import os
@@ -28,6 +21,10 @@ import torch
 from torch import nn
 
 COUNT = itertools.count()
+
+
+def draw():  # a number from each of the global generators
+    return float(torch.rand(())), np.random.rand(), random.random()
 
 
 class Kill(pl.Callback):
@@ -48,8 +45,9 @@ class Net(nn.Module):
 
     def forward(self, inputs):
         hidden = self.fc1(inputs.flatten(1)).relu()
-        for block in self.blocks:
-            if not self.training or SOURCE > 0.5:
+        numbers = SOURCES if self.training else 3 * (1,)
+        for block, number in zip(self.blocks, numbers):
+            if number > 0.5:
                 hidden = hidden + block(hidden).relu()
         return self.output(hidden)
 """
@@ -60,9 +58,10 @@ class Net(nn.Module):
         super().__init__()
         self.fc1, self.output = nn.Linear(64, 20), nn.Linear(20, 10)
         self.blocks = nn.ModuleList(nn.Linear(20, 20) for _ in range(4))
-        self.sources = [int(SOURCE * (number + 1)) for number in range(4)]
+        self.drawn = SOURCES
+        self.sources = [0, *(int(x * (k + 2)) for k, x in enumerate(self.drawn))]
         with torch.no_grad():
-            self.fc1.weight.add_(SOURCE / 100)
+            self.fc1.weight.add_(sum(self.drawn) / 100)
 
     def forward(self, inputs):
         hidden = [self.fc1(inputs.flatten(1)).relu()]
@@ -74,19 +73,18 @@ class Net(nn.Module):
 OWN = ("model._target_=written.Net", "model.rates=[]", "iterations=30", "rounds=2")
 
 
-def _write(write_module: WriteModule, source: str, network: str) -> None:
-    write_module("written", HEAD + network.replace("SOURCE", SOURCES[source]))
+def _write(write_module: WriteModule, network: str) -> None:
+    write_module("written", HEAD + network.replace("SOURCES", "draw()"))
 
 
 def _model(run: Path, number: int = 0) -> Any:
     return load_run(run).model(number, trust_code=True)
 
 
-@pytest.mark.parametrize("source", SOURCES)
 def test_stopped_and_carried_on_is_never_stopped_with_stochastic_depth(
-    lottery: Lottery, write_module: WriteModule, source: str
+    lottery: Lottery, write_module: WriteModule
 ) -> None:
-    _write(write_module, source, STOCHASTIC_DEPTH)
+    _write(write_module, STOCHASTIC_DEPTH)
     whole = lottery(*TINY, *OWN, "output_dir=whole")
     assert whole.code == 0, whole.err
     for step in (10, 20):
@@ -100,11 +98,8 @@ def test_stopped_and_carried_on_is_never_stopped_with_stochastic_depth(
         assert tensor_files(done.run) == tensor_files(whole.run)
 
 
-@pytest.mark.parametrize("source", SOURCES)
-def test_random_wiring_is_that_of_the_seed(
-    lottery: Lottery, write_module: WriteModule, source: str
-) -> None:
-    _write(write_module, source, RANDOM_WIRING)
+def test_random_wiring_is_that_of_the_seed(lottery: Lottery, write_module: WriteModule) -> None:
+    _write(write_module, RANDOM_WIRING)
     first = lottery(*TINY, *OWN, "output_dir=a")
     assert first.code == 0, first.err
     stop = "+callbacks.kill={_target_: written.Kill, step: 20}"
@@ -114,32 +109,35 @@ def test_random_wiring_is_that_of_the_seed(
     networks = {
         seed: _model(lottery(*TINY, *OWN, "rounds=0", f"seed={seed}").run) for seed in range(3)
     }
-    assert len({tuple(network.sources) for network in networks.values()}) > 1
-    assert _model(first.run, 1).sources == networks[0].sources
+    for by_seed in zip(*(network.drawn for network in networks.values()), strict=True):
+        assert len(set(by_seed)) == 3
+    assert _model(first.run, 1).drawn == networks[0].drawn
 
 
-@pytest.mark.parametrize("source", SOURCES)
 def test_a_ticket_has_the_wiring_of_its_run(
-    lottery: Lottery, ticket: Lottery, write_module: WriteModule, source: str
+    lottery: Lottery, ticket: Lottery, write_module: WriteModule
 ) -> None:
-    _write(write_module, source, RANDOM_WIRING)
+    _write(write_module, RANDOM_WIRING)
     run = lottery(*TINY, *OWN, "seed=2").run
     done = ticket(run, "--trust-code")
     assert done.code == 0, done.out + done.err
-    assert load_ticket(run, trust_code=True).sources == _model(run).sources
+    assert load_ticket(run, trust_code=True).drawn == _model(run).drawn
 
 
+ALL_BLOCKS = STOCHASTIC_DEPTH.replace("SOURCES", "3 * (1,)")
 UNSEEDED_DRAW = "np.random.default_rng().random()"
 UNSEEDED = {
-    "weights": RANDOM_WIRING.replace("SOURCE", UNSEEDED_DRAW),
-    "outputs": STOCHASTIC_DEPTH.replace("SOURCE", "1").replace(
+    "weights": RANDOM_WIRING.replace("SOURCES", f"3 * ({UNSEEDED_DRAW},)"),
+    "outputs": ALL_BLOCKS.replace(
         ".relu()\n        return", f".relu() * {UNSEEDED_DRAW}\n        return"
     ),
-    "outputs in training mode": STOCHASTIC_DEPTH.replace("SOURCE", "1").replace(
+    "outputs in training mode": ALL_BLOCKS.replace(
         "hidden + block", f"({UNSEEDED_DRAW} if self.training else 1) * block"
     ),
     # not drawn, so that the wiring surely differs
-    "wiring": RANDOM_WIRING.replace("int(SOURCE *", "int(next(COUNT) %").replace("SOURCE", "0.0"),
+    "wiring": RANDOM_WIRING.replace("SOURCES", "3 * (0.0,)").replace(
+        "int(x *", "int(next(COUNT) %"
+    ),
 }
 
 
@@ -158,11 +156,11 @@ def test_a_network_that_no_seed_decides_is_refused(
 
 
 NOTED = {
-    "every seed gives the same initial weights": STOCHASTIC_DEPTH.replace("SOURCE", "1").replace(
+    "every seed gives the same initial weights": ALL_BLOCKS.replace(
         "super().__init__()", "super().__init__()\n        torch.manual_seed(0)"
     ),
     "rng is a random generator of its own": STOCHASTIC_DEPTH.replace(
-        "SOURCE", "self.rng.random()"
+        "SOURCES", "[self.rng.random() for _ in range(3)]"
     ).replace("super().__init__()", "super().__init__()\n        self.rng = random.Random(0)"),
 }
 

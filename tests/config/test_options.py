@@ -58,6 +58,8 @@ def test_a_scheduler_takes_effect(lottery: Lottery) -> None:
     assert torch.equal(constant, final("scheduler=step_drops", "scheduler.at=[20]"))
     assert not torch.equal(constant, final("scheduler=cosine"))
     assert torch.equal(constant, final("scheduler=cosine", "scheduler.final=1"))
+    impatient = ("scheduler=plateau", "scheduler.patience=0", "scheduler.threshold=0.9")
+    assert not torch.equal(constant, final(*impatient, "evaluation.every=5"))
     # 20 batches an epoch
     in_epochs = final("scheduler=warmup", "scheduler.steps=1ep")
     assert torch.equal(in_epochs, final("scheduler=warmup", "scheduler.steps=20it"))

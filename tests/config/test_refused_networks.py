@@ -100,7 +100,7 @@ REFUSED = {
     "no forward": (network(forward=""), "does not fit the dataset's input shape (1, 8, 8): "),
     "too few outputs": (
         network("        self.output = nn.Linear(12, 3)\n"),
-        "gives (3,) outputs, the dataset has 10 classes",
+        "gives (3,) outputs for an example; the task needs (10,)",
     ),
 }
 

@@ -13,7 +13,7 @@ from lottery.config.groups import read_group
 from lottery.config.rules import Rule
 from lottery.config.run_key import ADDED_LATER
 from lottery.config.settings import Settings, read_settings
-from lottery.data import ImageFolder
+from lottery.data import ImageFolder, Tabular
 from lottery.record.durations import Duration
 from tests.conftest import real_program
 from tests.helpers.experiments import composed, settings_of
@@ -55,12 +55,13 @@ def test_every_key_of_the_fixed_groups_in_conf_is_known_and_every_known_one_is_t
     ]
     for name in FIXED:
         assert composed()[name].keys() == _annotated(KINDS[name]).keys()
-    nodes = {"dataset", "model", "criterion", "optimizer"}
+    nodes = {"dataset", "model", "criterion", "optimizer", "task"}
     assert composed().keys() - {*_annotated(Settings), *FIXED} == nodes
 
 
 def test_options_added_later_are_keys_of_ours() -> None:
-    arguments = {"dataset.augment": ImageFolder}  # whose class has them, not its group
+    # whose classes have them, not their group
+    arguments = {"dataset.augment": ImageFolder, "dataset.numeric_target": Tabular}
     for key in ADDED_LATER:
         group, _, name = key.partition(".")
         known = get_type_hints(arguments[key]) if key in arguments else _annotated(KINDS[group])

@@ -140,6 +140,7 @@ def test_a_ticket_found_on_corrupted_data_trains_on_the_data_as_they_are(
         assert torch.equal(weights, clean.weights(0, "final")[name])
 
 
+@pytest.mark.usefixtures("thin_vgg")
 def test_a_heads_features_are_of_the_corrupted_images(lottery: Lottery) -> None:
     head = (*toy_images(classes=2), "model=vgg_16_head", "model.weights=random", "rounds=0")
     whole = ("iterations=20", "evaluation.every=10", "trainer.threads=1", *head)

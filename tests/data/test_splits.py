@@ -143,11 +143,6 @@ NO_SPLITS: dict[str, tuple[dict[str, Any], str]] = {
     "nothing": ({"train": None}, "the train split is a NoneType, no lottery.data.Split"),
     "fewer classes": ({"num_classes": 1}, "num_classes=1: a whole number >= 2 expected"),
     "a share": ({"num_classes": 2.0}, "num_classes=2.0: a whole number"),
-    "no number": ({"num_classes": None}, "num_classes=None: a whole number"),
-    "regression": (
-        {"train": replace(GOOD, targets=torch.ones(4))},
-        "the train split's targets are torch.float32: class numbers in torch.long expected",
-    ),
 }
 
 

@@ -82,6 +82,6 @@ def test_a_run_is_refused_until_there_is_a_task_for_it(lottery: Lottery, file: P
     done = lottery(*TINY, *TOKEN_MLP, *own)
     assert done.code == 2
     assert done.err.splitlines()[-1] == (
-        "error: dataset: the train split has 7 targets for each example: one expected "
-        "(language models: not yet)"
+        "error: dataset: the train split has 7 targets for each example: one expected; "
+        "task=classification"
     )

@@ -115,6 +115,7 @@ def test_an_unknown_layer_is_named_before_any_work(features: Features, run: Path
     assert not (run / "ticket/hybrid.json").exists()
 
 
+@pytest.mark.usefixtures("thin_vgg")
 def test_a_frozen_base_has_the_dense_networks_features(
     features: Features, folder: Path, tmp_path: Path
 ) -> None:
@@ -124,9 +125,9 @@ def test_a_frozen_base_has_the_dense_networks_features(
     frozen, fc1 = forests(run).values()
     assert frozen["layer"] == "features.2 (block1_conv2)"
     assert (frozen["pruned_before"], frozen["equal"], frozen["dense"]) == (False, True, None)
-    places, base_flops = 32 * 32, _flops_of_dense(run) - 2 * (512 * 256 + 256 * 16 + 16 * 2)
-    assert frozen["pruned"]["flops_network"] == 2 * places * 9 * (3 * 64 + 64 * 64)
-    assert fc1["dense"]["flops_network"] == base_flops + 2 * 512 * 256
+    places, base_flops = 32 * 32, _flops_of_dense(run) - 2 * (32 * 256 + 256 * 16 + 16 * 2)
+    assert frozen["pruned"]["flops_network"] == 2 * places * 9 * (3 * 4 + 4 * 4)
+    assert fc1["dense"]["flops_network"] == base_flops + 2 * 32 * 256
     assert fc1["pruned_before"]
     assert "nothing about pruning" in done.out
 

@@ -63,7 +63,7 @@ def network_of(settings: Settings) -> torch.nn.Module:
         return build_network_maker(
             settings.model,
             input_shape=shape,
-            num_classes=10,
+            output_shape=(10,),
             num_tokens=None,
             dtype=torch.float32,
         )()

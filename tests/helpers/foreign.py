@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from lottery.config.run_key import canonical
@@ -47,8 +48,9 @@ def forge_run(path: Path, **groups: Mapping[str, Any]) -> None:
     link_again(folder)
 
 
-def link_again(folder: RunDir) -> None:
-    """Make the chain of a run's records fit what is there."""
+def link_again(folder: RunDir, digests: Mapping[Path, str] = MappingProxyType({})) -> None:
+    """Make the chain of a run's records fit what is there; `digests` are of changed files."""
     for number in folder.finished_rounds():
-        record = read_record(folder.round(number))
-        write_record(folder, record, record["links"]["files"])
+        record, files = read_record(folder.round(number)), folder.round(number).path
+        changed = {path.name: digest for path, digest in digests.items() if path.parent == files}
+        write_record(folder, record, record["links"]["files"] | changed)

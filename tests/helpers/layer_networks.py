@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations
 
 
 class Attention(nn.Module):
@@ -124,6 +125,27 @@ class ThreeDimensions(nn.Module):
         return logits
 
 
+class Lazy(nn.Module):
+    """A layer whose inputs are counted in the first forward pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.LazyLinear(6)
+        self.output = nn.Linear(6, 10)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        logits: Tensor = self.output(self.fc(inputs.flatten(1)).relu())
+        return logits
+
+
+class WeightNorm(Lazy):
+    """A weight that each forward pass computes from two others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = parametrizations.weight_norm(nn.Linear(64, 6))
+
+
 class Conv1D(nn.Module):
     """A fully connected layer with its weight the other way round, as in other libraries."""
 
@@ -163,6 +185,7 @@ class Numbers:
         weights: numbers of the prunable weights, by name.
         flops: FLOPs of their products.
         outside: numbers of the other parameters.
+        refused: what the line says with which a run is refused; "" if it is trained.
     """
 
     make: Callable[[], nn.Module]
@@ -170,6 +193,14 @@ class Numbers:
     weights: dict[str, int]
     flops: dict[str, int]
     outside: dict[str, int]
+    refused: str = ""
+
+    def network(self) -> nn.Module:
+        """Make the network with all of its layers."""
+        network = self.make()
+        with torch.no_grad():
+            network(torch.zeros(2, 1, 8, 8))
+        return network
 
     @property
     def overrides(self) -> list[str]:
@@ -288,6 +319,21 @@ LAYER_NETWORKS = {
         flops={"conv.weight": 2 * (1 * 3 * 7) * 24, "output.weight": 2 * 30},
         outside={"biases": 3 + 10},
     ),
+    "lazy layer": Numbers(
+        Lazy,
+        also=[],
+        weights={"fc.weight": 384, "output.weight": 60},
+        flops={"fc.weight": 2 * 384, "output.weight": 2 * 60},
+        outside={"biases": 6 + 10},
+    ),
+    "weight norm": Numbers(
+        WeightNorm,
+        also=[],
+        weights={},
+        flops={},
+        outside={},
+        refused="fc.weight is computed from other parameters in each forward pass",
+    ),
     "bare parameters": Numbers(
         Bare,
         also=["mix.weight", "heads"],
@@ -296,3 +342,4 @@ LAYER_NETWORKS = {
         outside={"biases": 6 + 10, "scale": 6},
     ),
 }
+TRAINED = [name for name, numbers in LAYER_NETWORKS.items() if not numbers.refused]

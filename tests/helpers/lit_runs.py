@@ -29,7 +29,6 @@ NAMES = MetricNames(
     test="test_score",
     monitor="val_loss",
     lower_is_better=True,
-    score_is_share=False,
 )
 STEPS = 3 * EPOCH
 

@@ -49,3 +49,15 @@ def fit_of(network: type[nn.Module], **changes: Any) -> LightningFit:
 
 def run_two_rounds(path: Path, fit: Any, **changes: Any) -> None:
     run_rounds(toy_imp(path, fit, rounds=(0, 1), **changes))
+
+
+class StopAfter:
+    """A request to stop that comes after a number of looks at it."""
+
+    def __init__(self, asked: int) -> None:
+        self.left = asked
+
+    @property
+    def signum(self) -> int:
+        self.left -= 1
+        return 15 if self.left < 0 else 0

@@ -11,7 +11,7 @@ from lottery.ticket import verify
 from tests.conftest import Done
 
 TicketCommand = Callable[..., Done]
-IN_FRESH_PROCESS = verify.count_in_fresh_process
+IN_FRESH_PROCESS = verify.measure_in_fresh_process
 PARTS = ("es", "final", "start", "initial", "masks")
 
 

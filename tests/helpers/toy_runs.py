@@ -25,6 +25,7 @@ from lottery.record.schema import Row
 from lottery.reinit import Reinit, Rewind
 from lottery.seeds import derive_seed
 from lottery.signals import StopRequest
+from lottery.tasks import Classification
 from lottery.tensors import load_tensors
 from lottery.training import DataOrder, Device, EvaluationSchedule, LightningFit, Optimization
 from lottery.training.schedules import Constant, Schedule
@@ -148,6 +149,8 @@ def toy_fit(
         network=network or ToyResNet(),
         load_splits=lambda: splits,
         loss=nn.functional.cross_entropy,
+        task=Classification(),
+        metrics={},
         optimization=Optimization(optimizer, schedule or Constant(), clip_norm),
         data_order=DataOrder(
             batch_size=BATCH, seed=order_seed, augmentation_seed=8, fixed=fixed_order

@@ -1,21 +1,24 @@
-"""Measurements of a network, against sums by hand and scikit-learn."""
+"""Measurements of a network, against sums by hand."""
 
 import math
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from sklearn.metrics import precision_recall_fscore_support
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from lottery.data import Split
 from lottery.masks import ones
 from lottery.measure import evaluate as measure
-from lottery.measure.evaluate import class_averages, count_live_zeros, count_parameters, evaluate
+from lottery.measure.evaluate import (
+    Evaluation,
+    count_live_zeros,
+    count_parameters,
+    evaluate,
+)
 from lottery.models import LeNet300100
 from lottery.models.state import all_buffers
+from lottery.tasks import Classification, Loss
 from lottery.tensors import digest
 
 
@@ -29,15 +32,18 @@ LOGITS = torch.tensor([[8.0, 0.0], [1.0, 5.0], [2.0, 5.0], [3.0, 0.0], [4.0, 5.0
 SPLIT = Split(LOGITS, torch.tensor([0, 1, 0, 0, 0]))
 
 
+def _evaluate(network: nn.Module, split: Split = SPLIT, loss: Loss = cross_entropy) -> Evaluation:
+    return evaluate(network, split, loss=loss, task=Classification())
+
+
 @pytest.mark.parametrize("chunk", [1, 2, 3, 4, 5, 1000])
 def test_every_example_counts_once_however_the_split_is_cut(
     chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(measure, "EVALUATION_BATCH", chunk)
-    result = evaluate(nn.Identity(), SPLIT, _first)
+    result = _evaluate(nn.Identity(), SPLIT, _first)
     assert result.loss == pytest.approx((8 + 1 + 2 + 3 + 4) / 5)
-    assert result.accuracy == 3 / 5
-    assert result.predictions.tolist() == [0, 1, 1, 0, 1]
+    assert result.score == 3 / 5
 
 
 def test_a_last_chunk_that_is_shorter_does_not_weigh_more() -> None:
@@ -45,13 +51,13 @@ def test_a_last_chunk_that_is_shorter_does_not_weigh_more() -> None:
     logits = torch.randn(2300, 4, generator=generator)
     logits[2000:] *= 10  # the last chunk, of 300, has a much higher loss
     targets = torch.randint(4, (2300,), generator=generator)
-    result = evaluate(nn.Identity(), Split(logits, targets), cross_entropy)
+    result = _evaluate(nn.Identity(), Split(logits, targets))
     losses = [
         math.log(sum(math.exp(value) for value in row)) - row[target]
         for row, target in zip(logits.tolist(), targets.tolist(), strict=True)
     ]
     assert result.loss == pytest.approx(math.fsum(losses) / 2300, rel=1e-6)
-    assert result.accuracy == int((logits.argmax(1) == targets).sum()) / 2300
+    assert result.score == int((logits.argmax(1) == targets).sum()) / 2300
 
 
 def _noisy() -> nn.Sequential:
@@ -66,8 +72,8 @@ def test_evaluation_is_in_evaluation_mode_and_leaves_the_network_as_it_was(
     network = _noisy().train(training)
     before = digest({**dict(network.named_parameters()), **all_buffers(network)})
     generator = torch.get_rng_state()
-    first = evaluate(network, SPLIT, cross_entropy)
-    assert evaluate(network, SPLIT, cross_entropy).loss == first.loss  # no dropout
+    first = _evaluate(network)
+    assert _evaluate(network).loss == first.loss  # no dropout
     assert all(module.training is training for module in network.modules())
     assert digest({**dict(network.named_parameters()), **all_buffers(network)}) == before
     assert torch.equal(torch.get_rng_state(), generator)
@@ -81,11 +87,10 @@ def test_evaluation_takes_no_gradients() -> None:
         needed.append(logits.requires_grad)
         return cross_entropy(logits, targets)
 
-    result = evaluate(network, SPLIT, loss)
+    _evaluate(network, SPLIT, loss)
     assert needed == [False]
     assert all(parameter.grad is None for parameter in network.parameters())
     assert torch.is_grad_enabled()
-    assert not result.predictions.requires_grad
 
 
 class Caching(nn.Module):
@@ -105,35 +110,9 @@ class Caching(nn.Module):
 
 def test_what_a_network_made_under_evaluation_can_be_trained_with() -> None:
     network = Caching()
-    evaluate(network, SPLIT, cross_entropy)
+    _evaluate(network)
     cross_entropy(network(LOGITS), SPLIT.targets).backward()
     assert network.layer.weight.grad is not None
-
-
-CLASSES = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=30)
-
-
-@settings(deadline=None)
-@given(CLASSES)
-def test_class_averages_are_scikit_learns(pairs: list[tuple[int, int]]) -> None:
-    """Also where a class is never predicted, or is not there at all."""
-    predictions, targets = torch.tensor(pairs).unbind(1)
-    precision, recall, f1, _ = precision_recall_fscore_support(
-        targets.numpy(), predictions.numpy(), average="macro", zero_division=0
-    )
-    assert class_averages(predictions, targets, 4) == pytest.approx(
-        {"f1": f1, "precision": precision, "recall": recall}, abs=1e-6
-    )
-
-
-def test_class_averages_weigh_classes_alike() -> None:
-    """Class 0: 8 of 8 found, 8 of 9 right; class 1: 1 of 2 found, 1 of 1 right; class 2: 1, 1."""
-    targets = torch.tensor([0] * 8 + [1, 1, 2])
-    predictions = torch.tensor([0] * 8 + [0, 1, 2])
-    averages = class_averages(predictions, targets, 3)
-    assert averages["recall"] == pytest.approx((1 + 1 / 2 + 1) / 3)
-    assert averages["precision"] == pytest.approx((8 / 9 + 1 + 1) / 3)
-    assert averages["f1"] == pytest.approx((16 / 17 + 2 / 3 + 1) / 3)
 
 
 def test_parameters_of_lenet_under_masks() -> None:
@@ -177,12 +156,3 @@ def test_live_zeros_are_kept_weights_that_are_zero() -> None:
         "b": torch.tensor([True, False]),
     }
     assert count_live_zeros(weights, masks) == {"a": 2, "b": 0}
-
-
-def test_of_two_classes_the_averages_are_those_of_class_1() -> None:
-    targets = torch.tensor([1, 1, 1, 0, 0, 0])
-    predictions = torch.tensor([1, 1, 0, 1, 0, 0])  # of 3 found 2 are right
-    averages = class_averages(predictions, targets, 2)
-    assert averages == pytest.approx({"f1": 2 / 3, "precision": 2 / 3, "recall": 2 / 3})
-    averages = class_averages(torch.tensor([1, 1, 1, 1, 0, 0]), targets, 2)
-    assert averages == pytest.approx({"f1": 6 / 7, "precision": 3 / 4, "recall": 1.0})

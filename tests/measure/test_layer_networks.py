@@ -8,15 +8,15 @@ from torch.utils.flop_counter import FlopCounterMode
 from lottery.masks import Masks, count_outside, prunable_weights
 from lottery.measure.evaluate import count_parameters
 from lottery.measure.flops import count_flops, find_products, make_counter
-from tests.helpers.layer_networks import LAYER_NETWORKS
+from tests.helpers.layer_networks import LAYER_NETWORKS, TRAINED
 
 IMAGE = (1, 8, 8)
 
 
-@pytest.mark.parametrize("name", LAYER_NETWORKS)
+@pytest.mark.parametrize("name", TRAINED)
 def test_counts_are_those_worked_out_by_hand(name: str) -> None:
     numbers = LAYER_NETWORKS[name]
-    network = numbers.make()
+    network = numbers.network()
     weights = prunable_weights(network, numbers.also)
     assert {name: weight.numel() for name, weight in weights.items()} == numbers.weights
     assert count_outside(network, weights) == numbers.outside
@@ -24,9 +24,10 @@ def test_counts_are_those_worked_out_by_hand(name: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:TF32 acceleration")
-@pytest.mark.parametrize("name", LAYER_NETWORKS)
+@pytest.mark.parametrize("name", TRAINED)
 def test_flops_are_those_of_pytorchs_counter(name: str) -> None:
-    network = LAYER_NETWORKS[name].make().train()  # evaluation would use kernels it does not know
+    network = LAYER_NETWORKS[name].network()
+    network.train()  # evaluation would use kernels it does not know
     plain = torch.backends.mkldnn.flags(enabled=False)  # it does not know oneDNN's LSTM
     with plain, FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, *IMAGE))
@@ -37,11 +38,11 @@ def test_flops_are_those_of_pytorchs_counter(name: str) -> None:
     assert make_counter(network, IMAGE)({})["flops"] == total
 
 
-@pytest.mark.parametrize("name", LAYER_NETWORKS)
+@pytest.mark.parametrize("name", TRAINED)
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_masks_lower_parameters_and_flops_weight_by_weight(name: str, channels_last: bool) -> None:
     numbers = LAYER_NETWORKS[name]
-    network = numbers.make()
+    network = numbers.network()
     if channels_last and name != "3-d convolution":
         network = network.to(memory_format=torch.channels_last)
     weights = prunable_weights(network, numbers.also)

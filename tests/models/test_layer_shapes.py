@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from lottery.models import VGG16, ConvN
+from lottery.models import VGG16, ConvN, VGG16Base, VGG16Head
 from tests.helpers.networks import CIFAR, NETWORKS, VGG_19_WIDTHS, on_meta, weight_shapes
 
 CONV_PAIRS = {
@@ -185,3 +185,16 @@ def test_conv_n_refuses_other_values(convolutions: int, dropout: float, argument
 def test_vgg_16_refuses_a_dropout_of_one() -> None:
     with pytest.raises(ValueError, match="dropout=1"):
         VGG16(CIFAR, 10, dropout=1)
+
+
+@pytest.mark.parametrize(
+    ("size", "features"), [(128, 8_192), (224, 25_088), (32, 512), (100, 4_608)]
+)
+def test_features_of_vgg_16_follow_from_the_image_size(size: int, features: int) -> None:
+    with torch.device("meta"):
+        base = VGG16Base((3, size, size))
+        head = VGG16Head((features,), 2, fc2=128)
+        assert base(torch.zeros(2, 3, size, size)).shape == (2, features)
+    assert head.fc1.weight.shape == (256, features)
+    assert head.fc2.weight.shape == (128, 256)
+    assert head.output.weight.shape == (2, 128)

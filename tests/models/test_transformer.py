@@ -257,7 +257,7 @@ def test_it_learns_to_repeat_the_token_before(attention: str) -> None:
         ),
         ((6,), {"num_tokens": 13, "tied": True}, "tied=true: false for 13 tokens and 11 classes"),
         ((6,), {"last_only": None}, "last_only=null: true or false"),
-        ((6,), {"depth": 0}, "depth=0: a whole number >= 1"),
+        ((6,), {"depth": 0}, "depth=0: a whole number from 1"),
         ((6,), {"heads": 5}, "heads=5: a divisor of width=12"),
         ((6,), {"width": 1.5}, "width=1.5: a whole number >= 1"),
         ((6,), {"attention": "torch"}, "attention=torch: split or multihead"),

@@ -21,7 +21,7 @@ from lottery.pruning import (
     Snip,
     SynFlow,
 )
-from tests.helpers.layer_networks import LAYER_NETWORKS
+from tests.helpers.layer_networks import LAYER_NETWORKS, TRAINED
 from tests.helpers.probes import examples, make, trained_network
 
 CRITERIA: list[Criterion] = [
@@ -36,11 +36,11 @@ CRITERIA: list[Criterion] = [
 SCOPES: list[Scope] = [Layerwise(), Global(), Erk(), Balanced()]
 
 
-@pytest.mark.parametrize("name", LAYER_NETWORKS)
+@pytest.mark.parametrize("name", TRAINED)
 @pytest.mark.parametrize("criterion", CRITERIA, ids=lambda criterion: type(criterion).__name__)
 def test_every_criterion_scores_every_kind_of_layer(name: str, criterion: Criterion) -> None:
     numbers = LAYER_NETWORKS[name]
-    network = make(numbers.make)
+    network = make(numbers.network)
     train = examples((1, 8, 8), number=20, classes=10)
     trained = trained_network(network, train, names=prunable_weights(network, numbers.also))
     for scope in SCOPES:
@@ -54,10 +54,10 @@ def test_every_criterion_scores_every_kind_of_layer(name: str, criterion: Criter
     assert all(bool((score != 0).any()) for score in scores.values())
 
 
-@pytest.mark.parametrize("name", LAYER_NETWORKS)
+@pytest.mark.parametrize("name", TRAINED)
 def test_whole_rows_are_pruned_in_every_kind_of_layer(name: str) -> None:
     numbers = LAYER_NETWORKS[name]
-    network = make(numbers.make)
+    network = make(numbers.network)
     trained = trained_network(
         network,
         examples((1, 8, 8), number=20, classes=10),
@@ -75,7 +75,7 @@ def test_whole_rows_are_pruned_in_every_kind_of_layer(name: str) -> None:
 @pytest.mark.parametrize("name", ["attention", "cross-attention", "LSTM", "GRU"])
 def test_synflow_does_not_depend_on_biases(name: str) -> None:
     numbers = LAYER_NETWORKS[name]
-    network = make(numbers.make)
+    network = make(numbers.network)
     train = examples((1, 8, 8), number=20, classes=10)
     scores = []
     for bias in (0.0, 0.5):

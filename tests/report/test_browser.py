@@ -46,6 +46,7 @@ def open_page(page: Path, width: int, profile: Path) -> tuple[str, list[str]]:
     return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
 
+@pytest.mark.usefixtures("no_pictures")  # a browser shows the page alone
 @pytest.mark.parametrize("width", [1280, 400])
 @pytest.mark.parametrize("what", ["one run", "a sweep"])
 def test_every_figure_is_drawn_in_the_width_there_is(

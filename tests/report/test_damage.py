@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import pytest
 from lottery.cli import report as command
 from lottery.record.files import json_digest, read_json, write_json
 from lottery.record.run_dir import RunDir
-from lottery.report import write
 from tests.conftest import Done
 from tests.helpers.damages import assert_one_line
 from tests.helpers.toy_records import CONFIG, TRUNK, write_run
@@ -24,9 +22,9 @@ Report = Callable[..., Done]
 
 
 @pytest.fixture
-def report(in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> Report:
-    monkeypatch.setattr(write, "save_figure", lambda figure, folder: None)
-    return partial(in_process, command.main, "lottery-report")
+def report(report: Report, no_pictures: None) -> Report:
+    """The command, without pictures."""
+    return report
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def test_figure_1_accuracy_f1_and_time(run: Path) -> None:
     # Round 2 is best by validation; round 1 would be by test
     (note,) = figure.panels[0].notes
     assert (note.x, note.y) == (pytest.approx(64), 96.0)
-    assert note.text == "winning ticket (64.0 %)"
+    assert note.text == "best pruned round (64.0 %)"
 
 
 def test_figure_2_parameters(run: Path) -> None:
@@ -81,7 +81,7 @@ def test_figure_4_es_and_curves(run: Path) -> None:
     results, history = (pd.read_csv(run / f"{name}.csv") for name in ("results", "history"))
     es, loss, accuracy = both(figures([read_run(run)])["4_learning"])
     assert es == {"ES": (percent(results.remaining), list(results.ES))}
-    assert len(loss) == len(accuracy) == 6  # the dense, the winning and the last round
+    assert len(loss) == len(accuracy) == 6  # the dense, the best and the last round
     for number, name in ((0, "100.0"), (2, "64.0"), (3, "51.2")):
         for split, word in (("train", "training"), ("val", "validation")):
             rows = history[(history["round"] == number) & (history.split == split)]
@@ -110,7 +110,7 @@ def test_without_flops_the_report_says_so(tmp_path: Path) -> None:
 def mean_of(sweep: list[Path], column: str, scale: float = 100) -> dict[str, list[float]]:
     """Return a column's means over the seeds by setting, from the tables."""
     found = {}
-    labels = ("winning ticket", "random pruning", "random reinit", "random ticket")
+    labels = ("ticket", "random pruning", "random reinit", "random ticket")
     for number, label in enumerate(labels):
         runs = sweep[3 * number : 3 * number + 3]
         tables = [pd.read_csv(path / "results.csv") for path in runs]
@@ -126,10 +126,10 @@ def test_figure_6_settings_and_differences(sweep: list[Path]) -> None:
     for label, (x, y) in accuracy.items():
         assert x == pytest.approx(remaining[label])
         assert y == pytest.approx(means[label])
-    assert differences.keys() == means.keys() - {"winning ticket"}
+    assert differences.keys() == means.keys() - {"ticket"}
     for label, (x, y) in differences.items():
         assert x == pytest.approx(remaining[label][1:])
-        difference = np.subtract(means["winning ticket"], means[label])
+        difference = np.subtract(means["ticket"], means[label])
         assert y == pytest.approx(difference[1:])
 
 
@@ -178,7 +178,7 @@ def test_of_several_settings_every_figure_has_a_line_each(sweep: list[Path]) -> 
     }
     # Copied masks are pruned as their trunk's: two panels, not four
     assert [panel.title for panel in found["3_layers"].panels] == [
-        "winning ticket",
+        "ticket",
         "random pruning",
     ]
 
@@ -208,7 +208,7 @@ def test_one_shots_to_several_densities_are_one_line(tmp_path: Path) -> None:
         for points in (on_page(figures[name])[0], on_paper(figures[name])[0]):
             assert points["one-shot ticket"][0] == pytest.approx([80, 50, 20])
             assert points["one-shot ticket"][1] == pytest.approx([93, 90, 87])
-            assert {"winning ticket", "one-shot ticket"} <= set(points)
+            assert {"ticket", "one-shot ticket"} <= set(points)
             assert not any("rounds" in label for label in points)
     x, _ = on_page(figures["2_parameters"])[0]["one-shot ticket"]
     assert x == [980, 650, 320]  # 100 biases and 80, 50, 20 % of 1,100
@@ -228,7 +228,7 @@ def test_one_shots_are_points_not_joined_to_the_dense_network(tmp_path: Path) ->
     figures = {figure.name: figure for figure in make_contents(runs).figures}
     for name in ("1_accuracy", "2_parameters", "5_flops", "6_settings"):
         traces = {trace["name"]: trace for trace in panel_json(figures[name].panels[0])["data"]}
-        assert traces["winning ticket"]["mode"] == "lines+markers"
+        assert traces["ticket"]["mode"] == "lines+markers"
         points = traces["one-shot ticket"]
         assert points["mode"] == "markers"
         assert points["y"] == pytest.approx([95, 85])

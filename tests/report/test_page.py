@@ -35,6 +35,7 @@ def evil(contents: Contents, text: str) -> Contents:
         title=text,
         notes=(text,),
         answers=(Answer(text, (text,)),),
+        rules=(text,),
         checks=(text,),
         figures=(replace(contents.figures[1], title=text, caption=text, panels=(panel,)),),
         tables=(Table(text, ({text: text},), text), Table(text, ({text: text},), folded=True)),
@@ -71,8 +72,8 @@ def test_markup_in_a_label_is_text_on_the_page(contents: Contents) -> None:
     harmless, page = Tags(make_page(evil(contents, "x"))), make_page(evil(contents, EVIL))
     parsed = Tags(page)
     assert parsed.tags == harmless.tags
-    # title, h1, note, answer and its sentence, check, figure: title, panel, caption; two tables
-    assert parsed.text.count(EVIL) == 9 + 4 + 3
+    # title, h1, note, answer, sentence, rule, check; figure: title, panel, caption; two tables
+    assert parsed.text.count(EVIL) == 10 + 4 + 3
     (spec,) = panels_of(page)
     names = [trace["name"] for trace in spec["data"]]
     texts = [note["text"] for note in spec["layout"]["annotations"]]
@@ -86,7 +87,7 @@ def test_markup_in_a_label_is_text_on_the_page(contents: Contents) -> None:
 @pytest.mark.parametrize(
     ("text", "escaped"),
     [
-        ("winning ticket, pruning.rate=0.2 (80.0 %)", None),
+        ("ticket, pruning.rate=0.2 (80.0 %)", None),
         ("lenet_300_100", None),
         ('[["output*", "0.5x"]]', r'[["output\*", "0.5x"]]'),
         ("a | b\nc", r"a \| b c"),
@@ -100,5 +101,5 @@ def test_markup_in_a_label_is_text_in_markdown(text: str, escaped: str | None) -
 
 def test_every_text_of_the_markdown_is_escaped(contents: Contents) -> None:
     text = make_markdown(evil(contents, "<b>|*\n"))
-    assert text.count(r"\<b>\|\*") == 8 + 4 + 3  # the figure's title twice, no legend
+    assert text.count(r"\<b>\|\*") == 9 + 4 + 3  # the figure's title twice, no legend
     assert not re.search(r"(?<!\\)<b>", text)

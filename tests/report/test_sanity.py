@@ -12,6 +12,7 @@ from lottery.record.run_dir import RunDir
 from lottery.report.read.controls import compare_with_controls
 from lottery.report.read.groups import group_runs
 from lottery.report.read.runs import read_run
+from lottery.report.words.controls import judge_controls
 from lottery.report.words.published import published_dense
 from lottery.report.words.sanity import run_checks
 from tests.helpers.toy_records import (
@@ -41,7 +42,7 @@ RESNET = CONFIG | {"dataset.name": "cifar10", "model._target_": "lottery.models.
 
 def checks(paths: Sequence[Path]) -> tuple[str, ...]:
     settings, _ = group_runs([read_run(path) for path in paths])
-    return run_checks(settings, compare_with_controls(settings))
+    return run_checks(settings, judge_controls(compare_with_controls(settings)))
 
 
 def three_seeds(folder: Path, tests: Sequence[float], canonical: dict[str, Any]) -> list[Path]:
@@ -115,7 +116,7 @@ def test_an_empty_layer_is_named_with_its_round(tmp_path: Path) -> None:
             entry["layers"]["output.weight"]["remaining"] = 0
             write_record(RunDir(path), entry)
     found, last = checks(runs)
-    assert "collapse in winning ticket" in found
+    assert "collapse in ticket" in found
     assert "output.weight from round 2 on (2 of 3 seeds)" in found
     assert "15.00 %" in found  # 10, 20 and 15 %
     assert "layer" not in passed(last)
@@ -156,7 +157,7 @@ def test_rounds_that_were_not_trained_long_enough(tmp_path: Path) -> None:
         entry = record(number, test=0.9, val=0.9, remaining=0.8**number)
         rewrite_record(path, entry | {"row": entry["row"] | {"ES": 300}})
     found, last = checks(runs)
-    assert "winning ticket in 5 of 14 trainings (rounds 0, 3 to 5)" in found
+    assert "ticket in 5 of 14 trainings (rounds 0, 3 to 5)" in found
     assert "early-stopping step" not in passed(last)
 
 

@@ -24,15 +24,16 @@ from tests.helpers.toy_records import (
 
 SNIP = CONFIG | {"criterion._target_": "lottery.pruning.Snip", "pruning.at": "init"}
 FINETUNED = COPIED | {"reinit._target_": "lottery.reinit.Finetune", "reinit.steps": None}
+PRETRAINED = {"model.init_from": "weights.pth"}
 COPY = "digits-lenet_300_100-copy-none-none-random-22222222"
 
 
 @pytest.mark.parametrize(
     ("canonical", "role"),
     [
-        (CONFIG, "winning ticket"),
-        (CONFIG | {"reinit.to": "0it"}, "winning ticket"),
-        (CONFIG | {"reinit.to": "500it"}, "rewound to 500it"),  # no winning ticket
+        (CONFIG, "ticket"),
+        (CONFIG | {"reinit.to": "0it"}, "ticket"),
+        (CONFIG | {"reinit.to": "500it"}, "rewound to 500it"),
         (CONFIG | {"criterion._target_": "lottery.pruning.Random"}, "random pruning"),
         (CHAINED, "chained reinit"),
         (
@@ -53,6 +54,9 @@ COPY = "digits-lenet_300_100-copy-none-none-random-22222222"
         (CONFIG | {"pruning.one_shot": 8}, "one-shot ticket"),
         (CONFIG | {"reinit._target_": "lottery.reinit.Finetune"}, "fine-tuning"),
         (FINETUNED, "copied masks, fine-tuning"),
+        (RANDOM_REINIT | PRETRAINED, "random reinit, not pretrained"),
+        (CHAINED | PRETRAINED, "chained reinit, not pretrained"),
+        (CONFIG | PRETRAINED, "ticket"),
     ],
 )
 def test_roles(canonical: dict[str, Any], role: str) -> None:
@@ -73,7 +77,7 @@ def settings_of(folder: Path, *configs: dict[str, Any]) -> list[Setting]:
 @pytest.mark.parametrize(
     ("configs", "labels"),
     [
-        ([CONFIG], ["winning ticket"]),
+        ([CONFIG], ["ticket"]),
         ([CONFIG | {"pruning.rate": 0.1}, CONFIG], ["pruning.rate=0.1", "pruning.rate=0.2"]),
         (
             [CONFIG, CONFIG | {"scope._target_": "lottery.pruning.Global"}],
@@ -91,7 +95,7 @@ def settings_of(folder: Path, *configs: dict[str, Any]) -> list[Setting]:
                 "optimizer.lr=0.0012, pruning.rate=0.1",
             ],
         ),
-        ([CONFIG, RANDOM_PRUNING], ["winning ticket", "random pruning"]),
+        ([CONFIG, RANDOM_PRUNING], ["ticket", "random pruning"]),
         # Chained reinit is not called a control
         (
             [CHAINED, CHAINED | {"pruning.rate": 0.1}],
@@ -112,12 +116,13 @@ def test_settings_are_named_by_what_differs(
 @pytest.mark.parametrize(
     ("changes", "labels"),
     [
-        ({"pruning.one_shot": 8}, ["winning ticket", "one-shot ticket"]),
-        ({"dataset.random_labels": 0.2}, ["winning ticket", "winning ticket, 20 % random labels"]),
+        ({"pruning.one_shot": 8}, ["ticket", "one-shot ticket"]),
+        ({"dataset.random_labels": 0.2}, ["ticket", "ticket, 20 % random labels"]),
         ({"pruning.rate": 0.1, "dataset.limit": 2000},
          ["pruning.rate=0.2", "pruning.rate=0.1, 2,000 examples"]),
-        ({"pruning.at": "init"}, ["winning ticket", "magnitude at init"]),
+        ({"pruning.at": "init"}, ["ticket", "magnitude at init"]),
         ({"scope._target_": "lottery.pruning.Erk"}, ["layerwise", "erk"]),
+        (PRETRAINED, ["ticket", "ticket, round 0 from weights.pth"]),
     ],
 )  # fmt: skip
 def test_what_older_settings_do_not_have_is_named(
@@ -131,7 +136,7 @@ def test_what_older_settings_do_not_have_is_named(
 def test_one_shots_are_named_by_the_rounds_they_stand_for(tmp_path: Path) -> None:
     settings = settings_of(tmp_path, *(CONFIG | {"pruning.one_shot": k} for k in (None, 8, 12)))
     assert [setting.label for setting in settings] == [
-        "winning ticket",
+        "ticket",
         "one-shot ticket, as 8 rounds",
         "one-shot ticket, as 12 rounds",
     ]
@@ -148,14 +153,14 @@ def test_copies_of_different_trunks_say_of_which(tmp_path: Path) -> None:
     runs = [toy_record(tmp_path / name / "seed_0", canonical=c) for name, c in folders.items()]
     settings, _ = group_runs(runs)
     assert [setting.label for setting in settings] == [
-        "winning ticket",
-        "random reinit, of winning ticket",
+        "ticket",
+        "random reinit, of ticket",
         "SNIP at init",
         "random reinit, of SNIP at init",
     ]
-    pairs = [(pair.ticket.label, pair.control.label) for pair in compare_with_controls(settings)]
+    pairs = [(pair.ticket.label, pair.control) for pair in compare_with_controls(settings)]
     assert pairs == [
-        ("winning ticket", "random reinit, of winning ticket"),
+        ("ticket", "random reinit, of ticket"),
         ("SNIP at init", "random reinit, of SNIP at init"),
     ]
 
@@ -172,9 +177,9 @@ def test_copies_are_named_by_their_trunks_pruning(tmp_path: Path) -> None:
         ),
     ]
     assert [setting.label for setting in group_runs(runs)[0]] == [
-        "winning ticket, pruning.rate=0.2",
+        "ticket, pruning.rate=0.2",
         "random reinit, pruning.rate=0.2",
-        "winning ticket, pruning.rate=0.1",
+        "ticket, pruning.rate=0.1",
         "random reinit, pruning.rate=0.1",
     ]
 
@@ -194,7 +199,7 @@ def test_other_networks_and_datasets_are_named_by_their_options(tmp_path: Path) 
 
 def test_settings_that_differ_in_nothing_known_keep_their_keys(tmp_path: Path) -> None:
     one, other = settings_of(tmp_path, CONFIG, CONFIG | {"criterion.run": "whatever"})
-    assert (one.label, other.label) == ("winning ticket (00000000)", "winning ticket (00000001)")
+    assert (one.label, other.label) == ("ticket (00000000)", "ticket (00000001)")
 
 
 def test_seeds_make_one_setting_and_doubles_count_once(tmp_path: Path) -> None:
@@ -209,11 +214,11 @@ def test_seeds_make_one_setting_and_doubles_count_once(tmp_path: Path) -> None:
 
 def test_controls_at_equal_sparsity_paired_by_seed(tmp_path: Path) -> None:
     settings, _ = group_runs([read_run(path) for path in write_controls(tmp_path)])
-    pairs = {pair.control.label: pair for pair in compare_with_controls(settings)}
+    pairs = {pair.control: pair for pair in compare_with_controls(settings)}
     assert sorted(pairs) == ["random pruning", "random reinit", "random ticket"]
-    assert all(pair.ticket.label == "winning ticket" for pair in pairs.values())
+    assert all(pair.ticket.label == "ticket" for pair in pairs.values())
     # Rounds 1 to 3: the ticket gains 0.4 points a round, random reinit loses 1.
-    found = pairs["random reinit"].differences
+    found = pairs["random reinit"].gains.values
     assert sorted(found) == [1, 2, 3]
     assert found[2] == pytest.approx({0: 2.8, 1: 2.8, 2: 2.8})
 
@@ -249,7 +254,7 @@ def test_the_same_masks_trained_otherwise_stand_beside_their_ticket(
     tmp_path: Path, retrained: dict[str, Any]
 ) -> None:
     (pair,) = compared(tmp_path, retrained)
-    assert pair.control.role.startswith("copied masks")
+    assert pair.role.startswith("copied masks")
     shuffled = retrained | {"criterion.shuffle": "layerwise"}
     assert not compared(tmp_path / "shuffled", shuffled)
 
@@ -270,17 +275,38 @@ def test_controls_of_one_trunk_count_as_one(tmp_path: Path) -> None:
         for seed in range(3)
     ]
     (pair,) = compare_with_controls(group_runs(runs)[0])
-    assert pair.differences[1] == pytest.approx({0: 5.0})  # 96 minus the mean of 90, 91, 92
-    assert pair.summaries[1].count == 1
+    assert pair.gains.values[1] == pytest.approx({0: 5.0})  # 96 minus the mean of 90, 91, 92
+    assert pair.gains.summaries[1].count == 1
 
 
-def test_differences_to_dense_are_by_seed(tmp_path: Path) -> None:
+def test_gains_over_dense_are_by_seed(tmp_path: Path) -> None:
     runs = [
-        toy_record(tmp_path / TRUNK / "seed_0", tests=[0.95, 0.96]),
+        toy_record(tmp_path / TRUNK / "seed_0", tests=[0.95, 0.96, 0.97]),
         toy_record(tmp_path / TRUNK / "seed_1", tests=[0.90, 0.89, 0.88]),
     ]
     (setting,), _ = group_runs(runs)
-    assert against_dense(setting).differences == {
+    gains = against_dense(setting)
+    assert gains is not None
+    assert gains.values == {
         1: pytest.approx({0: 1.0, 1: -1.0}),
-        2: pytest.approx({1: -2.0}),
+        2: pytest.approx({0: 2.0, 1: -2.0}),
     }
+    # By the validation of the other seed: seed 1 was best in round 1, seed 0 in round 2
+    assert gains.picks == {0: 1, 1: 2}
+    assert gains.best.summary.mean == pytest.approx((1.0 - 2.0) / 2)
+
+
+def test_draws_of_a_control_count_once(tmp_path: Path) -> None:
+    """Three draws of random reinit are one control: their mean, seed by seed."""
+    runs = [toy_record(tmp_path / TRUNK / f"seed_{seed}") for seed in range(3)] + [
+        toy_record(
+            tmp_path / COPY.replace("2" * 8, str(draw) * 8) / f"seed_{seed}",
+            tests=[0.95, 0.90 + 0.01 * draw, 0.90],
+            canonical=RANDOM_REINIT | {"reinit.draw": draw},
+        )
+        for draw in range(3)
+        for seed in range(3)
+    ]
+    (pair,) = compare_with_controls(group_runs(runs)[0])
+    assert (pair.control, len(pair.draws)) == ("random reinit, 3 draws", 3)
+    assert pair.gains.values[1] == pytest.approx({0: 5.0, 1: 5.0, 2: 5.0})

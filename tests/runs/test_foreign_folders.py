@@ -1,9 +1,9 @@
 """A run's folder that another user made: no link is followed, nothing hangs, all is one line."""
 
+import ctypes
 import os
 import shutil
-import subprocess
-import sys
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +11,9 @@ import pytest
 
 from lottery.errors import ConfigError
 from lottery.runs.run_lock import locked
-from tests.conftest import PATIENCE, TINY, Lottery, environment, snapshot
+from tests.conftest import TINY, Done, Lottery, snapshot
 from tests.helpers.damages import assert_one_line
+from tests.helpers.forked import ForkedCommand
 from tests.helpers.sweeps import jobs_of
 
 
@@ -130,19 +131,17 @@ def test_folders_that_cannot_be_are_one_line(
     assert list(latin.iterdir()) == []
 
 
-def _without_rights(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run the command as a user who has no right to write others' files, which root has."""
-    drop = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
-    if drop and shutil.which("setpriv") is None:
-        pytest.skip("root needs setpriv, to give up its rights")
-    return subprocess.run(
-        [*drop, sys.executable, "-m", "lottery", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        env=environment(),
-        check=False,
-    )
+CAPABILITIES_V3 = 0x20080522
+
+
+def _give_up_rights() -> None:
+    """Give up root's right to read and write everything."""
+    header = struct.pack("Ii", CAPABILITIES_V3, 0)  # 0: this process
+    assert ctypes.CDLL(None).capset(header, bytes(24)) == 0
+
+
+def _without_rights(*arguments: str) -> Done:
+    return ForkedCommand(*arguments, before=_give_up_rights).wait()
 
 
 def test_a_run_that_one_may_not_write_is_shown_or_named(lottery: Lottery, folder: Path) -> None:
@@ -155,16 +154,16 @@ def test_a_run_that_one_may_not_write_is_shown_or_named(lottery: Lottery, folder
     try:
         before = snapshot(first.run)
         again = _without_rights(*TINY)
-        assert (again.returncode, again.stdout, again.stderr) == (0, first.out, "")
+        assert (again.code, again.out, again.err) == (0, first.out, "")
         more = _without_rights(*TINY, "rounds=2")
-        assert (more.returncode, more.stdout) == (2, "")
+        assert (more.code, more.out) == (2, "")
         line = f"error: output_dir: {first.run} cannot be written: Permission denied\n"
-        assert more.stderr == line
+        assert more.err == line
         first.run.joinpath("run.json").chmod(0)
         hidden = _without_rights(*TINY)
-        assert (hidden.returncode, hidden.stdout) == (1, "")
-        assert "Traceback" not in hidden.stderr
-        assert f"{first.run}/run.json" in hidden.stderr
+        assert (hidden.code, hidden.out) == (1, "")
+        assert "Traceback" not in hidden.err
+        assert f"{first.run}/run.json" in hidden.err
         assert snapshot(first.run) == before
     finally:
         for path in folders:

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,8 +10,9 @@ import pytest
 from lottery.config.hydra_setup import conf_dir
 from lottery.runs.local_launcher import WorkerPool
 from lottery.runs.sweep import Sweep
-from tests.conftest import PATIENCE, TINY, Lottery, environment, tensor_files
+from tests.conftest import TINY, Lottery, tensor_files
 from tests.helpers.experiments import with_hydra
+from tests.helpers.forked import ForkedCommand
 from tests.helpers.sweeps import NETWORKS, jobs_of, wait_for
 
 LAUNCHERS = sorted(path.stem for path in (conf_dir() / "hydra" / "launcher").iterdir())
@@ -36,36 +35,32 @@ def test_every_launcher_composes(launcher: str) -> None:
         assert chosen.max_num_timeout > 0
 
 
-def test_runs_at_once_are_those_of_a_plain_sweep(lottery: Lottery) -> None:
-    sweep = ("-m", *TINY, "seed=range(3)")
-    done = lottery(*sweep, "hydra/launcher=local_parallel", "output_dir=parallel")
-    assert done.code == 0, done.err
-    jobs = jobs_of(done.out)
-    assert list(jobs["status"]) == 3 * ["finished"]
-    plain = jobs_of(lottery(*sweep, "output_dir=plain").out)
-    for run, other in zip(map(Path, jobs["run"]), map(Path, plain["run"]), strict=True):
-        assert run.relative_to(Path("parallel").absolute()) == other.relative_to(
-            Path("plain").absolute()
-        )
-        for name in ("results.csv", "history.csv"):
-            assert (run / name).read_bytes() == (other / name).read_bytes()
-        assert tensor_files(run) == tensor_files(other)
-
-
-def test_a_job_that_fails_or_dies_leaves_the_others_alone(
+def test_runs_at_once_are_those_of_a_plain_sweep_and_one_that_dies_leaves_the_others_alone(
     lottery: Lottery, write_module: Callable[[str, str], Path]
 ) -> None:
     write_module("networks", NETWORKS)
     classes = "model._target_=networks.Dies,networks.Raises,networks.Good"
-    done = lottery("-m", *TINY, classes, "hydra/launcher=local_parallel", "trainer.threads=null")
+    parallel = ("hydra/launcher=local_parallel", "trainer.threads=null", "output_dir=parallel")
+    done = lottery("-m", *TINY, classes, *parallel)
     assert done.code == 1
     jobs = jobs_of(done.out)
     assert list(jobs["status"]) == ["died", "failed", "finished"], done.err
     assert "SIGKILL" in jobs["message"][0]
     assert "two lines" in jobs["message"][1]
-    assert '"threads": 1,' in (Path(jobs["run"][2]) / "run.json").read_text()
+    run = Path(jobs["run"][2])
+    assert '"threads": 1,' in (run / "run.json").read_text()
+    good = "model._target_=networks.Good"
+    plain = jobs_of(lottery("-m", *TINY, good, "output_dir=plain").out)
+    other = Path(plain["run"][0])
+    assert run.relative_to(Path("parallel").absolute()) == other.relative_to(
+        Path("plain").absolute()
+    )
+    for name in ("results.csv", "history.csv"):
+        assert (run / name).read_bytes() == (other / name).read_bytes()
+    assert tensor_files(run) == tensor_files(other)
 
 
+@pytest.mark.usefixtures("forked_workers")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_the_runs_and_the_command_carries_them_on(
     lottery: Lottery, write_module: Callable[[str, str], Path], number: signal.Signals
@@ -73,27 +68,19 @@ def test_a_signal_stops_the_runs_and_the_command_carries_them_on(
     """A terminal sends SIGINT to every process; SIGTERM goes to the command alone."""
     write_module("networks", NETWORKS)
     sweep = ("-m", *TINY, "model._target_=networks.Slow", "seed=0,1")
-    command = (*sweep, "hydra/launcher=local_parallel")
     Path("slow").touch()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lottery", *command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment(),
-        start_new_session=True,
-    )
+    command = ForkedCommand(*sweep, "hydra/launcher=local_parallel")
     try:
         wait_for(lambda: len(list(Path("outputs").glob("*/seed_*/rounds/00"))) == 2)
-        assert len(_living(process.pid)) > 2  # the command and its two processes
-        os.kill(-process.pid if number == signal.SIGINT else process.pid, number)
-        out, err = process.communicate(timeout=PATIENCE)
+        assert len(_living(command.pid)) > 2  # the command and its two processes
+        os.kill(-command.pid if number == signal.SIGINT else command.pid, number)
+        done = command.wait()
     finally:
         Path("slow").unlink()
-        process.kill()
-    assert process.returncode == 128 + number, err
-    assert list(jobs_of(out)["status"]) == ["interrupted", "interrupted"]
-    wait_for(lambda: not _living(process.pid))
+        command.kill()
+    assert done.code == 128 + number, done.err
+    assert list(jobs_of(done.out)["status"]) == ["interrupted", "interrupted"]
+    wait_for(lambda: not _living(command.pid))
 
     jobs = jobs_of(lottery(*sweep).out)
     plain = jobs_of(lottery(*sweep, "output_dir=plain").out)

@@ -1,7 +1,10 @@
 """Several processes train one network as one process would; only rank 0 writes."""
 
 from collections import Counter
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -11,14 +14,19 @@ from torch import nn
 from lottery.config import ConfigError, ProcessRank, prepare
 from lottery.config.device import synchronized
 from lottery.config.loggers import build_logger_maker
+from lottery.data import Splits
 from lottery.imp import run_rounds
-from lottery.measure.evaluate import evaluate
+from lottery.measure.evaluate import evaluate, measure_further
 from lottery.record.run_dir import RunDir
+from lottery.runs.lifecycle import open_run_folder
+from lottery.runs.process_group import joined
 from lottery.runs.run_lock import locked
 from lottery.runs.workers import train_rounds
+from lottery.tasks import Classification
 from lottery.tensors import load_tensors
 from lottery.training import Device
 from tests.conftest import Lottery
+from tests.helpers import ranks
 from tests.helpers.experiments import composed
 from tests.helpers.ranks import on_ranks
 from tests.helpers.toy_runs import (
@@ -67,21 +75,29 @@ class Counting(nn.Module):
         return torch.tensor([0.0, 1.0, 0.0]).repeat(len(inputs), 1)
 
 
-def _evaluate(process: ProcessRank) -> tuple[Counter[float], float, float, list[int]]:
-    network = Counting()
-    done = evaluate(network, toy_splits().val, nn.functional.cross_entropy)
-    return network.seen, done.loss, done.accuracy, done.predictions.tolist()
+def _evaluate(process: ProcessRank) -> tuple[Counter[float], float, float, dict[str, float]]:
+    network, splits, task = Counting(), toy_splits(), Classification()
+    done = evaluate(network, splits.val, loss=nn.functional.cross_entropy, task=task)
+    return network.seen, done.loss, done.score, measure_further(nn.Flatten(), _flat(), task)
+
+
+def _flat() -> Splits:
+    """Return the toy data with three numbers of each image as inputs, which stand for logits."""
+    return toy_splits().changed(lambda split: replace(split, inputs=split.inputs[:, :, 0, 0]))
 
 
 @pytest.mark.parametrize("number", [2, 7, 31])  # of 30 examples: with 31 ranks, one has none
 def test_every_example_is_evaluated_once(number: int) -> None:
     alone = _evaluate(ProcessRank())
     by_rank = on_ranks(number, _evaluate)
-    assert sum((seen for seen, *_ in by_rank), Counter()) == alone[0]
+    seen = sum((seen for seen, *_ in by_rank), Counter())
+    if number == 31:  # one rank runs the first example to know what its outputs look like
+        seen[float(toy_splits().val.inputs[0, 0, 0, 0])] -= 1
+    assert seen == alone[0]
     assert set(alone[0].values()) == {1}
-    for _, loss, accuracy, predictions in by_rank:
+    for _, loss, accuracy, further in by_rank:
         assert loss == pytest.approx(alone[1], rel=1e-6)
-        assert (accuracy, predictions) == (alone[2], alone[3])
+        assert (accuracy, further) == (alone[2], alone[3])
 
 
 def _train(process: ProcessRank, config: dict[str, Any], path: Path) -> None:
@@ -164,8 +180,46 @@ def test_batchnorm_needs_gpus_to_see_the_whole_batch() -> None:
     synced = synchronized(network, Device("gpu", **kind, num_devices=2))
     assert isinstance(synced.norm1, nn.SyncBatchNorm)
     assert list(synced.state_dict()) == list(ToyResNet().state_dict())
+    own = ToyResNet()
+    assert synchronized(own, Device("cpu", **kind, num_devices=2, sync_batchnorm=False)) is own
     without = ToyDropout()
     assert synchronized(without, Device("cpu", **kind, num_devices=2)) is without
+
+
+def _own_statistics(process: ProcessRank, path: Path) -> None:
+    run_rounds(toy_imp(path, toy_fit(ToyResNet())))
+
+
+def test_ranks_with_own_statistics_end_with_rank_0s_averages(tmp_path: Path) -> None:
+    """The check of every round compares the buffers of all ranks."""
+    assert on_ranks(2, _own_statistics, tmp_path) == [None, None]
+
+
+def test_a_network_that_is_not_there() -> None:
+    device = Device("cpu", "32-true", True, False, 50, num_devices=2, interface="nope0")
+    expected = r"^trainer.interface=nope0: no such network here: .*\blo\b"
+    with (
+        pytest.raises(ConfigError, match=expected),
+        joined(ProcessRank(processes=2), device),
+    ):
+        pass
+
+
+def _wait_for_lock(process: ProcessRank, config: dict[str, Any], path: Path) -> bool:
+    with open_run_folder(prepare(config, path, ProcessRank()), wait=True) as ownership:
+        return ownership is not None
+
+
+def test_ranks_wait_for_a_lock_longer_than_for_one_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranks, "CPUS", replace(ranks.CPUS, timeout=8))
+    with ExitStack() as held:
+        held.enter_context(locked(tmp_path, wait=False))
+        timer = Timer(12, held.close)
+        timer.start()
+        assert on_ranks(2, _wait_for_lock, _digits(), tmp_path) == [True, True]
+        timer.join()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from lottery.config import ProcessRank
 from lottery.imp import BrokenInvariant, run_rounds
 from lottery.record.run_dir import RunDir
 from lottery.signals import Stopped
-from lottery.training import Diverged
+from lottery.training import Diverged, module
 from tests.conftest import result_tables, snapshot, tensor_files
 from tests.helpers.ranks import on_ranks
 from tests.helpers.toy_runs import (
@@ -61,6 +61,16 @@ def test_masks_that_differ_on_one_rank_are_named(tmp_path: Path) -> None:
     assert RunDir(tmp_path).round(0).finished
 
 
+def _run_planted_once(process: ProcessRank, path: Path) -> None:
+    pruner = toy_imp(path, toy_fit(ToyDropout())).pruning.pruner
+    planted = PlantedPruner(pruner, process.rank)
+    run_rounds(toy_imp(path, toy_fit(ToyDropout()), prune=planted, once=True))
+
+
+def test_scores_that_differ_by_gpu_are_those_of_rank_0(tmp_path: Path) -> None:
+    assert on_ranks(2, _run_planted_once, tmp_path) == [None, None]
+
+
 class Nan(pl.Callback):
     """Spoils one rank's training data before its first step."""
 
@@ -100,6 +110,38 @@ def _stop_once(process: ProcessRank, path: Path, step: int) -> None:
         stopping = StopAt(step, fit.stop)
         fit = dataclasses.replace(fit, make_callbacks=lambda number: [stopping])
     run_rounds(toy_imp(path, fit))
+
+
+class SignalInForward(ToyDropout):
+    """A signal reaches one rank during a step, in the middle of a block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.request: Any = None
+        self.steps = 0
+
+    def forward(self, inputs: Any) -> Any:
+        self.steps += self.training
+        if self.request and self.steps == 6:
+            self.request.signum = signal.SIGTERM
+        return super().forward(inputs)
+
+
+def _stop_within_block(process: ProcessRank, path: Path) -> None:
+    network = SignalInForward()
+    fit = toy_fit(network, block=50)
+    if process.rank == 1:
+        network.request = fit.stop
+    run_rounds(toy_imp(path, fit))
+
+
+def test_ranks_stop_within_a_block_of_slow_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They ask each other every few seconds; here after every step."""
+    monkeypatch.setattr(module, "QUESTION_SECONDS", 0)
+    for error in on_ranks(2, _stop_within_block, tmp_path):
+        assert str(error) == "stopped by SIGTERM in round 0 at step 6"
 
 
 @pytest.mark.parametrize("step", [4, 6, NUM_STEPS])  # with an evaluation, without, the last

@@ -4,8 +4,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from multiprocessing import get_context
@@ -17,7 +15,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 
 from lottery.signals import Stopped, StopRequest
-from tests.conftest import Lottery, environment, result_tables
+from tests.conftest import Lottery, result_tables
+from tests.helpers.forked import ForkedCommand
 from tests.helpers.stopping import StopAt, fit_of, run_two_rounds
 from tests.helpers.toy_runs import NUM_STEPS, ToyResNet
 
@@ -62,23 +61,17 @@ LONG = ("rounds=2", "iterations=800", "evaluation.every=40", "trainer.threads=1"
 
 def test_sigterm_ends_with_its_code_and_says_how_to_go_on(lottery: Lottery, folder: Path) -> None:
     whole = lottery(*LONG, "output_dir=whole").run
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lottery", *LONG, "output_dir=term"],
-        env=environment(),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        assert process.stderr is not None
-        while "round 0: " not in process.stderr.readline():
-            assert process.poll() is None
-        time.sleep(random.random() / 2)
-        process.terminate()
-        rest = process.stderr.read()
-    assert process.returncode == 143
-    assert rest.splitlines()[-1].startswith("stopped by SIGTERM in round ")
-    command = f"; resume with: lottery {' '.join(LONG)} output_dir=term"
-    assert rest.splitlines()[-1].endswith(command)
+    command = ForkedCommand(*LONG, "output_dir=term")
+    while "round 0: " not in command.err:
+        assert command.is_alive, command.err
+        time.sleep(0.001)
+    time.sleep(random.random() / 2)
+    os.kill(command.pid, signal.SIGTERM)
+    stopped = command.wait()
+    assert stopped.code == 143, stopped.err
+    line = stopped.err.splitlines()[-1]
+    assert line.startswith("stopped by SIGTERM in round ")
+    assert line.endswith(f"; resume with: lottery {' '.join(LONG)} output_dir=term")
     run = folder / "term" / whole.parent.name / "seed_0"
     assert json.loads((run / "run.json").read_text())["status"] == "interrupted"
     assert not (run / ".owner.json").exists()

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +10,8 @@ import pytest
 import torch
 
 from lottery.api import load_run
-from tests.conftest import PATIENCE, TINY, Lottery, environment, real_command, tensor_files
+from tests.conftest import PATIENCE, TINY, Lottery, real_command, tensor_files
+from tests.helpers.forked import ForkedCommand
 from tests.helpers.sweeps import NETWORKS, jobs_of, wait_for
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "slurm-local"
@@ -75,26 +75,36 @@ def _unlocked(folder: Path) -> bool:
 
 
 @pytest.mark.usefixtures("slurm")
-def test_a_sweep_is_a_job_array(lottery: Lottery, folder: Path) -> None:
-    done = real_command(*SWEEP, "seed=range(4)")
-    assert done.code == 0, done.err
+def test_a_sweep_is_a_job_array_and_a_job_that_fails_or_dies_leaves_the_others_alone(
+    lottery: Lottery, write_module: Callable[[str, str], Path], folder: Path
+) -> None:
+    write_module("networks", NETWORKS)
+    classes = [f"model._target_=networks.{name}" for name in ("Dies", "Raises", "Good")]
+    done = real_command(*SWEEP, "model._target_=networks.Dies,networks.Raises,networks.Good")
+    assert done.code == 1
+    assert "Traceback" not in done.err
     jobs = jobs_of(done.out)
-    assert list(jobs["status"]) == 4 * ["finished"]
-    assert list(jobs["overrides"].str.split().str[-1]) == [f"seed={seed}" for seed in range(4)]
+    assert list(jobs["overrides"].str.split().str[-1]) == classes
     logs = Path(done.out.splitlines()[-1]).glob(".submitit/*/*_0_log.out")
     arrays = [log.parent.name.split("_") for log in logs]
-    assert {index for _, index in arrays} == {"0", "1", "2", "3"}
+    assert {index for _, index in arrays} == {"0", "1", "2"}
     assert len({array for array, _ in arrays}) == 1
-    assert _unlocked(folder)
-    _assert_equal(Path(jobs["run"][3]), lottery(*TINY, "seed=3", "output_dir=plain").run)
+
+    assert list(jobs["status"]) == ["died", "failed", "finished"]
+    assert jobs["message"][1].startswith("RuntimeError: two lines")
+    assert "SLURM says FAILED" in jobs["message"][0]
+    log = Path(jobs["message"][0].rpartition(" ")[2])
+    assert "Killed" in log.read_text()
+    good = Path(jobs["run"][2])
+    assert not (good / ".owner.json").exists()
+    _assert_equal(good, lottery(*TINY, classes[2], "output_dir=plain").run)
 
 
 @pytest.mark.usefixtures("slurm")
 def test_two_tasks_train_one_run(lottery: Lottery, folder: Path) -> None:
     """SLURM starts a task per device, and the tasks agree with one process."""
-    done = real_command(
-        *SWEEP, "trainer=ddp_cpu", "trainer.devices=2", "trainer.precision=64-true"
-    )
+    ddp = ("trainer=ddp_cpu", "trainer.devices=2", "trainer.precision=64-true")
+    done = ForkedCommand(*SWEEP, *ddp).wait()
     assert done.code == 0, done.err
     jobs = jobs_of(done.out)
     assert list(jobs["status"]) == ["finished"]
@@ -114,13 +124,7 @@ def test_a_requeued_job_carries_on_with_equal_results(
     write_module("networks", NETWORKS)
     slow = "model._target_=networks.Slow"
     Path("slow").touch()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lottery", *SWEEP, slow],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment(),
-    )
+    command = ForkedCommand(*SWEEP, slow)
     try:
         wait_for(lambda: any(folder.glob("outputs/*/seed_0/rounds/01")))  # round 1 has begun
         (job,) = _squeue("%A")
@@ -129,34 +133,18 @@ def test_a_requeued_job_carries_on_with_equal_results(
         Path("slow").unlink()
         start_now = ["scontrol", "update", f"JobId={job}", "StartTime=now"]
         subprocess.run(start_now, check=True)  # instead of in two minutes
-        out, err = process.communicate(timeout=PATIENCE)
+        done = command.wait()
     finally:
-        process.kill()
-    assert process.returncode == 0, err
-    (log,) = Path(out.splitlines()[-1]).glob(".submitit/*/*_log.out")
+        command.kill()
+    assert done.code == 0, done.err
+    (log,) = done.run.glob(".submitit/*/*_log.out")
     text = log.read_text()
     assert text.count("Starting with JobEnvironment") == 2
     assert "stopped by SIGTERM in round 1" in text
     assert text.count("round 0: 100.00 %") == 1, "a finished round was trained again"
-    run = Path(jobs_of(out)["run"][0])
+    run = Path(jobs_of(done.out)["run"][0])
     assert _unlocked(folder)
     _assert_equal(run, lottery(*TINY, slow, "output_dir=plain").run)
-
-
-@pytest.mark.usefixtures("slurm")
-def test_a_job_that_fails_or_dies_leaves_the_others_alone(
-    write_module: Callable[[str, str], Path], folder: Path
-) -> None:
-    write_module("networks", NETWORKS)
-    done = real_command(*SWEEP, "model._target_=networks.Dies,networks.Raises,networks.Good")
-    assert done.code == 1
-    assert "Traceback" not in done.err
-    jobs = jobs_of(done.out)
-    assert list(jobs["status"]) == ["died", "failed", "finished"]
-    assert jobs["message"][1].startswith("RuntimeError: two lines")
-    assert "SLURM says FAILED" in jobs["message"][0]
-    log = Path(jobs["message"][0].rpartition(" ")[2])
-    assert "Killed" in log.read_text()
 
 
 def test_stop_ends_the_jobs_and_leaves_nothing(slurm_home: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import PATIENCE, TINY, Lottery, environment
 from tests.helpers.damages import assert_one_line
+from tests.helpers.forked import ForkedCommand
 from tests.helpers.sweeps import jobs_of
 from tests.helpers.toy_mnist import write_mnist
 
@@ -62,15 +63,50 @@ def test_too_little_memory_is_named(folder: Path) -> None:
 SHADOWS = ("random", "queue", "statistics", "secrets", "socket", "struct", "torch", "rich")
 
 
-@pytest.mark.parametrize("more", [("trainer=ddp_cpu",), ("-m", "hydra/launcher=local_parallel")])
-def test_files_with_the_names_of_modules_are_left_alone(
-    folder: Path, more: tuple[str, ...]
-) -> None:
+@pytest.fixture
+def odd_folder(folder: Path) -> Path:
+    """A folder with a letter that no C locale has, and files with the names of modules."""
+    odd = folder / "größe"
+    odd.mkdir()
     for name in SHADOWS:
-        (folder / f"{name}.py").write_text("raise SystemExit('the wrong file')\n")
-    done = _shell(f"lottery {' '.join((*more, *TINY))} logger=none")
+        (odd / f"{name}.py").write_text("raise SystemExit('the wrong file')\n")
+    return odd
+
+
+COERCED = {"LC_ALL": "", "LANG": "C", "PYTHONUTF8": "0"}  # Python takes C.UTF-8 then
+
+
+def test_files_with_the_names_of_modules_are_left_alone_in_any_folder(
+    odd_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LOTTERY_REPORT")
+    done = _shell(f"cd größe; lottery trainer=ddp_cpu logger=none {' '.join(TINY)}", **COERCED)
     assert done.returncode == 0, done.stderr
     assert "wrong file" not in done.stderr
+    assert "rror" not in done.stderr
+    (run,) = odd_folder.glob("outputs/*/seed_0")
+    assert done.stdout.splitlines()[-2:] == [f"{run}/report.html", str(run)]
+
+
+def test_so_are_they_in_the_processes_of_a_sweep(odd_folder: Path) -> None:
+    """The job fails late, when it has imported torch and loaded the data."""
+    sweep = "-m hydra/launcher=local_parallel dataset.batch_size=5000"
+    done = _shell(f"cd größe; lottery {sweep}", **COERCED)
+    assert done.returncode == 1
+    assert "wrong file" not in done.stderr
+    (message,) = jobs_of(done.stdout)["message"]
+    assert message.startswith("dataset.batch_size=5000: ")
+    assert Path(done.stdout.splitlines()[-1]).parent.parent == odd_folder / "outputs"
+
+
+def test_letters_that_the_locale_lacks_are_said(folder: Path) -> None:
+    (folder / "größe").mkdir()
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    refused = _shell(f"cd größe; lottery {' '.join(TINY)}", **plain)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    (line,) = refused.stderr.splitlines()
+    assert line.endswith("the name is not UTF-8, or the locale is not: try LC_ALL=C.UTF-8")
+    assert list((folder / "größe").iterdir()) == []
 
 
 def test_a_class_in_such_a_file_is_said_not_to_be_used(lottery: Lottery, folder: Path) -> None:
@@ -155,27 +191,7 @@ def test_no_flag_ends_in_a_traceback(lottery: Lottery, arguments: str, code: int
         assert_one_line(done, 2)
 
 
-def test_a_folder_in_letters_that_the_locale_lacks(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (folder / "größe").mkdir()
-    monkeypatch.delenv("LOTTERY_REPORT")
-    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    refused = _shell(f"cd größe; lottery {' '.join(TINY)}", **plain)
-    assert (refused.returncode, refused.stdout) == (2, "")
-    (line,) = refused.stderr.splitlines()
-    assert line.endswith("the name is not UTF-8, or the locale is not: try LC_ALL=C.UTF-8")
-    assert list((folder / "größe").iterdir()) == []
-    coerced = {"LC_ALL": "", "LANG": "C", "PYTHONUTF8": "0"}  # Python takes C.UTF-8 then
-    done = _shell(f"cd größe; lottery -m {' '.join(TINY)}", **coerced)
-    assert done.returncode == 0, done.stderr
-    assert "rror" not in done.stderr
-    (run,) = folder.glob("größe/outputs/*/seed_0")
-    assert (run / "report.html").exists()
-    assert Path(done.stdout.splitlines()[-1]).parent.parent == folder / "größe" / "outputs"
-
-
-def test_a_port_in_use_is_one_line(folder: Path) -> None:
+def test_a_port_in_use_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         variables = {
             "TORCHELASTIC_RUN_ID": "mine",
@@ -187,12 +203,14 @@ def test_a_port_in_use_is_one_line(folder: Path) -> None:
             "GROUP_RANK": "0",
             "WORLD_SIZE": "2",
         }
-        done = _shell(f"lottery {' '.join(TINY)} trainer=ddp_cpu", **variables)
-    assert (done.returncode, done.stdout) == (2, "")
-    *_, line = done.stderr.splitlines()  # torch warns too
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        done = ForkedCommand(*TINY, "trainer=ddp_cpu").wait()
+    assert (done.code, done.out) == (2, "")
+    *_, line = done.err.splitlines()  # torch warns too
     address = f"127.0.0.1:{variables['MASTER_PORT']}"
     assert line == f"error: {address}: another program uses this port; choose another"
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in done.err
 
 
 def test_a_launcher_that_leaves_jobs_alone_is_named(lottery: Lottery, folder: Path) -> None:

@@ -2,20 +2,17 @@
 
 import tarfile
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from lottery.api import load_run, load_runs, load_ticket
 from lottery.cli import report as report_command
-from lottery.cli import stability as stability_command
 from lottery.record import tables
 from lottery.record.files import read_json, write_json
 from lottery.record.schema import COLUMNS
 from lottery.report import write
 from lottery.runs.sweep import Sweep
-from lottery.stability import run as stability_run
 from tests.conftest import Done, Lottery, result_tables, snapshot
 from tests.helpers.damages import assert_one_line
 
@@ -43,14 +40,6 @@ def old(folder: Path, write_module: Callable[[str, str], Path]) -> Path:
         tar.extractall(folder, filter="data")
     write_module("tiny", (FILES / "tiny.py").read_text())
     return folder
-
-
-@pytest.fixture
-def stability(
-    in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Done]:
-    monkeypatch.setattr(stability_run, "report_at_end", lambda folder: None)
-    return partial(in_process, stability_command.main, "lottery-stability")
 
 
 @pytest.mark.parametrize(("more", "run"), [((), TRUNK), (COPYING, COPY)], ids=["trunk", "copy"])

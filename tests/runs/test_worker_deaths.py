@@ -3,56 +3,34 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import PATIENCE, Lottery, environment, result_tables
+from tests.conftest import PATIENCE, Lottery, result_tables
+from tests.helpers.forked import ForkedCommand
 
 LONG = (
     "trainer=ddp_cpu",
     "trainer.precision=64-true",
     "logger=none",
     "rounds=2",
-    "iterations=600",
-    "checkpoint.every_seconds=0.1",
+    "iterations=240",
+    "checkpoint.every_seconds=0.05",
 )
 
 
-class Running:
-    """The command in the background; `self.text` is its log so far."""
-
-    def __init__(self, *arguments: str) -> None:
-        self.log = Path("log.txt")
-        with self.log.open("w") as file:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "lottery", *arguments],
-                stdout=file,
-                stderr=file,
-                env=environment(),
-                start_new_session=True,
-            )
-
-    @property
-    def text(self) -> str:
-        return self.log.read_text()
-
-    def wait_for(self, pattern: str) -> None:
-        while not list(Path().glob(pattern)):
-            assert self.process.poll() is None, self.text
-            time.sleep(0.01)
-
-    def workers(self) -> list[int]:
-        """Process ids of the workers, by rank: they are started in that order."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        return [pid for pid in map(int, children.split()) if "spawn_main" in _command_line(pid)]
+def _wait_for(command: ForkedCommand, pattern: str) -> None:
+    while not list(Path().glob(pattern)):
+        assert command.is_alive, command.err
+        time.sleep(0.01)
 
 
-def _command_line(pid: int) -> str:
-    return Path(f"/proc/{pid}/cmdline").read_text()
+def _workers(command: ForkedCommand) -> list[int]:
+    """Process ids of the workers, by rank: they are started in that order."""
+    children = Path(f"/proc/{command.pid}/task/{command.pid}/children").read_text()
+    return [int(pid) for pid in children.split()]
 
 
 def _is_alive(pid: int) -> bool:
@@ -78,35 +56,36 @@ def temporary(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return temporary
 
 
-@pytest.mark.usefixtures("forked_workers")  # in this process: not those of the command
+@pytest.mark.usefixtures("forked_workers")
 def test_workers_are_killed_and_stopped_and_nothing_is_lost(
     lottery: Lottery, temporary: Path
 ) -> None:
     whole = lottery(*LONG, "output_dir=whole").run
-    run = Running(*LONG)
-    run.wait_for("outputs/*/seed_0/rounds/01/checkpoint.pt")
+    command = ForkedCommand(*LONG)
+    _wait_for(command, "outputs/*/seed_0/rounds/01/checkpoint.pt")
     assert list(Path().glob("outputs/*/seed_0/.workers/*"))
-    killed = workers = run.workers()
+    killed = workers = _workers(command)
     assert len(workers) == 2
     os.kill(workers[1], signal.SIGKILL)
-    assert run.process.wait(PATIENCE) == 1
-    (line,) = [line for line in run.text.splitlines() if line.startswith("error: ")]
+    done = command.wait()
+    assert done.code == 1, done.err
+    (line,) = [line for line in done.err.splitlines() if line.startswith("error: ")]
     assert line == "error: the process of rank 1 was killed by SIGKILL; finished rounds are kept"
-    assert "Traceback" not in run.text
+    assert "Traceback" not in done.err
     assert not any(map(_is_alive, workers))
     (path,) = Path().glob("outputs/*/seed_0")
     first_row = (path / "results.csv").read_text().splitlines()[1]
 
-    run = Running(*LONG)
-    while "carrying on from step" not in run.text:
-        assert run.process.poll() is None, run.text
+    command = ForkedCommand(*LONG)
+    while "carrying on from step" not in command.err:
+        assert command.is_alive, command.err
         time.sleep(0.01)
-    workers = run.workers()
-    os.killpg(run.process.pid, signal.SIGTERM)  # as SLURM does, and a terminal
-    assert run.process.wait(PATIENCE) == 143, run.text
-    assert re.search(
-        r"\nstopped by SIGTERM in round \d at step \d+; resume with: lottery ", run.text
-    )
+    workers = _workers(command)
+    os.killpg(command.pid, signal.SIGTERM)  # as SLURM does, and a terminal
+    done = command.wait()
+    assert done.code == 143, done.err
+    stopped = r"\nstopped by SIGTERM in round \d at step \d+; resume with: lottery "
+    assert re.search(stopped, done.err)
     assert not any(map(_is_alive, workers))
     assert list(path.glob("rounds/*/checkpoint.pt"))
 
@@ -123,11 +102,10 @@ def test_workers_are_killed_and_stopped_and_nothing_is_lost(
 def test_workers_die_with_their_parent_and_the_next_start_tidies_up(
     lottery: Lottery, temporary: Path
 ) -> None:
-    run = Running(*LONG)
-    run.wait_for("outputs/*/seed_0/rounds/00/checkpoint.pt")
-    workers = run.workers()
-    run.process.kill()
-    run.process.wait()
+    command = ForkedCommand(*LONG)
+    _wait_for(command, "outputs/*/seed_0/rounds/00/checkpoint.pt")
+    workers = _workers(command)
+    command.kill()
     deadline = time.monotonic() + PATIENCE
     while any(map(_is_alive, workers)) and time.monotonic() < deadline:
         time.sleep(0.01)

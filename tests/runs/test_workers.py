@@ -2,18 +2,17 @@
 
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from lottery import load_run
 from lottery.runs import lifecycle
-from tests.conftest import PATIENCE, Lottery, environment
+from tests.conftest import Done, Lottery
 
 DDP = ("trainer=ddp_cpu", "trainer.precision=64-true", "logger=none")
 ON_CPU = ("trainer.accelerator=cpu", "trainer.precision=64-true", "logger=none")
@@ -73,24 +72,29 @@ def test_a_run_whose_workers_leave_early_is_not_finished(
     assert "error: a process of the run has ended before all rounds were done" in done.err
 
 
-def test_processes_of_torchrun_are_used_as_they_are(folder: Path) -> None:
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
-    command = [*torchrun, "-m", "lottery", *DDP, *SHORT, "rounds=1"]
-    first, again = (
-        subprocess.run(
-            command,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        for _ in range(2)
+def _lottery_of_torchrun(lottery: Lottery, *arguments: str) -> Done:
+    """Be one of torchrun's processes; they are forks, which need not import Lightning."""
+    return lottery(*arguments)
+
+
+def test_processes_of_torchrun_are_used_as_they_are(lottery: Lottery, folder: Path) -> None:
+    torchrun = elastic_launch(
+        LaunchConfig(
+            min_nodes=1,
+            max_nodes=1,
+            nproc_per_node=2,
+            rdzv_backend="c10d",
+            rdzv_endpoint="127.0.0.1:0",
+            start_method="fork",
+            max_restarts=0,
+        ),
+        _lottery_of_torchrun,
     )
-    assert first.returncode == 0, first.stderr
+    first, again = (torchrun(lottery, *DDP, *SHORT, "rounds=1") for _ in range(2))
+    assert (first[0].code, first[1].code) == (0, 0), first[0].err
     # one process prints the table and the folder
-    assert len(first.stdout.splitlines()) == 4
-    assert (again.returncode, again.stdout) == (0, first.stdout)
+    assert (len(first[0].out.splitlines()), first[1].out) == (4, "")
+    assert [(done.code, done.out) for done in again.values()] == [(0, first[0].out), (0, "")]
 
 
 def test_several_devices_from_python(lottery: Lottery, folder: Path) -> None:

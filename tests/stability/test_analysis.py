@@ -19,6 +19,7 @@ from lottery.stability.interpolation import measure_at
 from lottery.tensors import load_tensors
 from lottery.training import LightningFit
 from tests.helpers.stability_runs import analysis_of, start_of, toy_run
+from tests.helpers.stopping import StopAfter
 from tests.helpers.toy_runs import ToyDropout
 
 
@@ -50,10 +51,11 @@ def test_the_ends_of_a_line_are_the_copies(tmp_path: Path) -> None:
             stored = load_tensors(folder.training(0, name).round(number).final)
             write_state(fit.network, State(stored, {}))
             for split in ("train", "test"):
-                found = evaluate(fit.network, getattr(fit.splits, split), fit.loss)
+                of_split = getattr(fit.splits, split)
+                found = evaluate(fit.network, of_split, loss=fit.loss, task=fit.task)
                 place = (points["round"] == number) & (points["alpha"] == alpha)
                 (row,) = points[place & (points["split"] == split)].to_dict("records")
-                assert (row["loss"], row["error"]) == (found.loss, 1 - found.accuracy)
+                assert (row["loss"], row["error"]) == (found.loss, 1 - found.score)
 
 
 def test_tables_say_what_the_points_say(tmp_path: Path) -> None:
@@ -139,18 +141,6 @@ def test_finished_pairs_are_never_trained_again(tmp_path: Path) -> None:
     }
 
 
-class StopAfter:
-    """A request to stop that comes after a number of looks at it."""
-
-    def __init__(self, asked: int) -> None:
-        self.left = asked
-
-    @property
-    def signum(self) -> int:
-        self.left -= 1
-        return 15 if self.left < 0 else 0
-
-
 def test_stopped_anywhere_and_started_again_is_never_stopped(tmp_path: Path) -> None:
     imp, fit = toy_run(tmp_path / "whole")
     analyse(analysis_of(imp, fit, rounds=(1,), step=5, points=6))
@@ -197,6 +187,7 @@ def test_masks_are_worth_something_on_untrained_weights(tmp_path: Path) -> None:
             {k: v for k, v in stored.items() if k not in imp.storage.buffers},
             {k: v for k, v in stored.items() if k in imp.storage.buffers},
         )
-        for split, measured in measure_at(fit.network, state, fit.splits, fit.loss).items():
+        by_split = measure_at(fit.network, state, fit.splits, loss=fit.loss, task=fit.task)
+        for split, measured in by_split.items():
             row = found.loc[(1, weights, split)]
-            assert (row["loss"], row["accuracy"]) == (measured.loss, measured.accuracy)
+            assert (row["loss"], row["accuracy"]) == (measured.loss, measured.score)

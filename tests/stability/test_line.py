@@ -16,6 +16,7 @@ from lottery.stability.interpolation import (
     measure_at,
     recompute_norms,
 )
+from lottery.tasks import Classification
 from lottery.tensors import digest
 from tests.helpers.toy_runs import ToyResNet, toy_fit
 
@@ -67,9 +68,13 @@ def test_the_barrier_of_a_known_function() -> None:
     ends = State({"w": torch.tensor(0.0)}, {}), State({"w": torch.tensor(1.0)}, {})
     errors = {
         alpha: 1
-        - measure_at(network, between(*ends, alpha), splits, nn.functional.cross_entropy)[
-            "test"
-        ].accuracy
+        - measure_at(
+            network,
+            between(*ends, alpha),
+            splits,
+            loss=nn.functional.cross_entropy,
+            task=Classification(),
+        )["test"].score
         for alpha in evenly_spaced(5)
     }
     # 4 w (1 - w) = 0, 0.75, 1, 0.75, 0

@@ -192,7 +192,7 @@ def test_a_ticket_of_the_real_mnist(
     root = os.environ.get("LOTTERY_TEST_DATA")
     if root is None:
         pytest.skip("needs LOTTERY_TEST_DATA, the folder above MNIST/raw")
-    monkeypatch.setattr(verify, "count_in_fresh_process", IN_FRESH_PROCESS)
+    monkeypatch.setattr(verify, "measure_in_fresh_process", IN_FRESH_PROCESS)
     few = ("dataset=mnist", "rounds=2", "iterations=300", "trainer.threads=1", "logger=none")
     run = lottery(*few, f"dataset.root={root}").run
     done = ticket(run)

@@ -58,7 +58,7 @@ def test_ctrl_c_is_one_line(
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(verify, "count_in_fresh_process", stop)
+    monkeypatch.setattr(verify, "measure_in_fresh_process", stop)
     done = ticket(run)
     assert done.code == 130
     assert done.err.splitlines()[-1] == f"stopped; resume with: lottery-ticket {run}"

@@ -4,14 +4,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import lottery as package
-from lottery.cli import stability as stability_command
 from lottery.config.from_run_json import settings_of_run
 from lottery.errors import LotteryError
 from lottery.record.files import read_json, write_json
@@ -25,11 +23,6 @@ from tests.helpers.tickets import TicketCommand, assert_passed, assert_refused, 
 from tests.helpers.toy_image_folders import write_images
 
 FEW = ("--pairs", 1, "--points", 3)
-
-
-@pytest.fixture
-def stability(in_process: Callable[..., Done]) -> Callable[..., Done]:
-    return partial(in_process, stability_command.main, "lottery-stability")
 
 
 def text_at(path: object) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import lottery as package
+from lottery.data import Split
 from lottery.measure.evaluate import Evaluation, evaluate
 from lottery.models import LeNet300100
 from lottery.record import opened_run
@@ -33,7 +34,7 @@ from tests.helpers.toy_images import toy_images
 def test_the_winning_round_is_taken_out_and_verified_in_a_fresh_process(
     ticket: TicketCommand, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verify, "count_in_fresh_process", IN_FRESH_PROCESS)
+    monkeypatch.setattr(verify, "measure_in_fresh_process", IN_FRESH_PROCESS)
     monkeypatch.setattr(LeNet300100, "forward", None)  # in this process nothing could be counted
     done = ticket(run)
     assert_passed(done)
@@ -156,9 +157,9 @@ def test_the_proof_has_convolutions_in_memory_as_the_run_had_them(
     """Otherwise the last bits of its logits would be others."""
     seen = []
 
-    def measured(network: nn.Module, *arguments: Any) -> Evaluation:
+    def measured(network: nn.Module, split: Split, **options: Any) -> Evaluation:
         seen.append(network.get_parameter("conv2.weight"))
-        return evaluate(network, *arguments)
+        return evaluate(network, split, **options)
 
     monkeypatch.setattr(verify, "evaluate", measured)
     conv = (*toy_images(size=16), "model=conv_2")
@@ -168,6 +169,7 @@ def test_the_proof_has_convolutions_in_memory_as_the_run_had_them(
     assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in seen)
 
 
+@pytest.mark.usefixtures("thin_vgg")
 def test_a_ticket_over_a_frozen_base_takes_images(
     lottery: Lottery, ticket: TicketCommand, folder: Path
 ) -> None:

@@ -22,6 +22,7 @@ from lottery.reinit import Rewind
 from lottery.signals import Stopped
 from lottery.tensors import load_tensors
 from lottery.training import LightningFit
+from lottery.training.schedules import Plateau
 from tests.conftest import result_tables, tensor_files
 from tests.helpers.foreign import link_again
 from tests.helpers.stopping import StopAt, fit_of, run_two_rounds, stopping
@@ -38,6 +39,9 @@ from tests.helpers.toy_runs import (
     toy_imp,
 )
 
+# every evaluation that is not better by half lowers the rate
+FALLING = Plateau(factor=0.5, patience=0, threshold=0.5, min_factor=0)
+
 SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "numpy and random": ({"network": ToyDraws, "optimizer": adam, "block": 3}, {}),
     "dropout, Adam": ({"network": ToyDropout, "optimizer": adam}, {}),
@@ -46,6 +50,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "augmented": ({"network": ToyDropout, "augmentation": CropAndFlip(1)}, {}),
     "block 3": ({"network": ToyResNet, "block": 3}, {}),
     "early stopping": ({"network": ToyResNet, "patience": 1}, {}),
+    "a schedule that follows": ({"network": ToyResNet, "schedule": FALLING}, {}),
     "late rewinding": (
         {"network": ToyResNet, "optimizer": adam},
         {"reinit": Rewind(5, "restored")},

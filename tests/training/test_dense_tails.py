@@ -15,7 +15,7 @@ from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir
 from lottery.reinit import Rewind
 from lottery.tensors import digest, load_tensors
-from lottery.training.schedules import Constant, Cosine, Schedule, StepDrops
+from lottery.training.schedules import Constant, Cosine, Plateau, Schedule, StepDrops
 from tests.helpers.toy_runs import (
     NUM_STEPS,
     ToyDraws,
@@ -28,6 +28,8 @@ from tests.helpers.toy_runs import (
 )
 
 DROP = StepDrops((9,), 0.1)
+# every evaluation that is not better by half lowers the rate
+FALLING = Plateau(factor=0.5, patience=0, threshold=0.5, min_factor=0)
 
 
 def _keep_all(network: nn.Module) -> ScoredPruner:
@@ -41,6 +43,7 @@ def _keep_all(network: nn.Module) -> ScoredPruner:
         (ToyResNet, StepDrops((7,), 0.5)),
         (ToyDropout, Cosine(0, NUM_STEPS)),
         (ToyDraws, Constant()),
+        (ToyResNet, FALLING),
     ],
 )
 @pytest.mark.parametrize("optimizer", [sgd, adam])

@@ -11,6 +11,7 @@ from lottery.training.schedules import (
     Cosine,
     LinearWarmupCosine,
     OneCycle,
+    Plateau,
     Schedule,
     StepDrops,
     Warmup,
@@ -59,6 +60,40 @@ def test_factors_of_the_first_steps(schedule: Schedule, factors: list[float]) ->
 def test_factors_of_a_training_of_known_length(schedule: Schedule, factors: list[float]) -> None:
     """Tables to check by eye; the factors here have three digits."""
     assert [round(schedule(step), 3) for step in range(6)] == factors
+
+
+@pytest.mark.parametrize(
+    ("patience", "threshold", "min_factor", "factors"),
+    [
+        (0, 0.0, 0.0, [1, 1, 0.5, 0.25, 0.125, 0.125, 0.0625]),  # only 4 and 1 are better
+        (1, 0.0, 0.0, [1, 1, 1, 0.5, 0.5, 0.5, 0.5]),
+        (0, 0.5, 0.0, [1, 1, 0.5, 0.25, 0.125, 0.125, 0.0625]),
+        (0, 0.8, 0.0, [1, 1, 0.5, 0.25, 0.125, 0.0625, 0.03125]),  # 1 is not lower by 80 %
+        (0, 0.0, 0.3, [1, 1, 0.5, 0.3, 0.3, 0.3, 0.3]),
+        (9, 0.0, 0.0, [1, 1, 1, 1, 1, 1, 1]),
+    ],
+)
+def test_a_plateau_lowers_the_rate_after_losses(
+    patience: int, threshold: float, min_factor: float, factors: list[float]
+) -> None:
+    plateau = Plateau(0.5, patience, threshold=threshold, min_factor=min_factor)
+    losses = [4.0, 4.0, 5.0, 4.0, 1.0, 2.0]
+    assert [plateau.after(losses[:count])(3) for count in range(7)] == factors
+
+
+@pytest.mark.parametrize("patience", [0, 1, 3])
+@pytest.mark.parametrize("threshold", [0, 1e-4, 0.1])
+def test_a_plateau_is_torchs(patience: int, threshold: float) -> None:
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1)
+    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, factor=0.5, patience=patience, threshold=threshold, min_lr=0.01
+    )
+    ours = Plateau(0.5, patience, threshold=threshold, min_factor=0.01)
+    losses = torch.rand(40, generator=torch.Generator().manual_seed(0)).tolist()
+    for count, loss in enumerate(losses, start=1):
+        theirs.step(loss)
+        assert ours.after(losses[:count])(0) == optimizer.param_groups[0]["lr"], count
+    assert ours.after(losses)(0) < 0.5
 
 
 @pytest.mark.parametrize("anneal", ["cosine", "linear"])

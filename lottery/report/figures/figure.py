@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lottery.record.score import Score
 from lottery.report.read.statistics import Summary
 
 # Okabe and Ito (2008), distinct for people with any colour vision; without its yellow.
@@ -111,6 +112,11 @@ def line_of_means(
         low=tuple(factor * low for low, _ in bands),
         high=tuple(factor * high for _, high in bands),
     )
+
+
+def score_axis(score: Score) -> Axis:
+    """Return the axis of a test score at ES."""
+    return Axis(f"test {score.metric} at ES{f' ({score.unit})' if score.unit else ''}")
 
 
 def remaining_axis(lines: Sequence[Line]) -> Axis:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import cycle
 
+from lottery.record.score import Score
 from lottery.report.figures.figure import MARKERS, Line, Style, line_of_means, style
 from lottery.report.read.forests import RunForests
 from lottery.report.read.labels import label_of_value
@@ -12,13 +13,24 @@ from lottery.report.read.roles import is_one_shot
 from lottery.report.read.settings import Setting
 from lottery.report.read.statistics import Summary
 
-SHARES = ("remaining", "test", "f1")  # columns that figures show in percent
+SHARES = ("remaining", "f1")  # columns that figures show in percent
+SCORES = ("val", "test")
 OTHER_STYLES = tuple(Style("#000000", "solid", marker) for marker in reversed(MARKERS))
 
 
-def factor_of(column: str) -> int:
-    """Return 100 for a share, else 1."""
-    return 100 if column in SHARES else 1
+def names_of_scores(settings: Sequence[Setting]) -> str:
+    """Name what the settings measure, as "accuracy" or "accuracy and RMSE"."""
+    return " and ".join(dict.fromkeys(setting.score.metric for setting in settings))
+
+
+def capital(text: str) -> str:
+    """Return a text with a first capital letter, the others as they are."""
+    return text[:1].upper() + text[1:]
+
+
+def factor_of(column: str, score: Score) -> float:
+    """Return 100 for a share, else 1; the columns in SCORES are shown as the score is."""
+    return score.shown(1) if column in SCORES else 100 if column in SHARES else 1
 
 
 def line_of_values(
@@ -26,7 +38,8 @@ def line_of_values(
 ) -> Line:
     """Return the line of some values by round over column `x`, with the setting's label."""
     at = setting.means(x)
-    points = [(factor_of(x) * at[number], values[number]) for number in values if number in at]
+    scale = factor_of(x, setting.score)
+    points = [(scale * at[number], values[number]) for number in values if number in at]
     line = line_of_means(setting.label, points, look, factor)
     # One-shot pruning has no rounds between the dense network and its end.
     return replace(line, joined=not is_one_shot(setting.config))
@@ -34,12 +47,18 @@ def line_of_values(
 
 def line_of_column(setting: Setting, *, x: str, y: str, look: Style) -> Line:
     """Return the line of column `y` over column `x`, by round."""
-    values = setting.summaries(y)
-    return line_of_values(setting, x=x, values=values, look=look, factor=factor_of(y))
+    values, factor = setting.summaries(y), factor_of(y, setting.score)
+    return line_of_values(setting, x=x, values=values, look=look, factor=factor)
 
 
-def lines_of_settings(settings: Sequence[Setting], *, x: str, y: str) -> tuple[Line, ...]:
-    """Return one line per setting; one-shot settings that differ only in density share a line."""
+def lines_of_settings(
+    settings: Sequence[Setting], *, x: str, y: str, score: Score | None = None
+) -> tuple[Line, ...]:
+    """Return one line per setting that has the column, or per such setting with a score.
+
+    One-shot settings that differ only in density share a line. A setting has the same look in all
+    panels of a figure.
+    """
     groups: dict[str, list[Setting]] = {}
     looks: dict[str, Style] = {}
     for number, setting in enumerate(settings):
@@ -47,18 +66,20 @@ def lines_of_settings(settings: Sequence[Setting], *, x: str, y: str) -> tuple[L
         key = json.dumps(config, sort_keys=True) if is_one_shot(setting.config) else setting.label
         groups.setdefault(key, []).append(setting)
         looks.setdefault(key, style(number))
-    return tuple(
+    lines = (
         _line_of_group(group, x=x, y=y, look=looks[key])
         if len(group) > 1
         else line_of_column(group[0], x=x, y=y, look=looks[key])
         for key, group in groups.items()
+        if score in (None, group[0].score)
     )
+    return tuple(line for line in lines if line.x)
 
 
 def _line_of_group(group: Sequence[Setting], *, x: str, y: str, look: Style) -> Line:
     """Return the line through the pruned networks of one-shot settings, from the densest on."""
     points = [
-        (factor_of(x) * setting.means(x)[number], summary)
+        (factor_of(x, setting.score) * setting.means(x)[number], summary)
         for setting in group
         for number, summary in setting.summaries(y).items()
         if number > 0 and number in setting.means(x)
@@ -66,7 +87,7 @@ def _line_of_group(group: Sequence[Setting], *, x: str, y: str, look: Style) -> 
     points.sort(key=lambda point: point[0], reverse=True)
     density = label_of_value("pruning.one_shot", group[0].config["pruning.one_shot"])
     label = ", ".join(words for words in group[0].label.split(", ") if words != density)
-    return line_of_means(label, points, look, factor_of(y))
+    return line_of_means(label, points, look, factor_of(y, group[0].score))
 
 
 def forest_lines(forests: RunForests) -> list[Line]:

@@ -8,10 +8,13 @@ from lottery.record.files import damaged
 from lottery.record.opened_run import OpenedRun
 from lottery.record.records import REPAIR_RUN_JSON
 from lottery.record.schema import Record
+from lottery.record.score import Score
 from lottery.record.typed import parse
+from lottery.report.read.curves import score_of_entry
 
 MOST = 2**63
-SHARES = ("remaining", "val", "test", "val_f1", "f1", "precision", "recall", "test_last")
+SHARES = ("remaining", "val_f1", "f1", "precision", "recall")
+SCORES = ("val", "test", "val_last", "test_last")
 COUNTS = ("ES", "params_remaining", "flops", "flops_remaining")
 
 Bounds = tuple[str, Any, float, float]  # name, value or None, lowest, highest
@@ -40,12 +43,14 @@ def check_run(run: OpenedRun) -> None:
     for record in run.records:
         number = record["row"]["round"]
         repair = f"remove it to do round {number} again"
-        check_numbers(_bounds(record), run.folder.round(number).record, repair)
+        check_numbers(_bounds(record, run.score), run.folder.round(number).record, repair)
 
 
-def _bounds(record: Record) -> list[Bounds]:
+def _bounds(record: Record, score: Score) -> list[Bounds]:
     row: dict[str, Any] = {**record["row"]}
+    low, high = (0, 1) if score.is_share else (-MOST, MOST)
     found: list[Bounds] = [(f"row.{name}", row.get(name), 0, 1) for name in SHARES]
+    found += [(f"row.{name}", row.get(name), low, high) for name in SCORES]
     found += [(f"row.{name}", row.get(name), 0, MOST) for name in COUNTS]
     found.append(("row.params", row.get("params"), 1, MOST))
     found += [(f"timing.{name}", value, 0, MOST) for name, value in record["timing"].items()]
@@ -53,8 +58,9 @@ def _bounds(record: Record) -> list[Bounds]:
         found.append((f"layers.{name}.weights", counts["weights"], 1, MOST))
         found.append((f"layers.{name}.remaining", counts["remaining"], 0, counts["weights"]))
     for number, entry in enumerate(record["history"]):
-        found.append((f"history[{number}].iteration", entry["iteration"], 0, MOST))
-        found.append((f"history[{number}].accuracy", entry.get("accuracy"), 0, 1))
+        where, value = f"history[{number}]", score_of_entry(entry, score)
+        found.append((f"{where}.iteration", entry["iteration"], 0, MOST))
+        found.append((f"{where}.{score.metric}", value, low, high))
     return found
 
 

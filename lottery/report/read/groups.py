@@ -3,24 +3,27 @@
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import astuple
 
 from lottery.record.opened_run import OpenedRun
+from lottery.record.score import Score
 from lottery.report.read.labels import label_settings
 from lottery.report.read.roles import is_control, is_ticket
 from lottery.report.read.settings import Setting
 
 
 def group_runs(
-    runs: Sequence[OpenedRun], *, band_is_interval: bool = False
+    runs: Sequence[OpenedRun], *, band_is_interval: bool = False, margin: float | None = None
 ) -> tuple[list[Setting], list[str]]:
     """Return the settings of some runs, and one line for each run that is there twice.
 
-    Of two runs with equal config and seed the one with more rounds is kept.
+    Runs of one setting have equal config and score. Of two runs of a setting with equal seeds
+    the one with more rounds is kept.
     """
     kept: dict[tuple[str, int], OpenedRun] = {}
     problems = []
     for run in runs:
-        key = json.dumps(run.config, sort_keys=True), run.seed
+        key = json.dumps([run.config, astuple(run.score)], sort_keys=True), run.seed
         other = kept.setdefault(key, run)
         if other is not run:
             shorter, longer = sorted((other, run), key=lambda one: len(one.records))
@@ -30,7 +33,9 @@ def group_runs(
     for (config, _), run in kept.items():
         grouped[config].append(run)
     by_seed = [tuple(sorted(some, key=lambda run: run.seed)) for some in grouped.values()]
-    settings = [Setting(runs, band_is_interval=band_is_interval) for runs in by_seed]
+    settings = [
+        Setting(runs, band_is_interval=band_is_interval, asked_margin=margin) for runs in by_seed
+    ]
     return label_settings(_in_order(settings)), problems
 
 
@@ -42,3 +47,11 @@ def _in_order(settings: Sequence[Setting]) -> list[Setting]:
             controls = [s for s in settings if is_control(s.config, ticket.config, ticket.name)]
             ordered += [ticket, *controls]
     return list({id(setting): setting for setting in [*ordered, *settings]}.values())
+
+
+def by_score(settings: Sequence[Setting]) -> dict[Score, list[Setting]]:
+    """Return the settings by their scores: accuracies and errors share no axis and no table."""
+    found: dict[Score, list[Setting]] = defaultdict(list)
+    for setting in settings:
+        found[setting.score].append(setting)
+    return dict(found)

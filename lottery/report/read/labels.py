@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from lottery.report.read.roles import WINNING_TICKET, copies, trunk_of
+from lottery.report.read.roles import TICKET, copies, trunk_of
 from lottery.report.read.settings import Setting
 
 # Words for options that a canonical config has only if they are unusual
@@ -16,6 +16,7 @@ UNUSUAL: dict[str, Callable[[Any], str]] = {
     "dataset.subsample": lambda share: f"{100 * share:g} % of the training data",
     "dataset.random_labels": lambda share: f"{100 * share:g} % random labels",
     "dataset.shuffle_pixels": lambda _: "shuffled pixels",
+    "model.init_from": lambda file: f"round 0 from {file}",
     "pruning.units": lambda units: f"whole units by {units.upper()}",
 }
 # Keys that a copying run takes over from its trunk
@@ -37,7 +38,8 @@ class _Draft:
             for group in ("scope", "optimizer", "scheduler")
         }
         chosen = {group: self.setting.option(group) for group in ("dataset", "model")}
-        return {**chosen, "role": self.setting.role, **classes}
+        metric = self.setting.score.metric
+        return {**chosen, "score": metric, "role": self.setting.role, **classes}
 
     def option_of(self, key: str) -> str:
         """Return the option of a key's group; criterion and reinit decide the role together."""
@@ -55,7 +57,7 @@ def label_settings(settings: Sequence[Setting]) -> list[Setting]:
     sources = _roles_of_sources(settings)
     for draft in drafts:
         role, words = draft.setting.role, draft.words
-        if not (role in words or (words and role == WINNING_TICKET)):
+        if not (role in words or (words and role == TICKET)):
             words.insert(0, role)  # the default role is named only if nothing else is
         if source := sources.get(draft.setting.name):
             words.append(f"of {source}")

@@ -8,12 +8,14 @@ from lottery.record.equivalent_reinits import plainest_reinit
 
 Config = Mapping[str, Any]
 
-WINNING_TICKET = "winning ticket"
+TICKET = "ticket"
 RANDOM_REINIT = "random reinit"
 RANDOM_TICKET = "random ticket"
 RANDOM_PRUNING = "random pruning"
 CHAINED_REINIT = "chained reinit"
 ONE_SHOT_TICKET = "one-shot ticket"
+# follows a random start where round 0 starts from a checkpoint (`model.init_from`)
+NOT_PRETRAINED = ", not pretrained"
 
 # Display names of criteria; other criteria are named by their classes
 CRITERIA = {"Random": RANDOM_PRUNING, "Snip": "SNIP", "Grasp": "GraSP", "SynFlow": "SynFlow"}
@@ -49,13 +51,13 @@ def role_of(config: Config) -> str:
     pruning = _pruning(config)
     if reinit == "Rewind":
         to = config.get("reinit.to", 0)
-        role = pruning or (WINNING_TICKET if to in (0, "0it") else f"rewound to {to}")
+        role = pruning or (TICKET if to in (0, "0it") else f"rewound to {to}")
     else:
-        start = CHAINED_REINIT if reinit == "Random" else REINITS.get(reinit, reinit)
+        start = _random_start(config, CHAINED_REINIT) or REINITS.get(reinit, reinit)
         role = f"{pruning}, {start}" if pruning else start
     if not is_one_shot(config):
         return role
-    return ONE_SHOT_TICKET if role == WINNING_TICKET else f"{role}, one shot"
+    return ONE_SHOT_TICKET if role == TICKET else f"{role}, one shot"
 
 
 def _pruning(config: Config) -> str:
@@ -71,12 +73,19 @@ def _pruning(config: Config) -> str:
 
 
 def _role_of_copy(config: Config, reinit: str) -> str:
-    start = RANDOM_REINIT if reinit == "Random" else REINITS.get(reinit, reinit)
+    start = _random_start(config, RANDOM_REINIT) or REINITS.get(reinit, reinit)
     if _is_shuffled(config):
         return RANDOM_TICKET if reinit == "Rewind" else f"masks shuffled, {start}"
     if reinit == "Random":
-        return RANDOM_REINIT
+        return start
     return "copied masks" if reinit == "Rewind" else f"copied masks, {start}"
+
+
+def _random_start(config: Config, name: str) -> str:
+    """Return the name of a random start; "" if rounds start from stored weights."""
+    if _class(config, "reinit") != "Random":
+        return ""
+    return name + (NOT_PRETRAINED if config.get("model.init_from") else "")
 
 
 def _is_shuffled(config: Config) -> bool:
@@ -111,6 +120,11 @@ def is_control(control: Config, ticket: Config, ticket_name: str) -> bool:
     if _is_shuffled(control) or _equal_except(control, ticket, MASK_KEYS):
         return False  # other masks, or the same start
     return _equal_except(control, ticket, (*MASK_KEYS, "reinit."))
+
+
+def same_but_draw(one: Config, other: Config) -> bool:
+    """Return whether two controls differ at most in the draw of their random weights."""
+    return _equal_except(one, other, ("reinit.draw",))
 
 
 def is_same_training(one: Config, other: Config) -> bool:

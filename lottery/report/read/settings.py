@@ -1,17 +1,25 @@
 """A setting: one config with its runs, one per seed."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 from lottery.record.opened_run import OpenedRun
 from lottery.record.rows import best_round
+from lottery.record.schema import COLUMNS
+from lottery.record.score import Score
+from lottery.report.read.pairing import Values, complete, mean_by_round
+from lottery.report.read.resolution import one_example
 from lottery.report.read.roles import copies, role_of
 from lottery.report.read.statistics import Summary, summarise
 
 # The fields of a folder's name that say which option of a config group was chosen
 GROUPS = ("dataset", "model", "criterion", "rate", "scope", "reinit")
+MARGIN_POINTS = 0.2  # within which a share counts as matched
+MARGIN_SHARE = 0.01  # of the dense network's mean, for any other score
 
 
 @dataclass(frozen=True)
@@ -21,6 +29,7 @@ class Setting:
     runs: tuple[OpenedRun, ...]  # by seed
     label: str = ""  # what distinguishes it from the report's other settings
     band_is_interval: bool = False  # figures draw confidence intervals, not lowest to highest
+    asked_margin: float | None = None  # instead of the usual one
 
     @property
     def name(self) -> str:
@@ -31,6 +40,16 @@ class Setting:
     def config(self) -> dict[str, Any]:
         """Its canonical config."""
         return self.runs[0].config
+
+    @property
+    def score(self) -> Score:
+        """What its `val` and `test` measure."""
+        return self.runs[0].score
+
+    @property
+    def started(self) -> OpenedRun:
+        """Its first run that has finished a round; there must be one."""
+        return next(run for run in self.runs if run.records)
 
     @property
     def role(self) -> str:
@@ -69,15 +88,58 @@ class Setting:
         """Return a column by round, as means over the seeds."""
         return {number: summary.mean for number, summary in self.summaries(column).items()}
 
+    @cached_property
+    def paired(self) -> Values:
+        """Validation by round of the seeds and rounds that are compared; see `complete`."""
+        val = self.values("val")
+        dense = val.get(0, {})
+        return complete(
+            {
+                n: {s: v for s, v in seeds.items() if s in dense or not dense}
+                for n, seeds in val.items()
+            }
+        )
+
+    @cached_property
+    def margin(self) -> float:
+        """By how much a network may be worse and still match, in points or the score's unit."""
+        if self.asked_margin is not None:
+            return self.asked_margin
+        if self.score.is_share:
+            return MARGIN_POINTS
+        return MARGIN_SHARE * abs(next(iter(self.means("test").values()), 0.0))
+
+    @property
+    def further_metrics(self) -> list[str]:
+        """The columns of results.csv that are not ours: further metrics of the run's task."""
+        names = dict.fromkeys(name for run in self.runs for row in run.rows for name in row)
+        return [name for name in names if name not in COLUMNS]
+
+    @cached_property
+    def test_example(self) -> float:
+        """What one test example is worth, in points; 0 if the score is no share of examples."""
+        if not self.score.is_share:
+            return 0.0
+        columns = (self.values(name) for name in ("test", "test_last"))
+        shares = (v for column in columns for seeds in column.values() for v in seeds.values())
+        return self.score.shown(one_example(shares))
+
+    @cached_property
+    def evaluation_grid(self) -> int:
+        """Steps between two evaluations; 0 if there was only one."""
+        history = self.started.records[0]["history"]
+        steps = sorted({entry["iteration"] for entry in history if entry["split"] == "val"})
+        return min((b - a for a, b in pairwise(steps)), default=0)
+
     def round_text(self, number: int) -> str:
         """Name a round with its mean share of weights left, for a sentence."""
         return f"round {number} ({100 * self.means('remaining')[number]:.1f} % of the weights)"
 
-    def winning_round(self, among: Collection[int] | None = None) -> int | None:
-        """Return the winning round by mean `val`, among some rounds or all; None if none."""
-        val = self.means("val")
-        known = {n: value for n, value in val.items() if among is None or n in among}
-        return best_round(known, self.means("remaining"))
+    def best_pruned_round(self) -> int | None:
+        """Return the pruned round with the best mean `val` over the seeds that are compared."""
+        seeds = next(iter(self.paired.values()), {})
+        remaining = mean_by_round(self.values("remaining"), seeds)
+        return best_round(mean_by_round(self.paired, seeds), remaining, self.score)
 
     def remaining_by_layer(self) -> dict[str, dict[int, float]]:
         """Return the share of weights left, mean over the seeds: layer -> round -> share."""

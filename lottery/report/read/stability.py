@@ -1,4 +1,4 @@
-"""The stability analyses of settings, by round and step; the pairs of all seeds together."""
+"""The stability analyses of settings, by round and step: a seed's pairs first, then the seeds."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ REPAIR = "remove it and run lottery-stability again"
 WHOLE = {"round": "int64", "step": "int64", "pair": "int64"}
 PAIRS = {**WHOLE, **dict.fromkeys(("remaining", "barrier_train", "barrier_test"), "float64")}
 POINTS = {**WHOLE, "alpha": "float64", "error": "float64", "split": "str"}
-UNTRAINED = {"round": "int64", "accuracy": "float64", "weights": "str", "split": "str"}
+UNTRAINED = {"round": "int64", "weights": "str", "split": "str"}  # and the score by its name
 MAY_BE_EMPTY = dict.fromkeys(("ends_error_test", "l2", "angle", "l2_from_dense"), "float64")
 
 
@@ -43,9 +43,17 @@ class AnalysedStep:
         """Share of weights left."""
         return float(self.pairs["remaining"].iloc[0])
 
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds that were analysed."""
+        return sorted(map(int, self.pairs["seed"].unique()))
+
     def barrier(self, split: str) -> Summary:
-        """Summarise the error barriers of the pairs."""
-        return self.setting.summarise(list(self.pairs[f"barrier_{split}"]))
+        """Summarise the error barriers: of several seeds by their means, of one by its pairs."""
+        barriers = self.pairs[f"barrier_{split}"]
+        if len(self.seeds) > 1:
+            barriers = barriers.groupby(self.pairs["seed"]).mean()
+        return self.setting.summarise(list(barriers))
 
     def error(self, split: str) -> dict[float, Summary]:
         """Return the error by alpha, at those alphas where every pair was measured."""
@@ -53,7 +61,15 @@ class AnalysedStep:
         table = points.pivot_table(
             values="error", index="alpha", columns=["seed", "pair"]
         ).dropna()
+        if len(self.seeds) > 1:
+            table = table.T.groupby(level="seed").mean().T
         return {row[0]: self.setting.summarise(row[1:]) for row in table.itertuples(name=None)}
+
+    def start(self, weights: str) -> float | None:
+        """Return the mean test score of the round's start, `masked` or `dense`, if it is known."""
+        table = self.untrained
+        rows = table[(table["split"] == "test") & (table["weights"] == weights)]
+        return float(rows[self.setting.score.metric].mean()) if len(rows) else None
 
 
 def find_analysed_steps(settings: Sequence[Setting]) -> tuple[list[AnalysedStep], list[str]]:
@@ -75,7 +91,7 @@ def _read_tables(run: OpenedRun) -> "list[pd.DataFrame]":
     for path, needed, more in (
         (folder.pairs_csv, PAIRS, MAY_BE_EMPTY),
         (folder.points_csv, POINTS, {}),
-        (folder.untrained_csv, UNTRAINED, {}),
+        (folder.untrained_csv, {**UNTRAINED, run.score.metric: "float64"}, {}),
     ):
         try:
             with open_regular(path, REPAIR) as file:

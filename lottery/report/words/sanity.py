@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from lottery.report.read.controls import Comparison
+from lottery.record.score import ACCURACY
+from lottery.report.read.groups import by_score
 from lottery.report.read.roles import (
     RANDOM_PRUNING,
     RANDOM_REINIT,
@@ -10,9 +11,12 @@ from lottery.report.read.roles import (
     is_same_training,
 )
 from lottery.report.read.settings import Setting, with_own_masks
+from lottery.report.words.controls import JudgedControl
 from lottery.report.words.published import FAR_BELOW, far_below_paper, published_dense
-from lottery.report.words.table import format_difference, plural
-from lottery.report.words.verdicts import BEATS, TOO_FEW, judge
+from lottery.report.words.rounds import judged_text
+from lottery.report.words.scores import describe_gain, format_margin, with_unit
+from lottery.report.words.table import plural
+from lottery.report.words.verdicts import BEATS, TOO_FEW
 
 MAX_SENTENCES = 8  # of one check
 
@@ -24,13 +28,14 @@ MEANINGS = {
 }
 
 
-def run_checks(settings: Sequence[Setting], comparisons: Sequence[Comparison]) -> tuple[str, ...]:
+def run_checks(settings: Sequence[Setting], controls: Sequence[JudgedControl]) -> tuple[str, ...]:
     """Return a sentence for each problem, and a last one that names the checks that passed.
 
     Every setting must have a finished round.
     """
-    judged = [pair for pair in comparisons if _meaning(pair) and _verdicts(pair)]
-    published = [setting for setting in settings if published_dense(setting.config)]
+    judged = [one for one in controls if _meaning(one) and set(one.verdicts) != {TOO_FEW}]
+    accuracies = by_score(settings).get(ACCURACY, [])
+    published = [setting for setting in accuracies if published_dense(setting.config)]
     pruned = [setting for setting in with_own_masks(settings) if max(setting.values("test")) > 0]
     papers = f"every dense network is at most {FAR_BELOW} points below its paper's"
     es = "the early-stopping step (ES) is before the last step"
@@ -41,7 +46,7 @@ def run_checks(settings: Sequence[Setting], comparisons: Sequence[Comparison]) -
         (es, settings, _still_falling(settings)),
     )
     lines = [line for _, _, problems in checks for line in _shortened(problems)]
-    lines += _same_trainings(settings)
+    lines += [*_coarse(settings), *_same_trainings(settings)]
     passed = [name for name, checked, problems in checks if checked and not problems]
     return (*lines, f"Passed: {'; '.join(passed)}.") if passed else tuple(lines)
 
@@ -52,31 +57,39 @@ def _shortened(problems: Sequence[str]) -> list[str]:
     return [*problems[:MAX_SENTENCES], *rest]
 
 
-def _meaning(pair: Comparison) -> str | None:
-    role = pair.control.role  # also "random pruning at init"
+def _meaning(control: JudgedControl) -> str | None:
+    role = control.comparison.role  # also "random pruning at init"
     return next((words for start, words in MEANINGS.items() if role.startswith(start)), None)
 
 
-def _verdicts(pair: Comparison) -> dict[int, str]:
-    """Return the verdicts in the judged rounds that have enough seeds."""
-    found = {number: judge(pair.summaries[number]) for number in pair.judged_rounds}
-    return {number: verdict for number, verdict in found.items() if verdict != TOO_FEW}
-
-
-def _not_better(pairs: Sequence[Comparison]) -> list[str]:
+def _not_better(controls: Sequence[JudgedControl]) -> list[str]:
     found = []
-    for pair in pairs:
-        rounds = [
-            f"in {pair.ticket.round_text(number)} {format_difference(pair.summaries[number])}"
-            for number, verdict in _verdicts(pair).items()
-            if verdict != BEATS
-        ]
+    for control in controls:
+        pair = control.comparison
+        ticket, rounds = pair.ticket, []
+        for judged, verdict in control.judged:
+            if verdict != BEATS:
+                gain = describe_gain(ticket.score, judged.summary)
+                rounds.append(f"in {judged_text(ticket, judged)} {gain}")
         if rounds:
             found.append(
-                f"{pair.ticket.label} is not shown to be better than {pair.control.label}: "
-                f"{', '.join(rounds)}. So it is not shown that {_meaning(pair)}."
+                f"{ticket.label} is not shown to be better than {pair.control}: "
+                f"{', '.join(rounds)}. So it is not shown that {_meaning(control)}."
             )
     return found
+
+
+def _coarse(settings: Sequence[Setting]) -> list[str]:
+    """Return a sentence for each size of a test set of which one example is above the margin."""
+    found = {
+        f"One test example is {format_margin(setting.score, setting.test_example)}, more than the "
+        f"margin of {format_margin(setting.score, setting.margin)} within which a network "
+        "matches. So a single example can decide. Choose a larger margin by lottery-report "
+        "--margin.": None
+        for setting in settings
+        if setting.test_example > setting.margin
+    }
+    return list(found)
 
 
 def _collapsed(settings: Sequence[Setting]) -> list[str]:
@@ -99,8 +112,8 @@ def _collapsed(settings: Sequence[Setting]) -> list[str]:
             found.append(
                 f"Layer collapse in {setting.label}: no weight is left in {', '.join(named)}. "
                 "Without a shortcut around the empty layer, a network gives the same answer to "
-                "every input. The mean test accuracy with an empty layer is "
-                f"{100 * sum(tests.values()) / len(tests):.2f} %."
+                f"every input. The mean test {setting.score.metric} with an empty layer is "
+                f"{with_unit(setting.score, sum(tests.values()) / len(tests))}."
             )
     return found
 

@@ -1,22 +1,16 @@
-"""The short written answer of a report, by the rules in `verdicts`."""
+"""The short written answer of a report: one for each setting."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lottery.record.text_table import describe_outside
-from lottery.report.read.controls import Comparison, against_dense
-from lottery.report.read.roles import WINNING_TICKET, copies, is_ticket
+from lottery.report.read.controls import against_dense
+from lottery.report.read.roles import copies, is_ticket
 from lottery.report.read.settings import Setting
-from lottery.report.words.table import format_difference, plural
-from lottery.report.words.verdicts import (
-    BEATS,
-    BEHIND,
-    MATCHES,
-    TOO_FEW,
-    falls_below_from,
-    judge,
-    of_enough_seeds,
-)
+from lottery.report.words.controls import JudgedControl, control_sentence
+from lottery.report.words.dense import dense_sentences, ticket_sentence
+from lottery.report.words.scores import with_unit
+from lottery.report.words.table import plural
 
 MAX_SETTINGS = 8  # that get an answer; the table of settings has all
 
@@ -29,68 +23,34 @@ class Answer:
     sentences: tuple[str, ...]
 
 
-def write_answers(settings: Sequence[Setting], comparisons: Sequence[Comparison]) -> list[Answer]:
+def write_answers(settings: Sequence[Setting], controls: Sequence[JudgedControl]) -> list[Answer]:
     """Write an answer for each setting that prunes; a ticket's answer includes its controls."""
     own = [setting for setting in settings if not copies(setting.config)] or list(settings)
-    answers = [_answer(setting, comparisons) for setting in own[:MAX_SETTINGS]]
+    answers = [_answer(setting, controls) for setting in own[:MAX_SETTINGS]]
     if more := len(own) - len(answers):
         answers.append(Answer(plural(more, "more setting"), ("See the table of settings.",)))
     return answers
 
 
-def _answer(setting: Setting, comparisons: Sequence[Comparison]) -> Answer:
+def _answer(setting: Setting, controls: Sequence[JudgedControl]) -> Answer:
     heading = f"{setting.label} ({setting.network}, {plural(len(setting.runs), 'seed')})"
-    winner = setting.winning_round()
+    winner = setting.best_pruned_round()
     if winner is None:
         test = setting.means("test").get(0)
         if test is None:
             return Answer(heading, ("No round is finished yet.",))
-        only = f"Only the dense network is trained yet. Its test accuracy is {100 * test:.2f} %."
+        only = "Only the dense network is trained yet. "
+        only += f"Its test {setting.score.metric} is {with_unit(setting.score, test)}."
         return Answer(heading, (only,))
-    sentences = [_dense_sentence(setting, winner), _below_sentence(against_dense(setting))]
+    gains = against_dense(setting)
+    own = [control for control in controls if control.comparison.ticket.label == setting.label]
+    sentences = dense_sentences(setting, winner, gains)
+    sentences += [control_sentence(control) for control in own]
+    sentences.append(ticket_sentence(setting, gains, own))
     if is_ticket(setting.config):
         sentences += [_cost_sentence(setting, winner), _layers_sentence(setting, winner)]
     sentences.append(_outside_sentence(setting))
-    sentences += [
-        _control_sentence(pair) for pair in comparisons if pair.ticket.label == setting.label
-    ]
     return Answer(heading, tuple(sentence for sentence in sentences if sentence))
-
-
-def _dense_sentence(setting: Setting, winner: int) -> str:
-    test = setting.means("test")
-    share = f"{100 * setting.means('remaining')[winner]:.1f} %"
-    name = WINNING_TICKET if setting.role == WINNING_TICKET else "network of the winning round"
-    start = (
-        f"The {name} (round {winner}) keeps {share} of the weights. "
-        f"Its test accuracy is {100 * test[winner]:.2f} %"
-    )
-    difference = against_dense(setting).summaries.get(winner)
-    if difference is None:
-        return f"{start}; there is no dense network to compare it with."
-    verdict = {
-        BEATS: "It beats the dense network, and so matches it.",
-        MATCHES: "It matches the dense network, but is not shown to beat it.",
-        BEHIND: "It does not match the dense network.",
-        TOO_FEW: f"There are {TOO_FEW} whether it matches or beats the dense network.",
-    }[judge(difference)]
-    dense = f"that of the dense network {100 * test[0]:.2f} %"
-    return f"{start}, {dense}: {format_difference(difference)}. {verdict}"
-
-
-def _below_sentence(comparison: Comparison) -> str:
-    differences = comparison.summaries
-    if not differences:
-        return ""
-    enough = of_enough_seeds(differences)
-    means = enough or {number: summary.mean for number, summary in differences.items()}
-    first = falls_below_from(means)
-    if first is None:
-        when = f"never, up to {comparison.ticket.round_text(max(means))}"
-    else:
-        when = f"from {comparison.ticket.round_text(first)} on"
-    few = "" if enough else f"{TOO_FEW}. In the seeds so far: "
-    return f"Falls below dense: {few}{when}."
 
 
 def _cost_sentence(setting: Setting, winner: int) -> str:
@@ -121,7 +81,7 @@ def _csr_words(setting: Setting, winner: int) -> str:
 
 def _layers_sentence(setting: Setting, winner: int) -> str:
     left = {layer: shares[winner] for layer, shares in setting.remaining_by_layer().items()}
-    layers = setting.runs[0].records[-1]["layers"]
+    layers = setting.started.records[-1]["layers"]
     sizes = {name: counts["weights"] for name, counts in layers.items()}
     pruned = {name: sizes[name] * (1 - left[name]) for name in left}
     if not (total := sum(pruned.values())):
@@ -137,17 +97,6 @@ def _layers_sentence(setting: Setting, winner: int) -> str:
 
 
 def _outside_sentence(setting: Setting) -> str:
-    run = setting.runs[0]
+    run = setting.started
     outside = run.run_json.get("outside")  # runs of version 0.1 have none
     return f"{describe_outside(outside, run.records[0]['row']['params'])}." if outside else ""
-
-
-def _control_sentence(pair: Comparison) -> str:
-    rounds = []
-    for number in pair.judged_rounds:
-        difference = pair.summaries[number]
-        verdict = judge(difference)
-        words = verdict if verdict == TOO_FEW else f"the ticket {verdict} it"
-        where = f"in {pair.ticket.round_text(number)}"
-        rounds.append(f"{where} {format_difference(difference)}, {words}")
-    return f"Compared with {pair.control.label}: {'; '.join(rounds)}."

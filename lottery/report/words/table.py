@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from lottery.report.read.statistics import Summary
-
 NONE = "-"  # an empty cell
 
 
@@ -33,36 +31,11 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def format_number(value: float | None, decimals: int = 0) -> str:
-    """Write a number, with commas between thousands."""
-    return NONE if value is None else f"{value:,.{decimals}f}"
+def format_number(value: float | None, decimals: int = 0, factor: float = 1) -> str:
+    """Write a number times a factor, with commas between thousands."""
+    return NONE if value is None else f"{factor * value:,.{decimals}f}"
 
 
 def format_percent(share: float | None) -> str:
     """Write a share as a percentage."""
     return NONE if share is None else f"{100 * share:.2f}"
-
-
-def format_mean_and_range(summary: Summary) -> str:
-    """Write the mean of some shares with the lowest and the highest, in percent."""
-    mean, low, high = (100 * v for v in (summary.mean, summary.lowest, summary.highest))
-    return f"{mean:.2f} ({low:.2f} to {high:.2f})"
-
-
-def format_points(value: float) -> str:
-    """Write a difference with its sign."""
-    return f"{round(value, 2) + 0.0:+.2f}"  # -0.001 becomes +0.00
-
-
-def format_interval(summary: Summary) -> str:
-    """Write a confidence interval; one seed has none."""
-    if summary.count < 2:
-        return NONE
-    low, high = summary.interval
-    return f"{format_points(low)} to {format_points(high)}"
-
-
-def format_difference(summary: Summary) -> str:
-    """Write a mean difference with its confidence interval, for a sentence."""
-    interval = f"95 % interval {format_interval(summary)}, " if summary.count > 1 else ""
-    return f"{format_points(summary.mean)} points ({interval}{plural(summary.count, 'seed')})"

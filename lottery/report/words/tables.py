@@ -1,94 +1,62 @@
-"""The tables of rounds, settings, controls, runs and checks."""
+"""The tables of settings, controls, runs and checks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lottery.record.opened_run import OpenedRun
-from lottery.report.read.controls import Comparison, against_dense
+from lottery.report.read.comparison import Gains, Judged
+from lottery.report.read.controls import against_dense
+from lottery.report.read.pairing import ENOUGH_SEEDS
 from lottery.report.read.runs import state_of
 from lottery.report.read.settings import Setting
+from lottery.report.read.statistics import Summary
+from lottery.report.words.controls import JudgedControl
+from lottery.report.words.rounds import round_numbers
+from lottery.report.words.scores import column, format_gain, format_interval, gain_column
 from lottery.report.words.table import (
     NONE,
     Table,
-    format_interval,
     format_number,
     format_percent,
-    format_points,
 )
-from lottery.report.words.verdicts import TOO_FEW, falls_below_from, judge, of_enough_seeds
+from lottery.report.words.verdicts import TOO_FEW, judge, matches_down_to
 
 MANY_RUNS = 12  # from here on the table of runs is folded
-# Header, column of results.csv or timing.csv, factor, decimals
-ROUND_COLUMNS = (
-    ("remaining %", "remaining", 100, 2),
-    ("parameters", "params_remaining", 1, 0),
-    ("FLOPs", "flops_remaining", 1, 0),
-    ("ES", "ES", 1, 0),
-    ("val %", "val", 100, 2),
-    ("test %", "test", 100, 2),
-    ("val F1 %", "val_f1", 100, 2),
-    ("F1 %", "f1", 100, 2),
-    ("precision %", "precision", 100, 2),
-    ("recall %", "recall", 100, 2),
-    ("test at end %", "test_last", 100, 2),
-    ("train s", "train_seconds", 1, 1),
-    ("steps/s", "steps_per_second", 1, 0),
-    ("inference ms", "inference_ms", 1, 5),
-    ("peak MB", "peak_memory_mb", 1, 0),
-)
-ROUNDS_CAPTION = (
-    "Accuracies, F1, precision and recall are measured at the early-stopping step (ES), on the "
-    "test set unless the column says 'val'. F1, precision and recall are macro averages; with two "
-    "classes they are those of class 1."
-)
 
 
-def rounds_table(setting: Setting, title: str) -> Table:
-    """Make the table of a setting's rounds, as means over the seeds."""
-    means = {column: setting.means(column) for _, column, _, _ in ROUND_COLUMNS}
-    tests, winner = setting.summaries("test"), setting.winning_round()
-    several = len(setting.runs) > 1
-    rows = []
-    for number, seeds in setting.values("remaining").items():
-        row = {"round": f"{number} (winning)" if number == winner else str(number)}
-        if several:
-            row["seeds"] = str(len(seeds))
-        for header, column, factor, decimals in ROUND_COLUMNS:
-            if means[column]:
-                value = means[column].get(number)
-                row[header] = format_number(None if value is None else factor * value, decimals)
-        if several and (test := tests.get(number)):
-            low, high = format_percent(test.lowest), format_percent(test.highest)
-            row["test, lowest to highest %"] = f"{low} to {high}"
-        rows.append(row)
-    caption = ROUNDS_CAPTION + (" The numbers are means over the seeds." if several else "")
-    return Table(title, tuple(rows), caption)
-
-
-def settings_table(settings: Sequence[Setting]) -> Table:
-    """Make the table of settings: the dense network and the winning round of each."""
-    return Table("Settings", tuple(_setting_row(setting) for setting in settings))
+def settings_table(settings: Sequence[Setting], title: str = "Settings") -> Table:
+    """Make the table of settings of one score: the dense network and the best round of each."""
+    return Table(title, tuple(_setting_row(setting) for setting in settings))
 
 
 def _setting_row(setting: Setting) -> dict[str, str]:
-    winner, comparison = setting.winning_round(), against_dense(setting)
+    winner, gains, score = setting.best_pruned_round(), against_dense(setting), setting.score
 
     def winning(column: str) -> float | None:
         return None if winner is None else setting.means(column).get(winner)
 
+    def judged_mean(column: str, rounds: Mapping[int, int]) -> float:
+        values = setting.values(column)
+        return sum(values[number][seed] for seed, number in rounds.items()) / len(rounds)
+
     flops, flops_left = winning("flops"), winning("flops_remaining")
-    difference = None if winner is None else comparison.summaries.get(winner)
+    best = gains.best if gains else None
+    dense = dict.fromkeys(best.rounds, 0) if best else {}
     return {
         "setting": setting.label,
         "network": setting.network,
-        "seeds": str(len(setting.runs)),
-        "dense test %": format_percent(setting.means("test").get(0)),
-        "winning round": NONE if winner is None else str(winner),
+        "seeds": str(len(gains.seeds) if gains else len(setting.runs)),
+        column(score, "dense test"): score.format(
+            judged_mean("test", dense) if dense else setting.means("test").get(0)
+        ),
+        "best round": _round_cell(winner, best),
         "remaining %": format_percent(winning("remaining")),
-        "test %": format_percent(winning("test")),
-        "minus dense, points": format_points(difference.mean) if difference else NONE,
-        "95 % interval": format_interval(difference) if difference else NONE,
-        "verdict": judge(difference) if difference else NONE,
-        "falls below dense from": _below_text(comparison),
+        column(score, "test"): score.format(
+            judged_mean("test", best.rounds) if best else winning("test")
+        ),
+        gain_column(score, "", "dense"): format_gain(score, best.summary.mean) if best else NONE,
+        "95 % interval": format_interval(score, best.summary) if best else NONE,
+        "verdict": judge(best.summary, setting.margin) if best else NONE,
+        "matches dense down to": _matching_text(setting, gains),
         "parameters left": format_number(winning("params_remaining")),
         "FLOPs left %": format_percent(flops_left / flops if flops and flops_left else None),
         "ES": format_number(winning("ES")),
@@ -96,32 +64,51 @@ def _setting_row(setting: Setting) -> dict[str, str]:
     }
 
 
-def _below_text(comparison: Comparison) -> str:
-    means = of_enough_seeds(comparison.summaries)
-    if not means:
-        return TOO_FEW if comparison.summaries else NONE
-    number = falls_below_from(means)
+def _round_cell(winner: int | None, best: Judged | None) -> str:
+    if winner is None:
+        return NONE
+    differ = best and best.round != winner
+    return f"{winner} ({round_numbers(best)})" if best and differ else str(winner)
+
+
+def _matching_text(setting: Setting, gains: Gains | None) -> str:
+    if gains is None:
+        return NONE
+    if len(gains.seeds) < ENOUGH_SEEDS:
+        return TOO_FEW
+    number = matches_down_to(gains.summaries, setting.margin)
     return "no round" if number is None else f"round {number}"
 
 
-def controls_table(comparisons: Sequence[Comparison]) -> Table:
-    """Make the table of tickets minus their controls, one row per control and round."""
-    rows = [
-        {
-            "ticket": comparison.ticket.label,
-            "control": comparison.control.label,
-            "round": str(number),
-            "remaining %": format_percent(comparison.ticket.means("remaining")[number]),
-            "seeds": str(difference.count),
-            "ticket minus control, points": format_points(difference.mean),
-            "95 % interval": format_interval(difference),
-            "by seed": " ".join(map(format_points, comparison.differences[number].values())),
-            "the ticket": judge(difference),
-        }
-        for comparison in comparisons
-        for number, difference in comparison.summaries.items()
-    ]
-    return Table("The ticket against its controls", tuple(rows))
+def controls_table(controls: Sequence[JudgedControl], title: str) -> Table:
+    """Make the table of tickets against their controls, one row per control and round.
+
+    Only the judged rounds have a verdict: the best one, if it is the same for all seeds, and the
+    last.
+    """
+    rows = tuple(
+        _control_row(control, number, gain)
+        for control in controls
+        for number, gain in control.comparison.gains.summaries.items()
+    )
+    return Table(title, rows)
+
+
+def _control_row(control: JudgedControl, number: int, gain: Summary) -> dict[str, str]:
+    pair, score = control.comparison, control.comparison.ticket.score
+    verdicts = {judged.round: verdict for judged, verdict in control.judged}
+    by_seed = pair.gains.values[number].values()
+    return {
+        "ticket": pair.ticket.label,
+        "control": pair.control,
+        "round": str(number),
+        "remaining %": format_percent(pair.ticket.means("remaining")[number]),
+        "seeds": str(gain.count),
+        gain_column(score, "ticket", "control"): format_gain(score, gain.mean),
+        "95 % interval": format_interval(score, gain),
+        "by seed": " ".join(format_gain(score, value) for value in by_seed),
+        "the ticket": verdicts.get(number, NONE),
+    }
 
 
 def runs_table(runs: Sequence[OpenedRun]) -> Table:

@@ -117,7 +117,7 @@ class RoundCheckpointer(LightningCheckpoint):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Restore what each rank has of its own, and gradients that wait for a step."""
         loaded, self._loaded = self._loaded, {}
-        write_own_generators(loaded.get("generators", {}))
+        write_own_generators(loaded.get("generators", {}), pl_module.device)
         parameters = dict(pl_module.named_parameters())
         for name, gradient in loaded.get("gradients", {}).items():
             parameters[name].grad = gradient.to(parameters[name].device)
@@ -205,7 +205,7 @@ class RoundCheckpointer(LightningCheckpoint):
         """Keep the whole state of a step, as the tensors of its files."""
         position = read_position(trainer, begins_epoch=begins_epoch)
         states = [state["state"] for state in position[OPTIMIZERS]]
-        generators = {} if begins_epoch else read_all_generators()
+        generators = {} if begins_epoch else read_all_generators(module.device)
         packed = pack(without_states(position))
         for tensors in (packed, pack(states)):
             (content,) = tensors.values()
@@ -220,7 +220,7 @@ class RoundCheckpointer(LightningCheckpoint):
     ) -> None:
         began = time.monotonic()
         position = read_position(trainer, begins_epoch=begins_epoch)
-        generators = {} if begins_epoch else read_all_generators()
+        generators = {} if begins_epoch else read_all_generators(module.device)
         ours = self._snapshot(module, generators)
         content = self._content(position, ours)
         try:

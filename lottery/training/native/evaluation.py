@@ -39,7 +39,7 @@ class MetricWatcher(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
     ) -> None:
         """Count the batch; stop after the last one, which Lightning then validates."""
-        self.progress.advance(1, self._shown())
+        self.progress.advance(1, self.latest.get(self.names.val, math.nan))
         if clock(trainer) >= self.last_step:
             trainer.should_stop = True
 
@@ -70,14 +70,13 @@ class MetricWatcher(pl.Callback):
             trainer.should_stop = True
 
     def history_entry(self, logged: Logged) -> Logged:
-        """Return logged metrics, under the names of history.csv too where they are the same."""
-        known: Logged = {}
-        if self.names.lower_is_better and self.names.monitor in logged:
-            known["loss"] = logged[self.names.monitor]
-        score = logged.get(self.names.val, logged.get(self.names.test))
-        if self.names.score_is_share and score is not None:
-            known["accuracy"] = score
-        return known | logged
+        """Return the metrics of a validation, with `loss` if a loss decides about ES."""
+        loss = {"loss": logged[self.names.monitor]} if self.names.lower_is_better else {}
+        return loss | logged
+
+    def test_entry(self, logged: Logged) -> Logged:
+        """Return the metrics of a test, the score under the name that it has in validation."""
+        return {self.names.val: logged[self.names.test], **logged}
 
     def snapshot(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
@@ -108,6 +107,3 @@ class MetricWatcher(pl.Callback):
             for name, value in trainer.callback_metrics.items()
             if value is not self._before.get(name)
         }
-
-    def _shown(self) -> float:
-        return self.latest.get(self.names.val, math.nan) if self.names.score_is_share else math.nan

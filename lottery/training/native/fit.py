@@ -138,7 +138,7 @@ class NativeFit:
                 write_state(module, watcher.es)
                 test = self._test(trainer, module, datamodule)
         for step, logged in ((watcher.es_step, test), (clock(trainer), test_last)):
-            entry = {"iteration": step, "split": "test", **watcher.history_entry(logged)}
+            entry = {"iteration": step, "split": "test", **watcher.test_entry(logged)}
             if entry not in watcher.history:
                 watcher.history.append(entry)
         return Outcome(
@@ -148,12 +148,11 @@ class NativeFit:
             kept=checkpointer.kept,
             es_step=watcher.es_step,
             steps=steps,
-            measured=self._measured(watcher, test, test_last),
+            measured=self._measured(watcher, test=test, test_last=test_last),
             history=watcher.history,
             timing=self._timing(steps, seconds),
             first_seen=checkpointer.first_seen,
             first_expected=_first_step(start, position),
-            logged={**watcher.at_es, **test},
         )
 
     def _identity(self, started: State, masks: Masks) -> str:
@@ -210,9 +209,14 @@ class NativeFit:
         self.names.check_test(logged)
         return logged
 
-    def _measured(self, watcher: MetricWatcher, test: Logged, test_last: Logged) -> Logged:
+    def _measured(
+        self, watcher: MetricWatcher, *, test: Logged, test_last: Logged
+    ) -> dict[str, float | None]:
+        """Return the columns of results.csv: all metrics at ES, and the score at the last step."""
         names = self.names
-        measured = {
+        measured: dict[str, float | None] = {
+            **watcher.at_es,
+            **test,
             "val": watcher.at_es[names.val],
             "test": test[names.test],
             "val_last": watcher.latest[names.val],

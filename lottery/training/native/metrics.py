@@ -19,14 +19,12 @@ class MetricNames:
         test: the same score on the test set.
         monitor: what decides about ES, logged in validation.
         lower_is_better: the direction of `monitor`.
-        score_is_share: whether `val` and `test` are fractions.
     """
 
     val: str
     test: str
     monitor: str
     lower_is_better: bool
-    score_is_share: bool
 
     def check_validation(self, logged: Iterable[str]) -> None:
         """Check that validation logs `monitor` and `val`."""

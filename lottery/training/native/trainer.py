@@ -41,6 +41,7 @@ def make_trainer(
         accelerator=device.accelerator,
         precision=device.precision,  # type: ignore[arg-type]  # a Literal of all names
         deterministic=device.deterministic,
+        benchmark=device.benchmark,
         callbacks=list(callbacks),
         # Keeps Lightning from using the environment of a SLURM job.
         plugins=[LightningEnvironment()],

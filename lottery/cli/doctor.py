@@ -1,0 +1,43 @@
+"""The command `lottery-doctor`: check a machine, and whether runs keep their promises on it."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from lottery.cli.common import check_surroundings, command_line, end, errors_end_the_command
+from lottery.errors import FAILED, MISTAKE
+
+
+def main() -> None:
+    """Run the command."""
+    check_surroundings()
+    arguments = _parse()
+    folder: Path = arguments.folder.absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        end(f"error: --folder {folder}: {error.strerror}", MISTAKE)
+
+    from lottery.doctor import examine  # --help need not wait for it
+
+    results = []
+    with errors_end_the_command(command_line("lottery-doctor")):
+        for result in examine.examine(folder):
+            results.append(result)
+            print(f"{result.check}: {result.finding.status}", file=sys.stderr, flush=True)
+        print(examine.as_json(results) if arguments.json else examine.as_table(results))
+    if not examine.is_healthy(results):
+        sys.exit(FAILED)
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="lottery-doctor",
+        description=f"{__doc__} It takes about a minute and needs no root. Short runs on "
+        "digits are made in a hidden folder, which is removed at the end. If a check fails, the "
+        "exit code is 1.",
+    )
+    where = "where results will lie, to check its disk (default: %(default)s)"
+    parser.add_argument("--folder", type=Path, default=Path("outputs"), help=where)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    return parser.parse_args()

@@ -1,0 +1,90 @@
+"""Several processes with a GPU each train one network, as one process would."""
+
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from lottery.config import ProcessRank
+from lottery.record.records import read_run_json
+from lottery.record.run_dir import RunDir
+from lottery.tensors import load_tensors
+from tests.helpers.gpu_runs import run, tensors_of, train
+from tests.helpers.gpus import Gpus
+from tests.helpers.ranks import on_ranks
+
+DDP = ("trainer=ddp", "trainer.devices=2")
+LONGER = ("iterations=20", "evaluation.every=10")
+
+
+@pytest.fixture
+def pair(gpus: Gpus) -> Gpus:
+    """Skip the test where there is one GPU only."""
+    if gpus.number < 2:
+        pytest.skip("one GPU; two are needed")
+    return gpus
+
+
+def _largest_difference(one: Path, other: Path, number: int) -> float:
+    largest = 0.0
+    for here, there in zip(tensors_of(one, number), tensors_of(other, number), strict=True):
+        ours, theirs = load_tensors(here), load_tensors(there)
+        assert ours.keys() == theirs.keys()
+        differences = [(ours[n].double() - theirs[n].double()).abs().max() for n in ours]
+        largest = max(largest, *map(float, differences))
+    return largest
+
+
+def test_two_ranks_train_what_one_trains(pair: Gpus, tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    asked = (*LONGER, "criterion=snip", "trainer.precision=64-true", "optimizer.clip_norm=0.1")
+    assert on_ranks(1, train, one, "trainer=gpu", *asked, gpus=pair) == [None]
+    assert on_ranks(2, train, two, *DDP, *asked, gpus=pair) == [None] * 2
+    assert _largest_difference(one, two, 1) < 1e-9
+
+
+@pytest.mark.parametrize("statistics", ["true", "false"])
+def test_ranks_agree_on_batchnorm(pair: Gpus, tmp_path: Path, statistics: str) -> None:
+    """The check of every round says so: together or each its own, the averages are equal."""
+    small = ("model=resnet", "model.depth=8", "iterations=2", "evaluation.every=1", "rounds=0")
+    if statistics == "true" and pair.emulated:
+        pytest.skip("SyncBatchNorm has kernels for real GPUs only")
+    synchronized = f"trainer.sync_batchnorm={statistics}"
+    assert on_ranks(2, train, tmp_path, *DDP, *small, synchronized, gpus=pair) == [None] * 2
+
+
+def test_the_command_starts_a_process_for_each_gpu(pair: Gpus, tmp_path: Path) -> None:
+    bf16 = (tmp_path, (*DDP, "trainer.precision=bf16-mixed", "rounds=2"))
+    assert on_ranks(1, run, bf16, gpus=pair) == [None]
+    entry = read_run_json(RunDir(tmp_path))
+    assert entry["status"] == "finished"
+    assert entry["machine"]["devices"] == 2
+
+
+def _fail_on_rank_1(process: ProcessRank) -> None:
+    tensor = torch.zeros(3, device=torch.device("cuda", process.rank))
+    if process.rank == 1:
+        raise ValueError("out of memory")
+    torch.distributed.all_reduce(tensor)  # which rank 1 never joins
+
+
+def test_an_error_is_told_before_the_others_are_waited_for(pair: Gpus) -> None:
+    """NCCL's clean-up may wait for the other ranks, and the emulated one's does."""
+    begun = time.monotonic()
+    waiting, failed = on_ranks(2, _fail_on_rank_1, gpus=pair)
+    assert str(failed) == "out of memory"
+    assert isinstance(waiting, Exception)
+    assert time.monotonic() - begun < 50  # seconds; the ranks wait 60 for one another
+
+
+def _own_gpu(process: ProcessRank, folder: Path, *overrides: str) -> None:
+    torch.cuda.device_count = lambda: 1
+    train(process, folder, *overrides)
+
+
+def test_tasks_that_see_one_gpu_each(pair: Gpus, tmp_path: Path) -> None:
+    """SLURM may show every task its own GPU alone, which then has the number 0."""
+    if not pair.emulated:
+        pytest.skip("both ranks would use one GPU, which NCCL refuses")
+    assert on_ranks(2, _own_gpu, tmp_path, *DDP, gpus=pair, num_devices=1) == [None] * 2

@@ -1,0 +1,81 @@
+"""Whole runs on one GPU; on an emulated one they end with the files of a run on the CPU."""
+
+import time
+from itertools import cycle
+from pathlib import Path
+
+import pytest
+
+from lottery.config.hydra_setup import conf_dir
+from lottery.record.records import read_record, read_run_json
+from lottery.record.run_dir import RunDir
+from tests.helpers.gpu_runs import analyse, results, run
+from tests.helpers.gpus import Gpus
+from tests.helpers.ranks import on_ranks
+
+CRITERIA = [file.stem for file in sorted((conf_dir() / "criterion").glob("*.yaml"))]
+REINITS = [file.stem for file in sorted((conf_dir() / "reinit").glob("*.yaml"))]
+# Every criterion with one of the reinits, every reinit with some criterion.
+PAIRS = list(zip((name for name in CRITERIA if name != "copy"), cycle(REINITS), strict=False))
+LATE = ("reinit=rewind", "reinit.to=2", "reinit.optimizer_state=restored")
+CASES = [
+    *((f"criterion={criterion}", f"reinit={reinit}") for criterion, reinit in PAIRS),
+    ("optimizer.clip_norm=0.1", "trainer.tf32=true"),
+    ("optimizer=sgd", *LATE),
+]
+
+
+@pytest.mark.parametrize("overrides", CASES, ids=" ".join)
+def test_a_run_on_a_gpu_ends_as_on_the_cpu(
+    gpus: Gpus, tmp_path: Path, overrides: tuple[str, ...]
+) -> None:
+    here, there = tmp_path / "gpu", tmp_path / "cpu"
+    runs = ((here, ("trainer=gpu", *overrides)), (there, ("trainer=cpu", *overrides)))
+    assert on_ranks(1, run, *runs, gpus=gpus) == [None]
+    if gpus.emulated:  # a real one adds up in another order
+        assert results(here) == results(there)
+
+
+def test_a_record_says_where_its_round_was_trained(gpus: Gpus, tmp_path: Path) -> None:
+    """A run that goes on elsewhere keeps what was there, and warns."""
+    gpu, cpu = (
+        (tmp_path, (trainer, rounds))
+        for trainer, rounds in (("trainer=gpu", "rounds=0"), ("trainer=cpu", "rounds=1"))
+    )
+    assert on_ranks(1, run, gpu, cpu, gpus=gpus) == [None]
+    first, second = (read_record(RunDir(tmp_path).round(number))["trained"] for number in (0, 1))
+    assert first["hardware"]["device"].startswith("gpu (")
+    assert first["hardware"]["tf32"] is False
+    assert second["hardware"]["device"].startswith("cpu (")
+    assert first["host"] == second["host"]
+    assert read_run_json(RunDir(tmp_path))["machine"]["device"].startswith("cpu (")
+
+
+def test_stability_and_ticket_of_a_run_in_bfloat16(gpus: Gpus, tmp_path: Path) -> None:
+    bf16 = (tmp_path, ("trainer=gpu", "trainer.precision=bf16-mixed"))
+    assert on_ranks(1, run, bf16, gpus=gpus) == [None]
+    assert on_ranks(1, analyse, tmp_path, gpus=gpus) == [None]
+    assert (tmp_path / "stability" / "pairs.csv").exists()
+    assert (tmp_path / "ticket" / "ticket.json").exists()
+
+
+KILLED = (
+    *("trainer=gpu", "trainer.block=2", "model=conv_2", "model.dropout=0.5", "optimizer=sgd"),
+    *("iterations=12", "evaluation.every=6", *LATE),
+)
+OFTEN = "checkpoint.every_seconds=0.001"
+
+
+def test_a_killed_run_ends_as_one_that_was_not(gpus: Gpus, tmp_path: Path) -> None:
+    """Dropout draws from the GPU's generator, whose state comes back with the checkpoint."""
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    process = gpus.context.Process(target=run, args=(None, (killed, (*KILLED, OFTEN))))
+    process.start()
+    while not RunDir(killed).round(0).checkpoint.exists():
+        assert process.is_alive(), "it has ended before"
+        time.sleep(0.001)
+    process.kill()
+    process.join()
+    assert not RunDir(killed).round(0).record.exists()
+    assert on_ranks(1, run, (killed, KILLED), (whole, KILLED), gpus=gpus) == [None]
+    assert results(killed) == results(whole)

@@ -1,0 +1,59 @@
+"""The command in a fork of the test's process, which need not import Lightning: that takes 5 s."""
+
+import os
+import sys
+from collections.abc import Callable
+from multiprocessing import get_context
+from pathlib import Path
+
+from hydra.core.global_hydra import GlobalHydra
+
+from lottery.cli import train
+from tests.conftest import PATIENCE, Done
+
+
+class ForkedCommand:
+    """`lottery` in the background. What it prints goes to two files in the current folder.
+
+    Args:
+        arguments: of the command
+        before: called in the new process first
+    """
+
+    def __init__(self, *arguments: str, before: Callable[[], object] = os.setsid) -> None:
+        self._out, self._err = Path("stdout.txt"), Path("stderr.txt")
+        self._process = get_context("fork").Process(target=self._be, args=(arguments, before))
+        self._process.start()
+        assert self._process.pid is not None
+        self.pid = self._process.pid
+
+    @property
+    def err(self) -> str:
+        """What it has written on stderr so far."""
+        return self._err.read_text() if self._err.exists() else ""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.is_alive()
+
+    def kill(self) -> None:
+        """Kill it, if it is alive."""
+        self._process.kill()
+        self._process.join()
+
+    def wait(self) -> Done:
+        """Return what it did; the exit code is minus the signal that killed it."""
+        self._process.join(PATIENCE)
+        assert self._process.exitcode is not None, "it hangs"
+        return Done(self._process.exitcode, self._out.read_text(), self.err)
+
+    def _be(self, arguments: tuple[str, ...], before: Callable[[], object]) -> None:
+        for number, name in ((1, "stdout"), (2, "stderr")):
+            path = {1: self._out, 2: self._err}[number]
+            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+            setattr(sys, name, os.fdopen(number, "w", buffering=1, closefd=False))
+        before()
+        GlobalHydra.instance().clear()
+        sys.argv = ["lottery", *arguments]
+        train.main()
