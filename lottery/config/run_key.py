@@ -7,13 +7,20 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from lottery.config.replaced import (
+    KEPT_OF_DATASET,
+    OF_THE_MODULE,
+    OPTIONAL,
+    has_module,
+    without_replaced,
+)
 from lottery.config.rules import first_line, get_nested, show
 from lottery.config.targets import load_target
 from lottery.errors import ConfigError
@@ -38,20 +45,6 @@ LEFT_OUT = (
 TRAINER_KEPT = {"trainer.precision", "trainer.sync_batchnorm", "trainer.tf32"}
 # Without synchronized BatchNorm, a device's share of the batch changes results too.
 OWN_STATISTICS = {"trainer.devices", "trainer.num_nodes"}
-# Groups that a LightningModule replaces, and the keys of `dataset` that still mean something.
-OF_THE_MODULE = ("model", "dataset", "optimizer", "scheduler", "task")
-KEPT_OF_DATASET = ("order", "split_seed")
-UNUSED_OF_DATASET = (
-    "root",
-    "download",
-    "batch_size",
-    "limit",
-    "subsample",
-    "random_labels",
-    "shuffle_pixels",
-)
-# Groups that may be none.
-OPTIONAL = ("module", "datamodule")
 # Options added after the first release, with the value that means what was there before. An
 # option with this value is left out of the key, so that keys of older runs last.
 ADDED_LATER: dict[str, Any] = {
@@ -117,7 +110,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
     # the option `none` of these groups is no more than its name
     values = {k: v for k, v in values.items() if k not in OPTIONAL or v != {"_target_": None}}
     if has_module(values):
-        values = _without_replaced(values, OmegaConf.select(config, "hydra.overrides.task"))
+        values = without_replaced(values, OmegaConf.select(config, "hydra.overrides.task"))
     shortened = values.pop("shortened", None)
     if values.get("short") is True:
         if not isinstance(shortened, Mapping):
@@ -125,29 +118,6 @@ def plain(config: DictConfig) -> dict[str, Any]:
             raise ConfigError(f"{line}: keys with their values for short=true, {{rounds: 2}}")
         values = _merged(values, shortened)
     return _with_paths(values, lambda _, path: os.path.expanduser(path))  # noqa: PTH111
-
-
-def _without_replaced(values: Mapping[str, Any], words: Sequence[str] | None) -> dict[str, Any]:
-    """Return a config without what its module replaces; refuse what a user typed of it."""
-    kept = tuple(f"dataset.{name}" for name in KEPT_OF_DATASET)
-    for word in words or ():
-        key = str(word).lstrip("+~").partition("=")[0]
-        if key.partition(".")[0] in OF_THE_MODULE and key not in kept:
-            target = get_nested(values, "module._target_")
-            raise ConfigError(
-                f"{word}: with module._target_={target} the module has its own network and "
-                "optimizers, and the data are its own or datamodule's; their arguments are "
-                "+module.<name> and +datamodule.<name>"
-            )
-    nodes: dict[str, Any] = {group: {} for group in OF_THE_MODULE if group != "dataset"}
-    ours = (*KEPT_OF_DATASET, *UNUSED_OF_DATASET)
-    dataset = {key: value for key, value in values["dataset"].items() if key in ours}
-    return {**values, **nodes, "dataset": dataset}
-
-
-def has_module(config: Mapping[str, Any]) -> bool:
-    """Tell whether a user's LightningModule is trained (`module._target_`)."""
-    return get_nested(config, "module._target_") is not None
 
 
 def copies_masks(config: Mapping[str, Any]) -> bool:
