@@ -92,13 +92,12 @@ class Done:
 def main() -> None:
     """Run the cases; exit with 1 if one of them shows a fault of ours."""
     arguments = parse()
-    os.environ["LOTTERY_REPORT"] = "1" if arguments.report else "0"
     home = Path(tempfile.mkdtemp(prefix="faults-"))  # its forks do not remove it at their exits
     try:
         library = compile_shim(home)
         import_all()
         whole = home / "whole"
-        writes = start(whole, library).writes
+        writes = start(whole, library, report=arguments.report).writes
         points = arguments.points or range(1, len(writes) + 1)
         cases = [Case(point, fault) for point in points for fault in arguments.faults]
         random.seed(arguments.seed)
@@ -106,7 +105,13 @@ def main() -> None:
             cases = sorted(random.sample(cases, arguments.sample), key=lambda case: case.point)
         print(f"{len(writes)} writes, {len(cases)} cases, seed {arguments.seed}", flush=True)
         begin, bad = time.monotonic(), 0
-        judge_case = partial(judge, home=home, library=library, keep=arguments.keep)
+        judge_case = partial(
+            judge,
+            home=home,
+            library=library,
+            report_from=first_of_report(writes),
+            keep=arguments.keep,
+        )
         with multiprocessing.get_context("fork").Pool(arguments.jobs) as pool:
             for case, lines in pool.imap_unordered(judge_case, cases):
                 bad += bool(lines)
@@ -153,11 +158,20 @@ def import_all() -> None:
     Plugins.instance()  # looks through all packages, once
 
 
-def judge(case: Case, home: Path, library: Path, keep: Path | None) -> tuple[Case, list[str]]:
+def first_of_report(writes: list[str]) -> int:
+    """Return the number of the first write that is one of a report's; 0 if there is none."""
+    parts = [{part.strip(".").removesuffix(".part") for part in Path(w).parts} for w in writes]
+    return next((n for n, names in enumerate(parts, 1) if names & set(OF_REPORT)), 0)
+
+
+def judge(
+    case: Case, *, home: Path, library: Path, report_from: int, keep: Path | None
+) -> tuple[Case, list[str]]:
     """Run a case; return what is wrong."""
     folder = home / f"{case.point}_{case.fault}"
-    failed = start(folder, library, case)
-    again = start(folder, library)
+    report = 0 < report_from <= case.point  # to make one takes longer than all the rest
+    failed = start(folder, library, case, report=report)
+    again = start(folder, library, report=report)
     problems = [*problems_of_failed(case, failed), *problems_of_second(again)]
     problems += differences(only_run(home / "whole"), only_run(folder))
     if problems and keep:
@@ -167,8 +181,9 @@ def judge(case: Case, home: Path, library: Path, keep: Path | None) -> tuple[Cas
     return case, problems
 
 
-def start(folder: Path, library: Path, case: Case | None = None) -> Done:
+def start(folder: Path, library: Path, case: Case | None = None, *, report: bool) -> Done:
     """Run the command in a fork of this process, its output below a folder."""
+    os.environ["LOTTERY_REPORT"] = "1" if report else "0"
     folder.mkdir(exist_ok=True)
     aside = folder.with_name(f"{folder.name}.out")  # not where the writes are counted
     aside.mkdir(exist_ok=True)

@@ -8,7 +8,7 @@ from traceback import walk_tb
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, ValueType
 from hydra.errors import HydraException
 
 from lottery.config.hydra_setup import conf_dir
@@ -30,7 +30,8 @@ def check_overrides(words: Iterable[str]) -> None:
             raise ConfigError(f"{show(word)}: {first_line(error)}") from error
         if override.key_or_group.startswith("hydra.callbacks.gate"):
             raise ConfigError(f"{word}: this callback is lottery's own and stays as it is")
-        if not _is_group(override.key_or_group):
+        names_options = override.value_type is ValueType.GLOB_CHOICE_SWEEP
+        if names_options or not _is_group(override.key_or_group):
             continue
         values: Iterable[Any] = [override.value()]
         if override.is_sweep_override():

@@ -10,6 +10,7 @@ import torch
 from lottery.config.gpus import count_gpus, driver_version, unusable_gpu
 from lottery.config.provenance import versions
 from lottery.doctor.finding import Finding, failed, not_here, passed
+from lottery.training.device import set_kernels
 
 SIDE = 64  # of the matrices that a GPU multiplies
 
@@ -36,12 +37,13 @@ def check_gpus() -> Finding:
 
 
 def check_precision() -> Finding:
-    """Tell how exact the GPU's 32-bit convolutions and products are."""
+    """Tell how exact the GPU's 32-bit convolutions and products are in a run."""
     if not count_gpus():
         return not_here("on CPUs 32-true is IEEE single precision")
-    convolutions = torch.backends.cudnn.conv.fp32_precision  # type: ignore[attr-defined]
-    products = torch.backends.cuda.matmul.fp32_precision
-    return passed(f"of 32-true: convolutions {convolutions}, matrix products {products}")
+    set_kernels(deterministic=True, tf32=False)  # as a run does by default
+    if torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32:
+        return failed("TF32 cannot be turned off")
+    return passed("32-true is IEEE single precision; trainer.tf32=true rounds products to TF32")
 
 
 def check_slurm() -> Finding:

@@ -49,14 +49,16 @@ def _make_tables(run: OpenedRun) -> dict[Path, str]:
 
 
 def results_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the columns that some row has: ours, then further metrics; all of ours of no rows.
+    """Return our columns that some row has, all of ours if there are no rows, and further metrics.
 
-    Runs older than a column lack it.
+    Runs older than a column lack it. Further metrics are those that all rows have: when a run of
+    an older version is extended, the lines of its earlier rounds stay as they are.
     """
     if not rows:
         return list(COLUMNS)
-    there = dict.fromkeys(name for row in rows for name in row)
-    return [n for n in COLUMNS if n in there] + [n for n in there if n not in COLUMNS]
+    ours = [name for name in COLUMNS if any(name in row for row in rows)]
+    further = [name for name in rows[0] if name not in COLUMNS]
+    return ours + [name for name in further if all(name in row for row in rows)]
 
 
 def history_columns(score: Score, history: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -52,11 +52,11 @@ def test_single_values_can_be_changed() -> None:
 
 
 def test_options_added_since_are_at_what_was_before_them() -> None:
-    later = ("early_bird", "metrics")  # whole groups
-    old = {key: value for key, value in composed().items() if key not in later}
+    groups = ("early_bird", "metrics", "task")  # added whole
+    old = {key: value for key, value in composed().items() if key not in groups}
     for key in ADDED_LATER:
         group, _, name = key.partition(".")
-        if group not in later:
+        if group not in groups:
             old[group] = {key: value for key, value in old[group].items() if key != name}
     settings = settings_of_run(_stored(old), trust_code=False)
     assert settings.early_bird.epsilon is None

@@ -146,6 +146,11 @@ NO_SPLITS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+def test_targets_that_are_no_classes_have_no_number_of_classes() -> None:
+    numbers = replace(GOOD, targets=torch.ones(4))
+    Splits(numbers, numbers, numbers).check()
+
+
 def test_a_number_of_classes_may_be_numpys_or_torchs() -> None:
     for number in (np.int64(2), torch.tensor(2)):
         replace(Splits(GOOD, GOOD, GOOD, num_classes=2), num_classes=number).check()  # type: ignore[arg-type]

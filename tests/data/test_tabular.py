@@ -44,6 +44,34 @@ def test_every_row_is_in_one_split_with_its_class(path: Path) -> None:
     assert not splits.val.inputs.any(), "texts that no training row has"
 
 
+def test_a_number_to_predict_is_standardised_by_the_training_rows(path: Path) -> None:
+    """The target is the age; the row's number, as a category, says which row an example is."""
+    numeric = {"target": "age", "categorical": ["number"], "numeric_target": True}
+    splits = _table(path, exclude=["target", "city", "code"], **numeric).load()
+    splits.check()
+    assert splits.num_classes is None
+    assert [len(part) for part in _parts(splits)] == [28, 8, 4]
+    train = splits.train.targets
+    assert train.dtype == torch.float32
+    assert float(train.mean()) == pytest.approx(0, abs=1e-6)
+    assert float(train.std(correction=0)) == pytest.approx(1)
+    ages = np.array([float(row[1]) for row in table_rows()])
+    everyone = torch.cat([part.targets for part in _parts(splits)]).sort().values
+    expected = (np.sort(ages) - np.sort(ages)[0]) / (np.sort(ages)[-1] - np.sort(ages)[0])
+    spread = (everyone - everyone[0]) / (everyone[-1] - everyone[0])
+    np.testing.assert_allclose(spread.numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [("old", "row 4: age is no number"), ("1e200", "too large"), ("", "row 4: no age")],
+)
+def test_what_is_no_number_is_no_target(tmp_path: Path, value: str, line: str) -> None:
+    path = write_table(tmp_path / "people.csv", _rows((2, 1, value)))
+    with pytest.raises(DataError, match=line):
+        _table(path, target="age", exclude=["number"], numeric_target=True).load()
+
+
 def test_numbers_are_standardised_by_the_training_rows_and_texts_are_one_hot(path: Path) -> None:
     splits = _table(path).load()
     assert splits.input_shape == (4,)  # age, code; Bern, Rome
@@ -140,7 +168,8 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "no target in a row": (_text(_rows((2, 4, ""))), "row 4: no target"),
     "numbers of a regression": (
         _text([[*row[:4], f"{place}.5"] for place, row in enumerate(table_rows())]),
-        "row 2: target is no whole number; classes are, or texts (regression: not yet)",
+        "row 2: target is no whole number; classes are, or texts; a number to predict needs "
+        "dataset.numeric_target=true",
     ),
     "too many cells": (_text([*table_rows(), ["1"] * 6]), "Expected 5 fields in line 42, saw 6"),
     "too few cells": (_text([*table_rows(), ["1", "2"]]), "row 42: no target"),

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lottery.config import ProcessRank
+from lottery.doctor.machine import check_precision
 from lottery.training.module import LotteryModule
 from tests.helpers.gpu_runs import train
 from tests.helpers.gpus import Gpus
@@ -78,15 +79,13 @@ def _count_waits(process: ProcessRank, folder: Path, *overrides: str) -> list[tu
     return found
 
 
-@pytest.mark.parametrize("overrides", [(), ("optimizer.clip_norm=1",)], ids=["plain", "clipped"])
-def test_the_host_waits_once_in_a_block_and_in_no_step(
-    gpus: Gpus, tmp_path: Path, overrides: tuple[str, ...]
-) -> None:
+def test_the_host_waits_once_in_a_block_and_in_no_step(gpus: Gpus, tmp_path: Path) -> None:
     """The wait of a block looks for a loss that is not finite."""
     if not gpus.emulated:
         pytest.skip("only the emulated GPU counts the waits")
     steps = ("iterations=14", "evaluation.every=9", "trainer.block=7")
-    (blocks,) = on_ranks(1, _count_waits, tmp_path, *steps, *overrides, gpus=gpus)
+    clipped = "optimizer.clip_norm=1"
+    (blocks,) = on_ranks(1, _count_waits, tmp_path, *steps, clipped, gpus=gpus)
     assert blocks[1:] == [(2, 1), (5, 1)]
 
 
@@ -99,3 +98,14 @@ def _train_on_cpu(process: ProcessRank, folder: Path) -> None:
 def test_a_run_on_the_cpu_leaves_the_gpu_alone(gpus: Gpus, tmp_path: Path) -> None:
     """To ask for the GPU's generator would start CUDA, which takes seconds and memory."""
     assert on_ranks(1, _train_on_cpu, tmp_path, gpus=gpus) == [None]
+
+
+def _precision(process: ProcessRank) -> tuple[str, str]:
+    found = check_precision()
+    return found.status, found.text
+
+
+def test_the_doctor_says_how_a_run_computes(gpus: Gpus) -> None:
+    ((status, text),) = on_ranks(1, _precision, gpus=gpus)
+    assert status == "pass"
+    assert text.startswith("32-true is IEEE single precision")

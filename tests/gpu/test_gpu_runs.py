@@ -1,7 +1,6 @@
 """Whole runs on one GPU; on an emulated one they end with the files of a run on the CPU."""
 
 import time
-from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -13,16 +12,29 @@ from tests.helpers.gpu_runs import analyse, results, run
 from tests.helpers.gpus import Gpus
 from tests.helpers.ranks import on_ranks
 
-CRITERIA = [file.stem for file in sorted((conf_dir() / "criterion").glob("*.yaml"))]
-REINITS = [file.stem for file in sorted((conf_dir() / "reinit").glob("*.yaml"))]
-# Every criterion with one of the reinits, every reinit with some criterion.
-PAIRS = list(zip((name for name in CRITERIA if name != "copy"), cycle(REINITS), strict=False))
+OF_WEIGHTS = (
+    *("magnitude", "large_final", "large_init", "large_init_large_final"),
+    *("magnitude_increase", "movement"),
+)
 LATE = ("reinit=rewind", "reinit.to=2", "reinit.optimizer_state=restored")
+# Every criterion that runs the network, and every reinit.
 CASES = [
-    *((f"criterion={criterion}", f"reinit={reinit}") for criterion, reinit in PAIRS),
+    ("criterion=snip", "reinit=random"),
+    ("criterion=grasp", "reinit=none"),
+    ("criterion=synflow", "criterion.iterations=5", "reinit=sign"),
+    ("criterion=gradient_magnitude", "reinit=lr_rewind"),
+    ("criterion=random", "reinit=finetune"),
     ("optimizer.clip_norm=0.1", "trainer.tf32=true"),
     ("optimizer=sgd", *LATE),
 ]
+
+
+def test_every_criterion_and_reinit_is_here() -> None:
+    words = {word for case in CASES for word in case}
+    reinits = {f"reinit={file.stem}" for file in (conf_dir() / "reinit").glob("*.yaml")}
+    assert reinits <= words
+    criteria = {file.stem for file in (conf_dir() / "criterion").glob("*.yaml")} - {"copy"}
+    assert {f"criterion={name}" for name in criteria - set(OF_WEIGHTS)} <= words
 
 
 @pytest.mark.parametrize("overrides", CASES, ids=" ".join)
@@ -34,6 +46,11 @@ def test_a_run_on_a_gpu_ends_as_on_the_cpu(
     assert on_ranks(1, run, *runs, gpus=gpus) == [None]
     if gpus.emulated:  # a real one adds up in another order
         assert results(here) == results(there)
+
+
+def test_criteria_that_look_at_weights(gpus: Gpus, tmp_path: Path) -> None:
+    runs = [(tmp_path / name, ("trainer=gpu", f"criterion={name}")) for name in OF_WEIGHTS]
+    assert on_ranks(1, run, *runs, gpus=gpus) == [None]
 
 
 def test_a_record_says_where_its_round_was_trained(gpus: Gpus, tmp_path: Path) -> None:
@@ -61,7 +78,7 @@ def test_stability_and_ticket_of_a_run_in_bfloat16(gpus: Gpus, tmp_path: Path) -
 
 KILLED = (
     *("trainer=gpu", "trainer.block=2", "model=conv_2", "model.dropout=0.5", "optimizer=sgd"),
-    *("iterations=12", "evaluation.every=6", *LATE),
+    *("rounds=0", "iterations=12", "evaluation.every=6", "dataset.batch_size=10"),
 )
 OFTEN = "checkpoint.every_seconds=0.001"
 

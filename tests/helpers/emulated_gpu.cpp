@@ -4,7 +4,7 @@
 // arguments. What CUDA refuses is refused: tensors on two devices, a generator of the CPU. Each device has
 // a random generator of its own, and waits of the host for the device are counted.
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/detail/CUDAHooksInterface.h>

@@ -17,7 +17,7 @@ class ForkedCommand:
 
     Args:
         arguments: of the command
-        before: called in the new process first
+        before: called in the new process first; by default the process leads a session
     """
 
     def __init__(self, *arguments: str, before: Callable[[], object] = os.setsid) -> None:
@@ -49,8 +49,7 @@ class ForkedCommand:
         return Done(self._process.exitcode, self._out.read_text(), self.err)
 
     def _be(self, arguments: tuple[str, ...], before: Callable[[], object]) -> None:
-        for number, name in ((1, "stdout"), (2, "stderr")):
-            path = {1: self._out, 2: self._err}[number]
+        for number, name, path in ((1, "stdout", self._out), (2, "stderr", self._err)):
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
             setattr(sys, name, os.fdopen(number, "w", buffering=1, closefd=False))
         before()

@@ -40,7 +40,7 @@ def train(process: ProcessRank, folder: Path, *overrides: str) -> None:
 
 def analyse(process: ProcessRank, folder: Path) -> None:
     """Take a ticket out of a finished run, verify it here, and analyse the run's stability."""
-    verify.count_in_fresh_process = verify.count_correct
+    verify.measure_in_fresh_process = verify.measure_scores
     stability = ["lottery-stability", "--pairs", "1", "--points", "3", str(folder)]
     ticket = ["lottery-ticket", str(folder)]
     for command, arguments in ((stability_command, stability), (ticket_command, ticket)):

@@ -85,6 +85,15 @@ def _jobs_table(done: Done) -> list[str]:
     return done.out.splitlines()[:-1]
 
 
+def test_a_glob_stands_for_the_options_that_fit_it(lottery: Lottery) -> None:
+    done = lottery("-m", "rounds=-1", "scope=glob([global,layer*])")
+    chosen = list(jobs_of(done.out)["overrides"])
+    assert chosen == ["rounds=-1 scope=global", "rounds=-1 scope=layerwise"]
+    for word in ("scope=glob(*)", "~scope=glob(*)"):
+        alone = lottery(word)
+        assert (alone.code, alone.out, "Traceback" in alone.err) == (1, "", False), alone.err
+
+
 def test_a_bad_job_is_reported_and_the_others_run(lottery: Lottery) -> None:
     done = lottery("-m", *TINY, "pruning.rate=0.1,7,0.4")
     assert done.code == 1

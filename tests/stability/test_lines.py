@@ -48,15 +48,16 @@ def test_the_ends_of_a_line_are_the_ends_of_the_rounds(tmp_path: Path) -> None:
     assert (line["remaining"], line["batch_norm"]) == (1.0, "recomputed")
     for number, alpha, name in ((0, 0.0, "error"), (1, 1.0, "other_error")):
         final = imp.storage.final(number)
-        for split, found in measure_at(fit.network, final, fit.splits, fit.loss).items():
+        by_split = measure_at(fit.network, final, fit.splits, loss=fit.loss, task=fit.task)
+        for split, found in by_split.items():
             assert points.loc[(alpha, split), "loss"] == found.loss
-            assert line[f"{name}_{split}"] == 1 - found.accuracy
+            assert line[f"{name}_{split}"] == 1 - found.score
     errors = points["error"].xs("test", level="split")
     assert line["barrier_test"] == pytest.approx(errors.max() - (errors[0.0] + errors[1.0]) / 2)
     first, second = imp.storage.final(0), imp.storage.final(1)
     assert line["l2"] == distance(first.weights, second.weights, imp.storage.masks(0))["l2"]
-    assert "round 0  round 1" in format_lines(folder)
-    assert "BatchNorm statistics are recomputed" in format_lines(folder)
+    assert "round 0  round 1" in format_lines(folder, fit.task.score)
+    assert "BatchNorm statistics are recomputed" in format_lines(folder, fit.task.score)
     assert not list(folder.path.glob("step_*"))  # nothing is trained
 
 

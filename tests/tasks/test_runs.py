@@ -1,6 +1,7 @@
 """Runs of each task: columns, records, tickets, criteria, and what is refused in one line."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from lottery import histories, load_run
 from lottery.record.score import Score
 from tests.conftest import TINY, Done, Lottery, result_tables
+from tests.helpers.damages import assert_one_line
 from tests.helpers.toy_tasks import DECODER, TOY_TASKS
 
 QUIET = (*TINY, "logger=none")
@@ -39,6 +41,9 @@ def test_a_run_and_its_ticket(lottery: Lottery, ticket: Callable[..., Done], tas
     verified = ticket(done.run, "--trust-code")
     assert verified.code == 0, verified.out
     assert f"val: {'correct' if task == 'binary' else metric} with es weights" in verified.out
+    if task == "regression":
+        forests = ticket(done.run, "--trust-code", "--features", "fc1")
+        assert_one_line(forests, 2, "--features: forests need classes", "the run's score is RMSE")
 
 
 def _exp(value: float) -> float:
@@ -55,7 +60,7 @@ def test_the_winning_round_has_the_lowest_error(lottery: Lottery) -> None:
     assert (done.run / "rounds" / f"{best:02d}" / "es.safetensors").exists()
 
 
-@pytest.mark.parametrize("task", ["regression", "multilabel", "language_model"])
+@pytest.mark.parametrize("task", ["regression", "multilabel"])
 def test_blocks_change_no_byte(lottery: Lottery, task: str) -> None:
     runs = [
         lottery(*QUIET, *TOY_TASKS[task], f"trainer.block={block}", f"output_dir=of_{block}").run
@@ -64,17 +69,15 @@ def test_blocks_change_no_byte(lottery: Lottery, task: str) -> None:
     assert result_tables(runs[0]) == result_tables(runs[1])
 
 
-@pytest.mark.parametrize("criterion", ["grasp", "snip"])
 @pytest.mark.parametrize("task", TOY_TASKS)
-def test_criteria_that_take_gradients(lottery: Lottery, task: str, criterion: str) -> None:
-    at_init = (f"criterion={criterion}", "criterion.num_batches=1", "criterion.batch_size=10")
+def test_a_criterion_that_takes_second_derivatives(lottery: Lottery, task: str) -> None:
+    at_init = ("criterion=grasp", "criterion.num_batches=1", "criterion.batch_size=10")
     done = lottery(*QUIET, *TOY_TASKS[task], *at_init, "pruning.at=init", "iterations=2")
     assert done.code == 0, done.err
 
 
-def test_a_decoder_learns_a_text(lottery: Lottery, folder: object) -> None:
-    from pathlib import Path
-
+@pytest.mark.usefixtures("folder")
+def test_a_decoder_learns_a_text(lottery: Lottery) -> None:
     Path("data").mkdir()
     Path("data/text.txt").write_text("the quick brown fox jumps over the lazy dog. " * 60)
     text = ("dataset=text", "dataset.root=data", "dataset.length=8", "dataset.batch_size=20")
@@ -93,15 +96,13 @@ def test_metrics_of_the_users_are_further_columns(lottery: Lottery) -> None:
     assert results["auroc"].between(0.5, 1).all()
 
 
-def test_class_options_have_keys_of_their_own_and_change_the_training(lottery: Lottery) -> None:
-    plain = lottery(*QUIET).run
-    losses = set()
-    for option in ("task.label_smoothing=0.1", "task.class_weights=balanced"):
-        run = lottery(*QUIET, option).run
-        assert run.parent != plain.parent
-        losses.add(load_run(run).results["val_loss"][0])
-    assert len(losses | {load_run(plain).results["val_loss"][0]}) == 3
-    assert lottery(*QUIET, "task.label_smoothing=0.0", "task.class_weights=null").run == plain
+@pytest.mark.parametrize("option", ["task.label_smoothing=0.1", "task.class_weights=balanced"])
+def test_class_options_change_the_loss(lottery: Lottery, option: str) -> None:
+    kinds = ("dataset._target_=tests.helpers.toy_tasks.ToyKinds", "dataset.batch_size=20")
+    plain, other = (
+        load_run(lottery(*QUIET, *kinds, "rounds=0", *more).run) for more in ([], [option])
+    )
+    assert other.results["val_loss"][0] > 1.05 * plain.results["val_loss"][0]
 
 
 OWN_TASK = """
@@ -128,7 +129,6 @@ def test_a_users_own_task(lottery: Lottery, write_module: Callable[[str, str], o
     run = load_run(done.run)
     assert (run.results["val"] == run.results["val"].round()).all()
     assert "errors" in run.history
-    assert load_run(lottery(*QUIET).run).results["val_loss"].equals(run.results["val_loss"])
 
 
 @pytest.mark.parametrize(
@@ -178,10 +178,3 @@ def test_what_does_not_fit_is_one_line(lottery: Lottery, overrides: list[str], l
     assert done.code == 2
     assert line in done.err
     assert len(done.err.splitlines()) == 1
-
-
-def test_forests_need_classes(lottery: Lottery, ticket: Callable[..., Done]) -> None:
-    run = lottery(*QUIET, *TOY_TASKS["regression"]).run
-    done = ticket(run, "--trust-code", "--features", "fc1")
-    assert done.code == 2
-    assert "--features: forests need classes, and the run's score is RMSE" in done.err
