@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 from benchmarks.between import time_between
+from benchmarks.native import compare_native
 from benchmarks.pruning import QUICK_SIZES, SIZES, time_pruning
 from benchmarks.rounds import compare_rounds
 from benchmarks.settings import GPU_SETTINGS, QUICK_SETTINGS, SETTINGS
@@ -35,7 +36,9 @@ Rows = list[dict[str, Any]]
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("parts", nargs="*", help="rounds, steps, pruning, between, startup")
+    parser.add_argument(
+        "parts", nargs="*", help="rounds, native, steps, pruning, between, startup"
+    )
     parser.add_argument("--repeat", type=int, default=7, help="number of repetitions")
     parser.add_argument("--json", type=Path, help="a file for the numbers")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, once")
@@ -63,6 +66,7 @@ def parts_of(*, quick: bool, repeat: int) -> dict[str, Callable[[], Rows]]:
     settings = QUICK_SETTINGS if quick else full
     return {
         "rounds": lambda: compare_rounds(settings, repeat),
+        "native": lambda: compare_native(20 if quick else 400, repeat),
         "steps": lambda: split_steps(settings, repeat),
         "pruning": lambda: time_pruning(QUICK_SIZES if quick else SIZES, repeat),
         "between": lambda: time_between(settings, repeat),

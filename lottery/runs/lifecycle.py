@@ -80,8 +80,8 @@ def run_with_status(experiment: "Experiment", ownership: Ownership) -> list[Row]
             with experiment.stop.listening():
                 return train_rounds(experiment, ownership)
         _log_device(experiment)
-        if experiment.task.score != ACCURACY:
-            score = experiment.task.score
+        if experiment.score != ACCURACY:
+            score = experiment.score
             better = "higher" if score.higher_is_better else "lower"
             log.info("val and test are %s: %s is better", score.metric, better)
         for note in experiment.notes:
