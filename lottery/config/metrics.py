@@ -2,13 +2,12 @@
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import replace
 
 from lottery.config.groups import Task as TaskSettings
 from lottery.config.instantiate import check_made, make
 from lottery.config.rules import first_line
 from lottery.config.task import example_of
-from lottery.data import Split, Splits
+from lottery.data import Splits
 from lottery.errors import ConfigError
 from lottery.measure.own_metrics import Metric, collect
 from lottery.record.schema import COLUMNS
@@ -44,5 +43,4 @@ def build_metrics(settings: TaskSettings, task: Task, splits: Splits) -> Mapping
 def _further_names(task: Task, splits: Splits) -> set[str]:
     """Return the names of the task's own further metrics, by measuring two examples."""
     outputs, targets = example_of(task, splits)
-    two = replace(splits, val=Split(outputs, targets))
-    return set(task.further(task.details(outputs, targets), two, "val"))
+    return set(task.further(task.details(outputs, targets), targets, splits))

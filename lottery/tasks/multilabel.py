@@ -74,7 +74,7 @@ class Multilabel:
         """Return the parts of the score."""
         return self.parts(outputs, targets).double()
 
-    def further(self, details: Tensor, splits: Splits, name: str) -> dict[str, float]:
+    def further(self, details: Tensor, targets: Tensor, splits: Splits) -> dict[str, float]:
         """Return `precision` and `recall`."""
         averages = self._averages(details.sum(0))
         return {name: averages[name] for name in ("precision", "recall")}
