@@ -1,5 +1,6 @@
 """Runs of each task: columns, records, tickets, criteria, and what is refused in one line."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,17 +38,13 @@ def test_a_run_and_its_ticket(lottery: Lottery, ticket: Callable[..., Done], tas
     assert last.tolist() == results["val_last"].tolist()
     assert f"val_{metric}" in histories([run])
     if task == "language_model":
-        assert results["val"].tolist() == pytest.approx(results["val_loss"].map(_exp).tolist())
+        assert results["val"].tolist() == pytest.approx(results["val_loss"].map(math.exp).tolist())
     verified = ticket(done.run, "--trust-code")
     assert verified.code == 0, verified.out
     assert f"val: {'correct' if task == 'binary' else metric} with es weights" in verified.out
     if task == "regression":
         forests = ticket(done.run, "--trust-code", "--features", "fc1")
         assert_one_line(forests, 2, "--features: forests need classes", "the run's score is RMSE")
-
-
-def _exp(value: float) -> float:
-    return float(2.718281828459045**value)
 
 
 def test_the_winning_round_has_the_lowest_error(lottery: Lottery) -> None:
