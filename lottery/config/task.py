@@ -21,7 +21,7 @@ METHODS = ("score", "prepare", "output_shape", "losses", "parts", "score_of", "d
 
 
 def build_task(settings: TaskSettings, model: Model) -> Task:
-    """Return the task. As before there were tasks, a loss of one logit makes it the binary one."""
+    """Return the task; a loss of one logit makes it the binary one, as before there were tasks."""
     node = {"_target_": ADDED_LATER["task._target_"], **settings.node}
     task: Task = make(node, "task")
     check_made(task, node, "task", *METHODS)
