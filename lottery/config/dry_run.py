@@ -21,7 +21,6 @@ def describe(experiment: Experiment) -> str:
 def _data(experiment: Experiment) -> str:
     splits, imp = experiment.splits, experiment.imp
     data, task, score = "the module's", "the module's", experiment.score
-    better = "higher" if score.higher_is_better else "lower"
     if splits is not None and experiment.task is not None:
         data = f"{len(splits.train)} train, {len(splits.val)} validation, {len(splits.test)} test"
         data += "" if splits.num_classes is None else f"; {splits.num_classes} classes"
@@ -30,7 +29,7 @@ def _data(experiment: Experiment) -> str:
     return (
         f"folder      {imp.run_dir.path}\n"
         f"data        {data}\n"
-        f"task        {task}; score {score.metric}, {better} is better\n"
+        f"task        {task}; score {score.metric}, {score.direction}\n"
         f"training    {imp.num_steps} steps a round, rounds {rounds}"
     )
 

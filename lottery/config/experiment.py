@@ -149,7 +149,7 @@ def build_experiment(
             at=settings.pruning.at,
             probe=build_probe_maker(networks, load_splits, loss=fit.loss, device=device),
             early_bird=settings.early_bird.epsilon,
-            once=pruning.runs_network,
+            scored_on_main=pruning.runs_network,
         ),
         reinit=reinit,
         storage=Storage(
