@@ -12,6 +12,7 @@ number of threads; OMP_NUM_THREADS=1 before the command changes it.
 import argparse
 import json
 import logging
+import socket
 import sys
 from collections.abc import Callable
 from datetime import date
@@ -20,13 +21,14 @@ from typing import Any
 
 import torch
 from benchmarks.between import time_between
+from benchmarks.native import compare_native
 from benchmarks.pruning import QUICK_SIZES, SIZES, time_pruning
 from benchmarks.rounds import compare_rounds
 from benchmarks.settings import GPU_SETTINGS, QUICK_SETTINGS, SETTINGS
 from benchmarks.startup import COMMANDS, QUICK_COMMANDS, time_startup
 from benchmarks.steps import split_steps
 
-from lottery.config.provenance import git_commit, machine, versions
+from lottery.config.provenance import device_name, git_commit, versions
 
 Rows = list[dict[str, Any]]
 
@@ -34,7 +36,9 @@ Rows = list[dict[str, Any]]
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("parts", nargs="*", help="rounds, steps, pruning, between, startup")
+    parser.add_argument(
+        "parts", nargs="*", help="rounds, native, steps, pruning, between, startup"
+    )
     parser.add_argument("--repeat", type=int, default=7, help="number of repetitions")
     parser.add_argument("--json", type=Path, help="a file for the numbers")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, once")
@@ -43,9 +47,9 @@ def main() -> None:
     parts = parts_of(quick=arguments.quick, repeat=1 if arguments.quick else arguments.repeat)
     if unknown := set(arguments.parts) - parts.keys():
         parser.error(f"{', '.join(sorted(unknown))}: one of {', '.join(parts)}")
-    accelerator = "gpu" if torch.cuda.is_available() else "cpu"
-    here = machine(accelerator)
-    print(f"{date.today()}, commit {git_commit()}, {here['device']}, {here['threads']} threads")
+    device = device_name("gpu" if torch.cuda.is_available() else "cpu")
+    here = {"host": socket.gethostname(), "device": device, "threads": torch.get_num_threads()}
+    print(f"{date.today()}, commit {git_commit()}, {device}, {here['threads']} threads")
     results = {}
     for name in arguments.parts or parts:
         results[name] = parts[name]()
@@ -62,6 +66,7 @@ def parts_of(*, quick: bool, repeat: int) -> dict[str, Callable[[], Rows]]:
     settings = QUICK_SETTINGS if quick else full
     return {
         "rounds": lambda: compare_rounds(settings, repeat),
+        "native": lambda: compare_native(20 if quick else 400, repeat),
         "steps": lambda: split_steps(settings, repeat),
         "pruning": lambda: time_pruning(QUICK_SIZES if quick else SIZES, repeat),
         "between": lambda: time_between(settings, repeat),

@@ -32,7 +32,7 @@ def test_it_measures_every_part(benchmark: Callable[..., Done], folder: Path) ->
     done = benchmark("--quick", "--json", file)
     assert done.code == 0, done.err
     results = json.loads(file.read_text())["results"]
-    assert list(results) == ["rounds", "steps", "pruning", "between", "startup"]
+    assert list(results) == ["rounds", "native", "steps", "pruning", "between", "startup"]
     (row,) = results["rounds"]
     assert row["equal weights"] is True
     assert row["ratio"] > 0
@@ -43,4 +43,4 @@ def test_it_measures_every_part(benchmark: Callable[..., Done], folder: Path) ->
 def test_an_unknown_part_is_named(benchmark: Callable[..., Done]) -> None:
     done = benchmark("nothing")
     assert done.code == 2
-    assert "nothing: one of rounds, steps, pruning, between, startup" in done.err
+    assert "nothing: one of rounds, native, steps, pruning, between, startup" in done.err

@@ -58,7 +58,7 @@ class Run:
     def history(self) -> pd.DataFrame:
         """round, iteration, split, loss, and the score by its name, such as accuracy."""
         entries = [entry for record in self._opened.records for entry in record["history"]]
-        return pd.DataFrame(entries, columns=history_columns(self.score))
+        return pd.DataFrame(entries, columns=history_columns(self.score, entries))
 
     @property
     def layers(self) -> pd.DataFrame:

@@ -186,7 +186,7 @@ def _sweep_job(config: DictConfig) -> float:
         with errors_end_the_command(_same_command(), is_main=process.rank == 0):
             raise
     else:
-        note("finished", row=rows[-1], score=experiment.task.score)
+        note("finished", row=rows[-1], score=experiment.score)
         return float(rows[-1]["val"])
     return float("nan")
 
@@ -218,7 +218,7 @@ def _print_rows(command: Command, rows: list[Row]) -> None:
     assert command.experiment is not None
     folder = command.experiment.imp.run_dir.path
     report = folder / "report.html"
-    score = command.experiment.task.score
+    score = command.experiment.score
     lines = [format_table(rows, score), *([str(report)] if report.exists() else []), str(folder)]
     print_on_main("\n".join(lines), is_main=command.is_main)
 

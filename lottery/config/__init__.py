@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lottery.config.module_settings import check_module_settings
 from lottery.config.process_rank import ProcessRank as ProcessRank
 from lottery.config.settings import check_names, read_settings
 from lottery.errors import ConfigError as ConfigError
@@ -23,6 +24,12 @@ def prepare(config: Mapping[str, Any], path: Path, process: ProcessRank = ALONE)
     """Check a config (plain containers) and build its run in a folder. Nothing is written."""
     check_names(config)
     settings = read_settings(config)
+    check_module_settings(settings)
+
+    if settings.module is not None:
+        from lottery.config.module_experiment import build_module_experiment
+
+        return build_module_experiment(settings, RunDir(path), process)
 
     from lottery.config.experiment import build_experiment  # torch and Lightning: seconds
 

@@ -47,12 +47,17 @@ def check_network(network: nn.Module, target: str) -> None:
     if isinstance(network, LightningModule) and is_overridden("training_step", network):
         raise ConfigError(
             f"{target}: a LightningModule, whose training_step and configure_optimizers would not "
-            "be used (module= is not there yet); name the plain nn.Module inside it"
+            "be used; name it as module._target_, or the plain nn.Module inside it here"
         )
     try:
         signature(network.forward).bind(None)
     except TypeError as error:
         raise ConfigError(f"{target}: forward gets the inputs alone: {error}") from error
+    check_layers(network, target)
+
+
+def check_layers(network: nn.Module, target: str) -> None:
+    """Refuse layers whose weights no mask can hold, and states that no file can."""
     for path, layer in network.named_modules():
         for hook in layer._forward_pre_hooks.values():
             if isinstance(hook, BasePruningMethod):

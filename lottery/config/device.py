@@ -67,7 +67,7 @@ def check_batch(batch_size: int, device: Device) -> None:
         )
 
 
-def normalizes(network: nn.Module) -> bool:
+def has_batch_norm(network: nn.Module) -> bool:
     """Return whether a network has BatchNorm layers."""
     layers = network.modules()
     return any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in layers)
@@ -78,7 +78,7 @@ def synchronized(network: nn.Module, device: Device) -> nn.Module:
 
     With `trainer.sync_batchnorm=false` each layer sees its own process's share of the batch.
     """
-    if device.num_processes == 1 or not device.sync_batchnorm or not normalizes(network):
+    if device.num_processes == 1 or not device.sync_batchnorm or not has_batch_norm(network):
         return network
     if device.accelerator == "cpu":
         raise ConfigError(

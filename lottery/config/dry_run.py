@@ -20,15 +20,16 @@ def describe(experiment: Experiment) -> str:
 
 def _data(experiment: Experiment) -> str:
     splits, imp = experiment.splits, experiment.imp
-    counts = f"{len(splits.train)} train, {len(splits.val)} validation, {len(splits.test)} test"
-    score, classes = experiment.task.score, splits.num_classes
-    better = "higher" if score.higher_is_better else "lower"
-    data = f"{counts}; {classes} classes" if classes is not None else counts
+    data, task, score = "the module's", "the module's", experiment.score
+    if splits is not None and experiment.task is not None:
+        data = f"{len(splits.train)} train, {len(splits.val)} validation, {len(splits.test)} test"
+        data += "" if splits.num_classes is None else f"; {splits.num_classes} classes"
+        data, task = f"{data}; input shape {splits.input_shape}", name_of(experiment.task)
     rounds = ", ".join(str(number) for number in imp.rounds.numbers)
     return (
         f"folder      {imp.run_dir.path}\n"
-        f"data        {data}; input shape {splits.input_shape}\n"
-        f"task        {name_of(experiment.task)}; score {score.metric}, {better} is better\n"
+        f"data        {data}\n"
+        f"task        {task}; score {score.metric}, {score.direction}\n"
         f"training    {imp.num_steps} steps a round, rounds {rounds}"
     )
 

@@ -49,11 +49,12 @@ class Experiment:
     """
 
     imp: Imp
-    fit: LightningFit
+    fit: LightningFit | None  # None with module=, whose trainings only the round loop does
     settings: Settings
     digests: Mapping[str, str]
-    splits: Splits
-    task: Task
+    splits: Splits | None  # None with module=
+    task: Task | None  # None with module=
+    score: Score
     shapes: Mapping[str, tuple[int, ...]]
     outside: Mapping[str, int]
     params: int
@@ -65,8 +66,10 @@ class Experiment:
     stop: StopRequest
 
     @property
-    def output_shape(self) -> tuple[int, ...]:
-        """The shape of the network's outputs for one example."""
+    def output_shape(self) -> tuple[int, ...] | None:
+        """The shape of the network's outputs for one example; None if only a module knows it."""
+        if self.task is None or self.splits is None:
+            return None
         return self.task.output_shape(self.splits)
 
     @property
@@ -146,7 +149,7 @@ def build_experiment(
             at=settings.pruning.at,
             probe=build_probe_maker(networks, load_splits, loss=fit.loss, device=device),
             early_bird=settings.early_bird.epsilon,
-            once=pruning.runs_network,
+            scored_on_main=pruning.runs_network,
         ),
         reinit=reinit,
         storage=Storage(
@@ -155,7 +158,7 @@ def build_experiment(
             keep=settings.keep,
             dense_from=shared_dense_round(settings, reinit, digests),
             score=task.score,
-            update_summary=_build_summary(settings, task.score),
+            update_summary=build_summary(settings, task.score),
         ),
         count=count,
         place={"host": socket.gethostname(), "hardware": hardware(device)},
@@ -167,6 +170,7 @@ def build_experiment(
         digests=digests,
         splits=splits,
         task=task,
+        score=task.score,
         shapes={name: tuple(parameters[name].shape) for name in pruning.prunable},
         outside=count_outside(networks.network, pruning.prunable),
         params=sum(parameter.numel() for parameter in parameters.values()),
@@ -179,7 +183,8 @@ def build_experiment(
     )
 
 
-def _build_summary(settings: Settings, score: Score) -> Callable[[OpenedRun], None]:
+def build_summary(settings: Settings, score: Score) -> Callable[[OpenedRun], None]:
+    """Return what keeps the run's summary in TensorBoard."""
     if not uses_tensorboard(settings.logger):
         return lambda _: None
     return TensorBoardSummary(settings.canonical | {"seed": settings.seed}, score).update

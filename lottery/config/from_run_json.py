@@ -9,6 +9,7 @@ from torch import nn
 from lottery.config.device import dtype_of
 from lottery.config.frozen_base import find_base
 from lottery.config.groups import Model, read_group
+from lottery.config.module import ModuleMaker
 from lottery.config.network_maker import build_network_maker
 from lottery.config.run_key import PATH_ARGUMENTS
 from lottery.config.settings import Settings, read_settings
@@ -55,6 +56,11 @@ def data_at(target: str, path: str) -> dict[str, str]:
 def rebuild_network(run: OpenedRun, *, trust_code: bool) -> nn.Module:
     """Return a run's network with random weights; only the head, if the base is frozen."""
     entry, where = run.run_json, str(run.folder.run_json)
+    module = entry.get("settings", {}).get("module")
+    if module is not None:
+        check_trusted({"module": module}, where, trust_code=trust_code)
+        with making_from(where, trust_code=trust_code):
+            return module_of(module, entry["config"]["trainer.precision"], initial_seed(entry))
     check_sizes(entry, where)
     with making_from(where, trust_code=trust_code):
         node = entry.get("settings", {}).get("model") or _unflatten(entry["config"], "model")
@@ -69,6 +75,11 @@ def rebuild_network(run: OpenedRun, *, trust_code: bool) -> nn.Module:
             num_tokens=entry.get("num_tokens"),
             seed=initial_seed(entry),
         )
+
+
+def module_of(node: Mapping[str, Any], precision: str, seed: int) -> nn.Module:
+    """Return a run's LightningModule with its initial weights."""
+    return drawn(ModuleMaker(node, dtype_of(precision)), seed)
 
 
 def initial_seed(entry: Mapping[str, Any]) -> int:

@@ -12,7 +12,7 @@ DRIVER = Path("/proc/driver/nvidia/version")
 
 def count_gpus() -> int:
     """Return how many GPUs PyTorch can use; none if they are older than its kernels."""
-    if not torch.cuda.is_available() or _too_old():
+    if not torch.cuda.is_available() or _outdated_gpu():
         return 0
     return torch.cuda.device_count()
 
@@ -27,8 +27,8 @@ def unusable_gpu() -> str | None:
         return None
     if torch.version.cuda is None:
         why = "is built for CPUs"
-    elif old := _too_old():
-        why = f"has no kernels for {old}"
+    elif gpu := _outdated_gpu():
+        why = f"has no kernels for {gpu}"
     else:
         driver = driver_version() or "of this machine"
         why = f"needs a driver for CUDA {torch.version.cuda}; the driver is {driver}"
@@ -43,8 +43,8 @@ def driver_version() -> str | None:
     return found and found.group()
 
 
-def _too_old() -> str | None:
-    """Return the first GPU if it is older than all kernels of this PyTorch, else None."""
+def _outdated_gpu() -> str | None:
+    """Name the first GPU if it is older than all kernels of this PyTorch, else None."""
     if not torch.cuda.is_available():
         return None
     major, minor = torch.cuda.get_device_capability(0)

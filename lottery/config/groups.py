@@ -34,6 +34,8 @@ LOGITS = Rule(
     lambda v: v != "" if isinstance(v, str) else type(v) is int and v >= 0,
     "a position (0 is the first) or a name in what forward returns",
 )
+MODE = one_of("min", "max")
+OPTIONS = Rule(lambda v: isinstance(v, Mapping), "names and values, such as {benchmark: true}")
 LAYER_RATES = Rule(
     lambda v: isinstance(v, list) and all(isinstance(item, Mapping) and item for item in v),
     "a list of patterns and rates, [{'output*': 0.5x}]",
@@ -111,6 +113,18 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Metrics:
+    """`metrics`: which of the metrics that a LightningModule logs are the run's."""
+
+    val: Annotated[str | None, or_null(TEXT), "the score of validation"]
+    val_mode: Annotated[str | None, or_null(MODE), "its direction"]
+    is_share: Annotated[bool, or_null(FLAG), "whether it is a fraction, shown in percent"]
+    test: Annotated[str | None, or_null(TEXT), "the same score on the test set"]
+    monitor: Annotated[str | None, or_null(TEXT), "decides about ES; null = val"]
+    mode: Annotated[str | None, or_null(MODE), "which values of it are better"]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trainer:
     """`trainer`: where and how to compute."""
 
@@ -121,6 +135,7 @@ class Trainer:
     threads: Annotated[
         int | None, or_null(whole(1, 1024)), "CPU threads; null = 1 for small networks"
     ]
+    lightning: Annotated[Node, OPTIONS, "further arguments of Lightning's Trainer, with module="]
     block: Annotated[int, WHOLE, "most optimizer steps per Lightning batch"]
     devices: Annotated[int, WHOLE, "devices on each machine, one process each"]
     num_nodes: Annotated[int, WHOLE, "machines; more than one needs SLURM or torchrun"]

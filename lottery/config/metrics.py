@@ -2,13 +2,12 @@
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import replace
 
 from lottery.config.groups import Task as TaskSettings
 from lottery.config.instantiate import check_made, make
 from lottery.config.rules import first_line
 from lottery.config.task import example_of
-from lottery.data import Split, Splits
+from lottery.data import Splits
 from lottery.errors import ConfigError
 from lottery.measure.own_metrics import Metric, collect
 from lottery.record.schema import COLUMNS
@@ -23,8 +22,10 @@ def build_metrics(settings: TaskSettings, task: Task, splits: Splits) -> Mapping
     metrics = {}
     for name, node in settings.metrics.items():
         key = f"task.metrics.{name}"
-        if {name, f"val_{name}"} & taken:
+        columns = {name, f"val_{name}"}
+        if columns & taken:
             raise ConfigError(f"{key}: the results have a column of this name; choose another")
+        taken |= columns
         metric: Metric = make(node, key)
         check_made(metric, node, key, "reset", "update", "compute")
         if hasattr(metric, "distributed_available_fn"):  # each process has all examples
@@ -44,5 +45,4 @@ def build_metrics(settings: TaskSettings, task: Task, splits: Splits) -> Mapping
 def _further_names(task: Task, splits: Splits) -> set[str]:
     """Return the names of the task's own further metrics, by measuring two examples."""
     outputs, targets = example_of(task, splits)
-    two = replace(splits, val=Split(outputs, targets))
-    return set(task.further(task.details(outputs, targets), two, "val"))
+    return set(task.further(task.details(outputs, targets), targets, splits))

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from lottery.config.check_seeds import check_seeds
-from lottery.config.device import dtype_of, normalizes, synchronized
+from lottery.config.device import dtype_of, has_batch_norm, synchronized
 from lottery.config.frozen_base import FrozenBase, find_base
 from lottery.config.network_maker import NetworkMaker, build_network_maker
 from lottery.config.rules import first_line
@@ -83,7 +83,7 @@ def set_up_networks(settings: Settings, splits: Splits, task: Task, device: Devi
     seed = derive_seed(init, "init")
     network = synchronized(drawn(make_network, seed), device)
     notes = [] if make_network.is_ours else check_seeds(make_network, seed)
-    if dtype == torch.bfloat16 and normalizes(network):
+    if dtype == torch.bfloat16 and has_batch_norm(network):
         notes.append(
             "trainer.precision=bf16-true: BatchNorm's running averages have 8 bits and stop "
             "moving within 2 % of their goal; bf16-mixed keeps them in 32 bits"

@@ -20,7 +20,7 @@ def build_reinit(settings: Settings, steps_per_epoch: int, num_steps: int) -> Re
         raise ConfigError(f"{asked}: must come before the end of training, step {num_steps}")
     if steps_to_come(reinit, num_steps) > num_steps:
         raise ConfigError(f"{asked}: at most the {num_steps} steps of a training")
-    if hasattr(load_target(settings.scheduler, "scheduler"), "after"):
+    if settings.module is None and hasattr(load_target(settings.scheduler, "scheduler"), "after"):
         _check_following(settings, reinit, asked, num_steps)
     _check_copying(settings, reinit)
     return reinit

@@ -14,6 +14,13 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from lottery.config.replaced import (
+    KEPT_OF_DATASET,
+    OF_THE_MODULE,
+    OPTIONAL,
+    has_module,
+    without_replaced,
+)
 from lottery.config.rules import first_line, get_nested, show
 from lottery.config.targets import load_target
 from lottery.errors import ConfigError
@@ -48,12 +55,19 @@ ADDED_LATER: dict[str, Any] = {
     "dataset.random_labels": 0,
     "dataset.shuffle_pixels": False,
     "early_bird.epsilon": None,
+    "metrics.is_share": False,
+    "metrics.mode": None,
+    "metrics.monitor": None,
+    "metrics.test": None,
+    "metrics.val": None,
+    "metrics.val_mode": None,
     "model.init_from": None,
     "model.logits": None,
     "optimizer.decay_norms": True,
     "pruning.also": [],
     "pruning.at": "trained",
     "pruning.units": "none",
+    "trainer.lightning": {},
     "task._target_": "lottery.tasks.Classification",
     "task.class_weights": None,
     "task.label_smoothing": 0,
@@ -93,6 +107,10 @@ def plain(config: DictConfig) -> dict[str, Any]:
         raise ConfigError(f"{key}: {first_line(error)}") from error
     assert isinstance(container, dict)
     values = {str(key): value for key, value in container.items()}
+    # the option `none` of these groups is no more than its name
+    values = {k: v for k, v in values.items() if k not in OPTIONAL or v != {"_target_": None}}
+    if has_module(values):
+        values = without_replaced(values, OmegaConf.select(config, "hydra.overrides.task"))
     shortened = values.pop("shortened", None)
     if values.get("short") is True:
         if not isinstance(shortened, Mapping):
@@ -114,6 +132,9 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
         # Copied masks do not depend on the scope and the pruning of this run.
         flat = {k: v for k, v in flat.items() if not k.startswith(("pruning.", "scope."))}
         flat["criterion.run"] = _trunk_name(flat["criterion.run"], config["seed"])
+    if has_module(config):
+        flat = {k: v for k, v in flat.items() if k.partition(".")[0] not in OF_THE_MODULE}
+        flat |= {f"dataset.{name}": config["dataset"][name] for name in KEPT_OF_DATASET}
     if flat.get("pruning.at") == "init":
         from lottery.pruning import trait  # imports torch
 
@@ -125,6 +146,7 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
             flat[key] = Path(flat[key]).absolute().name
     synchronized = flat.get("trainer.sync_batchnorm", True)
     kept = TRAINER_KEPT if synchronized else TRAINER_KEPT | OWN_STATISTICS
+    kept |= {key for key in flat if key.startswith("trainer.lightning.")}
     for key in (*DURATIONS, *DURATION_ARGUMENTS):
         ours = str(flat.get(f"{key.partition('.')[0]}._target_")).startswith("lottery.")
         if key in flat and (ours or key in DURATIONS):
@@ -177,12 +199,23 @@ def key_of(config: Mapping[str, Any]) -> str:
 def folder_name(config: Mapping[str, Any], choices: Mapping[str, Any]) -> str:
     """Return `<dataset>-<model>-<criterion>-<rate>-<scope>-<reinit>-<key>`."""
     words = {"rate": get_nested(config, "pruning.rate"), **choices}
+    if has_module(config):
+        words |= {"model": _option(config, choices, "module")}
+        words |= {"dataset": _option(config, choices, "datamodule")}
     if copies_masks(config):
         words |= {"rate": "none", "scope": "none"}
     words["criterion"] = ALIASES.get(str(words.get("criterion")), words.get("criterion"))
     words["key"] = key_of(canonical(config))
     order = ("dataset", "model", "criterion", "rate", "scope", "reinit", "key")
     return "-".join(_file_name(words.get(name)) for name in order)
+
+
+def _option(config: Mapping[str, Any], choices: Mapping[str, Any], group: str) -> str:
+    """Return the option chosen of a group, or its class where another file names it."""
+    if choices.get(group, "none") != "none":
+        return str(choices[group])
+    target = get_nested(config, f"{group}._target_")
+    return "none" if target is None else str(target).rpartition(".")[2]
 
 
 def run_path(config: Mapping[str, Any], choices: Mapping[str, Any]) -> Path:

@@ -25,6 +25,13 @@ NODES = Rule(
 )
 
 
+TARGET = Rule(
+    lambda v: v is None or isinstance(v, Mapping),
+    "a _target_ and its arguments",
+    lambda v: v if v and v.get("_target_") is not None else None,
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """The settings of a run.
@@ -55,6 +62,11 @@ class Settings:
     scope: Annotated[Node, NODE, "which scores are compared, and how many weights stay"]
     reinit: Annotated[Node, NODE, "where the next round starts"]
     scheduler: Annotated[Node, NODE, "factor of the learning rate by step"]
+    module: Annotated[Node | None, TARGET, "a LightningModule instead of model and optimizer"] = (
+        None
+    )
+    datamodule: Annotated[Node | None, TARGET, "a LightningDataModule, with module="] = None
+    metrics: groups.Metrics
     logger: Annotated[Mapping[str, Node], NODES, "loggers by name"]
     callbacks: Annotated[Mapping[str, Node], NODES, "callbacks by name"]
     copying: groups.Copying | None

@@ -21,13 +21,13 @@ METHODS = ("score", "prepare", "output_shape", "losses", "parts", "score_of", "d
 
 
 def build_task(settings: TaskSettings, model: Model) -> Task:
-    """Return the task. As before there were tasks, a loss of one logit makes it the binary one."""
+    """Return the task; a loss of one logit makes it the binary one, as before there were tasks."""
     node = {"_target_": ADDED_LATER["task._target_"], **settings.node}
     task: Task = make(node, "task")
     check_made(task, node, "task", *METHODS)
     if not isinstance(task, Classification) or model.loss != ONE_LOGIT:
         return task
-    if task != Classification():
+    if task.has_options:
         raise ConfigError(
             f"model.loss={ONE_LOGIT}: takes neither task.label_smoothing nor task.class_weights"
         )
@@ -90,7 +90,7 @@ def _find_loss(model: Model, task: Task, splits: Splits) -> Loss:
 
 
 def _own_loss(node: Mapping[str, Any], task: Task) -> Loss:
-    if isinstance(task, Classification) and task != Classification():
+    if isinstance(task, Classification) and task.has_options:
         raise ConfigError(
             "task.label_smoothing and task.class_weights: need model.loss=cross_entropy"
         )

@@ -84,13 +84,13 @@ class Split:
         inputs, rows = self.inputs, self.rows
         if rows is not None and torch.device(device).type != "cpu":
             inputs, rows = inputs[rows], None
-        scaling, network_type = self.scaling and self.scaling.to(device, dtype), dtype
+        scaling = self.scaling and self.scaling.to(device, dtype)
+        targets = self.targets.to(device)
+        if targets.is_floating_point():  # a loss in bfloat16 would have 8 bits
+            targets = targets.to(torch.promote_types(dtype, torch.float32))
         if self.has_tokens:
             dtype = torch.long
         inputs = inputs.to(device, dtype if self.scaling is None else inputs.dtype)
-        targets = self.targets.to(device)
-        if targets.is_floating_point():  # a loss in bfloat16 would have 8 bits
-            targets = targets.to(torch.promote_types(network_type, torch.float32))
         return replace(self, inputs=inputs, targets=targets, scaling=scaling, rows=rows)
 
 

@@ -24,7 +24,7 @@ class Pruning:
     at: str = "trained"  # judges the weights at the end of the round before; "init" judges W_0
     probe: MakeProbe = no_probe  # makes what runs the network, for criteria that need it
     early_bird: float | None = None  # the epsilon; None detects nothing
-    once: bool = False  # rank 0 scores for all: two GPUs may run a network to other last bits
+    scored_on_main: bool = False  # and not on every rank: GPUs may differ in the last bits
 
     def trained(self, number: int, last: State, initial: State, before: Masks) -> Trained:
         """Collect what the masks of round `number` are made from.

@@ -58,7 +58,7 @@ def prune(imp: Imp, stored: Stored, before: Masks) -> tuple[Masks, Checks]:
     """Make a round's masks and compare those of all processes of the run."""
     number, pruner = stored.round, imp.pruning.pruner
     trained = imp.pruning.trained(number, last=stored.last, initial=stored.initial, before=before)
-    masks = from_main(lambda: pruner(trained)) if imp.pruning.once else pruner(trained)
+    masks = from_main(lambda: pruner(trained)) if imp.pruning.scored_on_main else pruner(trained)
     check_ranks_agree(number, "masks", masks)
     checks = check_masks(
         number,

@@ -62,8 +62,8 @@ def evaluate(network: nn.Module, split: Split, *, loss: Loss, task: Task) -> Eva
 def measure_further(network: nn.Module, splits: Splits, task: Task) -> dict[str, float]:
     """Return a task's further metrics: `val_<name>` on validation data, `<name>` on test data."""
     metrics: dict[str, float] = {}
-    for prefix, name in (("val_", "val"), ("", "test")):
-        found = task.further(_details(network, splits.by_name()[name], task), splits, name)
+    for prefix, split in (("val_", splits.val), ("", splits.test)):
+        found = task.further(_details(network, split, task), split.targets.cpu(), splits)
         metrics |= {f"{prefix}{metric}": value for metric, value in found.items()}
     return metrics
 

@@ -204,5 +204,20 @@ def make_counter(
     return count
 
 
+def make_parameter_counter(network: nn.Module) -> Callable[[Masks], dict[str, Any]]:
+    """Return a function from masks to the parameters of a round's record, without operations."""
+
+    def count(masks: Masks) -> dict[str, Any]:
+        counts = count_parameters(network, masks)
+        return {
+            **counts,
+            "compression_ratio": _ratio(counts["params"], counts["params_remaining"]),
+            "theoretical_speedup": None,
+            "by_layer": {name: {} for name in masks},
+        }
+
+    return count
+
+
 def _ratio(dense: float, left: float) -> float | None:
     return dense / left if left else None

@@ -19,7 +19,7 @@ class Row(TypedDict):
     ES: int
     val: float
     test: float
-    val_loss: float
+    val_loss: NotRequired[float]  # not where a user's module is best at a maximum
     val_f1: NotRequired[float]  # these six: of tasks with classes
     val_precision: NotRequired[float]
     val_recall: NotRequired[float]
@@ -32,8 +32,8 @@ class Row(TypedDict):
     remaining_all: float
     params: int
     params_remaining: int
-    flops: int
-    flops_remaining: int
+    flops: NotRequired[int]  # unknown of a module without example_input_array
+    flops_remaining: NotRequired[int]
     live_zeros: int
     compression_ratio: float | None
     theoretical_speedup: float | None
@@ -42,13 +42,13 @@ class Row(TypedDict):
 class HistoryRow(TypedDict):
     """One evaluation of one split, a row of history.csv.
 
-    The last column is the score by the name of its metric.
+    The next column is the score by the name of its metric; then comes what a user's module logs.
     """
 
     round: int
     iteration: int
     split: str
-    loss: float
+    loss: NotRequired[float]  # as val_loss
     accuracy: NotRequired[float]
 
 
@@ -69,8 +69,8 @@ class LayerCounts(TypedDict):
     weights: int
     remaining: int
     live_zeros: int
-    flops: int
-    flops_remaining: int
+    flops: NotRequired[int]
+    flops_remaining: NotRequired[int]
 
 
 class MaskDistance(TypedDict):
@@ -187,6 +187,7 @@ class TicketJson(TypedDict):
 
     format: int
     model: dict[str, Any]
+    module: NotRequired[dict[str, Any]]  # of a run with module=, which has no model
     input_shape: list[int]
     num_classes: int | None
     output_shape: NotRequired[list[int]]

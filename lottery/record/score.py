@@ -31,6 +31,11 @@ class Score:
         return value - reference if self.higher_is_better else reference - value
 
     @property
+    def direction(self) -> str:
+        """Which way a value gets better, in words: "higher is better" or "lower is better"."""
+        return f"{'higher' if self.higher_is_better else 'lower'} is better"
+
+    @property
     def unit(self) -> str:
         """The unit of shown values: "%", or "" of a plain number."""
         return "%" if self.is_share else ""

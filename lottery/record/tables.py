@@ -42,7 +42,7 @@ def _make_tables(run: OpenedRun) -> dict[Path, str]:
     history = [row for record in records for row in record["history"]]
     return {
         folder.results_json: to_json({"rounds": rounds}),
-        folder.history_csv: to_csv(history_columns(run.score), history),
+        folder.history_csv: to_csv(history_columns(run.score, history), history),
         folder.timing_csv: to_csv(TIMING_COLUMNS, [record["timing"] for record in records]),
         folder.results_csv: to_csv(results_columns(run.rows), run.rows),
     }
@@ -61,9 +61,13 @@ def results_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return ours + [name for name in further if all(name in row for row in rows)]
 
 
-def history_columns(score: Score) -> list[str]:
-    """Return the columns of history.csv: the last is the score by the name of its metric."""
-    return ["round", "iteration", "split", "loss", score.metric]
+def history_columns(score: Score, history: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the columns of history.csv: the score by the name of its metric, then further ones.
+
+    Only a user's module logs further ones.
+    """
+    ours = ["round", "iteration", "split", "loss", score.metric]
+    return list(dict.fromkeys([*ours, *(name for entry in history for name in entry)]))
 
 
 def _is_part_of(there: bytes, content: str, *, is_json: bool) -> bool:

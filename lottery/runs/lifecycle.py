@@ -80,10 +80,8 @@ def run_with_status(experiment: "Experiment", ownership: Ownership) -> list[Row]
             with experiment.stop.listening():
                 return train_rounds(experiment, ownership)
         _log_device(experiment)
-        if experiment.task.score != ACCURACY:
-            score = experiment.task.score
-            better = "higher" if score.higher_is_better else "lower"
-            log.info("val and test are %s: %s is better", score.metric, better)
+        if (score := experiment.score) != ACCURACY:
+            log.info("val and test are %s: %s", score.metric, score.direction)
         for note in experiment.notes:
             log.info("%s", note)
         with status_in_run_json(experiment, ownership):

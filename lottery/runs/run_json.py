@@ -85,7 +85,7 @@ def _write_run_json(experiment: "Experiment") -> None:
     from lottery.config.provenance import git_commit, machine, versions
 
     run_dir, settings = experiment.imp.run_dir, experiment.settings
-    here = machine(experiment.device)
+    splits, here = experiment.splits, machine(experiment.device)
     digests = dict(experiment.digests)
     if run_dir.run_json.exists():
         earlier = read_run_json(run_dir)
@@ -102,16 +102,16 @@ def _write_run_json(experiment: "Experiment") -> None:
         "config": settings.canonical,
         "settings": located(settings.config),
         "digests": digests,
-        "input_shape": list(experiment.splits.input_shape),
-        "num_classes": experiment.splits.num_classes,
-        "num_tokens": experiment.splits.num_tokens,
+        "input_shape": list(splits.input_shape) if splits else [],
+        "num_classes": splits.num_classes if splits else 0,
+        "num_tokens": splits.num_tokens if splits else None,
         "outside": dict(experiment.outside),
         "versions": versions(),
         "git_commit": git_commit(),
         "machine": here,
     }
-    shape, score = experiment.output_shape, experiment.task.score
-    if shape != (experiment.splits.num_classes,):
+    shape, score = experiment.output_shape, experiment.score
+    if splits and shape is not None and shape != (splits.num_classes,):
         entry["output_shape"] = list(shape)
     if score != ACCURACY:
         entry["score"] = score.to_json()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lottery.config import ALONE, ConfigError
+from lottery.config.replaced import has_module
 from lottery.record.disk_errors import check_writable, disk_errors_in
 from lottery.record.durations import parse_duration
 from lottery.record.opened_run import OpenedRun, open_run
@@ -96,9 +97,11 @@ def _prepare_lines(run: OpenedRun, options: StabilityOptions) -> Work:
     from lottery.stability.line_tables import format_lines
     from lottery.stability.lines import NONE, LineAnalysis, analyse_lines
 
+    fit = experiment.fit
+    assert fit is not None
     try:
         analysis = LineAnalysis(
-            fit=experiment.fit,
+            fit=fit,
             folder=run.folder.stability,
             lines=make_lines(other, ends, experiment.imp.storage),
             points=options.points,
@@ -123,6 +126,11 @@ def _rebuild(run: OpenedRun, options: StabilityOptions) -> "Experiment":
     from lottery.config.experiment import build_experiment
     from lottery.config.trust import making_from
 
+    if has_module(run.run_json.get("settings", {})):
+        raise ConfigError(
+            f"{run.path}: a run with module=; lottery-stability trains copies with the network's "
+            "own loss and data, and cannot do so by a training_step yet"
+        )
     may_write = options.data is not None or options.trust_code
     with making_from(str(run.folder.run_json), trust_code=options.trust_code):
         settings = _settings(run, options)
@@ -180,13 +188,15 @@ def _make_analysis(
     from lottery.progress import Progress
     from lottery.stability import Analysis
 
+    fit = experiment.fit
+    assert fit is not None
     progress = Progress(unit="training", score=run.score)
     targets = [
         target for number in rounds for target in _targets(experiment, run, number, options.steps)
     ]
     try:
         return Analysis(
-            fit=replace(experiment.fit, progress=progress),
+            fit=replace(fit, progress=progress),
             folder=run.folder.stability,
             buffers=experiment.imp.storage.buffers,
             targets=targets,
@@ -218,6 +228,7 @@ def _targets(
     first, made = start.first_step, run.record(number)["row"]["steps"]
     if steps is None:
         return [Target(number, first, start, masks)]
+    assert experiment.splits is not None
     num_train = len(experiment.splits.train)
     steps_per_epoch = experiment.settings.dataset.steps_per_epoch(num_train)
     numbers = {text: _parse_steps(text, steps_per_epoch) for text in steps}

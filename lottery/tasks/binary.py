@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor, nn
 
 from lottery.data import DataError, Splits
-from lottery.record.score import ACCURACY, Score
-from lottery.tasks.classes import check_class_numbers, class_details, class_metrics, predict
+from lottery.tasks.classes import ClassTask, check_class_numbers
 from lottery.tasks.interface import Loss
 
 
@@ -19,7 +17,7 @@ def binary_cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Binary:
+class Binary(ClassTask):
     """Class 0 or 1; the score is the accuracy.
 
     Further metrics are F1, precision and recall of class 1, and the expected calibration error.
@@ -29,8 +27,6 @@ class Binary:
     """
 
     outputs: int = 1
-    score: ClassVar[Score] = ACCURACY
-    needs_outputs: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.outputs not in (1, 2) or isinstance(self.outputs, bool):
@@ -54,19 +50,3 @@ class Binary:
         if self.outputs == 1:
             return {"binary_cross_entropy": binary_cross_entropy}
         return {"cross_entropy": nn.functional.cross_entropy}
-
-    def parts(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return whether each example is classified correctly, (batch, 1)."""
-        return (predict(outputs) == targets)[:, None]
-
-    def score_of(self, sums: Tensor, loss: float, examples: int) -> float:
-        """Return the accuracy as a fraction."""
-        return float(sums[0]) / examples
-
-    def details(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return what `further` needs."""
-        return class_details(outputs, targets)
-
-    def further(self, details: Tensor, splits: Splits, name: str) -> dict[str, float]:
-        """Return `f1`, `precision`, `recall` and `ece`, as fractions."""
-        return class_metrics(details, splits.by_name()[name].targets.cpu(), num_classes=2)

@@ -24,15 +24,26 @@ def class_averages(predictions: Tensor, targets: Tensor, num_classes: int) -> di
     hits = torch.bincount(right, minlength=num_classes + 1)[:num_classes].cpu().float()
     predicted = torch.bincount(predictions, minlength=num_classes).cpu().float()
     there = torch.bincount(targets, minlength=num_classes).cpu().float()
-    scores = {
-        "f1": _divide(2 * hits, predicted + there),
-        "precision": _divide(hits, predicted),
-        "recall": _divide(hits, there),
-    }
+    scores = f1_precision_recall(hits, predicted, there)
     if num_classes == 2:
         return {name: float(score[1]) for name, score in scores.items()}
     num_present = ((predicted + there) > 0).float().sum()
     return {name: float(_divide(score, num_present).sum()) for name, score in scores.items()}
+
+
+def f1_precision_recall(hits: Tensor, predicted: Tensor, there: Tensor) -> dict[str, Tensor]:
+    """Return the scores of each class by counts of examples: 0 where they are 0 / 0.
+
+    Args:
+        hits: examples of the class that are predicted to be.
+        predicted: examples that are predicted to be of the class.
+        there: examples of the class.
+    """
+    return {
+        "f1": _divide(2 * hits, predicted + there),
+        "precision": _divide(hits, predicted),
+        "recall": _divide(hits, there),
+    }
 
 
 def _divide(counts: Tensor, of: Tensor) -> Tensor:

@@ -1,9 +1,12 @@
 """What tasks with one class for each example have in common."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
 from lottery.data import DataError, Splits
+from lottery.record.score import ACCURACY, Score
 from lottery.tasks.class_averages import class_averages
 
 BINS = 15  # of equal width, as in Guo et al. 2017
@@ -31,6 +34,12 @@ def check_class_numbers(splits: Splits) -> None:
             raise DataError(f"the {name} split has a target outside 0 to {number - 1}")
 
 
+def count_classes(splits: Splits) -> int:
+    """Return the number of classes of splits that were checked."""
+    assert splits.num_classes is not None
+    return int(splits.num_classes)
+
+
 def predict(outputs: Tensor) -> Tensor:
     """Return the class with the highest logit; of a single logit, class 1 if it is above 0.
 
@@ -43,28 +52,41 @@ def predict(outputs: Tensor) -> Tensor:
     return (outputs[:, 0] > 0).long() if outputs.shape[1] == 1 else outputs.argmax(1)
 
 
-def class_details(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Return each example's predicted class, its probability, and whether the best 5 are right."""
-    predicted = predict(outputs)
-    if outputs.shape[1] == 1:
-        probability = torch.sigmoid(outputs[:, 0].abs())
-    else:
-        probability = outputs.softmax(1).amax(1)
-    columns = [predicted.double(), probability.double()]
-    if outputs.shape[1] > TOP_ABOVE:
-        best = outputs.topk(TOP, dim=1).indices
-        columns.append((best == targets[:, None]).any(1).double())
-    return torch.stack(columns, 1)
+class ClassTask:
+    """The score and the further metrics of a task with one class for each example."""
 
+    score: ClassVar[Score] = ACCURACY
+    needs_outputs: ClassVar[bool] = True
 
-def class_metrics(details: Tensor, targets: Tensor, num_classes: int) -> dict[str, float]:
-    """Return class averages, the expected calibration error, and of many classes `top5`."""
-    predicted = details[:, 0].long()
-    metrics = class_averages(predicted, targets, num_classes)
-    metrics["ece"] = calibration_error(details[:, 1], predicted == targets)
-    if details.shape[1] > 2:
-        metrics["top5"] = float(details[:, 2].mean())
-    return metrics
+    def parts(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return whether each example is classified correctly, (batch, 1)."""
+        return (predict(outputs) == targets)[:, None]
+
+    def score_of(self, sums: Tensor, loss: float, examples: int) -> float:
+        """Return the accuracy as a fraction."""
+        return float(sums[0]) / examples
+
+    def details(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the predicted class, its probability, and whether the best 5 are right."""
+        predicted = predict(outputs)
+        if outputs.shape[1] == 1:
+            probability = torch.sigmoid(outputs[:, 0].abs())
+        else:
+            probability = outputs.softmax(1).amax(1)
+        columns = [predicted.double(), probability.double()]
+        if outputs.shape[1] > TOP_ABOVE:
+            best = outputs.topk(TOP, dim=1).indices
+            columns.append((best == targets[:, None]).any(1).double())
+        return torch.stack(columns, 1)
+
+    def further(self, details: Tensor, targets: Tensor, splits: Splits) -> dict[str, float]:
+        """Return `f1`, `precision`, `recall`, `ece`, and of many classes `top5`, as fractions."""
+        predicted = details[:, 0].long()
+        metrics = class_averages(predicted, targets, count_classes(splits))
+        metrics["ece"] = calibration_error(details[:, 1], predicted == targets)
+        if details.shape[1] > 2:
+            metrics["top5"] = float(details[:, 2].mean())
+        return metrics
 
 
 def calibration_error(probabilities: Tensor, right: Tensor) -> float:

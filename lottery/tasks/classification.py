@@ -4,19 +4,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lottery.data import DataError, Splits
-from lottery.record.score import ACCURACY, Score
-from lottery.tasks.classes import check_class_numbers, class_details, class_metrics, predict
+from lottery.tasks.classes import ClassTask, check_class_numbers, count_classes
 from lottery.tasks.interface import Loss
 
 
 @dataclass(frozen=True)
-class Classification:
+class Classification(ClassTask):
     """One logit for each class; the score is the accuracy.
 
     Further metrics are F1, precision and recall (means over the classes; of two classes those of
@@ -32,8 +31,6 @@ class Classification:
 
     label_smoothing: float = 0
     class_weights: Sequence[float] | str | None = None
-    score: ClassVar[Score] = ACCURACY
-    needs_outputs: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         share, weights = self.label_smoothing, self.class_weights
@@ -45,6 +42,11 @@ class Classification:
         if not all(_is_number(number) and 0 < number < math.inf for number in numbers):
             raise ValueError(f"class_weights={weights}: a list of numbers above 0, or balanced")
 
+    @property
+    def has_options(self) -> bool:
+        """Whether the loss is another one than plain cross entropy."""
+        return bool(self.label_smoothing) or self.class_weights is not None
+
     def prepare(self, splits: Splits) -> Splits:
         """Return the splits if each target is one class number."""
         check_class_numbers(splits)
@@ -55,7 +57,7 @@ class Classification:
 
     def output_shape(self, splits: Splits) -> tuple[int, ...]:
         """Return (classes,)."""
-        return (_classes(splits),)
+        return (count_classes(splits),)
 
     def losses(self, splits: Splits) -> Mapping[str, Loss]:
         """Return `cross_entropy`, and without options `multi_margin_loss`."""
@@ -69,23 +71,6 @@ class Classification:
             "cross_entropy": nn.functional.cross_entropy,
             "multi_margin_loss": nn.functional.multi_margin_loss,
         }
-
-    def parts(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return whether each example is classified correctly, (batch, 1)."""
-        return (predict(outputs) == targets)[:, None]
-
-    def score_of(self, sums: Tensor, loss: float, examples: int) -> float:
-        """Return the accuracy as a fraction."""
-        return float(sums[0]) / examples
-
-    def details(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return what `further` needs."""
-        return class_details(outputs, targets)
-
-    def further(self, details: Tensor, splits: Splits, name: str) -> dict[str, float]:
-        """Return `f1`, `precision`, `recall`, `ece` and perhaps `top5`, as fractions."""
-        targets = splits.by_name()[name].targets.cpu()
-        return class_metrics(details, targets, _classes(splits))
 
 
 class WeightedCrossEntropy(nn.Module):
@@ -116,13 +101,8 @@ def _is_number(value: Any) -> bool:
 def _class_weights(weights: Sequence[float] | str, splits: Splits) -> Tensor:
     if not isinstance(weights, str):
         return torch.tensor(weights, dtype=torch.float32)
-    counts = torch.bincount(splits.train.targets, minlength=_classes(splits))
+    counts = torch.bincount(splits.train.targets, minlength=count_classes(splits))
     if not counts.all():
         missing = int((counts == 0).nonzero()[0])
         raise ValueError(f"class_weights=balanced: no training example is of class {missing}")
     return counts.sum() / (len(counts) * counts)
-
-
-def _classes(splits: Splits) -> int:
-    assert splits.num_classes is not None  # `prepare` has checked it
-    return int(splits.num_classes)

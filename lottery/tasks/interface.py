@@ -59,6 +59,6 @@ class Task(Protocol):
         """Return numbers for each example that the further metrics are made of, (batch, n)."""
         ...
 
-    def further(self, details: Tensor, splits: Splits, name: str) -> dict[str, float]:
-        """Return further metrics of a split by its name; `details` are of all its examples."""
+    def further(self, details: Tensor, targets: Tensor, splits: Splits) -> dict[str, float]:
+        """Return further metrics by details and targets of all examples of a split, on the CPU."""
         ...

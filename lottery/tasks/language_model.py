@@ -72,6 +72,6 @@ class LanguageModel:
         """Return each example's share of right tokens, (batch, 1)."""
         return (outputs.argmax(2) == targets).double().mean(1, keepdim=True)
 
-    def further(self, details: Tensor, splits: Splits, name: str) -> dict[str, float]:
+    def further(self, details: Tensor, targets: Tensor, splits: Splits) -> dict[str, float]:
         """Return `accuracy`, as a fraction."""
         return {"accuracy": float(details.mean())}

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lottery.arguments import check_one_of
 from lottery.data import DataError, Split, Splits
 from lottery.record.score import Score
+from lottery.tasks.class_averages import f1_precision_recall
 from lottery.tasks.in_one_type import in_one_type
 from lottery.tasks.interface import Loss
 
@@ -74,7 +75,7 @@ class Multilabel:
         """Return the parts of the score."""
         return self.parts(outputs, targets).double()
 
-    def further(self, details: Tensor, splits: Splits, name: str) -> dict[str, float]:
+    def further(self, details: Tensor, targets: Tensor, splits: Splits) -> dict[str, float]:
         """Return `precision` and `recall`."""
         averages = self._averages(details.sum(0))
         return {name: averages[name] for name in ("precision", "recall")}
@@ -83,15 +84,8 @@ class Multilabel:
         hits, predicted, there = sums.double().chunk(3)
         if self.average == "micro":
             hits, predicted, there = (c.sum(0, keepdim=True) for c in (hits, predicted, there))
-        return {
-            "f1": _mean_share(2 * hits, predicted + there),
-            "precision": _mean_share(hits, predicted),
-            "recall": _mean_share(hits, there),
-        }
-
-
-def _mean_share(counts: Tensor, of: Tensor) -> float:
-    return float(torch.where(of > 0, counts / of, 0).mean())
+        scores = f1_precision_recall(hits, predicted, there)
+        return {name: float(score.mean()) for name, score in scores.items()}
 
 
 def _as_numbers(split: Split) -> Split:

@@ -166,7 +166,9 @@ def facts_of(run: OpenedRun, record: Mapping[str, Any], *, trust_code: bool) -> 
 def _describe(run: OpenedRun, settings: Settings, record: Record) -> dict[str, Any]:
     """Return the content of ticket.json, without the digests."""
     entry, trainer = run.run_json, settings.trainer
+    module = {} if settings.module is None else {"module": settings.module}
     return {
+        **module,
         "model": settings.config["model"],
         "row": record["row"],
         "layers": record["layers"],
@@ -194,6 +196,8 @@ def _task(settings: Settings) -> dict[str, Any]:
 
 def _base_weights(run_json: Mapping[str, Any], settings: Settings) -> TicketTensors:
     """Return the weights of the run's frozen base as a part, `base`; none if it has no base."""
+    if settings.module is not None:
+        return {}
     seed = derive_seed(settings.seed_for("init"), "base")
     base = find_base(settings.model, tuple(run_json["input_shape"]), seed)
     if base is None:

@@ -12,7 +12,13 @@ import torch
 from torch import nn
 
 from lottery.config.device import dtype_of
-from lottery.config.from_run_json import data_at, initial_seed, network_of, output_shape_of
+from lottery.config.from_run_json import (
+    data_at,
+    initial_seed,
+    module_of,
+    network_of,
+    output_shape_of,
+)
 from lottery.config.frozen_base import FrozenBase, find_base
 from lottery.config.groups import Dataset, Group, Model, read_group
 from lottery.config.groups import Task as TaskSettings
@@ -77,18 +83,23 @@ class Ticket:
         """Return what was trained and pruned: the network, or the head over a frozen base."""
         if weights not in WEIGHTS:
             raise ValueError(f"weights={weights!r}: one of {', '.join(WEIGHTS)}")
-        entry = self.entry
         with self.making():
-            network = network_of(
-                model=self.model,
-                input_shape=entry["input_shape"],
-                output_shape=output_shape_of(entry, self.model),
-                precision=entry["precision"],
-                num_tokens=entry.get("num_tokens"),
-                seed=initial_seed(entry["run"]),
-            )
+            network = self._random_network()
             write_state(network, State(load_part(self.folder, weights), buffers={}))
         return network.eval()
+
+    def _random_network(self) -> nn.Module:
+        entry, seed = self.entry, initial_seed(self.entry["run"])
+        if self.module is not None:
+            return module_of(self.module, entry["precision"], seed)
+        return network_of(
+            model=self.model,
+            input_shape=entry["input_shape"],
+            output_shape=output_shape_of(entry, self.model),
+            precision=entry["precision"],
+            num_tokens=entry.get("num_tokens"),
+            seed=seed,
+        )
 
     def base(self) -> nn.Module | None:
         """Return the frozen base with its weights; None for a network without one."""
@@ -122,6 +133,11 @@ class Ticket:
         They are fetched there if they are missing; where the ticket says, nothing is written.
         """
         may_write = data is not None or self.trust_code
+        if self.module is not None:
+            raise ConfigError(
+                f"{self.folder.path}: of a run with module=, whose data only the module's own "
+                "loops read"
+            )
         with self.making():
             splits = build_splits(self.settings(data)[1], self.task, may_write=may_write)
         here, there = splits.digests(), self.entry["digests"]
@@ -131,6 +147,15 @@ class Ticket:
         if differing:
             raise ConfigError(f"dataset: other content than the run's of {', '.join(differing)}")
         return splits
+
+    @cached_property
+    def module(self) -> Mapping[str, Any] | None:
+        """The LightningModule of a run with `module=`, by its class and arguments."""
+        node = self.entry.get("module")
+        if node is not None:
+            where = str(self.folder.ticket_json)
+            check_trusted({"module": node}, where, trust_code=self.trust_code)
+        return node
 
     @cached_property
     def task(self) -> Task:
@@ -155,7 +180,8 @@ class Ticket:
         where = str(self.folder.ticket_json)
         check_trusted({name: node}, where, trust_code=self.trust_code)
         check_paths({name: node}, where)
-        check_sizes(self.entry, where)
+        if self.module is None:
+            check_sizes(self.entry, where)
         with self.making():
             return read_group(kind, node, name)
 
@@ -170,6 +196,8 @@ class Ticket:
 
     @cached_property
     def _frozen(self) -> FrozenBase | None:
+        if self.module is not None:
+            return None
         return find_base(self.model, tuple(self.entry["input_shape"]))
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from lottery.config.frozen_features import compute_features
+from lottery.config.gpus import count_gpus
 from lottery.config.network import set_memory_format
 from lottery.config.provenance import device_name
 from lottery.config.task import build_loss
@@ -59,6 +60,9 @@ def verify(ticket: Ticket, device: str, data: str | None) -> list[TicketCheck]:
     ticket.settings(data)  # checked before any work
     with ticket.making():
         checks = _check_files(ticket)
+    if ticket.module is not None:
+        again = "not measured again: its data only the module's own loops read"
+        return [*checks, TicketCheck("val, test", "the run's", again, passed=True)]
     if all(check.passed for check in checks):
         scores = measure_in_fresh_process(ticket.folder.path, device, data, ticket.trust_code)
         with ticket.making():
@@ -169,7 +173,7 @@ def _measure(ticket: Ticket, accelerator: str, splits: Splits) -> Scores:
 
 def choose_device(asked: str, device: str) -> str:
     """Return "cpu" or "gpu"; `asked` may also be "auto", `device` is the run's."""
-    there = torch.cuda.is_available()
+    there = count_gpus() > 0
     if asked == "gpu" and not there:
         raise ConfigError("--device gpu: no GPU is visible here; accepted: cpu, auto")
     if asked == "auto":

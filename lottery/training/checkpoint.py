@@ -55,7 +55,7 @@ class Checkpointer(pl.Callback):
 
     def load(self, module: LotteryModule) -> bool:
         """Put the module where the checkpoint is; return False if no checkpoint fits."""
-        checkpoint = from_main(lambda: _read(self.path, self.identity))
+        checkpoint = from_main(lambda: read_checkpoint(self.path, self.identity))
         if checkpoint is None:
             return False
         module.resume(
@@ -110,7 +110,7 @@ class Checkpointer(pl.Callback):
             "optimizer": trainer.optimizers[0].state_dict(),
             "evaluator": self.evaluator.snapshot(),
             "keeper": self.keeper.snapshot(),
-            "callbacks": _plain_states(self.others),
+            "callbacks": plain_states(self.others),
             "generators": read_all_generators(module.device),
             "sums": gather(self.evaluator.sums.snapshot()),
         }
@@ -118,7 +118,7 @@ class Checkpointer(pl.Callback):
         self._last_saved = time.monotonic()
 
 
-def _plain_states(callbacks: Sequence[pl.Callback]) -> dict[str, Any]:
+def plain_states(callbacks: Sequence[pl.Callback]) -> dict[str, Any]:
     """Return the states of users' callbacks, without those that could not be read again."""
     states = {}
     for callback in callbacks:
@@ -145,7 +145,7 @@ def _write(path: Path, checkpoint: Checkpoint) -> None:
         log.warning("no checkpoint at step %d: %s", checkpoint["step"], error)
 
 
-def _read(path: Path, identity: str) -> Checkpoint | None:
+def read_checkpoint(path: Path, identity: str) -> Checkpoint | None:
     """Read a checkpoint; None if it is missing, damaged, or of another start."""
     if not path.exists():
         return None

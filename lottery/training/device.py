@@ -3,7 +3,8 @@
 import logging
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -86,16 +87,7 @@ def fit_quietly(
     The folder is the round's, so that Lightning finds no leftovers of another round. DDP must
     know whether some parameters have no part in the loss.
     """
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        # Lightning 2.6 calls torch 2.13 in a way that torch will drop.
-        warnings.filterwarnings("ignore", message=r".*LeafSpec.*", category=FutureWarning)
-        # A run on the CPU was asked for.
-        warnings.filterwarnings("ignore", message=r"GPU available but not used")
-        # Every login node has an srun.
-        warnings.filterwarnings("ignore", message=r"The `srun` command is available")
-        # A ModelCheckpoint keeps the network after a step, as intended.
-        warnings.filterwarnings("ignore", message=r"Using ModelCheckpoint with manual opt")
+    with quiet():
         trainer = pl.Trainer(
             accelerator=device.accelerator,
             precision=device.precision,  # type: ignore[arg-type]  # a Literal of all names
@@ -113,18 +105,44 @@ def fit_quietly(
             num_sanity_val_steps=0,
             log_every_n_steps=1,  # self.log is not used; 50 makes it warn of short rounds
             use_distributed_sampler=False,
-            **_placement(device, some_unused=some_unused),
+            **placement(device, some_unused=some_unused),
         )
-        # lottery/signals.py handles signals. Lightning would answer SIGTERM itself; with several
-        # processes, by a broadcast from within the handler, and it would ask all at every batch.
-        trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
-        epoch_loop = trainer.fit_loop.epoch_loop
-        epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
-        _fill_nothing()
+        leave_signals(trainer)
         trainer.fit(module, loader)
 
 
-def _placement(device: Device, *, some_unused: bool) -> dict[str, Any]:
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Lightning from telling what is as it should be."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        # Lightning 2.6 calls torch 2.13 in a way that torch will drop.
+        warnings.filterwarnings("ignore", message=r".*LeafSpec.*", category=FutureWarning)
+        # A run on the CPU was asked for.
+        warnings.filterwarnings("ignore", message=r"GPU available but not used")
+        # Every login node has an srun.
+        warnings.filterwarnings("ignore", message=r"The `srun` command is available")
+        # Evaluation on several devices, which docs/lightning.md speaks of.
+        warnings.filterwarnings("ignore", message=r"Using `DistributedSampler` with the data")
+        # A ModelCheckpoint keeps the network after a step, as intended.
+        warnings.filterwarnings("ignore", message=r"Using ModelCheckpoint with manual opt")
+        yield
+
+
+def leave_signals(trainer: pl.Trainer) -> None:
+    """Leave signals to lottery/signals.py, and new tensors as they are.
+
+    Lightning would answer SIGTERM itself; with several processes, by a broadcast from within the
+    handler, and it would ask all at every batch.
+    """
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    epoch_loop = trainer.fit_loop.epoch_loop
+    epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
+    _fill_nothing()
+
+
+def placement(device: Device, *, some_unused: bool) -> dict[str, Any]:
+    """Return the Trainer's arguments that say where it trains."""
     if device.num_processes == 1:
         return {"devices": [device.index] if device.accelerator == "gpu" else 1}
     # The processes exist already and have met: Lightning starts none.

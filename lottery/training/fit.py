@@ -50,8 +50,8 @@ class Outcome:
     measured: dict[str, float | None]  # `val`, `test`, ... at ES and at the last step
     history: list[dict[str, Any]]  # iteration, split, loss, score of each evaluation
     timing: dict[str, float | None]  # the columns of timing.csv
-    first_seen: FirstStep  # as the training used them
-    first_expected: FirstStep  # from the schedule and the data order
+    first_seen: Mapping[str, Any]  # as the training used them
+    first_expected: Mapping[str, Any]  # from the schedule and the data order
 
 
 @dataclass(frozen=True)

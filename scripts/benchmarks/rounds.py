@@ -72,7 +72,7 @@ def some_masks(prepared: Experiment) -> Masks:
 def our_round(prepared: Experiment, masks: Masks) -> Named:
     """A round as every run trains it: masks, curves, TensorBoard, progress, checkpoints."""
     start = start_at(prepared.imp.fresh("init"), prepared.imp.num_steps)
-    return prepared.fit(0, start, masks, keep_step=None).final.weights
+    return prepared.imp.fit(0, start, masks, keep_step=None).final.weights
 
 
 def bare_round(prepared: Experiment, masks: Masks) -> Named:

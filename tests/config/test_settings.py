@@ -52,6 +52,7 @@ def test_every_key_of_the_fixed_groups_in_conf_is_known_and_every_known_one_is_t
         "early_bird",
         "checkpoint",
         "trainer",
+        "metrics",
     ]
     for name in FIXED:
         assert composed()[name].keys() == _annotated(KINDS[name]).keys()

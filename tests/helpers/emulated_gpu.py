@@ -14,7 +14,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-NUM_DEVICES = 2  # as in emulated_gpu.cpp
+from tests.helpers.gpus import NUM_EMULATED
 
 
 class Collectives(dist.ProcessGroup):
@@ -75,7 +75,7 @@ def install() -> None:
         "_maybe_exchange_device": ops.exchange_device,
         "is_available": lambda: True,
         "is_initialized": lambda: True,
-        "device_count": lambda: NUM_DEVICES,
+        "device_count": lambda: NUM_EMULATED,
         "current_device": lambda: ops.exchange_device(-1),
         "set_device": lambda device: ops.exchange_device(index(device)) and None,
         "get_device_name": lambda device=None: name,

@@ -2,9 +2,8 @@
 
 import os
 import sys
-from importlib import import_module
+from multiprocessing.context import ForkProcess, SpawnContext
 from pathlib import Path
-from typing import Any
 
 from lottery.cli import stability as stability_command
 from lottery.cli import ticket as ticket_command
@@ -26,7 +25,7 @@ def run(process: ProcessRank, *runs: tuple[Path, tuple[str, ...]]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         os.chdir(folder)
         if "tests.helpers.emulated_gpu" in sys.modules:
-            _fork_workers()
+            SpawnContext.Process = ForkProcess  # a process that is spawned has no emulated GPU
         experiment = prepare(composed(*TINY, *overrides), folder, ProcessRank())
         run_experiment(experiment, wait=False)
 
@@ -61,10 +60,3 @@ def tensors_of(folder: Path, number: int) -> list[Path]:
     """Return the files of a round's masks and weights."""
     files = RunDir(folder).round(number)
     return [files.masks, files.start, files.es, files.final]
-
-
-def _fork_workers() -> None:
-    """Fork the workers of a run from now on: a process that is spawned has no emulated GPU."""
-    spawn: Any = import_module("torch.multiprocessing.spawn")
-    start = spawn.start_processes
-    spawn.start_processes = lambda *a, start_method, **k: start(*a, start_method="fork", **k)

@@ -23,7 +23,7 @@ import torch
 
 SOURCE = Path(__file__).with_name("emulated_gpu.cpp")
 LIBRARY = "LOTTERY_TESTS_EMULATED_GPU"  # names the library for the server
-NUM_EMULATED = 2
+NUM_EMULATED = 2  # as in emulated_gpu.cpp
 
 
 @dataclass(frozen=True)

@@ -28,11 +28,13 @@ from lottery.signals import StopRequest
 from lottery.tasks import Classification
 from lottery.tensors import load_tensors
 from lottery.training import DataOrder, Device, EvaluationSchedule, LightningFit, Optimization
-from lottery.training.schedules import Constant, Schedule
+from lottery.training.schedules import Constant, Plateau, Schedule
 
 NUM_STEPS = 12
 EVERY = 4
 BATCH = 8
+# a schedule that every evaluation lowers, unless it is better by half
+FALLING = Plateau(factor=0.5, patience=0, threshold=0.5, min_factor=0)
 SIZES = {"conv1.weight": 162, "conv2.weight": 324, "output.weight": 18}  # of ToyResNet's weights
 
 

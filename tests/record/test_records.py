@@ -102,7 +102,7 @@ def test_a_later_format_is_refused_by_name(run: RunDir) -> None:
         ({"row": {"round": 1}}, "row.ES is missing"),
         ({"row": toy_row(2)}, "it is the record of round 2"),
         ({"layers": None}, "layers is null, an object expected"),
-        ({"layers": {"w": {"weights": 1}}}, "layers.w.flops is missing"),
+        ({"layers": {"w": {"weights": 1}}}, "layers.w.live_zeros is missing"),
         ({"history": {}}, "history is an object, a list expected"),
         ({"history": [[]]}, "history[0] is a list, an object expected"),
         ({"timing": 1}, "timing is 1, an object expected"),

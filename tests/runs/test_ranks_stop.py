@@ -61,14 +61,14 @@ def test_masks_that_differ_on_one_rank_are_named(tmp_path: Path) -> None:
     assert RunDir(tmp_path).round(0).finished
 
 
-def _run_planted_once(process: ProcessRank, path: Path) -> None:
+def _run_planted_on_main(process: ProcessRank, path: Path) -> None:
     pruner = toy_imp(path, toy_fit(ToyDropout())).pruning.pruner
     planted = PlantedPruner(pruner, process.rank)
-    run_rounds(toy_imp(path, toy_fit(ToyDropout()), prune=planted, once=True))
+    run_rounds(toy_imp(path, toy_fit(ToyDropout()), prune=planted, scored_on_main=True))
 
 
 def test_scores_that_differ_by_gpu_are_those_of_rank_0(tmp_path: Path) -> None:
-    assert on_ranks(2, _run_planted_once, tmp_path) == [None, None]
+    assert on_ranks(2, _run_planted_on_main, tmp_path) == [None, None]
 
 
 class Nan(pl.Callback):

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from lottery.data import DataError, Split, Splits
+from lottery.measure.evaluate import all_batches
 from lottery.tasks import Binary, Classification, LanguageModel, Multilabel, Regression, Task
 
 CLASSES = Split(torch.ones(4, 2), torch.tensor([0, 0, 0, 1]))
@@ -129,8 +130,6 @@ def test_a_class_without_examples_has_no_balanced_weight() -> None:
 
 
 def test_a_text_is_evaluated_a_thousand_tokens_at_a_time() -> None:
-    from lottery.measure.evaluate import all_batches
-
     sizes = []
 
     class Zeros(torch.nn.Module):

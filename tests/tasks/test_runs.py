@@ -1,5 +1,6 @@
 """Runs of each task: columns, records, tickets, criteria, and what is refused in one line."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,17 +38,13 @@ def test_a_run_and_its_ticket(lottery: Lottery, ticket: Callable[..., Done], tas
     assert last.tolist() == results["val_last"].tolist()
     assert f"val_{metric}" in histories([run])
     if task == "language_model":
-        assert results["val"].tolist() == pytest.approx(results["val_loss"].map(_exp).tolist())
+        assert results["val"].tolist() == pytest.approx(results["val_loss"].map(math.exp).tolist())
     verified = ticket(done.run, "--trust-code")
     assert verified.code == 0, verified.out
     assert f"val: {'correct' if task == 'binary' else metric} with es weights" in verified.out
     if task == "regression":
         forests = ticket(done.run, "--trust-code", "--features", "fc1")
         assert_one_line(forests, 2, "--features: forests need classes", "the run's score is RMSE")
-
-
-def _exp(value: float) -> float:
-    return float(2.718281828459045**value)
 
 
 def test_the_winning_round_has_the_lowest_error(lottery: Lottery) -> None:
@@ -124,7 +121,9 @@ class Errors(Classification):
 
 def test_a_users_own_task(lottery: Lottery, write_module: Callable[[str, str], object]) -> None:
     write_module("own_task", OWN_TASK)
-    done = lottery(*QUIET, "task._target_=own_task.Errors")
+    # a loss of the user's goes with it: the task has no options that a loss must know
+    loss = "model.loss={_target_:torch.nn.CrossEntropyLoss}"
+    done = lottery(*QUIET, "task._target_=own_task.Errors", loss)
     assert done.code == 0, done.err
     run = load_run(done.run)
     assert (run.results["val"] == run.results["val"].round()).all()
@@ -165,6 +164,14 @@ def test_a_users_own_task(lottery: Lottery, write_module: Callable[[str, str], o
             "task.label_smoothing and task.class_weights: need model.loss=cross_entropy",
         ),
         (["+task.metrics.f1._target_=torchmetrics.MeanMetric"], "task.metrics.f1: the results"),
+        (
+            [
+                *TOY_TASKS["binary"],
+                "+task.metrics.a._target_=torchmetrics.classification.BinaryAccuracy",
+                "+task.metrics.val_a._target_=torchmetrics.classification.BinaryAccuracy",
+            ],
+            "task.metrics.val_a: the results have a column of this name",
+        ),
         (
             ["+task.metrics.m._target_=torchmetrics.classification.BinaryAUROC"],
             "task.metrics.m: gives no number for two examples",

@@ -22,13 +22,13 @@ from lottery.reinit import Rewind
 from lottery.signals import Stopped
 from lottery.tensors import load_tensors
 from lottery.training import LightningFit
-from lottery.training.schedules import Plateau
 from tests.conftest import result_tables, tensor_files
 from tests.helpers.foreign import link_again
 from tests.helpers.stopping import StopAt, fit_of, run_two_rounds, stopping
 from tests.helpers.toy_records import CONFIG, write_run
 from tests.helpers.toy_runs import (
     EVERY,
+    FALLING,
     NUM_STEPS,
     ToyDraws,
     ToyDropout,
@@ -38,9 +38,6 @@ from tests.helpers.toy_runs import (
     toy_fit,
     toy_imp,
 )
-
-# every evaluation that is not better by half lowers the rate
-FALLING = Plateau(factor=0.5, patience=0, threshold=0.5, min_factor=0)
 
 SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "numpy and random": ({"network": ToyDraws, "optimizer": adam, "block": 3}, {}),

@@ -15,8 +15,9 @@ from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir
 from lottery.reinit import Rewind
 from lottery.tensors import digest, load_tensors
-from lottery.training.schedules import Constant, Cosine, Plateau, Schedule, StepDrops
+from lottery.training.schedules import Constant, Cosine, Schedule, StepDrops
 from tests.helpers.toy_runs import (
+    FALLING,
     NUM_STEPS,
     ToyDraws,
     ToyDropout,
@@ -28,8 +29,6 @@ from tests.helpers.toy_runs import (
 )
 
 DROP = StepDrops((9,), 0.1)
-# every evaluation that is not better by half lowers the rate
-FALLING = Plateau(factor=0.5, patience=0, threshold=0.5, min_factor=0)
 
 
 def _keep_all(network: nn.Module) -> ScoredPruner:

@@ -19,7 +19,7 @@ def curve(run: OpenedRun, number: int, *, split: str, of_loss: bool) -> Curve:
     """Return the loss or the shown score of one split in a round, by step."""
     steps, values = [], []
     for entry in run.record(number)["history"]:
-        value = entry["loss"] if of_loss else score_of_entry(entry, run.score)
+        value = entry.get("loss") if of_loss else score_of_entry(entry, run.score)
         if entry["split"] == split and value is not None:
             steps.append(float(entry["iteration"]))
             values.append(value if of_loss else run.score.shown(value))
