@@ -26,6 +26,10 @@ from lottery.tensors import MissingTensors
 from lottery.ticket.extract import WrongTicket
 from lottery.ticket.ticket import NoTicket
 from lottery.training import Diverged
+from lottery.training.native.checkpoint import NoStepToKeep
+from lottery.training.native.fit import LightningRefused
+from lottery.training.native.metrics import MissingMetric
+from lottery.training.native.position import NotPlain
 from tests.conftest import Done
 from tests.helpers.toy_records import TRUNK, write_run
 
@@ -37,10 +41,14 @@ EXIT_CODES = {
     DataError: 2,
     DiskError: 1,
     Diverged: 1,
+    LightningRefused: 1,
+    MissingMetric: 1,
     MissingTensors: 1,
     NoFileLocks: 2,
     NoRun: 2,
+    NoStepToKeep: 1,
     NoTicket: 2,
+    NotPlain: 1,
     NothingToRewindTo: 1,
     OtherNetwork: 1,
     OutOfMemory: 1,
