@@ -31,6 +31,9 @@ from lottery.models import vgg
 from lottery.report import write
 from lottery.ticket import verify
 
+# Only a process that the emulated GPU was built for may import it.
+collect_ignore = ["helpers/emulated_gpu.py"]
+
 # Seconds that a test waits for another process: enough on a machine at ten times its load.
 PATIENCE = 600
 

@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from lottery.cli.common import check_surroundings, command_line, end, errors_end_the_command
-from lottery.errors import FAILED, MISTAKE
+from lottery.cli.common import check_surroundings, command_line, errors_end_the_command
+from lottery.errors import FAILED
 
 
 def main() -> None:
@@ -13,15 +13,14 @@ def main() -> None:
     check_surroundings()
     arguments = _parse()
     folder: Path = arguments.folder.absolute()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        end(f"error: --folder {folder}: {error.strerror}", MISTAKE)
 
     from lottery.doctor import examine  # --help need not wait for it
+    from lottery.record.disk_errors import check_writable, disk_errors_in
 
     results = []
-    with errors_end_the_command(command_line("lottery-doctor")):
+    with errors_end_the_command(command_line("lottery-doctor")), disk_errors_in(folder):
+        check_writable(folder, "--folder")
+        folder.mkdir(parents=True, exist_ok=True)
         for result in examine.examine(folder):
             results.append(result)
             print(f"{result.check}: {result.finding.status}", file=sys.stderr, flush=True)

@@ -55,6 +55,9 @@ class Trials:
         except subprocess.TimeoutExpired:
             _kill(process)
             raise TrialFailed(f"{name}: no end after {self.patience:g} s") from None
+        except KeyboardInterrupt:  # which reaches this process alone
+            _kill(process)
+            raise
         if process.returncode:
             last = err.strip().splitlines()[-1:] or ["no message"]
             raise TrialFailed(f"{name}: exit code {process.returncode}: {last[0]}")

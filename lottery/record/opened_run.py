@@ -38,8 +38,11 @@ class OpenedRun:
 
     @property
     def name(self) -> str:
-        """The name of its setting's folder."""
-        return str(self.run_json.get("name", self.path.parent.name))
+        """The name of its setting's folder; files of other runs are named by it."""
+        name = str(self.run_json.get("name", self.path.parent.name))
+        if name in ("", "..") or name != Path(name).name:  # a path, which could lead anywhere
+            raise damaged(self.folder.run_json, f"the name {name!r} is no folder's", "restore it")
+        return name
 
     @property
     def seed(self) -> int:

@@ -247,4 +247,4 @@ def test_a_value_with_colons_is_shown_whole(value: Any, shown: str) -> None:
     node = {"_target_": "lottery.training.schedules.Cosine", "final": value}
     with pytest.raises(ConfigError) as refused:
         make(node, "scheduler", num_steps=10)
-    assert str(refused.value) == f"scheduler.final={shown}: a number >= 0 and <= 1"
+    assert str(refused.value) == f"scheduler.final={shown}: a number from 0 to 1"

@@ -1,16 +1,20 @@
 """`lottery-doctor`: each check passes where all is well and fails where something is not."""
 
 import json
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import pytest
 
+from lottery.cli import doctor
 from lottery.doctor import disk, promises
 from lottery.doctor.examine import Result, as_json, as_table, is_healthy
 from lottery.doctor.finding import Status, failed, not_here, passed
 from lottery.doctor.trial import TrialFailed, Trials, largest_loss_difference
+from tests.conftest import Done
 
 HISTORY = """\
 round,iteration,split,loss,accuracy
@@ -116,3 +120,9 @@ def test_the_answer_as_table_and_as_json() -> None:
     ]
     assert json.loads(as_json(RESULTS))[2] == {"check": "speed", "status": "fail", "text": "slow"}
     assert [is_healthy(RESULTS), is_healthy(RESULTS[:2])] == [False, True]
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(in_process: Callable[..., Done]) -> None:
+    done = in_process(doctor.main, "lottery-doctor", "--folder", "/proc/results")
+    assert (done.code, done.out) == (2, "")
+    assert re.fullmatch(r"error: --folder: /proc/results cannot be written: .*\n", done.err)

@@ -45,3 +45,12 @@ def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
         open_run(tmp_path)
     assert isinstance(refused.value, LotteryError)
     assert isinstance(refused.value, FileNotFoundError)
+
+
+@pytest.mark.parametrize("name", ["../../elsewhere", "/tmp/elsewhere", "..", "", "a/b"])
+def test_a_name_that_is_a_path_is_damage(tmp_path: Path, name: str) -> None:
+    """Other commands name files by it."""
+    path = write_run(tmp_path / "seed_0", tests=[0.95])
+    write_json(path / "run.json", read_json(path / "run.json") | {"name": name})
+    with pytest.raises(DamagedFile, match=r"run\.json: damaged: the name .* is no folder's"):
+        _ = open_run(path).name
