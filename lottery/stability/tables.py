@@ -101,8 +101,8 @@ def _instability_notes(score: Score) -> list[str]:
         ]
     return [
         "Instability: highest error on the line minus the mean of its ends, points; mean over the",
-        f"pairs (lowest to highest). Stable means below {100 * STABLE_BELOW:g} points on test data;",
-        "the report says whether this network is, by an interval over the pairs.",
+        "pairs (lowest to highest). The report says whether the network is stable: whether the",
+        f"interval over the pairs is below {100 * STABLE_BELOW:g} points on test data.",
     ]
 
 
