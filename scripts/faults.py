@@ -39,6 +39,7 @@ os.environ |= {"OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}
 ROOT = Path(__file__).resolve().parents[1]
 # KILL is what faults.c takes for kill -9
 FAULTS = {"KILL": -1, "ENOSPC": errno.ENOSPC, "EIO": errno.EIO, "EROFS": errno.EROFS}
+SHOWN_EVERY = 100  # cases
 PATIENCE = 300  # seconds; a command that takes longer hangs
 SETTING = (
     "rounds=1",
@@ -113,8 +114,11 @@ def main() -> None:
             keep=arguments.keep,
         )
         with multiprocessing.get_context("fork").Pool(arguments.jobs) as pool:
-            for case, lines in pool.imap_unordered(judge_case, cases):
+            judged = pool.imap_unordered(judge_case, cases)
+            for number, (case, lines) in enumerate(judged, start=1):
                 bad += bool(lines)
+                if number % SHOWN_EVERY == 0:
+                    print(f"{number} of {len(cases)} cases", file=sys.stderr, flush=True)
                 for line in lines:
                     print(
                         f"{case.point} {case.fault} {writes[case.point - 1]}: {line}", flush=True
