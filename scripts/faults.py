@@ -18,7 +18,6 @@ import argparse
 import atexit
 import ctypes
 import errno
-import json
 import multiprocessing
 import os
 import random
@@ -35,6 +34,8 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
+from run_differences import OF_REPORT, differences, only_run
+
 os.environ |= {"OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}
 ROOT = Path(__file__).resolve().parents[1]
 # KILL is what faults.c takes for kill -9
@@ -50,9 +51,6 @@ SETTING = (
     "reinit.to=5",
     "reinit.optimizer_state=restored",
 )
-TABLES = ("results.csv", "history.csv", "results.json")
-EQUAL_IN_RECORD = ("row", "layers", "checks", "history")
-EQUAL_IN_RUN_JSON = ("name", "key", "seed", "status", "rounds", "config", "digests")
 # What a run imports while it works
 IMPORTED = (
     "matplotlib.backends.backend_agg",
@@ -70,7 +68,6 @@ IMPORTED = (
     "lottery.pruning",
     "lottery.reinit",
 )
-OF_REPORT = ("report.html", "report.md", "figures")
 
 
 @dataclass(frozen=True)
@@ -242,11 +239,6 @@ def exit_code_of_command() -> int:
     return 0
 
 
-def only_run(folder: Path) -> Path:
-    """Return the folder of the run."""
-    return next(folder.glob("outputs/*/seed_0"), folder)
-
-
 def problems_of_failed(case: Case, done: Done) -> Iterator[str]:
     """Check that a run that failed says so in one line."""
     yield from traces(done.error)
@@ -273,39 +265,6 @@ def traces(error: str) -> list[str]:
     lines = error.splitlines()
     found = [line for line in lines if any(sign in line for sign in signs)]
     return [f"{line} ... {lines[-1]}" for line in found]
-
-
-def differences(whole: Path, run: Path) -> Iterator[str]:
-    """Compare a run with an undisturbed one: tables, records, tensors, the names of all files."""
-    names, there = names_of(whole), names_of(run)
-    for name in sorted(there - names):
-        yield f"left over: {name}"
-    for name in sorted(names - there):
-        if name.partition("/")[0] not in OF_REPORT:  # a report is a picture that may be missing
-            yield f"missing: {name}"
-    for name in sorted(names & there):
-        if name in TABLES or name.endswith(".safetensors"):
-            equal = (whole / name).read_bytes() == (run / name).read_bytes()
-        elif name.endswith("round.json"):
-            equal = same_entries(whole / name, run / name, EQUAL_IN_RECORD)
-        elif name == "run.json":
-            equal = same_entries(whole / name, run / name, EQUAL_IN_RUN_JSON)
-        else:
-            continue
-        if not equal:
-            yield f"differs: {name}"
-
-
-def names_of(run: Path) -> set[str]:
-    """Return the names of all files and folders; TensorBoard's have the time in them."""
-    names = {str(path.relative_to(run)) for path in run.rglob("*")}
-    return {re.sub(r"tfevents\..*", "tfevents", name) for name in names}
-
-
-def same_entries(one: Path, other: Path, names: tuple[str, ...]) -> bool:
-    """Compare some entries of two JSON files."""
-    first, second = (json.loads(path.read_text()) for path in (one, other))
-    return all(first[name] == second[name] for name in names)
 
 
 if __name__ == "__main__":
