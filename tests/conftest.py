@@ -7,11 +7,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from importlib import invalidate_caches
 from multiprocessing.context import ForkProcess, SpawnContext
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -21,15 +19,10 @@ from hydra.core.hydra_config import HydraConfig
 from hypothesis import HealthCheck, settings
 
 import lottery as package
-from lottery.cli import compare as compare_command
-from lottery.cli import data as data_command
-from lottery.cli import report as report_command
-from lottery.cli import stability as stability_command
-from lottery.cli import ticket as ticket_command
 from lottery.cli import train
 from lottery.models import vgg
-from lottery.report import write
-from lottery.ticket import verify
+
+pytest_plugins = ("tests.helpers.command_fixtures",)
 
 # Only a process that the emulated GPU was built for may import it.
 collect_ignore = ["helpers/emulated_gpu.py"]
@@ -212,12 +205,6 @@ def with_own_log(
     return call
 
 
-@pytest.fixture
-def lottery_data(with_own_log: Callable[..., Done]) -> Callable[..., Done]:
-    """`lottery_data("download", "mnist")` runs the command in this process."""
-    return partial(with_own_log, data_command.main, "lottery-data")
-
-
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run that `run` copies."""
@@ -232,48 +219,6 @@ def run(made: Path, folder: Path) -> Path:
     copied = folder / "run"
     shutil.copytree(made, copied)
     return copied
-
-
-@pytest.fixture
-def ticket(
-    in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Done]:
-    """`ticket(run, "--round", 1)` runs the command and its measurements in this process."""
-    threads = torch.get_num_threads()
-
-    def measure_here(*arguments: Any) -> verify.Scores:
-        try:
-            return verify.measure_scores(*arguments)
-        finally:
-            torch.set_num_threads(threads)
-            torch.use_deterministic_algorithms(False)
-
-    monkeypatch.setattr(verify, "measure_in_fresh_process", measure_here)
-    return partial(in_process, ticket_command.main, "lottery-ticket")
-
-
-@pytest.fixture
-def report(in_process: Callable[..., Done]) -> Callable[..., Done]:
-    """`report("outputs")` runs the command in this process, in an empty folder."""
-    return partial(in_process, report_command.main, "lottery-report")
-
-
-@pytest.fixture
-def stability(in_process: Callable[..., Done]) -> Callable[..., Done]:
-    """`stability(run, "--pairs", "1")` runs the command in this process."""
-    return partial(in_process, stability_command.main, "lottery-stability")
-
-
-@pytest.fixture
-def compare(in_process: Callable[..., Done]) -> Callable[..., Done]:
-    """`compare(run, other)` runs the command in this process."""
-    return partial(in_process, compare_command.main, "lottery-compare")
-
-
-@pytest.fixture
-def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out the pictures, which take half of a report's time."""
-    monkeypatch.setattr(write, "save_figure", lambda figure, folder: None)
 
 
 @pytest.fixture

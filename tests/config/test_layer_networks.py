@@ -14,7 +14,7 @@ from lottery.tensors import load_tensors, save_tensors
 from lottery.ticket.extract import take_out
 from tests.conftest import TINY, Done, Lottery
 from tests.helpers.experiments import composed
-from tests.helpers.layer_networks import LAYER_NETWORKS
+from tests.helpers.layer_numbers import LAYER_NETWORKS
 from tests.helpers.refused import assert_one_line
 
 RUN = ("scope=global", "optimizer.clip_norm=1", *TINY)

@@ -12,7 +12,7 @@ from lottery.forests.features import Truncated, choose_layers, features_by_layer
 from lottery.forests.measure import ForestOptions, PrunedAndDense, measure_layers
 from lottery.measure.flops import make_counter
 from lottery.models import VGG16, LeNet5, ResNet20, VGG16Base
-from tests.helpers.layer_networks import LAYER_NETWORKS
+from tests.helpers.layer_numbers import LAYER_NETWORKS
 from tests.helpers.toy_layers import Toy
 
 IMAGE = torch.tensor([[[[1.0, 2.0], [3.0, 6.0]]]])  # one of 1 x 2 x 2

@@ -7,7 +7,7 @@ from torch import nn
 from lottery.data import Split
 from lottery.measure.csr_latency import inference_csr_ms, with_csr
 from lottery.models import LeNet5, LeNet300100
-from tests.helpers.layer_networks import LAYER_NETWORKS
+from tests.helpers.layer_numbers import LAYER_NETWORKS
 
 
 def _pruned(network: nn.Module, share: float) -> nn.Module:

@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from lottery.masks import Masks, count_outside, prunable_weights
 from lottery.measure.evaluate import count_parameters
 from lottery.measure.flops import count_flops, find_products, make_counter
-from tests.helpers.layer_networks import LAYER_NETWORKS, TRAINED
+from tests.helpers.layer_numbers import LAYER_NETWORKS, TRAINED
 
 IMAGE = (1, 8, 8)
 

@@ -21,7 +21,7 @@ from lottery.pruning import (
     Snip,
     SynFlow,
 )
-from tests.helpers.layer_networks import LAYER_NETWORKS, TRAINED
+from tests.helpers.layer_numbers import LAYER_NETWORKS, TRAINED
 from tests.helpers.probes import examples, make, trained_network
 
 CRITERIA: list[Criterion] = [

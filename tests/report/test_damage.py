@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from lottery.cli import report as command
 from lottery.record.files import json_digest, read_json, write_json
 from lottery.record.run_dir import RunDir
 from tests.conftest import Done
@@ -265,45 +264,3 @@ def test_a_sweeps_damaged_job_is_named(
     page = (folder / "sweep" / "report.md").read_text()
     assert page.startswith(f"# {TRUNK}, seed 1\n")
     assert f"> left out: {jobs / '0.json'}: " in page
-
-
-KINDS = ["folder", "fifo", "link"]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ["report.html", "report.md", ".report.md.part"])
-def test_what_is_in_the_place_of_a_report_is_replaced_or_named(
-    report: Report, runs: list[Path], kind: str, name: str
-) -> None:
-    _put(kind, runs[0] / name)
-    _assert_replaced_or_named(report(runs[0]), runs[0] / name, runs[0], num_files=2)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ["figures", "figures/1_accuracy.png"])
-def test_what_is_in_the_place_of_a_picture_is_replaced_or_named(
-    in_process: Callable[..., Done], runs: list[Path], kind: str, name: str
-) -> None:
-    _put(kind, runs[0] / name)
-    done = in_process(command.main, "lottery-report", runs[0])
-    _assert_replaced_or_named(done, runs[0] / name, runs[0], num_files=12)
-
-
-def _put(kind: str, path: Path) -> None:
-    path.parent.mkdir(exist_ok=True)
-    path.write_text("")
-    if kind == "link":
-        path.unlink()
-        path.symlink_to(Path("elsewhere").absolute())
-    else:
-        NO_FILES[kind](path)
-
-
-def _assert_replaced_or_named(done: Done, path: Path, run: Path, *, num_files: int) -> None:
-    assert not Path("elsewhere").exists()
-    if done.code:
-        assert_one_line(done, 1, str(path.with_name(path.name.removesuffix(".part").lstrip("."))))
-    else:
-        files = [run / "report.html", run / "report.md", *run.glob("figures/*")]
-        assert len(files) == num_files
-        assert all(file.is_file() and not file.is_symlink() for file in files)
