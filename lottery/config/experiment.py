@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 
 import torch
+from torch import nn
 
 from lottery.config.copied_masks import shared_dense_round
 from lottery.config.device import build_device, check_batch, choose_threads
@@ -43,9 +44,7 @@ from lottery.training.tensorboard import TensorBoardSummary
 class Experiment:
     """A run that is ready to start.
 
-    `digests` are those of the files that it depends on, by names that a user understands;
-    `shapes` are those of the prunable weights; `outside` counts the parameters without a mask by
-    name, the most first, and `params` all parameters.
+    `digests` are those of the files that it depends on, by names that a user understands.
     """
 
     imp: Imp
@@ -55,9 +54,7 @@ class Experiment:
     splits: Splits | None  # None with module=
     task: Task | None  # None with module=
     score: Score
-    shapes: Mapping[str, tuple[int, ...]]
-    outside: Mapping[str, int]
-    params: int
+    network: nn.Module
     pruning: PruningSetup
     network_notes: list[str]
     device: Device
@@ -71,6 +68,22 @@ class Experiment:
         if self.task is None or self.splits is None:
             return None
         return self.task.output_shape(self.splits)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of the prunable weights."""
+        parameters = dict(self.network.named_parameters())
+        return {name: tuple(parameters[name].shape) for name in self.pruning.prunable}
+
+    @property
+    def outside(self) -> Mapping[str, int]:
+        """Numbers of the parameters without a mask by name, the most first."""
+        return count_outside(self.network, self.pruning.prunable)
+
+    @property
+    def params(self) -> int:
+        """Number of all parameters."""
+        return sum(parameter.numel() for parameter in self.network.parameters())
 
     @property
     def starts_workers(self) -> bool:
@@ -98,7 +111,6 @@ def build_experiment(
     threads = choose_threads(settings.trainer.threads, networks.network, device)
     torch.set_num_threads(threads)
     pruning = set_up_pruning(settings, networks.network)
-    parameters = dict(networks.network.named_parameters())
     data = splits.digests()
     digests = {**data, **file_digests(settings.config), **pruning.digests}
     progress, stop = Progress(score=task.score), StopRequest()
@@ -133,9 +145,7 @@ def build_experiment(
     check_criterion(settings, pruning.pruner, splits=splits, task=task, loss=fit.loss)
     steps_per_epoch = settings.dataset.steps_per_epoch(len(splits.train))
     num_steps = settings.iterations.steps(steps_per_epoch)
-    if num_steps > MOST_STEPS:
-        asked = f"iterations={settings.config['iterations']}"
-        raise ConfigError(f"{asked}: {num_steps} steps; at most {MOST_STEPS}")
+    check_num_steps(settings, num_steps)
     reinit = build_reinit(settings, steps_per_epoch, num_steps)
     imp = Imp(
         rounds=Rounds(settings.rounds_to_do, settings.pruning.target_sparsity),
@@ -171,9 +181,7 @@ def build_experiment(
         splits=splits,
         task=task,
         score=task.score,
-        shapes={name: tuple(parameters[name].shape) for name in pruning.prunable},
-        outside=count_outside(networks.network, pruning.prunable),
-        params=sum(parameter.numel() for parameter in parameters.values()),
+        network=networks.network,
         pruning=pruning,
         network_notes=networks.notes,
         device=device,
@@ -181,6 +189,13 @@ def build_experiment(
         progress=progress,
         stop=stop,
     )
+
+
+def check_num_steps(settings: Settings, num_steps: int) -> None:
+    """Check that a round has an end in sight."""
+    if num_steps > MOST_STEPS:
+        asked = f"iterations={settings.config['iterations']}"
+        raise ConfigError(f"{asked}: {num_steps} steps; at most {MOST_STEPS}")
 
 
 def build_summary(settings: Settings, score: Score) -> Callable[[OpenedRun], None]:

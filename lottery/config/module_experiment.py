@@ -9,7 +9,7 @@ from torch import nn
 
 from lottery.config.copied_masks import shared_dense_round
 from lottery.config.device import build_device, choose_threads
-from lottery.config.experiment import Experiment, build_summary
+from lottery.config.experiment import Experiment, build_summary, check_num_steps
 from lottery.config.loggers import build_callback_maker, build_logger_maker
 from lottery.config.module import ModuleSetup, set_up_module
 from lottery.config.own_files import file_digests
@@ -17,11 +17,9 @@ from lottery.config.process_rank import ProcessRank
 from lottery.config.provenance import hardware
 from lottery.config.pruning import set_up_pruning
 from lottery.config.reinit import build_reinit
-from lottery.config.rules import MOST_STEPS
 from lottery.config.settings import Settings
 from lottery.errors import ConfigError
 from lottery.imp import Imp, Pruning, Rounds, Storage
-from lottery.masks import count_outside
 from lottery.models.state import State, all_buffers, fresh_state
 from lottery.progress import Progress
 from lottery.pruning import Pruner, ScoredPruner, trait
@@ -45,9 +43,7 @@ def build_module_experiment(
     _check_criterion(pruning.pruner)
     progress, stop = Progress(score=setup.score), StopRequest()
     num_steps = _steps("iterations", settings.iterations, setup)
-    if num_steps > MOST_STEPS:
-        asked = f"iterations={settings.config['iterations']}"
-        raise ConfigError(f"{asked}: {num_steps} steps; at most {MOST_STEPS}")
+    check_num_steps(settings, num_steps)
     reinit = _build_reinit(settings, setup, num_steps)
     digests = {**file_digests(settings.config), **pruning.digests}
     imp = Imp(
@@ -74,7 +70,6 @@ def build_module_experiment(
         count=setup.counter(),
         place={"host": socket.gethostname(), "hardware": hardware(device)},
     )
-    parameters = dict(setup.network.named_parameters())
     return Experiment(
         imp=imp,
         fit=None,
@@ -83,9 +78,7 @@ def build_module_experiment(
         splits=None,
         task=None,
         score=setup.score,
-        shapes={name: tuple(parameters[name].shape) for name in pruning.prunable},
-        outside=count_outside(setup.network, pruning.prunable),
-        params=sum(parameter.numel() for parameter in parameters.values()),
+        network=setup.network,
         pruning=pruning,
         network_notes=[],
         device=device,

@@ -12,7 +12,7 @@ from lottery.record.files import json_digest, read_json, write_json
 from lottery.record.run_dir import RunDir
 from tests.conftest import Done
 from tests.helpers.damages import assert_one_line
-from tests.helpers.toy_records import CONFIG, TRUNK, write_run
+from tests.helpers.toy_records import CONFIG, TRUNK
 from tests.report.test_forests import OTHER, entry
 from tests.report.test_stability import write_stability
 
@@ -24,12 +24,6 @@ Report = Callable[..., Done]
 def report(report: Report, no_pictures: None) -> Report:
     """The command, without pictures."""
     return report
-
-
-@pytest.fixture
-def runs(folder: Path) -> list[Path]:
-    """Two runs of one setting; the first will be damaged."""
-    return [write_run(folder / "o" / TRUNK / f"seed_{seed}") for seed in (0, 1)]
 
 
 def text(content: str | bytes) -> Damage:

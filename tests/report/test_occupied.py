@@ -9,21 +9,8 @@ import pytest
 from lottery.cli import report as command
 from tests.conftest import Done
 from tests.helpers.damages import assert_one_line
-from tests.helpers.toy_records import TRUNK, write_run
 
 Report = Callable[..., Done]
-
-
-@pytest.fixture
-def report(report: Report, no_pictures: None) -> Report:
-    """The command, without pictures."""
-    return report
-
-
-@pytest.fixture
-def runs(folder: Path) -> list[Path]:
-    """Two runs of one setting; the first will be damaged."""
-    return [write_run(folder / "o" / TRUNK / f"seed_{seed}") for seed in (0, 1)]
 
 
 PUT: dict[str, Callable[[Path], None]] = {
@@ -33,6 +20,7 @@ PUT: dict[str, Callable[[Path], None]] = {
 }
 
 
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("kind", PUT)
 @pytest.mark.parametrize("name", ["report.html", "report.md", ".report.md.part"])
 def test_what_is_in_the_place_of_a_report_is_replaced_or_named(

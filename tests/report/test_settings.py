@@ -8,7 +8,6 @@ import pytest
 from lottery.report.read.controls import compare_with_controls
 from lottery.report.read.groups import group_runs
 from lottery.report.read.roles import role_of
-from lottery.report.read.settings import Setting
 from tests.helpers.toy_records import (
     CHAINED,
     CONFIG,
@@ -19,11 +18,7 @@ from tests.helpers.toy_records import (
     TRUNK,
     toy_record,
 )
-
-SNIP = CONFIG | {"criterion._target_": "lottery.pruning.Snip", "pruning.at": "init"}
-FINETUNED = COPIED | {"reinit._target_": "lottery.reinit.Finetune", "reinit.steps": None}
-PRETRAINED = {"model.init_from": "weights.pth"}
-COPY = "digits-lenet_300_100-copy-none-none-random-22222222"
+from tests.helpers.toy_settings import COPY, FINETUNED, PRETRAINED, SNIP, settings_of
 
 
 @pytest.mark.parametrize(
@@ -59,17 +54,6 @@ COPY = "digits-lenet_300_100-copy-none-none-random-22222222"
 )
 def test_roles(canonical: dict[str, Any], role: str) -> None:
     assert role_of(canonical) == role
-
-
-def settings_of(folder: Path, *configs: dict[str, Any]) -> list[Setting]:
-    """Write one run for each config and return their settings."""
-    runs = [
-        toy_record(
-            folder / f"digits-lenet_300_100-x-0.2-y-z-{number:08d}" / "seed_0", canonical=entry
-        )
-        for number, entry in enumerate(configs)
-    ]
-    return group_runs(runs)[0]
 
 
 @pytest.mark.parametrize(
