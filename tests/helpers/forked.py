@@ -49,10 +49,20 @@ class ForkedCommand:
         return Done(self._process.exitcode, self._out.read_text(), self.err)
 
     def _be(self, arguments: tuple[str, ...], before: Callable[[], object]) -> None:
-        for number, name, path in ((1, "stdout", self._out), (2, "stderr", self._err)):
-            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-            setattr(sys, name, os.fdopen(number, "w", buffering=1, closefd=False))
+        print_to(self._out, self._err)
         before()
-        GlobalHydra.instance().clear()
-        sys.argv = ["lottery", *arguments]
-        train.main()
+        be_the_command(*arguments)
+
+
+def print_to(out: Path, err: Path) -> None:
+    """Let this process print to two files, from the lowest level on."""
+    for number, name, path in ((1, "stdout", out), (2, "stderr", err)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+        setattr(sys, name, os.fdopen(number, "w", buffering=1, closefd=False))
+
+
+def be_the_command(*arguments: str) -> None:
+    """Run `lottery` in this process, which is a fork."""
+    GlobalHydra.instance().clear()
+    sys.argv = ["lottery", *arguments]
+    train.main()

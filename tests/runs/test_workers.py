@@ -14,6 +14,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from lottery import load_run
 from lottery.runs import lifecycle
 from tests.conftest import Done, Lottery
+from tests.helpers.forked import be_the_command, print_to
 
 DDP = ("trainer=ddp_cpu", "trainer.precision=64-true", "logger=none")
 ON_CPU = ("trainer.accelerator=cpu", "trainer.precision=64-true", "logger=none")
@@ -73,9 +74,20 @@ def test_a_run_whose_workers_leave_early_is_not_finished(
     assert "error: a process of the run has ended before all rounds were done" in done.err
 
 
-def _lottery_of_torchrun(lottery: Lottery, *arguments: str) -> Done:
-    """Be one of torchrun's processes; they are forks, which need not import Lightning."""
-    return lottery(*arguments)
+def _be_process_of_torchrun(*arguments: str) -> Done:
+    """Be one of torchrun's processes; they are forks, which need not import Lightning.
+
+    Each prints to files of its own: pytest's are shared by all forks, and who reads them first
+    empties them for the others.
+    """
+    out, err = (Path(f"{name}_{os.environ['RANK']}.txt") for name in ("stdout", "stderr"))
+    print_to(out, err)
+    code = 0
+    try:
+        be_the_command(*arguments)
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    return Done(code, out.read_text(), err.read_text())
 
 
 @pytest.fixture
@@ -89,7 +101,7 @@ def own_signal_handlers() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("own_signal_handlers")
-def test_processes_of_torchrun_are_used_as_they_are(lottery: Lottery, folder: Path) -> None:
+def test_processes_of_torchrun_are_used_as_they_are(folder: Path) -> None:
     torchrun = elastic_launch(
         LaunchConfig(
             min_nodes=1,
@@ -100,9 +112,9 @@ def test_processes_of_torchrun_are_used_as_they_are(lottery: Lottery, folder: Pa
             start_method="fork",
             max_restarts=0,
         ),
-        _lottery_of_torchrun,
+        _be_process_of_torchrun,
     )
-    first, again = (torchrun(lottery, *DDP, *SHORT, "rounds=1") for _ in range(2))
+    first, again = (torchrun(*DDP, *SHORT, "rounds=1") for _ in range(2))
     assert (first[0].code, first[1].code) == (0, 0), first[0].err
     # one process prints the table and the folder
     assert (len(first[0].out.splitlines()), first[1].out) == (4, "")
