@@ -26,14 +26,16 @@ from lottery.config.splits import build_splits
 from lottery.config.task import build_task
 from lottery.data import Splits
 from lottery.errors import ConfigError
-from lottery.imp import Imp, Pruning, Rounds, Storage
+from lottery.imp import Imp, Pruning, Rounds, Storage, TrainCost
 from lottery.masks import count_outside
 from lottery.models.state import all_buffers
 from lottery.progress import Progress
+from lottery.pruning import ScoredPruner, trait
 from lottery.record.equivalent_reinits import note_on_reinit
 from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir
 from lottery.record.score import Score
+from lottery.reinit import Reinit
 from lottery.signals import StopRequest
 from lottery.tasks import Task
 from lottery.training import Device, LightningFit
@@ -171,6 +173,7 @@ def build_experiment(
             update_summary=build_summary(settings, task.score),
         ),
         count=count,
+        cost=_train_cost(settings, pruning, reinit, num_steps),
         place={"host": socket.gethostname(), "hardware": hardware(device)},
     )
     return Experiment(
@@ -188,6 +191,26 @@ def build_experiment(
         process=process,
         progress=progress,
         stop=stop,
+    )
+
+
+def _train_cost(
+    settings: Settings, pruning: PruningSetup, reinit: Reinit, num_steps: int
+) -> TrainCost:
+    """Return what counts the FLOPs of training, with all that the masks and starts need."""
+    pruner = pruning.pruner
+    masks_need_it = (
+        isinstance(pruner, ScoredPruner)
+        and settings.pruning.at == "trained"
+        and trait(pruner.criterion, "needs_training")
+    )
+    return TrainCost(
+        batch_size=settings.dataset.batch_size,
+        num_steps=num_steps,
+        rewind_step=reinit.rewind_step,
+        builds_on_training=bool(masks_need_it or reinit.source == "last"),
+        examples_scored=pruning.examples_scored,
+        trunk=OpenedRun(settings.trunk) if settings.copying else None,
     )
 
 

@@ -44,6 +44,15 @@ class PruningSetup:
         criterion = self.pruner.criterion
         return bool(trait(criterion, "num_examples") or trait(criterion, "runs_on_ones"))
 
+    @property
+    def examples_scored(self) -> int:
+        """How many passes of one example, forward and backward, make a round's masks."""
+        if not isinstance(self.pruner, ScoredPruner):
+            return 0
+        criterion = self.pruner.criterion
+        examples = trait(criterion, "num_examples") or int(trait(criterion, "runs_on_ones"))
+        return int(self.pruner.iterations * examples * trait(criterion, "passes"))
+
 
 def set_up_pruning(settings: Settings, network: nn.Module) -> PruningSetup:
     """Build the pruner and check it against the network."""

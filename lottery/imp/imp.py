@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from lottery.imp.pruning import Pruning
 from lottery.imp.rounds import Rounds
 from lottery.imp.storage import Storage
+from lottery.imp.train_cost import TrainCost
 from lottery.masks import Masks
 from lottery.models.state import Start, State
 from lottery.record.run_dir import RunDir
@@ -42,6 +43,7 @@ class Imp:
     reinit: Reinit
     storage: Storage
     count: Callable[[Masks], dict[str, Any]]  # counts parameters and operations under masks
+    cost: TrainCost | None = None  # None where batches or FLOPs are unknown
     place: Trained | None = None  # where the rounds are trained, for their records
 
     @property

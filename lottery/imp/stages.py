@@ -18,6 +18,7 @@ from lottery.imp.checks import (
 from lottery.imp.imp import Imp
 from lottery.imp.round_record import make_record, report_round
 from lottery.masks import Masks
+from lottery.measure.train_flops import static_segment, trained_flops
 from lottery.models.state import Start, State
 from lottery.reinit import Stored
 
@@ -111,6 +112,9 @@ def train(imp: Imp, ready: Round, check_owned: Callable[[], None]) -> None:
 
     storage.save_outcome(number, outcome, with_optimizer=imp.reinit.carries_optimizer)
     counts = imp.count(masks)
+    if imp.cost:
+        whole = static_segment(outcome.steps, trained_flops(counts, "flops_remaining"))
+        counts |= imp.cost.columns(number, [whole], counts=counts, rows=storage.rows())
     record = make_record(number, outcome=outcome, masks=masks, counts=counts, checks=checks)
     if early_bird:
         record["early_bird"] = early_bird.record()

@@ -89,6 +89,7 @@ class Grasp:
     num_examples = NUM_EXAMPLES
     signed: ClassVar[bool] = True
     second_derivatives: ClassVar[bool] = True
+    passes: ClassVar[int] = 4  # g twice, and once its own gradient, which costs two passes more
 
     def __post_init__(self) -> None:
         _check_batches(self.num_batches, self.batch_size)

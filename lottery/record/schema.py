@@ -37,6 +37,9 @@ class Row(TypedDict):
     live_zeros: int
     compression_ratio: float | None
     theoretical_speedup: float | None
+    train_flops: NotRequired[int]  # these three: not with module=, nor in older versions
+    train_flops_total: NotRequired[int]
+    dense_trainings: NotRequired[float]
 
 
 class HistoryRow(TypedDict):

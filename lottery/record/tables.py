@@ -49,16 +49,15 @@ def _make_tables(run: OpenedRun) -> dict[Path, str]:
 
 
 def results_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return our columns that some row has, all of ours if there are no rows, and further metrics.
+    """Return the columns that all rows have: ours, all if there are no rows, and further metrics.
 
-    Runs older than a column lack it. Further metrics are those that all rows have: when a run of
-    an older version is extended, the lines of its earlier rounds stay as they are.
+    Runs older than a column lack it. When such a run is extended, the lines of its earlier rounds
+    stay as they are, and results.json has the new values.
     """
     if not rows:
         return list(COLUMNS)
-    ours = [name for name in COLUMNS if any(name in row for row in rows)]
-    further = [name for name in rows[0] if name not in COLUMNS]
-    return ours + [name for name in further if all(name in row for row in rows)]
+    names = [*COLUMNS, *(name for name in rows[0] if name not in COLUMNS)]
+    return [name for name in names if all(name in row for row in rows)]
 
 
 def history_columns(score: Score, history: Sequence[Mapping[str, Any]]) -> list[str]:
