@@ -10,6 +10,7 @@ from torch import nn
 
 from lottery.config.copied_masks import shared_dense_round
 from lottery.config.device import build_device, check_batch, choose_threads
+from lottery.config.dynamic import build_dynamic
 from lottery.config.fit import build_fit
 from lottery.config.frozen_features import feature_file, load_features
 from lottery.config.loggers import uses_tensorboard
@@ -147,6 +148,7 @@ def build_experiment(
     num_steps = settings.iterations.steps(steps_per_epoch)
     check_num_steps(settings, num_steps)
     reinit = build_reinit(settings, steps_per_epoch, num_steps)
+    dynamic = build_dynamic(settings, pruning, reinit, num_steps, steps_per_epoch)
     imp = Imp(
         rounds=Rounds(settings.rounds_to_do, settings.pruning.target_sparsity),
         num_steps=num_steps,
@@ -171,6 +173,7 @@ def build_experiment(
             update_summary=build_summary(settings, task.score),
         ),
         count=count,
+        dynamic=dynamic,
         place={"host": socket.gethostname(), "hardware": hardware(device)},
     )
     return Experiment(
