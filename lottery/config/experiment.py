@@ -10,6 +10,7 @@ from torch import nn
 
 from lottery.config.copied_masks import shared_dense_round
 from lottery.config.device import build_device, check_batch, choose_threads
+from lottery.config.dynamic import build_dynamic
 from lottery.config.fit import build_fit
 from lottery.config.frozen_features import feature_file, load_features
 from lottery.config.loggers import uses_tensorboard
@@ -25,6 +26,7 @@ from lottery.config.settings import Settings
 from lottery.config.splits import build_splits
 from lottery.config.task import build_task
 from lottery.data import Splits
+from lottery.dynamic import Dynamic, starts_dense
 from lottery.errors import ConfigError
 from lottery.imp import Imp, Pruning, Rounds, Storage, TrainCost
 from lottery.masks import count_outside
@@ -149,6 +151,7 @@ def build_experiment(
     num_steps = settings.iterations.steps(steps_per_epoch)
     check_num_steps(settings, num_steps)
     reinit = build_reinit(settings, steps_per_epoch, num_steps)
+    dynamic = build_dynamic(settings, pruning, reinit, num_steps, steps_per_epoch)
     imp = Imp(
         rounds=Rounds(settings.rounds_to_do, settings.pruning.target_sparsity),
         num_steps=num_steps,
@@ -173,7 +176,8 @@ def build_experiment(
             update_summary=build_summary(settings, task.score),
         ),
         count=count,
-        cost=_train_cost(settings, pruning, reinit, num_steps),
+        dynamic=dynamic,
+        cost=_train_cost(settings, pruning, dynamic, reinit=reinit, num_steps=num_steps),
         place={"host": socket.gethostname(), "hardware": hardware(device)},
     )
     return Experiment(
@@ -195,10 +199,15 @@ def build_experiment(
 
 
 def _train_cost(
-    settings: Settings, pruning: PruningSetup, reinit: Reinit, num_steps: int
+    settings: Settings,
+    pruning: PruningSetup,
+    dynamic: Dynamic | None,
+    *,
+    reinit: Reinit,
+    num_steps: int,
 ) -> TrainCost:
     """Return what counts the FLOPs of training, with all that the masks and starts need."""
-    pruner = pruning.pruner
+    pruner, goes_on = pruning.pruner, reinit.source == "last"
     masks_need_it = (
         isinstance(pruner, ScoredPruner)
         and settings.pruning.at == "trained"
@@ -208,7 +217,8 @@ def _train_cost(
         batch_size=settings.dataset.batch_size,
         num_steps=num_steps,
         rewind_step=reinit.rewind_step,
-        builds_on_training=bool(masks_need_it or reinit.source == "last"),
+        builds_on_training=bool(masks_need_it or goes_on),
+        needs_dense_round=bool(masks_need_it and not starts_dense(dynamic)) or goes_on,
         examples_scored=pruning.examples_scored,
         trunk=OpenedRun(settings.trunk) if settings.copying else None,
     )

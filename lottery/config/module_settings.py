@@ -75,6 +75,11 @@ def check_module_settings(settings: Settings) -> None:
             "trainer.compile=true: with module= the module compiles itself, by "
             "self.net.compile() in its constructor; accepted: false"
         )
+    if settings.dynamic is not None:
+        raise ConfigError(
+            f"dynamic._target_={settings.dynamic['_target_']}: masks cannot move yet while a "
+            "LightningModule trains; accepted with module=: dynamic=none"
+        )
     _check_options(settings.trainer.lightning)
     for name, node in settings.callbacks.items():
         target = str(node.get("_target_"))

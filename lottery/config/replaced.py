@@ -19,7 +19,7 @@ UNUSED_OF_DATASET = (
     "shuffle_pixels",
 )
 # Groups that may be none.
-OPTIONAL = ("module", "datamodule")
+OPTIONAL = ("module", "datamodule", "dynamic")
 
 
 def has_module(config: Mapping[str, Any]) -> bool:

@@ -91,7 +91,13 @@ PATHS = {"dataset.root", "criterion.run", "model.init_from", *PATH_ARGUMENTS.val
 
 DURATIONS = ("iterations", "evaluation.every")
 # Durations of our own schedules and reinits, for the same reason.
-DURATION_ARGUMENTS = ("scheduler.at", "scheduler.steps", "reinit.to", "reinit.steps")
+DURATION_ARGUMENTS = (
+    "scheduler.at",
+    "scheduler.steps",
+    "reinit.to",
+    "reinit.steps",
+    "dynamic.every",
+)
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -205,6 +211,8 @@ def folder_name(config: Mapping[str, Any], choices: Mapping[str, Any]) -> str:
     if copies_masks(config):
         words |= {"rate": "none", "scope": "none"}
     words["criterion"] = ALIASES.get(str(words.get("criterion")), words.get("criterion"))
+    if (dynamic := _option(config, choices, "dynamic")) != "none":
+        words["criterion"] = f"{words['criterion']}+{dynamic}"
     words["key"] = key_of(canonical(config))
     order = ("dataset", "model", "criterion", "rate", "scope", "reinit", "key")
     return "-".join(_file_name(words.get(name)) for name in order)
@@ -227,7 +235,8 @@ def run_path(config: Mapping[str, Any], choices: Mapping[str, Any]) -> Path:
 def shapes_dense_round(config: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """Return the values of a canonical config that round 0 depends on."""
     pruning = ("criterion.", "scope.", "reinit.", "pruning.", "model.rates", "seeds.pruning")
-    others = ("early_bird.", "dataset.order")  # it only looks; round 0 has one order
+    # it only looks; round 0 has one order, and its masks stay
+    others = ("early_bird.", "dataset.order", "dynamic.")
     shaping = {k: v for k, v in config.items() if not k.startswith(pruning + others)}
     for key in ("seeds.init", "seeds.order", "seeds.augmentation"):
         if shaping[key] is None:

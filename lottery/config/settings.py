@@ -66,6 +66,7 @@ class Settings:
         None
     )
     datamodule: Annotated[Node | None, TARGET, "a LightningDataModule, with module="] = None
+    dynamic: Annotated[Node | None, TARGET, "masks that move while a round trains"] = None
     metrics: groups.Metrics
     logger: Annotated[Mapping[str, Node], NODES, "loggers by name"]
     callbacks: Annotated[Mapping[str, Node], NODES, "callbacks by name"]

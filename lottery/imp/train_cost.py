@@ -24,6 +24,8 @@ class TrainCost:
         rewind_step: the step k of the dense training at which later rounds start; 0 is none.
         builds_on_training: whether later rounds need the training of the round before them, for
             their masks or for their weights.
+        needs_dense_round: whether they need that of round 0, too; a round that is pruned while it
+            trains does not.
         examples_scored: passes of one example, forward and backward, that make a round's masks.
         trunk: the run that masks are copied from.
     """
@@ -32,6 +34,7 @@ class TrainCost:
     num_steps: int
     rewind_step: int
     builds_on_training: bool
+    needs_dense_round: bool
     examples_scored: int = 0
     trunk: OpenedRun | None = None
 
@@ -66,10 +69,10 @@ class TrainCost:
         if "train_flops_total" not in last:
             return None
         scoring = count_train_flops([self._scoring(counts, last)], batch_size=1)
+        if last["round"] == 0 and not self.needs_dense_round:
+            return self._dense_flops(counts, self.rewind_step) + scoring
         if self.builds_on_training:
             return last["train_flops_total"] + scoring
-        if last["round"] == 0:
-            return self._dense_flops(counts, self.rewind_step) + scoring
         return last["train_flops_total"] - last["train_flops"] + scoring
 
     def _found_by_trunk(self, number: int, before: Sequence[Row]) -> int | None:

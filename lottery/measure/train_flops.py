@@ -21,6 +21,38 @@ class Segment:
     gradients: int
 
 
+def segment_of(
+    counts: Mapping[str, Any],
+    sizes: Mapping[str, int],
+    remaining: Mapping[str, int],
+    *,
+    steps: int,
+    dense_gradients: bool = False,
+) -> Segment:
+    """Return the segment of steps in which each layer has `remaining` weights.
+
+    It is exact for Linear and Conv layers. The parts of an attention's weight, which may multiply
+    differently often, are taken to be equally sparse.
+
+    Args:
+        counts: those of `make_counter`, under any masks.
+        sizes: all weights of each layer that has a mask.
+        remaining: those that are left.
+        steps: how many steps.
+        dense_gradients: whether pruned weights get gradients too.
+
+    Example:
+        >>> counts = {"by_layer": {"v": {"flops": 40}, "w": {"flops": 60}}}
+        >>> segment_of(counts, {"w": 30}, {"w": 10}, steps=7)
+        Segment(steps=7, forward=60, gradients=60)
+    """
+    forward = dense = 0
+    for name, layer in counts["by_layer"].items():
+        dense += layer["flops"]
+        forward += layer["flops"] * remaining.get(name, 1) // sizes.get(name, 1)
+    return Segment(steps, forward, gradients=dense if dense_gradients else forward)
+
+
 def static_segment(steps: int, forward: int) -> Segment:
     """Return steps in which only the weights that are left get gradients."""
     return Segment(steps, forward, gradients=forward)

@@ -17,6 +17,18 @@ from lottery.tensors import Tensors, copy_to_cpu
 Batch = tuple[Tensor, Tensor]  # inputs and targets
 
 
+def by_the_batch(network: nn.Module) -> None:
+    """Let BatchNorm normalise by the batch, as in training, and all else be as in evaluation."""
+    for layer in network.modules():
+        layer.training = isinstance(layer, nn.modules.batchnorm._BatchNorm)
+
+
+def with_gradients(network: nn.Module) -> AbstractContextManager[Any]:
+    """Avoid cuDNN's recurrent layers, which have no gradients in evaluation mode."""
+    recurrent = any(isinstance(layer, nn.RNNBase) for layer in network.modules())
+    return torch.backends.cudnn.flags(enabled=False) if recurrent else nullcontext()
+
+
 @dataclass(frozen=True)
 class Probe:
     """A copy of the network for a criterion to run, so that the run's own network is untouched.
@@ -32,11 +44,6 @@ class Probe:
     train: Split
     loss: Loss
     input_shape: tuple[int, ...]
-
-    def _kernels(self) -> AbstractContextManager[Any]:
-        """Avoid cuDNN's recurrent layers, which have no gradients in evaluation mode."""
-        recurrent = any(isinstance(layer, nn.RNNBase) for layer in self.network.modules())
-        return torch.backends.cudnn.flags(enabled=False) if recurrent else nullcontext()
 
     def batches(
         self, num_batches: int, batch_size: int, generator: torch.Generator
@@ -70,14 +77,12 @@ class Probe:
         averages mean nothing at initialisation. `weights` replace some of the state's weights,
         `temperature` divides the logits.
         """
-        self.network.eval()
-        for layer in self.network.modules():
-            layer.training = isinstance(layer, nn.modules.batchnorm._BatchNorm)
+        by_the_batch(self.network)
         others = self.on_device(state.weights)
         for inputs, targets in batches:
             # clones, because BatchNorm writes its averages into them
             buffers = {n: b.clone() for n, b in self.on_device(state.buffers).items()}
-            with self._kernels():
+            with with_gradients(self.network):
                 logits = functional_call(self.network, {**others, **weights, **buffers}, inputs)
             yield self.loss(logits / temperature, targets)
 

@@ -92,6 +92,17 @@ class EarlyBirdRecord(TypedDict):
     distances: list[MaskDistance]
 
 
+class Move(TypedDict):
+    """What one update of a layer's mask has done, a row of dynamic.csv."""
+
+    round: int
+    step: int  # just made, on the round's clock
+    layer: str
+    dropped: int
+    grown: int
+    remaining: int
+
+
 class Before(TypedDict):
     """The record that a round goes on from."""
 
@@ -140,6 +151,7 @@ class Record(TypedDict):
     history: list[HistoryRow]
     timing: TimingRow
     early_bird: NotRequired[EarlyBirdRecord]  # with early_bird.epsilon
+    dynamic: NotRequired[list[Move]]  # of rounds whose masks may move
     links: NotRequired[Links]  # rounds of older versions have none
     trained: NotRequired[Trained]  # as `links`; no digest depends on it
 
@@ -244,4 +256,5 @@ class CompareJson(TypedDict):
 
 
 COLUMNS = tuple(Row.__annotations__)
+DYNAMIC_COLUMNS = tuple(Move.__annotations__)
 TIMING_COLUMNS = tuple(TimingRow.__annotations__)

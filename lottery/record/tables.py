@@ -9,7 +9,7 @@ from typing import Any
 
 from lottery.record.files import to_csv, to_json, write_text
 from lottery.record.opened_run import OpenedRun
-from lottery.record.schema import COLUMNS, TIMING_COLUMNS
+from lottery.record.schema import COLUMNS, DYNAMIC_COLUMNS, TIMING_COLUMNS
 from lottery.record.score import Score
 
 log = logging.getLogger(__name__)
@@ -40,9 +40,13 @@ def _make_tables(run: OpenedRun) -> dict[Path, str]:
     folder, records = run.folder, run.records
     rounds = [{name: v for name, v in r.items() if name in IN_RESULTS_JSON} for r in records]
     history = [row for record in records for row in record["history"]]
+    moves = [move for record in records for move in record.get("dynamic", [])]
+    moving = any("dynamic" in record for record in records)
+    dynamic = {folder.dynamic_csv: to_csv(DYNAMIC_COLUMNS, moves)} if moving else {}
     return {
         folder.results_json: to_json({"rounds": rounds}),
         folder.history_csv: to_csv(history_columns(run.score, history), history),
+        **dynamic,
         folder.timing_csv: to_csv(TIMING_COLUMNS, [record["timing"] for record in records]),
         folder.results_csv: to_csv(results_columns(run.rows), run.rows),
     }

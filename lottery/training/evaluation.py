@@ -45,6 +45,7 @@ class Evaluator(pl.Callback):
     last_step: int
     progress: Display
     early_bird: EarlyBird | None
+    es_from: int = 0  # the first step that may be ES
     curves: Curves = field(init=False)
     es: EsPoint = field(init=False, default_factory=EsPoint)
     sums: TrainingSums = field(init=False, default_factory=TrainingSums)
@@ -89,8 +90,9 @@ class Evaluator(pl.Callback):
             raise Diverged(f"step {step}: the validation loss is {val.loss}")
         self.curves.add(step, "val", loss=val.loss, score=val.score)
         module.follow(val_losses(self.curves.entries))
-        minimum = self.es.is_new_minimum(val.loss)
-        stop = self.es.without_minimum == self.schedule.patience
+        judged = ends or step >= self.es_from
+        minimum = judged and self.es.is_new_minimum(val.loss)
+        stop = judged and self.es.without_minimum == self.schedule.patience
         last = stop or ends
         if minimum or last or self.schedule.test_curve:
             test = self._measure(network, self.splits.test)

@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.loggers import Logger
 
 from lottery.distributed import from_main
+from lottery.dynamic import Moving
 from lottery.errors import LotteryError
 from lottery.generators import seed_generators
 from lottery.masks import Masks
@@ -79,11 +80,13 @@ class NativeFit:
         masks: Masks,
         keep_step: int | None,
         early_bird: EarlyBird | None = None,
+        moving: Moving | None = None,
     ) -> Outcome:
         """Train a round, from its checkpoint if there is one; `Stopped` if a signal asks for it.
 
         The masks are applied to the start, which may be dense.
         """
+        assert moving is None, "module_settings.py refuses masks that move"
         module, datamodule = self.make_module(), self.make_datamodule()
         write_state(module, State(start.weights, start.buffers))
         keeper = MaskKeeper(module, masks)
