@@ -128,7 +128,9 @@ def test_updates_of_masks_divide_a_round_into_segments() -> None:
     dense = Segment(1, 20, gradients=100)
     four, two = static_segment(4, 20), static_segment(2, 20)
     assert found == [four, dense, four, dense, two]
-    gmp = replace(moving, dynamic=Static(), start={"weight": torch.ones(100, dtype=torch.bool)})
+    gmp = replace(
+        moving, dynamic=Static(end=1.0), start={"weight": torch.ones(100, dtype=torch.bool)}
+    )
     dropping = [move | {"remaining": 100 - 10 * move["step"]} for move in moves]
     found = moved_segments(gmp, Moved(start, dropping), counts(20), steps=10)
     assert found == [static_segment(4, 100), static_segment(4, 60), static_segment(2, 20)]
