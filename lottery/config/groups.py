@@ -161,6 +161,7 @@ class Dataset:
     download: Annotated[bool, FLAG, "fetch missing files"]
     batch_size: Annotated[int, WHOLE, "examples per step, over all devices"]
     split_seed: Annotated[int, whole(0, 2**32 - 1), "draws the validation split"]  # numpy's range
+    val_share: Annotated[float | None, or_null(BELOW_1), "for validation; null = as the dataset"]
     order: Annotated[str, one_of("per_round", "fixed"), "fixed: all rounds see the same batches"]
     limit: Annotated[int | None, or_null(WHOLE), "number of examples in all"]
     subsample: Annotated[float, SHARE_OR_ALL, "share of the training examples"]

@@ -54,6 +54,7 @@ ADDED_LATER: dict[str, Any] = {
     "dataset.subsample": 1,
     "dataset.random_labels": 0,
     "dataset.shuffle_pixels": False,
+    "dataset.val_share": None,
     "early_bird.epsilon": None,
     "metrics.is_share": False,
     "metrics.mode": None,

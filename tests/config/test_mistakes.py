@@ -83,6 +83,9 @@ MISTAKES = [
     ("dataset.order=random", "dataset.order", "random"),
     ("dataset.subsample=0", "dataset.subsample", "0"),
     ("dataset.subsample=0.01", "dataset.batch_size", "10 training examples"),
+    ("dataset.val_share=1", "dataset.val_share", "1"),
+    ("dataset.val_share=-0.1", "dataset.val_share", "-0.1"),
+    ("dataset.val_share=0.99", "dataset.batch_size", "training examples"),
     ("dataset.random_labels=1.5", "dataset.random_labels", "1.5"),
     ("dataset.shuffle_pixels=1", "dataset.shuffle_pixels", "1"),
     # where rounds start

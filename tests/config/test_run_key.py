@@ -47,6 +47,7 @@ SHUFFLED = ("criterion=copy", "criterion.run=outputs/trunk-1234abcd/seed_0")
         (["optimizer=adam"], ["optimizer.lr=0.0012", "optimizer.fused=true"]),
         ([], ["dataset.subsample=1.0", "dataset.random_labels=0.0"]),
         ([], ["model.init_from=null"]),
+        ([], ["dataset.val_share=null"]),
         (["model.init_from=weights.pth"], ["model.init_from=elsewhere/weights.pth"]),
     ],
 )
@@ -106,6 +107,8 @@ def test_whatever_changes_a_result_has_a_key_of_its_own() -> None:
         ["dataset.order=fixed"],
         ["dataset.subsample=0.5"],
         ["dataset.random_labels=0.5"],
+        ["dataset.val_share=0"],
+        ["dataset.val_share=0.2"],
         ["dataset.shuffle_pixels=true"],
         ["criterion=random"],
         ["criterion=snip", "criterion.iterations=2"],
