@@ -204,6 +204,14 @@ class Criterion:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Scope:
+    """`scope`: which scores are compared, and how many weights stay."""
+
+    ties: Annotated[str, one_of("index", "random"), "which of equal scores stay"]
+    node: Node
+
+
+@dataclass(frozen=True, kw_only=True)
 class Copying:
     """`criterion=copy`: whose masks are copied."""
 

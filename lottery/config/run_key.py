@@ -68,6 +68,7 @@ ADDED_LATER: dict[str, Any] = {
     "pruning.also": [],
     "pruning.at": "trained",
     "pruning.units": "none",
+    "scope.ties": "index",
     "trainer.lightning": {},
     "task._target_": "lottery.tasks.Classification",
     "task.class_weights": None,

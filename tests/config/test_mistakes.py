@@ -75,6 +75,7 @@ MISTAKES = [
     ("criterion=synflow criterion.iterations=0", "criterion.iterations", "0"),
     ("criterion=grasp criterion.temperature=0", "criterion.temperature", "0"),
     ("criterion=grasp model.loss=multi_margin_loss", "criterion", "multi_margin_loss"),
+    ("scope.ties=last", "scope.ties", "last"),
     ("scope=erk pruning.rates=[{output*:0.5x}]", "pruning.rates", "scope=erk"),
     # the data
     ("dataset.batch_size=0", "dataset.batch_size", "0"),

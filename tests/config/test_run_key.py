@@ -47,7 +47,7 @@ SHUFFLED = ("criterion=copy", "criterion.run=outputs/trunk-1234abcd/seed_0")
         (["optimizer=adam"], ["optimizer.lr=0.0012", "optimizer.fused=true"]),
         ([], ["dataset.subsample=1.0", "dataset.random_labels=0.0"]),
         ([], ["model.init_from=null"]),
-        ([], ["dataset.val_share=null"]),
+        ([], ["dataset.val_share=null", "scope.ties=index"]),
         (["model.init_from=weights.pth"], ["model.init_from=elsewhere/weights.pth"]),
     ],
 )
@@ -116,6 +116,7 @@ def test_whatever_changes_a_result_has_a_key_of_its_own() -> None:
         ["pruning.units=l1"],
         ["scope=global"],
         ["scope=erk"],
+        ["scope.ties=random"],
         ["reinit=random", "reinit.draw=1"],
         ["reinit=none"],
         ["reinit=sign"],
