@@ -35,6 +35,8 @@ LOGITS = Rule(
     "a position (0 is the first) or a name in what forward returns",
 )
 MODE = one_of("min", "max")
+INIT = one_of("kaiming_normal", "kaiming_uniform", "xavier_normal", "xavier_uniform")
+INIT_NORMS = one_of("ones", "uniform")
 OPTIONS = Rule(lambda v: isinstance(v, Mapping), "names and values, such as {benchmark: true}")
 LAYER_RATES = Rule(
     lambda v: isinstance(v, list) and all(isinstance(item, Mapping) and item for item in v),
@@ -189,6 +191,8 @@ class Model:
     loss: Annotated[str | Node, LOSS, "of outputs and targets"] = "cross_entropy"
     rates: Annotated[Sequence[Node], LAYER_RATES, "its own pruning rates"] = ()
     logits: Annotated[int | str | None, or_null(LOGITS), "the logits, of what forward returns"]
+    init: Annotated[str | None, or_null(INIT), "initial weights; null = the network's own"] = None
+    init_norms: Annotated[str | None, or_null(INIT_NORMS), "BatchNorm's initial scales"] = None
     init_from: Annotated[str | None, or_null(TEXT), "file of weights that round 0 starts from"] = (
         None
     )

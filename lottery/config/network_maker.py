@@ -15,6 +15,7 @@ from lottery.config.targets import load_target
 from lottery.errors import ConfigError
 from lottery.generators import kept_generators
 from lottery.measure.evaluate import evaluating
+from lottery.models.init import initialise_
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,9 @@ class NetworkMaker:
             with evaluating(network):
                 network(self.inputs(2))
             check_network(network, self.target)
-        return network.to(self.dtype)
+        network = network.to(self.dtype)
+        initialise_(network, self.model.init, self.model.init_norms)
+        return network
 
     def inputs(self, batch: int) -> Tensor:
         """Return a batch of zeros; of the highest token, for which an embedding needs a row."""

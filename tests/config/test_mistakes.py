@@ -119,6 +119,8 @@ MISTAKES = [
     ("scheduler=plateau scheduler.min_factor=nan", "scheduler.min_factor", "nan"),
     ("scheduler=plateau reinit=lr_rewind reinit.steps=5", "reinit.steps", "5"),
     ("scheduler=plateau reinit=finetune", "reinit.steps", "Plateau"),
+    ("model.init=glorot", "model.init", "kaiming_normal"),
+    ("model.init_norms=zeros", "model.init_norms", "zeros"),
     ("model.init_from=", "model.init_from", "a text"),
     ("model.init_from=nowhere.pth", "model.init_from", "nowhere.pth: no such file"),
     ("scheduler=warmup scheduler.steps=0it", "scheduler.steps", "0it"),
