@@ -1,10 +1,8 @@
 """Initial weights."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from torch import Tensor, nn
-
-from lottery.masks import layer_weights
 
 
 def glorot_normal_(model: nn.Module) -> None:
@@ -45,30 +43,33 @@ NORMS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def initialise_(model: nn.Module, weights: str | None, norms: str | None) -> None:
-    """Draw the weights of a network once more, in place, by torch's global generator.
+def draw_weights_(weights: Iterable[nn.Parameter], name: str) -> None:
+    """Draw weights of layers once more, in place, by torch's global generator; frozen ones stay.
 
     Args:
-        model: any network; frozen weights and biases stay as they are.
-        weights: of Linear, Conv and attention layers, a name of `WEIGHTS`. `kaiming_normal` is
-            std = sqrt(2 / fan_in), `xavier_normal` std = sqrt(2 / (fan_in + fan_out)).
-        norms: scales (gamma) of BatchNorm, whose shifts (beta) become 0: "ones", or "uniform" from
-            0 to 1, as in the code of Frankle et al. 2020 and 2021. None leaves both as they are.
+        weights: of Linear, Conv and attention layers.
+        name: one of `WEIGHTS`. "kaiming_normal" is std = sqrt(2 / fan_in), "xavier_normal" is std
+            = sqrt(2 / (fan_in + fan_out)).
 
     Example:
-        >>> network = nn.Sequential(nn.Linear(200, 50), nn.BatchNorm1d(50))
-        >>> _ = torch.manual_seed(0)
-        >>> initialise_(network, "kaiming_normal", "uniform")
-        >>> round(network[0].weight.std().item(), 2), round(network[1].weight.mean().item(), 1)
-        (0.1, 0.5)
+        >>> layer = nn.Linear(200, 50)
+        >>> draw_weights_([layer.weight], "kaiming_normal")
+        >>> round(layer.weight.std().item(), 2)
+        0.1
     """
-    if weights is not None:
-        for parameter in layer_weights(model):
-            if parameter.requires_grad:
-                WEIGHTS[weights](parameter)
-    if norms is None:
-        return
+    for weight in weights:
+        if weight.requires_grad:
+            WEIGHTS[name](weight)
+
+
+def draw_norms_(model: nn.Module, name: str) -> None:
+    """Set the scales (gamma) of BatchNorm, in place; its shifts (beta) become 0.
+
+    Args:
+        model: any network.
+        name: "ones", or "uniform" from 0 to 1, as in the code of Frankle et al. 2020 and 2021.
+    """
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.affine:
-            NORMS[norms](module.weight)
+            NORMS[name](module.weight)
             nn.init.zeros_(module.bias)

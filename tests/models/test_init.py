@@ -8,7 +8,7 @@ from torch import nn
 
 from lottery.api import load_run
 from lottery.models import ResNet20
-from lottery.models.init import initialise_
+from lottery.models.init import draw_norms_, draw_weights_
 from tests.conftest import TINY, Lottery
 
 
@@ -27,7 +27,7 @@ def test_weights_have_the_spread_of_their_name(
     torch.manual_seed(0)
     layer = nn.Linear(400, 100)
     bias = layer.bias.detach().clone()
-    initialise_(layer, name, None)
+    draw_weights_([layer.weight], name)
     assert layer.weight.std().item() == pytest.approx(std, rel=0.01)
     assert torch.equal(layer.bias, bias)
     if largest is not None:
@@ -37,13 +37,13 @@ def test_weights_have_the_spread_of_their_name(
 def test_scales_of_batch_norm() -> None:
     network = ResNet20((3, 32, 32), 10)
     before = network.output.weight.detach().clone()
-    initialise_(network, None, "uniform")
+    draw_norms_(network, "uniform")
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     scales = torch.cat([norm.weight for norm in norms])
     assert 0 <= scales.min() < 0.05
     assert 0.95 < scales.max() <= 1
     assert scales.mean().item() == pytest.approx(0.5, abs=0.05)
-    initialise_(network, None, "ones")
+    draw_norms_(network, "ones")
     assert all((norm.weight == 1).all() for norm in norms)
     assert torch.equal(network.output.weight, before)
 
@@ -52,7 +52,8 @@ def test_frozen_weights_and_layers_without_scales_stay() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, affine=False))
     network[0].requires_grad_(False)
     before = network[0].weight.clone()
-    initialise_(network, "kaiming_normal", "uniform")
+    draw_weights_([network[0].weight], "kaiming_normal")
+    draw_norms_(network, "uniform")
     assert torch.equal(network[0].weight, before)
 
 
