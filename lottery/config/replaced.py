@@ -13,6 +13,7 @@ UNUSED_OF_DATASET = (
     "root",
     "download",
     "batch_size",
+    "val_share",
     "limit",
     "subsample",
     "random_labels",

@@ -59,7 +59,7 @@ class Settings:
     model: groups.Model
     criterion: groups.Criterion
     optimizer: groups.Optimizer
-    scope: Annotated[Node, NODE, "which scores are compared, and how many weights stay"]
+    scope: groups.Scope
     reinit: Annotated[Node, NODE, "where the next round starts"]
     scheduler: Annotated[Node, NODE, "factor of the learning rate by step"]
     module: Annotated[Node | None, TARGET, "a LightningModule instead of model and optimizer"] = (

@@ -17,16 +17,16 @@ class Row(TypedDict):
     round: int
     remaining: float
     ES: int
-    val: float
+    val: float | None  # None without validation data, as val_last
     test: float
-    val_loss: NotRequired[float]  # not where a user's module is best at a maximum
+    val_loss: NotRequired[float]  # also not where a module of the user is best at a maximum
     val_f1: NotRequired[float]  # these six: of tasks with classes
     val_precision: NotRequired[float]
     val_recall: NotRequired[float]
     f1: NotRequired[float]
     precision: NotRequired[float]
     recall: NotRequired[float]
-    val_last: float
+    val_last: float | None
     test_last: float
     steps: int
     remaining_all: float
