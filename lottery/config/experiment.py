@@ -8,7 +8,7 @@ from functools import cache, partial
 import torch
 from torch import nn
 
-from lottery.config.copied_masks import shared_dense_round
+from lottery.config.dense_round import dense_source
 from lottery.config.device import build_device, check_batch, choose_threads
 from lottery.config.fit import build_fit
 from lottery.config.frozen_features import feature_file, load_features
@@ -33,6 +33,7 @@ from lottery.progress import Progress
 from lottery.record.equivalent_reinits import note_on_reinit
 from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir
+from lottery.record.schema import Trained
 from lottery.record.score import Score
 from lottery.signals import StopRequest
 from lottery.tasks import Task
@@ -147,6 +148,7 @@ def build_experiment(
     num_steps = settings.iterations.steps(steps_per_epoch)
     check_num_steps(settings, num_steps)
     reinit = build_reinit(settings, steps_per_epoch, num_steps)
+    place: Trained = {"host": socket.gethostname(), "hardware": hardware(device)}
     imp = Imp(
         rounds=Rounds(settings.rounds_to_do, settings.pruning.target_sparsity),
         num_steps=num_steps,
@@ -166,12 +168,17 @@ def build_experiment(
             run_dir=run_dir,
             buffers=all_buffers(networks.network).keys(),
             keep=settings.keep,
-            dense_from=shared_dense_round(settings, reinit, digests),
+            dense=dense_source(
+                settings,
+                digests=digests,
+                prunable=pruning.prunable,
+                hardware=place["hardware"],
+            ),
             score=task.score,
             update_summary=build_summary(settings, task.score),
         ),
         count=count,
-        place={"host": socket.gethostname(), "hardware": hardware(device)},
+        place=place,
     )
     return Experiment(
         imp=imp,
