@@ -109,7 +109,14 @@ def build_experiment(
     task = build_task(settings.task, settings.model)
     splits = build_splits(settings.dataset, task, may_write=may_write and not settings.dry_run)
     networks = set_up_networks(settings, splits, task, device)
-    threads = choose_threads(settings.trainer.threads, networks.network, device)
+    # before the fit has the network compiled, which changes how it can be called
+    count = networks.counter()
+    threads = choose_threads(
+        settings.trainer.threads,
+        networks.network,
+        device,
+        step_flops=partial(networks.step_flops, settings.dataset.batch_size),
+    )
     torch.set_num_threads(threads)
     pruning = set_up_pruning(settings, networks.network)
     data = splits.digests()
@@ -130,8 +137,6 @@ def build_experiment(
     if start := networks.start_weights:
         digests[start.name] = start.digest
     load_splits = cache(load_splits)
-    # before the fit has the network compiled, which changes how it can be called
-    count = networks.counter()
     fit = build_fit(
         settings,
         run_dir=run_dir,
