@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from lottery.config.copied_masks import shared_dense_round
+from lottery.config.copied_masks import trunk_of_equal_shape
 from lottery.config.device import build_device, choose_threads
 from lottery.config.experiment import Experiment, build_summary, check_num_steps
 from lottery.config.loggers import build_callback_maker, build_logger_maker
@@ -19,7 +19,7 @@ from lottery.config.pruning import set_up_pruning
 from lottery.config.reinit import build_reinit
 from lottery.config.settings import Settings
 from lottery.errors import ConfigError
-from lottery.imp import Imp, Pruning, Rounds, Storage
+from lottery.imp import DenseSource, Imp, Pruning, Rounds, Storage
 from lottery.models.state import State, all_buffers, fresh_state
 from lottery.progress import Progress
 from lottery.pruning import Pruner, ScoredPruner, trait
@@ -63,7 +63,8 @@ def build_module_experiment(
             run_dir=run_dir,
             buffers=all_buffers(setup.network).keys(),
             keep=settings.keep,
-            dense_from=shared_dense_round(settings, reinit, digests),
+            # no other run: of a LightningDataModule's data there are no digests to compare
+            dense=DenseSource(trunk_of_equal_shape(settings, digests)),
             score=setup.score,
             update_summary=build_summary(settings, setup.score),
         ),

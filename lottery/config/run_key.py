@@ -34,6 +34,7 @@ LEFT_OUT = (
     "criterion.rounds",
     "output_dir",
     "keep",
+    "adopt",
     "dry_run",
     "checkpoint.every_seconds",
     "short",

@@ -140,6 +140,8 @@ class Trained(TypedDict):
 
     host: str
     hardware: Hardware
+    dense: NotRequired[str]  # of round 0: the digest of all that shapes it
+    run: NotRequired[str]  # of round 0 if it was taken: the folder of the run that trained it
 
 
 class Record(TypedDict):
@@ -185,6 +187,7 @@ class RunJson(TypedDict):
     versions: dict[str, str]
     git_commit: str | None
     machine: dict[str, Any]
+    dense_from: NotRequired[str]  # the folder of the run that trained round 0, if it was taken
     notes: NotRequired[list[str]]  # on settings and networks, as the log has them
 
 
