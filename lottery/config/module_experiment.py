@@ -1,11 +1,8 @@
 """A whole run of a user's LightningModule, built and checked, as `experiment.py` does for ours."""
 
 import socket
-from collections.abc import Callable
-from functools import partial
 
 import torch
-from torch import nn
 
 from lottery.config.copied_masks import trunk_of_equal_shape
 from lottery.config.device import build_device, choose_threads
@@ -17,16 +14,17 @@ from lottery.config.process_rank import ProcessRank
 from lottery.config.provenance import hardware
 from lottery.config.pruning import set_up_pruning
 from lottery.config.reinit import build_reinit
+from lottery.config.replaced import is_supervised
 from lottery.config.settings import Settings
+from lottery.config.supervised import set_up_supervised
 from lottery.errors import ConfigError
 from lottery.imp import DenseSource, Imp, Pruning, Rounds, Storage
-from lottery.models.state import State, all_buffers, fresh_state
+from lottery.models.state import all_buffers
 from lottery.progress import Progress
 from lottery.pruning import Pruner, ScoredPruner, trait
 from lottery.record.durations import Duration, parse_duration
 from lottery.record.run_dir import RunDir
 from lottery.reinit import Finetune, LrRewind, Reinit
-from lottery.seeds import derive_seed
 from lottery.signals import StopRequest
 from lottery.training import Device, EvaluationSchedule
 from lottery.training.native import NativeFit
@@ -37,7 +35,8 @@ def build_module_experiment(
 ) -> Experiment:
     """Build everything that a run of a LightningModule needs."""
     device = build_device(settings.trainer, process)
-    setup = set_up_module(settings, device)
+    set_up = set_up_supervised if is_supervised(settings.config) else set_up_module
+    setup = set_up(settings, device)
     torch.set_num_threads(choose_threads(settings.trainer.threads, setup.network, device))
     pruning = set_up_pruning(settings, setup.network)
     _check_criterion(pruning.pruner)
@@ -45,11 +44,12 @@ def build_module_experiment(
     num_steps = _steps("iterations", settings.iterations, setup)
     check_num_steps(settings, num_steps)
     reinit = _build_reinit(settings, setup, num_steps)
-    digests = {**file_digests(settings.config), **pruning.digests}
+    data = setup.make_data.digests()
+    digests = {**data, **file_digests(settings.config), **pruning.digests}
     imp = Imp(
         rounds=Rounds(settings.rounds_to_do, settings.pruning.target_sparsity),
         num_steps=num_steps,
-        fresh=partial(_draw, setup.make, settings.seed_for("init")),
+        fresh=setup.fresh,
         fit=_build_fit(settings, setup, run_dir, device, reinit, progress=progress, stop=stop),
         pruning=Pruning(
             pruner=pruning.pruner,
@@ -68,7 +68,7 @@ def build_module_experiment(
             score=setup.score,
             update_summary=build_summary(settings, setup.score),
         ),
-        count=setup.counter(),
+        count=setup.count,
         place={"host": socket.gethostname(), "hardware": hardware(device)},
     )
     return Experiment(
@@ -76,21 +76,17 @@ def build_module_experiment(
         fit=None,
         settings=settings,
         digests=digests,
-        splits=None,
-        task=None,
+        splits=setup.splits,
+        task=setup.task,
         score=setup.score,
         network=setup.network,
         pruning=pruning,
-        network_notes=[],
+        network_notes=setup.notes,
         device=device,
         process=process,
         progress=progress,
         stop=stop,
     )
-
-
-def _draw(make: Callable[[], nn.Module], seed: int, *purpose: str | int) -> State:
-    return fresh_state(make, derive_seed(seed, *purpose))
 
 
 def _build_fit(
@@ -116,7 +112,7 @@ def _build_fit(
         split_seed=settings.dataset.split_seed,
         fixed_order=settings.dataset.order == "fixed",
         steps_per_epoch=setup.seen.steps_per_epoch,
-        options=settings.trainer.lightning,
+        options=setup.options,
         device=device,
         make_callbacks=build_callback_maker(settings.callbacks, run_dir),
         make_loggers=build_logger_maker(settings.logger, run_dir),

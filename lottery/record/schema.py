@@ -205,7 +205,7 @@ class TicketJson(TypedDict):
 
     format: int
     model: dict[str, Any]
-    module: NotRequired[dict[str, Any]]  # of a run with module=, which has no model
+    module: NotRequired[dict[str, Any]]  # of a run with module=; a user's has no model
     input_shape: list[int]
     num_classes: int | None
     output_shape: NotRequired[list[int]]

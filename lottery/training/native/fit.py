@@ -56,7 +56,7 @@ class NativeFit:
     """Trains one round after the other, each with a new module, new data and a new Trainer."""
 
     make_module: Callable[[], pl.LightningModule]  # the same each time
-    make_datamodule: Callable[[], pl.LightningDataModule | None]
+    make_datamodule: Callable[[int], pl.LightningDataModule | None]  # by the key of its order
     names: MetricNames
     evaluation: EvaluationSchedule
     order_seed: int
@@ -87,7 +87,7 @@ class NativeFit:
         The masks are applied to the start, which may be dense.
         """
         assert moving is None, "module_settings.py refuses masks that move"
-        module, datamodule = self.make_module(), self.make_datamodule()
+        module, datamodule = self.make_module(), self.make_datamodule(self._key(round_number))
         write_state(module, State(start.weights, start.buffers))
         keeper = MaskKeeper(module, masks)
         started = read_state(module)
