@@ -9,6 +9,7 @@ from lottery.config.device import build_device, choose_threads
 from lottery.config.experiment import Experiment, build_summary, check_num_steps
 from lottery.config.loggers import build_callback_maker, build_logger_maker
 from lottery.config.module import ModuleSetup, set_up_module
+from lottery.config.module_probe import notes_on_batches, set_up_probe
 from lottery.config.own_files import file_digests
 from lottery.config.process_rank import ProcessRank
 from lottery.config.provenance import hardware
@@ -21,7 +22,6 @@ from lottery.errors import ConfigError
 from lottery.imp import DenseSource, Imp, Pruning, Rounds, Storage
 from lottery.models.state import all_buffers
 from lottery.progress import Progress
-from lottery.pruning import Pruner, ScoredPruner, trait
 from lottery.record.durations import Duration, parse_duration
 from lottery.record.run_dir import RunDir
 from lottery.reinit import Finetune, LrRewind, Reinit
@@ -39,7 +39,7 @@ def build_module_experiment(
     setup = set_up(settings, device)
     torch.set_num_threads(choose_threads(settings.trainer.threads, setup.network, device))
     pruning = set_up_pruning(settings, setup.network)
-    _check_criterion(pruning.pruner)
+    make_probe = set_up_probe(settings, setup, pruning, device)
     progress, stop = Progress(score=setup.score), StopRequest()
     num_steps = _steps("iterations", settings.iterations, setup)
     check_num_steps(settings, num_steps)
@@ -56,7 +56,9 @@ def build_module_experiment(
             prunable=pruning.prunable,
             seed=settings.seed_for("pruning"),
             at=settings.pruning.at,
+            probe=make_probe,
             early_bird=settings.early_bird.epsilon,
+            scored_on_main=pruning.runs_network,
         ),
         reinit=reinit,
         storage=Storage(
@@ -81,7 +83,7 @@ def build_module_experiment(
         score=setup.score,
         network=setup.network,
         pruning=pruning,
-        network_notes=setup.notes,
+        network_notes=[*setup.notes, *notes_on_batches(pruning)],
         device=device,
         process=process,
         progress=progress,
@@ -156,15 +158,3 @@ def _build_reinit(settings: Settings, setup: ModuleSetup, num_steps: int) -> Rei
             "whole epochs, 1ep"
         )
     return reinit
-
-
-def _check_criterion(pruner: Pruner) -> None:
-    """Refuse criteria that run the network: its loss is inside the module's training_step."""
-    if not isinstance(pruner, ScoredPruner):
-        return
-    criterion = pruner.criterion
-    if trait(criterion, "num_examples") or trait(criterion, "runs_on_ones"):
-        raise ConfigError(
-            f"criterion={type(criterion).__name__.lower()}: runs the network itself, which is not "
-            "there yet with module=; criteria of weights and random are"
-        )
