@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lottery.arguments import check_whole
@@ -175,7 +174,7 @@ class SynFlow:
         weights = differentiable(probe, {n: w.abs() for n, w in trained.weights.items()})
         others = on_device_of(probe.network, _linear(trained.state))
         ones = next(iter(weights.values())).new_ones(1, *probe.input_shape)
-        outputs: Tensor = functional_call(probe.network.eval(), {**others, **weights}, ones)
+        outputs = probe.outputs(others | weights, ones)
         gradients = torch.autograd.grad(outputs.sum(), list(weights.values()), **UNUSED)
         scores = [w.detach() * g for w, g in zip(weights.values(), gradients, strict=True)]
         return to_scores(weights, scores)

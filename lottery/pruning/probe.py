@@ -43,6 +43,9 @@ class Probe(Protocol):
         `temperature` divides the logits.
         """
 
+    def outputs(self, tensors: Tensors, inputs: Tensor) -> Tensor:
+        """Return the outputs in evaluation mode with all weights and buffers as given."""
+
 
 @dataclass(frozen=True)
 class NetworkProbe:
@@ -85,6 +88,11 @@ class NetworkProbe:
                 here = tensors | copied_buffers(self.network, state)
                 logits = functional_call(self.network, here, inputs)
             yield self.loss(logits / temperature, targets)
+
+    def outputs(self, tensors: Tensors, inputs: Tensor) -> Tensor:
+        """Return the outputs in evaluation mode with all weights and buffers as given."""
+        found: Tensor = functional_call(self.network.eval(), tensors, inputs)
+        return found
 
 
 def copied_buffers(network: nn.Module, state: State) -> Tensors:

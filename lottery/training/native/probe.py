@@ -82,13 +82,21 @@ class ModuleProbe:
             raise NoLoss(f"criterion.temperature={temperature}: training_step divides no logits")
         tensors = on_device_of(self.network, state.weights) | weights
         step = _TrainingStep(self.network)
+        paths = _paths(step, self.network)
         for index, (batch, seed) in enumerate(batches):
             with scoring(self.network):
                 here = tensors | copied_buffers(self.network, state)
-                named = {f"module.{name}": tensor for name, tensor in here.items()}
+                named = {paths[name]: tensor for name, tensor in here.items()}
                 compute = partial(functional_call, step, named, (batch, index))
                 with quiet():
                     yield drawn(compute, seed)
+
+    def outputs(self, tensors: Tensors, inputs: Tensor) -> Tensor:
+        """Return the outputs in evaluation mode with all weights and buffers as given."""
+        paths = _paths(self.network, self.network)
+        named = {paths[name]: tensor for name, tensor in tensors.items()}
+        found: Tensor = functional_call(self.network.eval(), named, inputs)
+        return found
 
     def _fit(self, collector: "_Collector") -> None:
         """Let Lightning begin a fit, so that the loader is as in a round."""
@@ -128,6 +136,23 @@ class _Collector(pl.Callback):
             )
             self.found.append(there)
         trainer.should_stop = True
+
+
+def _paths(root: nn.Module, module: pl.LightningModule) -> dict[str, str]:
+    """Return where torch finds a module's tensors below `root`, by their names in files.
+
+    They differ by more than what stands in front in `module=supervised`, which has its network's
+    names.
+    """
+    found = {
+        id(tensor): f"{prefix}.{name}" if prefix else name
+        for prefix, layer in root.named_modules()
+        for name, tensor in [*layer._parameters.items(), *layer._buffers.items()]
+    }
+    return {
+        name: found[id(tensor)]
+        for name, tensor in [*module.named_parameters(), *module.named_buffers()]
+    }
 
 
 class _TrainingStep(nn.Module):
