@@ -25,6 +25,7 @@ from lottery.config.settings import Settings
 from lottery.config.splits import build_splits
 from lottery.config.task import build_task
 from lottery.data import Splits
+from lottery.data.subset import has_classes
 from lottery.errors import ConfigError
 from lottery.imp import Imp, Pruning, Rounds, Storage
 from lottery.masks import count_outside
@@ -110,7 +111,8 @@ def build_experiment(
     networks = set_up_networks(settings, splits, task, device)
     threads = choose_threads(settings.trainer.threads, networks.network, device)
     torch.set_num_threads(threads)
-    pruning = set_up_pruning(settings, networks.network)
+    num_classes = splits.num_classes if has_classes(splits.train) else None
+    pruning = set_up_pruning(settings, networks.network, num_classes)
     data = splits.digests()
     digests = {**data, **file_digests(settings.config), **pruning.digests}
     progress, stop = Progress(score=task.score), StopRequest()

@@ -39,13 +39,22 @@ class Probe:
         return torch.backends.cudnn.flags(enabled=False) if recurrent else nullcontext()
 
     def batches(
-        self, num_batches: int, batch_size: int, generator: torch.Generator
+        self,
+        num_batches: int,
+        batch_size: int,
+        generator: torch.Generator,
+        *,
+        per_class: bool = False,
     ) -> list[Batch]:
-        """Draw different training examples: (inputs, targets) of each batch, not augmented."""
+        """Draw different training examples: (inputs, targets) of each batch, not augmented.
+
+        With `per_class` the classes take turns, so that a batch has as many examples of each.
+        """
         wanted = num_batches * batch_size
         if wanted > len(self.train):
             raise ValueError(f"{wanted} of {len(self.train)} training examples to score on")
-        rows = torch.randperm(len(self.train), generator=generator)[:wanted]
+        rows = torch.randperm(len(self.train), generator=generator)
+        rows = (_by_turns(rows, self.train.targets) if per_class else rows)[:wanted]
         chosen = torch.split(rows.to(self.train.targets.device), batch_size)
         first = next(self.network.parameters())
         pairs = [self.train.batch(batch) for batch in chosen]
@@ -62,17 +71,25 @@ class Probe:
         }
 
     def losses(
-        self, state: State, weights: Tensors, batches: list[Batch], temperature: float = 1.0
+        self,
+        state: State,
+        weights: Tensors,
+        batches: list[Batch],
+        *,
+        temperature: float = 1.0,
+        mode: str = "train",
     ) -> Iterator[Tensor]:
         """Compute the loss of each batch, which can be differentiated by `weights`.
 
-        Dropout is off. BatchNorm normalises by the batch as in training, because its running
-        averages mean nothing at initialisation. `weights` replace some of the state's weights,
-        `temperature` divides the logits.
+        Dropout is off. In the mode "train" BatchNorm normalises by the batch as in training,
+        because its running averages mean nothing at initialisation; in "eval" it normalises by
+        them all the same. `weights` replace some of the state's weights, `temperature` divides
+        the logits.
         """
         self.network.eval()
-        for layer in self.network.modules():
-            layer.training = isinstance(layer, nn.modules.batchnorm._BatchNorm)
+        if mode == "train":
+            for layer in self.network.modules():
+                layer.training = isinstance(layer, nn.modules.batchnorm._BatchNorm)
         others = self.on_device(state.weights)
         for inputs, targets in batches:
             # clones, because BatchNorm writes its averages into them
@@ -80,6 +97,23 @@ class Probe:
             with self._kernels():
                 logits = functional_call(self.network, {**others, **weights, **buffers}, inputs)
             yield self.loss(logits / temperature, targets)
+
+
+def _by_turns(rows: Tensor, targets: Tensor) -> Tensor:
+    """Order rows so that the classes take turns; within a class their order stays.
+
+    Example:
+        >>> _by_turns(torch.tensor([4, 0, 1, 2, 3]), torch.tensor([0, 0, 0, 0, 1])).tolist()
+        [4, 0, 1, 2, 3]
+        >>> _by_turns(torch.tensor([0, 1, 2, 3, 4]), torch.tensor([0, 0, 0, 0, 1])).tolist()
+        [0, 4, 1, 2, 3]
+    """
+    classes = targets.cpu()[rows]
+    turn = torch.empty_like(classes)
+    for label in classes.unique():
+        of_class = classes == label
+        turn[of_class] = torch.arange(int(of_class.sum()))
+    return rows[turn.argsort(stable=True)]
 
 
 MakeProbe = Callable[[torch.dtype], Probe]  # from the type to compute in
