@@ -72,6 +72,7 @@ ADDED_LATER: dict[str, Any] = {
     "pruning.also": [],
     "pruning.at": "trained",
     "pruning.units": "none",
+    "reinit.keep_optimizer": False,
     "scope.ties": "index",
     "trainer.lightning": {},
     "task._target_": "lottery.tasks.Classification",

@@ -110,7 +110,7 @@ def _by_turns(rows: Tensor, targets: Tensor) -> Tensor:
     """
     classes = targets.cpu()[rows]
     turn = torch.empty_like(classes)
-    for label in classes.unique():
+    for label in range(int(classes.max()) + 1):
         of_class = classes == label
         turn[of_class] = torch.arange(int(of_class.sum()))
     return rows[turn.argsort(stable=True)]

@@ -97,6 +97,7 @@ MISTAKES = [
     ("reinit.to=1.5", "reinit.to", "1.5"),
     ("reinit.optimizer_state=old", "reinit.optimizer_state", "old"),
     ("reinit=random reinit.draw=-1", "reinit.draw", "-1"),
+    ("reinit=lr_rewind reinit.keep_optimizer=1", "reinit.keep_optimizer", "1"),
     ("reinit=lr_rewind reinit.steps=0", "reinit.steps", "0"),
     ("reinit=finetune reinit.steps=51ep", "reinit.steps", "51ep"),
     ("reinit=finetune reinit.steps=abc", "reinit.steps", "abc"),

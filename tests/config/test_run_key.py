@@ -124,6 +124,7 @@ def test_whatever_changes_a_result_has_a_key_of_its_own() -> None:
         ["reinit=none"],
         ["reinit=sign"],
         ["reinit=lr_rewind"],
+        ["reinit=lr_rewind", "reinit.keep_optimizer=true"],
         ["reinit=finetune"],
         ["reinit=finetune", "reinit.steps=10"],
         ["reinit.to=10"],

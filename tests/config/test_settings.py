@@ -16,6 +16,7 @@ from lottery.config.settings import Settings, read_settings
 from lottery.data import ImageFolder, Tabular
 from lottery.pruning import Snip
 from lottery.record.durations import Duration
+from lottery.reinit import LrRewind
 from lottery.tasks import Classification
 from tests.conftest import real_program
 from tests.helpers.experiments import composed, settings_of
@@ -67,6 +68,7 @@ def test_options_added_later_are_keys_of_ours() -> None:
         "criterion.sampling": Snip,
         "dataset.augment": ImageFolder,
         "dataset.numeric_target": Tabular,
+        "reinit.keep_optimizer": LrRewind,
         "task.class_weights": Classification,
         "task.label_smoothing": Classification,
     }
