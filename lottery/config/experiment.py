@@ -26,6 +26,7 @@ from lottery.config.settings import Settings
 from lottery.config.splits import build_splits
 from lottery.config.task import build_task
 from lottery.data import Splits
+from lottery.data.subset import has_classes
 from lottery.dynamic import Dynamic, starts_dense
 from lottery.errors import ConfigError
 from lottery.imp import Imp, Pruning, Rounds, Storage, TrainCost
@@ -122,7 +123,8 @@ def build_experiment(
         step_flops=partial(networks.step_flops, settings.dataset.batch_size),
     )
     torch.set_num_threads(threads)
-    pruning = set_up_pruning(settings, networks.network)
+    num_classes = splits.num_classes if has_classes(splits.train) else None
+    pruning = set_up_pruning(settings, networks.network, num_classes)
     data = splits.digests()
     digests = {**data, **file_digests(settings.config), **pruning.digests}
     progress, stop = Progress(score=task.score), StopRequest()
