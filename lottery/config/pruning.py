@@ -12,6 +12,7 @@ from torch import nn
 from lottery.config.copied_masks import inspect_trunk
 from lottery.config.groups import BELOW_1
 from lottery.config.instantiate import check_made, make
+from lottery.config.learned_masks import learned_pruner
 from lottery.config.settings import Settings
 from lottery.errors import ConfigError
 from lottery.masks import Masks, layer_weights, prunable_weights, select
@@ -71,7 +72,7 @@ def set_up_pruning(settings: Settings, network: nn.Module) -> PruningSetup:
     criterion: Criterion = make(settings.criterion.node, "criterion")
     check_made(criterion, settings.criterion.node, "criterion", "__call__")
     _check_combination(settings, criterion, scope)
-    pruner = ScoredPruner(
+    scored = ScoredPruner(
         criterion,
         scope,
         rates,
@@ -80,6 +81,7 @@ def set_up_pruning(settings: Settings, network: nn.Module) -> PruningSetup:
         units=settings.pruning.units,  # type: ignore[arg-type]  # the settings have checked it
     )
     notes = _notes(settings, scope, last=last)
+    pruner = learned_pruner(settings, scope, scored)
     setup = PruningSetup(prunable, scope, pruner, rates=rates, notes=notes)
     shapes = {name: tuple(weights[name].shape) for name in prunable}
     prunings = settings.num_prunings(settings.rounds_to_do[-1])
