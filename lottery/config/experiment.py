@@ -8,7 +8,7 @@ from functools import cache, partial
 import torch
 from torch import nn
 
-from lottery.config.copied_masks import shared_dense_round
+from lottery.config.dense_round import dense_source
 from lottery.config.device import build_device, check_batch, choose_threads
 from lottery.config.dynamic import build_dynamic
 from lottery.config.fit import build_fit
@@ -37,6 +37,7 @@ from lottery.pruning import ScoredPruner, trait
 from lottery.record.equivalent_reinits import note_on_reinit
 from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir
+from lottery.record.schema import Trained
 from lottery.record.score import Score
 from lottery.reinit import Reinit
 from lottery.signals import StopRequest
@@ -113,7 +114,14 @@ def build_experiment(
     task = build_task(settings.task, settings.model)
     splits = build_splits(settings.dataset, task, may_write=may_write and not settings.dry_run)
     networks = set_up_networks(settings, splits, task, device)
-    threads = choose_threads(settings.trainer.threads, networks.network, device)
+    # before the fit has the network compiled, which changes how it can be called
+    count = networks.counter()
+    threads = choose_threads(
+        settings.trainer.threads,
+        networks.network,
+        device,
+        step_flops=partial(networks.step_flops, settings.dataset.batch_size),
+    )
     torch.set_num_threads(threads)
     pruning = set_up_pruning(settings, networks.network)
     data = splits.digests()
@@ -134,8 +142,6 @@ def build_experiment(
     if start := networks.start_weights:
         digests[start.name] = start.digest
     load_splits = cache(load_splits)
-    # before the fit has the network compiled, which changes how it can be called
-    count = networks.counter()
     fit = build_fit(
         settings,
         run_dir=run_dir,
@@ -155,6 +161,7 @@ def build_experiment(
     reinit = build_reinit(settings, steps_per_epoch, num_steps)
     check_frozen_weights(settings, pruning.pruner, reinit)
     dynamic = build_dynamic(settings, pruning, reinit, num_steps, steps_per_epoch)
+    place: Trained = {"host": socket.gethostname(), "hardware": hardware(device)}
     imp = Imp(
         rounds=Rounds(settings.rounds_to_do, settings.pruning.target_sparsity),
         num_steps=num_steps,
@@ -174,14 +181,19 @@ def build_experiment(
             run_dir=run_dir,
             buffers=all_buffers(networks.network).keys(),
             keep=settings.keep,
-            dense_from=shared_dense_round(settings, reinit, digests),
+            dense=dense_source(
+                settings,
+                digests=digests,
+                prunable=pruning.prunable,
+                hardware=place["hardware"],
+            ),
             score=task.score,
             update_summary=build_summary(settings, task.score),
         ),
         count=count,
         dynamic=dynamic,
         cost=_train_cost(settings, pruning, dynamic, reinit=reinit, num_steps=num_steps),
-        place={"host": socket.gethostname(), "hardware": hardware(device)},
+        place=place,
     )
     return Experiment(
         imp=imp,

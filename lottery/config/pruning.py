@@ -57,8 +57,8 @@ class PruningSetup:
 
 def set_up_pruning(settings: Settings, network: nn.Module) -> PruningSetup:
     """Build the pruner and check it against the network."""
-    scope: Scope = make(settings.scope, "scope")
-    check_made(scope, settings.scope, "scope", "keep", "__call__")
+    scope: Scope = make(settings.scope.node, "scope")
+    check_made(scope, settings.scope.node, "scope", "keep", "__call__")
     if settings.copying:
         return _copied(settings, network, scope)
     try:
@@ -78,7 +78,8 @@ def set_up_pruning(settings: Settings, network: nn.Module) -> PruningSetup:
         rates,
         steps=settings.pruning.one_shot or 1,
         iterations=settings.criterion.iterations,
-        units=settings.pruning.units,  # type: ignore[arg-type]  # the settings have checked it
+        units=settings.pruning.units,  # type: ignore[arg-type]  # the settings have checked both
+        ties=settings.scope.ties,  # type: ignore[arg-type]
     )
     notes = _notes(settings, scope, last=last)
     pruner = learned_pruner(settings, scope, scored)

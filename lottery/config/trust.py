@@ -26,6 +26,7 @@ OURS = (
     "lottery.pruning",
     "lottery.reinit",
     "lottery.tasks",
+    "lottery.training.native",
     "lottery.training.schedules",
 )
 DEFINED_IN = {name: name for name in OURS} | {

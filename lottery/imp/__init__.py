@@ -1,6 +1,7 @@
 """Iterative magnitude pruning: train, prune, rewind, repeat."""
 
 from lottery.imp.checks import BrokenInvariant as BrokenInvariant
+from lottery.imp.dense_source import DenseSource as DenseSource
 from lottery.imp.imp import Fit as Fit
 from lottery.imp.imp import Imp as Imp
 from lottery.imp.loop import run_rounds as run_rounds

@@ -24,10 +24,10 @@ def run_rounds(imp: Imp, check_owned: Callable[[], None] = lambda: None) -> list
         number = todo[0]
         if number > 0:
             train(imp, pruned_round(imp, number), check_owned)
-        elif storage.dense_from is None:
+        elif not storage.take_dense_round(
+            imp.reinit.rewind_step, with_optimizer=imp.reinit.carries_optimizer
+        ):
             train(imp, dense_round(imp), check_owned)
-        else:
-            storage.adopt_dense_round(storage.dense_from)
         rows = storage.update_tables()
         storage.drop_unneeded(rows)
     return imp.rounds.rows(rows)

@@ -152,6 +152,8 @@ def train(imp: Imp, ready: Round, check_owned: Callable[[], None]) -> None:
         record["early_bird"] = early_bird.record()
         log.info("round %d: early bird at step %s", number, early_bird.step)
     if imp.place:
-        record["trained"] = imp.place
+        record["trained"] = imp.place.copy()
+        if number == 0 and (shaped_by := storage.dense.digest):
+            record["trained"]["dense"] = shaped_by
     storage.finish_round(record, check_owned)
     report_round(record["row"], outcome, storage.score)

@@ -10,14 +10,13 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lottery.arguments import check_whole
 from lottery.masks import is_bias
 from lottery.models.state import State
 from lottery.pruning.interface import Trained
-from lottery.pruning.probe import Batch, Probe, differentiable, to_scores
+from lottery.pruning.probe import Batch, Probe, differentiable, on_device_of, to_scores
 from lottery.tensors import Tensors
 
 # The trait of criteria that score on training examples: how many.
@@ -110,7 +109,8 @@ class Grasp:
         self, probe: Probe, trained: Trained, *, weights: Tensors, batches: list[Batch]
     ) -> list[Tensor]:
         """Return Hg, the gradient of g'g with the first g held constant, batch by batch."""
-        masks = list(probe.on_device({name: trained.masks[name] for name in weights}).values())
+        of_weights = {name: trained.masks[name] for name in weights}
+        masks = list(on_device_of(probe.network, of_weights).values())
         parameters = list(weights.values())
 
         def losses() -> Iterator[Tensor]:
@@ -172,9 +172,9 @@ class SynFlow:
         """Return |w| dR/d|w|."""
         probe = trained.probe(torch.float64)
         weights = differentiable(probe, {n: w.abs() for n, w in trained.weights.items()})
-        others = probe.on_device(_linear(trained.state))
+        others = on_device_of(probe.network, _linear(trained.state))
         ones = next(iter(weights.values())).new_ones(1, *probe.input_shape)
-        outputs: Tensor = functional_call(probe.network.eval(), {**others, **weights}, ones)
+        outputs = probe.outputs(others | weights, ones)
         gradients = torch.autograd.grad(outputs.sum(), list(weights.values()), **UNUSED)
         scores = [w.detach() * g for w, g in zip(weights.values(), gradients, strict=True)]
         return to_scores(weights, scores)

@@ -17,16 +17,16 @@ class Row(TypedDict):
     round: int
     remaining: float
     ES: int
-    val: float
+    val: float | None  # None without validation data, as val_last
     test: float
-    val_loss: NotRequired[float]  # not where a user's module is best at a maximum
+    val_loss: NotRequired[float]  # also not where a module of the user is best at a maximum
     val_f1: NotRequired[float]  # these six: of tasks with classes
     val_precision: NotRequired[float]
     val_recall: NotRequired[float]
     f1: NotRequired[float]
     precision: NotRequired[float]
     recall: NotRequired[float]
-    val_last: float
+    val_last: float | None
     test_last: float
     steps: int
     remaining_all: float
@@ -140,6 +140,8 @@ class Trained(TypedDict):
 
     host: str
     hardware: Hardware
+    dense: NotRequired[str]  # of round 0: the digest of all that shapes it
+    run: NotRequired[str]  # of round 0 if it was taken: the folder of the run that trained it
 
 
 class Record(TypedDict):
@@ -185,6 +187,7 @@ class RunJson(TypedDict):
     versions: dict[str, str]
     git_commit: str | None
     machine: dict[str, Any]
+    dense_from: NotRequired[str]  # the folder of the run that trained round 0, if it was taken
     notes: NotRequired[list[str]]  # on settings and networks, as the log has them
 
 
@@ -202,7 +205,7 @@ class TicketJson(TypedDict):
 
     format: int
     model: dict[str, Any]
-    module: NotRequired[dict[str, Any]]  # of a run with module=, which has no model
+    module: NotRequired[dict[str, Any]]  # of a run with module=; a user's has no model
     input_shape: list[int]
     num_classes: int | None
     output_shape: NotRequired[list[int]]

@@ -224,7 +224,7 @@ class LightningFit:
 
     def _has_unused_parameters(self) -> bool:
         """Return whether the loss of two examples gives a trainable parameter no gradient."""
-        inputs, targets = self.splits.val.batch(slice(2))
+        inputs, targets = self.splits.train.batch(slice(2))
         self.network.to(self.device.torch_device)  # Lightning moves it there later
         with evaluating(self.network), torch.enable_grad():
             self.loss(self.network(inputs), targets).backward()  # type: ignore[no-untyped-call]
@@ -252,7 +252,9 @@ class LightningFit:
 
     def _inference_time(self, measure: Callable[[nn.Module, Split], float | None]) -> float | None:
         try:
-            return measure(self.network, self.splits.val)
+            return measure(
+                self.network, self.splits.val if len(self.splits.val) else self.splits.test
+            )
         except Exception as error:  # noqa: BLE001  # no measurement may end a run
             line = f"{type(error).__name__}: {error}".splitlines()[0]
             log.warning("%s is not measured: %s", measure.__name__, line)

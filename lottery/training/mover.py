@@ -15,7 +15,7 @@ from lottery.dynamic.moving import moves_of
 from lottery.errors import LotteryError
 from lottery.masks import Masks
 from lottery.measure.evaluate import evaluating
-from lottery.pruning.probe import by_the_batch, with_gradients
+from lottery.pruning.probe import scoring
 from lottery.record.schema import Move
 from lottery.tensors import Tensors, copy_to_cpu, digest
 from lottery.training.module import LotteryModule, Optimization
@@ -115,8 +115,7 @@ def dense_gradients(module: LotteryModule, rows: Tensor) -> Tensors:
     inputs, targets = module.train_split.batch(rows, drawn)
     buffers = list(module.network.buffers())
     kept = [buffer.clone() for buffer in buffers]
-    with evaluating(module.network), torch.enable_grad(), with_gradients(module.network):
-        by_the_batch(module.network)
+    with evaluating(module.network), torch.enable_grad(), scoring(module.network):
         loss = module.loss(module.network(inputs), targets)
         share = len(rows) / module.batch_size  # of the batch of all ranks
         gradients = torch.autograd.grad(

@@ -164,17 +164,17 @@ def _with_dense(panel: Panel, settings: Sequence[Setting], column: str) -> Panel
 
 
 def _with_ticket(panel: Panel, setting: Setting, column: str) -> Panel:
-    """Mark the best pruned round."""
+    """Mark the best pruned round, or the last one without validation data."""
     remaining, x, test = (setting.means(name) for name in ("remaining", column, "test"))
     winner = setting.best_pruned_round()
     if winner is None or winner not in x:
         return panel
     low, high = min(test.values()), max(test.values())
-    score = setting.score
+    score, which = setting.score, "best pruned" if setting.has_validation else "last"
     note = Note(
         x=factor_of(column, score) * x[winner],
         y=score.shown(test[winner]),
-        text=f"best pruned round ({100 * remaining[winner]:.1f} %)",
+        text=f"{which} round ({100 * remaining[winner]:.1f} %)",
         below=test[winner] >= (low + high) / 2,
         to_left=(2 * winner > max(x)) == panel.x.reverse,  # rounds go along the axis
     )

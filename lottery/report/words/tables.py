@@ -48,7 +48,7 @@ def _setting_row(setting: Setting) -> dict[str, str]:
         column(score, "dense test"): score.format(
             judged_mean("test", dense) if dense else setting.means("test").get(0)
         ),
-        "best round": _round_cell(winner, best),
+        "best round": _round_cell(winner, best) if setting.has_validation else NONE,
         "remaining %": format_percent(winning("remaining")),
         column(score, "test"): score.format(
             judged_mean("test", best.rounds) if best else winning("test")
