@@ -13,6 +13,7 @@ from lottery.config.device import build_device, check_batch, choose_threads
 from lottery.config.dynamic import build_dynamic
 from lottery.config.fit import build_fit
 from lottery.config.frozen_features import feature_file, load_features
+from lottery.config.learned_masks import check_frozen_weights, score_maker
 from lottery.config.loggers import uses_tensorboard
 from lottery.config.network import set_up_networks
 from lottery.config.own_files import file_digests
@@ -153,12 +154,14 @@ def build_experiment(
         load_splits=load_splits,
         progress=progress,
         stop=stop,
+        draw_scores=score_maker(pruning.pruner, settings.seed_for("pruning")),
     )
     check_criterion(settings, pruning.pruner, splits=splits, task=task, loss=fit.loss)
     steps_per_epoch = settings.dataset.steps_per_epoch(len(splits.train))
     num_steps = settings.iterations.steps(steps_per_epoch)
     check_num_steps(settings, num_steps)
     reinit = build_reinit(settings, steps_per_epoch, num_steps)
+    check_frozen_weights(settings, pruning.pruner, reinit)
     dynamic = build_dynamic(settings, pruning, reinit, num_steps, steps_per_epoch)
     place: Trained = {"host": socket.gethostname(), "hardware": hardware(device)}
     imp = Imp(

@@ -21,10 +21,12 @@ from lottery.config.targets import Node, load_target
 from lottery.config.task import build_loss
 from lottery.data import Splits
 from lottery.errors import ConfigError
+from lottery.masks import Masks
 from lottery.progress import Progress
 from lottery.record.run_dir import RunDir
 from lottery.signals import StopRequest
 from lottery.tasks import Task
+from lottery.tensors import Tensors
 from lottery.training import DataOrder, Device, LightningFit, Optimization
 from lottery.training.evaluation import EvaluationSchedule
 from lottery.training.module import MakeOptimizer
@@ -42,6 +44,7 @@ def build_fit(
     load_splits: Callable[[], Splits],
     progress: Progress,
     stop: StopRequest,
+    draw_scores: Callable[[int, Masks], Tensors] | None,
 ) -> LightningFit:
     """Return what trains a run's rounds."""
     if len(splits.val) == 0:
@@ -89,6 +92,7 @@ def build_fit(
         run_dir=run_dir,
         checkpoint_seconds=settings.checkpoint.every_seconds,
         stop=stop,
+        draw_scores=draw_scores,
     )
 
 
