@@ -151,10 +151,18 @@ def _build_reinit(settings: Settings, setup: ModuleSetup, num_steps: int) -> Rei
             "accepted with module=: rewind, random, sign, none, lr_rewind of all steps"
         )
     step = reinit.rewind_step
-    if step and not setup.seen.loader_has_state and (per_epoch is None or step % per_epoch):
+    if not step or (per_epoch and step % per_epoch == 0):
+        return reinit
+    if not setup.seen.loader_has_state:
         raise ConfigError(
             f"reinit.to={asked}: step {step} is inside an epoch of {per_epoch} steps, where only "
             "a loader with state_dict can begin (torchdata's StatefulDataLoader); accepted: "
             "whole epochs, 1ep"
+        )
+    if step % (every := _steps("evaluation.every", settings.evaluation.every, setup)) == 0:
+        raise ConfigError(
+            f"reinit.to={asked}: step {step} is inside an epoch of {per_epoch} steps, and a "
+            f"validation comes after it (each {every} steps); accepted: whole epochs, 1ep, or "
+            "steps that evaluation.every does not divide"
         )
     return reinit
