@@ -1,6 +1,7 @@
 """The command `lottery`: one run, or with -m a sweep."""
 
 import logging
+import math
 import os
 import sys
 import traceback
@@ -136,7 +137,12 @@ def task(config: DictConfig) -> float:
         with command.held, disk_errors_in(ownership.folder), _exits_are_stops():
             rows = _train(experiment, ownership, config, in_sweep=False)
         _print_rows(command, rows)
-    return float(rows[-1]["val"])
+    return _val_of(rows[-1])
+
+
+def _val_of(row: Row) -> float:
+    """Return what a sweeper searches by; nan without validation data."""
+    return math.nan if row["val"] is None else float(row["val"])
 
 
 def _train(
@@ -192,7 +198,7 @@ def _sweep_job(config: DictConfig) -> float:
             raise
     else:
         note("finished", row=rows[-1], score=experiment.score)
-        return float(rows[-1]["val"])
+        return _val_of(rows[-1])
     return float("nan")
 
 

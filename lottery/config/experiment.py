@@ -10,6 +10,7 @@ from torch import nn
 
 from lottery.config.dense_round import dense_source
 from lottery.config.device import build_device, check_batch, choose_threads
+from lottery.config.dynamic import build_dynamic
 from lottery.config.fit import build_fit
 from lottery.config.frozen_features import feature_file, load_features
 from lottery.config.loggers import uses_tensorboard
@@ -25,16 +26,19 @@ from lottery.config.settings import Settings
 from lottery.config.splits import build_splits
 from lottery.config.task import build_task
 from lottery.data import Splits
+from lottery.dynamic import Dynamic, starts_dense
 from lottery.errors import ConfigError
-from lottery.imp import Imp, Pruning, Rounds, Storage
+from lottery.imp import Imp, Pruning, Rounds, Storage, TrainCost
 from lottery.masks import count_outside
 from lottery.models.state import all_buffers
 from lottery.progress import Progress
+from lottery.pruning import ScoredPruner, trait
 from lottery.record.equivalent_reinits import note_on_reinit
 from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir
 from lottery.record.schema import Trained
 from lottery.record.score import Score
+from lottery.reinit import Reinit
 from lottery.signals import StopRequest
 from lottery.tasks import Task
 from lottery.training import Device, LightningFit
@@ -153,6 +157,7 @@ def build_experiment(
     num_steps = settings.iterations.steps(steps_per_epoch)
     check_num_steps(settings, num_steps)
     reinit = build_reinit(settings, steps_per_epoch, num_steps)
+    dynamic = build_dynamic(settings, pruning, reinit, num_steps, steps_per_epoch)
     place: Trained = {"host": socket.gethostname(), "hardware": hardware(device)}
     imp = Imp(
         rounds=Rounds(settings.rounds_to_do, settings.pruning.target_sparsity),
@@ -183,6 +188,8 @@ def build_experiment(
             update_summary=build_summary(settings, task.score),
         ),
         count=count,
+        dynamic=dynamic,
+        cost=_train_cost(settings, pruning, dynamic, reinit=reinit, num_steps=num_steps),
         place=place,
     )
     return Experiment(
@@ -200,6 +207,32 @@ def build_experiment(
         process=process,
         progress=progress,
         stop=stop,
+    )
+
+
+def _train_cost(
+    settings: Settings,
+    pruning: PruningSetup,
+    dynamic: Dynamic | None,
+    *,
+    reinit: Reinit,
+    num_steps: int,
+) -> TrainCost:
+    """Return what counts the FLOPs of training, with all that the masks and starts need."""
+    pruner, goes_on = pruning.pruner, reinit.source == "last"
+    masks_need_it = (
+        isinstance(pruner, ScoredPruner)
+        and settings.pruning.at == "trained"
+        and trait(pruner.criterion, "needs_training")
+    )
+    return TrainCost(
+        batch_size=settings.dataset.batch_size,
+        num_steps=num_steps,
+        rewind_step=reinit.rewind_step,
+        builds_on_training=bool(masks_need_it or goes_on),
+        needs_dense_round=bool(masks_need_it and not starts_dense(dynamic)) or goes_on,
+        examples_scored=pruning.examples_scored,
+        trunk=OpenedRun(settings.trunk) if settings.copying else None,
     )
 
 

@@ -44,6 +44,8 @@ def build_fit(
     stop: StopRequest,
 ) -> LightningFit:
     """Return what trains a run's rounds."""
+    if len(splits.val) == 0:
+        _check_without_validation(settings)
     set_memory_format(network, device.accelerator)
     if device.compile:
         network.compile()  # in place: the parameters keep their names
@@ -88,6 +90,20 @@ def build_fit(
         checkpoint_seconds=settings.checkpoint.every_seconds,
         stop=stop,
     )
+
+
+def _check_without_validation(settings: Settings) -> None:
+    """Refuse what follows the validation loss."""
+    asked = ""
+    if settings.early_stopping.patience is not None:
+        asked = f"early_stopping.patience={settings.early_stopping.patience}"
+    elif hasattr(load_target(settings.scheduler, "scheduler"), "after"):
+        asked = f"scheduler._target_={settings.scheduler['_target_']}"
+    if asked:
+        raise ConfigError(
+            f"{asked}: follows the validation loss, and dataset.val_share=0 leaves no validation "
+            "data"
+        )
 
 
 def build_schedule(node: Node, *, num_steps: int, steps_per_epoch: int) -> Schedule:

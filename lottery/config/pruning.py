@@ -44,11 +44,20 @@ class PruningSetup:
         criterion = self.pruner.criterion
         return bool(trait(criterion, "num_examples") or trait(criterion, "runs_on_ones"))
 
+    @property
+    def examples_scored(self) -> int:
+        """How many passes of one example, forward and backward, make a round's masks."""
+        if not isinstance(self.pruner, ScoredPruner):
+            return 0
+        criterion = self.pruner.criterion
+        examples = trait(criterion, "num_examples") or int(trait(criterion, "runs_on_ones"))
+        return int(self.pruner.iterations * examples * trait(criterion, "passes"))
+
 
 def set_up_pruning(settings: Settings, network: nn.Module) -> PruningSetup:
     """Build the pruner and check it against the network."""
-    scope: Scope = make(settings.scope, "scope")
-    check_made(scope, settings.scope, "scope", "keep", "__call__")
+    scope: Scope = make(settings.scope.node, "scope")
+    check_made(scope, settings.scope.node, "scope", "keep", "__call__")
     if settings.copying:
         return _copied(settings, network, scope)
     try:
@@ -68,7 +77,8 @@ def set_up_pruning(settings: Settings, network: nn.Module) -> PruningSetup:
         rates,
         steps=settings.pruning.one_shot or 1,
         iterations=settings.criterion.iterations,
-        units=settings.pruning.units,  # type: ignore[arg-type]  # the settings have checked it
+        units=settings.pruning.units,  # type: ignore[arg-type]  # the settings have checked both
+        ties=settings.scope.ties,  # type: ignore[arg-type]
     )
     notes = _notes(settings, scope, last=last)
     setup = PruningSetup(prunable, scope, pruner, rates=rates, notes=notes)

@@ -60,13 +60,14 @@ class Settings:
     model: groups.Model
     criterion: groups.Criterion
     optimizer: groups.Optimizer
-    scope: Annotated[Node, NODE, "which scores are compared, and how many weights stay"]
+    scope: groups.Scope
     reinit: Annotated[Node, NODE, "where the next round starts"]
     scheduler: Annotated[Node, NODE, "factor of the learning rate by step"]
     module: Annotated[Node | None, TARGET, "a LightningModule instead of model and optimizer"] = (
         None
     )
     datamodule: Annotated[Node | None, TARGET, "a LightningDataModule, with module="] = None
+    dynamic: Annotated[Node | None, TARGET, "masks that move while a round trains"] = None
     metrics: groups.Metrics
     logger: Annotated[Mapping[str, Node], NODES, "loggers by name"]
     callbacks: Annotated[Mapping[str, Node], NODES, "callbacks by name"]

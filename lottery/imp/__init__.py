@@ -10,3 +10,4 @@ from lottery.imp.round_start import round_start as round_start
 from lottery.imp.rounds import Rounds as Rounds
 from lottery.imp.storage import NothingToRewindTo as NothingToRewindTo
 from lottery.imp.storage import Storage as Storage
+from lottery.imp.train_cost import TrainCost as TrainCost

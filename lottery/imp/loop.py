@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from lottery.imp.imp import Imp
+from lottery.imp.moving import begin_moving
 from lottery.imp.stages import Round, prune, read_stored, rewind, train
 from lottery.masks import ones
 from lottery.models.state import start_at
@@ -46,7 +47,14 @@ def pruned_round(imp: Imp, number: int) -> Round:
     """Begin a later round: prune what the round before trained, and rewind what is left."""
     previous = imp.rounds.before(number)
     stored = read_stored(imp, number, previous)
-    masks, pruning_checks = prune(imp, stored, before=imp.storage.masks(previous))
+    before = imp.storage.masks(previous)
+    masks, pruning_checks = prune(imp, stored, before)
     start, rewind_checks = rewind(imp, stored)
-    checks = pruning_checks | rewind_checks
-    return Round(number=number, start=start, masks=masks, initial=stored.initial, checks=checks)
+    return Round(
+        number=number,
+        start=start,
+        masks=masks,
+        initial=stored.initial,
+        checks=pruning_checks | rewind_checks,
+        moving=begin_moving(imp, stored, before, start=start, masks=masks),
+    )

@@ -127,9 +127,10 @@ class Storage:
                 raise DamagedFile(f"{path}: {name} is of {mask.dtype}, a mask is of torch.bool")
         return masks
 
-    def save_masks(self, number: int, masks: Masks) -> None:
-        """Write the masks of round `number`."""
-        self._save(self.run_dir.round(number).masks, masks)
+    def save_masks(self, number: int, masks: Masks, *, at_start: bool = False) -> None:
+        """Write the masks of round `number`, or those at its start if they will move."""
+        folder = self.run_dir.round(number)
+        self._save(folder.start_masks if at_start else folder.masks, masks)
 
     def save_start(self, number: int, start: Start, masks: Masks) -> None:
         """Write a start under its masks."""

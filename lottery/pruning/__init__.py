@@ -14,6 +14,7 @@ from lottery.pruning.interface import Criterion as Criterion
 from lottery.pruning.interface import Trained as Trained
 from lottery.pruning.interface import trait as trait
 from lottery.pruning.probe import MakeProbe as MakeProbe
+from lottery.pruning.probe import NetworkProbe as NetworkProbe
 from lottery.pruning.probe import Probe as Probe
 from lottery.pruning.pruners import BadScores as BadScores
 from lottery.pruning.pruners import CopiedPruner as CopiedPruner

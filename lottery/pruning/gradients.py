@@ -17,7 +17,7 @@ from lottery.arguments import check_whole
 from lottery.masks import is_bias
 from lottery.models.state import State
 from lottery.pruning.interface import Trained
-from lottery.pruning.probe import Batch, Probe, differentiable, to_scores
+from lottery.pruning.probe import Batch, Probe, differentiable, on_device_of, to_scores
 from lottery.tensors import Tensors
 
 # The trait of criteria that score on training examples: how many.
@@ -89,6 +89,7 @@ class Grasp:
     num_examples = NUM_EXAMPLES
     signed: ClassVar[bool] = True
     second_derivatives: ClassVar[bool] = True
+    passes: ClassVar[int] = 4  # g twice, and once its own gradient, which costs two passes more
 
     def __post_init__(self) -> None:
         _check_batches(self.num_batches, self.batch_size)
@@ -109,7 +110,8 @@ class Grasp:
         self, probe: Probe, trained: Trained, *, weights: Tensors, batches: list[Batch]
     ) -> list[Tensor]:
         """Return Hg, the gradient of g'g with the first g held constant, batch by batch."""
-        masks = list(probe.on_device({name: trained.masks[name] for name in weights}).values())
+        of_weights = {name: trained.masks[name] for name in weights}
+        masks = list(on_device_of(probe.network, of_weights).values())
         parameters = list(weights.values())
 
         def losses() -> Iterator[Tensor]:
@@ -171,7 +173,7 @@ class SynFlow:
         """Return |w| dR/d|w|."""
         probe = trained.probe(torch.float64)
         weights = differentiable(probe, {n: w.abs() for n, w in trained.weights.items()})
-        others = probe.on_device(_linear(trained.state))
+        others = on_device_of(probe.network, _linear(trained.state))
         ones = next(iter(weights.values())).new_ones(1, *probe.input_shape)
         outputs: Tensor = functional_call(probe.network.eval(), {**others, **weights}, ones)
         gradients = torch.autograd.grad(outputs.sum(), list(weights.values()), **UNUSED)

@@ -70,6 +70,8 @@ TRAITS: dict[str, Any] = {
     "runs_on_ones": False,
     # How many training examples the scores are computed on.
     "num_examples": 0,
+    # How many passes forward and backward the scores take, for each of these examples.
+    "passes": 1,
     # Scopes. True: one pruning rate holds for all layers together.
     "one_rate": False,
     # True: scores of one layer are compared with those of another.

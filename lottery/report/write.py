@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FIRST_FIGURES = ("1_accuracy", "2_parameters", "3_layers", "4_learning")
-FIGURES = (*FIRST_FIGURES, "5_flops", "6_settings", "7_lines", "8_instability")
+FIGURES = (*FIRST_FIGURES, "5_flops", "6_settings", "7_lines", "8_instability", "9_training")
 LONG_CELL = 16  # characters; a longer cell may break into several lines
 # Characters of a label that Markdown would read as markup
 MARKUP = re.compile(r"[\\`*|<]|(?<=\])\(|(?<!\w)_|_(?!\w)")

@@ -12,6 +12,7 @@ from torch import nn
 
 from lottery.data import Split, Splits
 from lottery.distributed import from_main, gather, is_main, share
+from lottery.dynamic import Moving
 from lottery.masks import Masks
 from lottery.measure.csr_latency import inference_csr_ms
 from lottery.measure.evaluate import evaluating, inference_ms, measure_further, peak_memory_mb
@@ -32,6 +33,7 @@ from lottery.training.early_bird import EarlyBird
 from lottery.training.evaluation import EvaluationSchedule, Evaluator
 from lottery.training.module import Diverged as Diverged
 from lottery.training.module import FirstStep, LotteryModule, Optimization, describe_step
+from lottery.training.mover import Moved, Mover
 from lottery.training.rewind_state import StateKeeper
 
 log = logging.getLogger(__name__)
@@ -52,6 +54,7 @@ class Outcome:
     timing: dict[str, float | None]  # the columns of timing.csv
     first_seen: Mapping[str, Any]  # as the training used them
     first_expected: Mapping[str, Any]  # from the schedule and the data order
+    moved: Moved | None = None  # of masks that move
 
 
 @dataclass(frozen=True)
@@ -86,10 +89,11 @@ class LightningFit:
         masks: Masks,
         keep_step: int | None,
         early_bird: EarlyBird | None = None,
+        moving: Moving | None = None,
     ) -> Outcome:
         """Train a round, from its checkpoint if there is one; `Stopped` if a signal asks for it.
 
-        The masks are applied to the start, which may be dense.
+        The masks are applied to the start, which may be dense. `moving` moves them.
         """
         if self.device.accelerator == "gpu":
             torch.cuda.reset_peak_memory_stats(self.device.torch_device)
@@ -103,7 +107,9 @@ class LightningFit:
             last_step=start.last_step,
             progress=self.progress,
             early_bird=early_bird,
+            es_from=moving.settled if moving else 0,
         )
+        mover = Mover(moving, self.optimization) if moving else None
         keeper = StateKeeper(keep_step)
         named_masks = {f"mask of {name}": mask for name, mask in masks.items()}
         start_tensors = started.weights | started.buffers | named_masks
@@ -116,6 +122,7 @@ class LightningFit:
             evaluator=evaluator,
             keeper=keeper,
             others=others,
+            mover=mover,
         )
         self.data_order.seed_generators(round_number, start, self.device.torch_device)
         if checkpointer.load(module):
@@ -128,9 +135,10 @@ class LightningFit:
             last=start.last_step,
             size=self.device.block,
             every=self.evaluation.every,
-            keep=keep_step,
+            ends=[*([] if keep_step is None else [keep_step]), *(moving.steps if moving else [])],
         )
-        callbacks = [evaluator, keeper, *others, checkpointer]
+        movers = [mover] if mover else []  # masks first: others look at what goes on from here
+        callbacks = [*movers, evaluator, keeper, *others, checkpointer]
         self._run(round_number, module=module, blocks=blocks, callbacks=callbacks)
         steps = module.step - start.first_step
         final = read_state(self.network, module.trainer.optimizers[0])
@@ -147,6 +155,7 @@ class LightningFit:
             timing=self._timing(steps, checkpointer.seconds),
             first_seen=module.first_seen,
             first_expected=self._first_step(round_number, start),
+            moved=mover.moved(module.step) if mover else None,
         )
 
     def _run_digest(self) -> str:
@@ -206,7 +215,7 @@ class LightningFit:
 
     def _has_unused_parameters(self) -> bool:
         """Return whether the loss of two examples gives a trainable parameter no gradient."""
-        inputs, targets = self.splits.val.batch(slice(2))
+        inputs, targets = self.splits.train.batch(slice(2))
         self.network.to(self.device.torch_device)  # Lightning moves it there later
         with evaluating(self.network), torch.enable_grad():
             self.loss(self.network(inputs), targets).backward()  # type: ignore[no-untyped-call]
@@ -234,7 +243,9 @@ class LightningFit:
 
     def _inference_time(self, measure: Callable[[nn.Module, Split], float | None]) -> float | None:
         try:
-            return measure(self.network, self.splits.val)
+            return measure(
+                self.network, self.splits.val if len(self.splits.val) else self.splits.test
+            )
         except Exception as error:  # noqa: BLE001  # no measurement may end a run
             line = f"{type(error).__name__}: {error}".splitlines()[0]
             log.warning("%s is not measured: %s", measure.__name__, line)

@@ -106,6 +106,7 @@ class LotteryModule(pl.LightningModule):
         self.steps_per_question = 1  # to the other ranks, until a block has been timed
         self.follow([])
         parameters = dict(network.named_parameters())
+        self.pruned_names = list(masks)
         self.pruned_weights = [parameters[name] for name in masks]
         # Plain attributes and not buffers, which DDP would send to all ranks at every step.
         # Each factor has its weight's memory format: otherwise the multiplication is slow.
@@ -122,6 +123,12 @@ class LotteryModule(pl.LightningModule):
     def apply_masks(self) -> None:
         """Set the pruned weights to exactly zero."""
         apply_masks(self.pruned_weights, self.mask_factors)
+
+    def change_masks(self, masks: Masks) -> None:
+        """Take other masks from now on."""
+        for name, factor in zip(self.pruned_names, self.mask_factors, strict=True):
+            factor.copy_(masks[name])
+        self.apply_masks()
 
     def resume(
         self, state: State, optimizer_state: dict[str, Any], step: int, first_seen: FirstStep
@@ -160,7 +167,7 @@ class LotteryModule(pl.LightningModule):
         assert isinstance(optimizer, Optimizer)
         first_step, begun = self.step, time.monotonic()
         losses, outputs = [], []
-        drawn = self._drawn(block)
+        drawn = self.drawn(block, first_step)
         for step, rows in enumerate(block, start=first_step):
             self._set_learning_rate(optimizer, step)
             if step == self.start.first_step:
@@ -249,11 +256,14 @@ class LotteryModule(pl.LightningModule):
         for group, rate in zip(optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = rate * factor
 
-    def _drawn(self, block: Tensor) -> Sequence[Tensor | None] | Tensor:
-        """Return this rank's random numbers for the augmentation, for each step of a block."""
+    def drawn(self, block: Tensor, first_step: int) -> Sequence[Tensor | None] | Tensor:
+        """Return this rank's random numbers for the augmentation, for each step of a block.
+
+        The block's steps come after `first_step`.
+        """
         if self.draws is None:
             return [None] * len(block)
-        numbers = self.draws.steps(self.step, self.step + len(block))
+        numbers = self.draws.steps(first_step, first_step + len(block))
         ours = share(numbers, dim=1)
         if block.is_cuda:  # the host does not wait for a copy from pinned memory
             ours = ours.contiguous().pin_memory()

@@ -51,7 +51,7 @@ class TensorBoardSummary:
         with SummaryWriter(aside) as writer:
             if number == 0:
                 self._write_hparams(writer)
-            values = {
+            values: dict[str, float | None] = {
                 f"{self.score.metric}/val": row["val"],
                 f"{self.score.metric}/test": row["test"],
                 "ES": row["ES"],
@@ -61,6 +61,8 @@ class TensorBoardSummary:
             for name, counts in record["layers"].items():
                 values[f"remaining/{name}"] = counts["remaining"] / counts["weights"]
             for tag, value in values.items():
+                if value is None:  # val without validation data
+                    continue
                 writer.add_scalar(tag, value, number)
             _write_histograms(writer, run, number)
 

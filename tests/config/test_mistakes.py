@@ -75,6 +75,7 @@ MISTAKES = [
     ("criterion=synflow criterion.iterations=0", "criterion.iterations", "0"),
     ("criterion=grasp criterion.temperature=0", "criterion.temperature", "0"),
     ("criterion=grasp model.loss=multi_margin_loss", "criterion", "multi_margin_loss"),
+    ("scope.ties=last", "scope.ties", "last"),
     ("scope=erk pruning.rates=[{output*:0.5x}]", "pruning.rates", "scope=erk"),
     # the data
     ("dataset.batch_size=0", "dataset.batch_size", "0"),
@@ -83,6 +84,9 @@ MISTAKES = [
     ("dataset.order=random", "dataset.order", "random"),
     ("dataset.subsample=0", "dataset.subsample", "0"),
     ("dataset.subsample=0.01", "dataset.batch_size", "10 training examples"),
+    ("dataset.val_share=1", "dataset.val_share", "1"),
+    ("dataset.val_share=-0.1", "dataset.val_share", "-0.1"),
+    ("dataset.val_share=0.99", "dataset.batch_size", "training examples"),
     ("dataset.random_labels=1.5", "dataset.random_labels", "1.5"),
     ("dataset.shuffle_pixels=1", "dataset.shuffle_pixels", "1"),
     # where rounds start
@@ -115,6 +119,8 @@ MISTAKES = [
     ("scheduler=plateau scheduler.min_factor=nan", "scheduler.min_factor", "nan"),
     ("scheduler=plateau reinit=lr_rewind reinit.steps=5", "reinit.steps", "5"),
     ("scheduler=plateau reinit=finetune", "reinit.steps", "Plateau"),
+    ("model.init=glorot", "model.init", "kaiming_normal"),
+    ("model.init_norms=zeros", "model.init_norms", "zeros"),
     ("model.init_from=", "model.init_from", "a text"),
     ("model.init_from=nowhere.pth", "model.init_from", "nowhere.pth: no such file"),
     ("scheduler=warmup scheduler.steps=0it", "scheduler.steps", "0it"),

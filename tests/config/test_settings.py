@@ -56,7 +56,7 @@ def test_every_key_of_the_fixed_groups_in_conf_is_known_and_every_known_one_is_t
     ]
     for name in FIXED:
         assert composed()[name].keys() == _annotated(KINDS[name]).keys()
-    nodes = {"dataset", "model", "criterion", "optimizer", "task"}
+    nodes = {"dataset", "model", "criterion", "scope", "optimizer", "task"}
     assert composed().keys() - {*_annotated(Settings), *FIXED} == nodes
 
 
@@ -153,7 +153,7 @@ def _changed(changes: Mapping[str, Any]) -> dict[str, Any]:
         ({"pruning.rat": 0.1}, "pruning.rat=0.1: no such key; pruning.rate, "),
         ({"pruning": 0.3}, "pruning=0.3: has keys of its own: pruning.rate, "),
         ({"model": None}, "model=null: has keys of its own: model.loss, model.rates"),
-        ({"scope": None}, "scope=null: a _target_ and its arguments"),
+        ({"scope": None}, "scope=null: has keys of its own: scope.ties"),
         ({"logger": 5}, "logger=5: names, each with a _target_ and its arguments"),
         ({"logger": {"csv": 5}}, "logger.csv=5: a _target_ and its arguments"),
         ({"iterations": "5xy"}, "iterations=5xy: a number of steps"),

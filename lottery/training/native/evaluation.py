@@ -71,12 +71,18 @@ class MetricWatcher(pl.Callback):
 
     def history_entry(self, logged: Logged) -> Logged:
         """Return the metrics of a validation, with `loss` if a loss decides about ES."""
-        loss = {"loss": logged[self.names.monitor]} if self.names.lower_is_better else {}
-        return loss | logged
+        names = self.names
+        loss = {"loss": logged[names.monitor]} if names.lower_is_better else {}
+        score = {names.score: logged[names.val]} if names.score else {}
+        known = (names.val, names.monitor) if names.score else ()
+        return loss | score | {name: v for name, v in logged.items() if name not in known}
 
     def test_entry(self, logged: Logged) -> Logged:
         """Return the metrics of a test, the score under the name that it has in validation."""
-        return {self.names.val: logged[self.names.test], **logged}
+        names = self.names
+        score = {names.score or names.val: logged[names.test]}
+        known = (names.test,) if names.score else ()
+        return score | {name: v for name, v in logged.items() if name not in known}
 
     def snapshot(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""

@@ -10,8 +10,8 @@ import pytorch_lightning as pl
 from pytorch_lightning.loggers import Logger
 
 from lottery.distributed import from_main
+from lottery.dynamic import Moving
 from lottery.errors import LotteryError
-from lottery.generators import seed_generators
 from lottery.masks import Masks
 from lottery.measure.evaluate import peak_memory_mb
 from lottery.models.state import Start, State, read_state, write_state
@@ -40,7 +40,7 @@ from lottery.training.native.position import (
     read_optimizers,
     unpack,
 )
-from lottery.training.native.seeding import Seeding, own_sampler_seed
+from lottery.training.native.seeding import Seeding, own_sampler_seed, seed_setup
 from lottery.training.native.trainer import FIND_UNUSED, is_refusal, make_trainer
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class NativeFit:
     """Trains one round after the other, each with a new module, new data and a new Trainer."""
 
     make_module: Callable[[], pl.LightningModule]  # the same each time
-    make_datamodule: Callable[[], pl.LightningDataModule | None]
+    make_datamodule: Callable[[int], pl.LightningDataModule | None]  # by the key of its order
     names: MetricNames
     evaluation: EvaluationSchedule
     order_seed: int
@@ -79,12 +79,14 @@ class NativeFit:
         masks: Masks,
         keep_step: int | None,
         early_bird: EarlyBird | None = None,
+        moving: Moving | None = None,
     ) -> Outcome:
         """Train a round, from its checkpoint if there is one; `Stopped` if a signal asks for it.
 
         The masks are applied to the start, which may be dense.
         """
-        module, datamodule = self.make_module(), self.make_datamodule()
+        assert moving is None, "module_settings.py refuses masks that move"
+        module, datamodule = self.make_module(), self.make_datamodule(self._key(round_number))
         write_state(module, State(start.weights, start.buffers))
         keeper = MaskKeeper(module, masks)
         started = read_state(module)
@@ -121,14 +123,14 @@ class NativeFit:
             # In manual optimization, one loss of several seldom has a part in all weights.
             some_unused = not module.automatic_optimization
             trainer = self._trainer(round_number, start, callbacks, some_unused=some_unused)
-            self._seed_setup()
+            seed_setup(self.split_seed)
             with _errors_of(round_number):
                 path = checkpointer.path if resumes else None
                 trainer.fit(module, datamodule=datamodule, ckpt_path=path, weights_only=True)
             steps = clock(trainer) - start.first_step
             optimizers = pack(read_optimizers(trainer.optimizers)) if self.stores_optimizer else {}
             if watcher.latest_step != clock(trainer):  # another callback has stopped the training
-                self._seed_setup()
+                seed_setup(self.split_seed)
                 trainer.validate(module, datamodule=datamodule, verbose=False)
             final = read_state(module)
             seconds = checkpointer.seconds
@@ -192,17 +194,13 @@ class NativeFit:
         leave_signals(trainer)
         return trainer
 
-    def _seed_setup(self) -> None:
-        """Seed what the data draw in `setup`: the same split in every round, fit and test."""
-        seed_generators(derive_seed(self.split_seed, "datamodule"))
-
     def _test(
         self,
         trainer: pl.Trainer,
         module: pl.LightningModule,
         datamodule: pl.LightningDataModule | None,
     ) -> Logged:
-        self._seed_setup()
+        seed_setup(self.split_seed)
         results = trainer.test(module, datamodule=datamodule, verbose=False)
         logged = {name: float(value) for result in results for name, value in result.items()}
         logged = from_main(lambda: logged)

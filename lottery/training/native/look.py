@@ -52,4 +52,5 @@ def look(
         names.check_test(trainer.callback_metrics)
     if math.isinf(batches):
         return Seen(None, has_state)
-    return Seen(-(-int(batches) // device.num_processes), has_state)
+    shared = all(getattr(part, "has_own_share", False) for part in loaders)
+    return Seen(-(-int(batches) // (1 if shared else device.num_processes)), has_state)
