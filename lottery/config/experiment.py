@@ -4,6 +4,7 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,7 +13,7 @@ from lottery.config.copied_masks import shared_dense_round
 from lottery.config.device import build_device, check_batch, choose_threads
 from lottery.config.fit import build_fit
 from lottery.config.frozen_features import feature_file, load_features
-from lottery.config.loggers import uses_tensorboard
+from lottery.config.loggers import build_loggers
 from lottery.config.network import set_up_networks
 from lottery.config.own_files import file_digests
 from lottery.config.probe import build_probe_maker, check_criterion
@@ -31,13 +32,12 @@ from lottery.masks import count_outside
 from lottery.models.state import all_buffers
 from lottery.progress import Progress
 from lottery.record.equivalent_reinits import note_on_reinit
-from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir
 from lottery.record.score import Score
 from lottery.signals import StopRequest
 from lottery.tasks import Task
 from lottery.training import Device, LightningFit
-from lottery.training.tensorboard import TensorBoardSummary
+from lottery.training.loggers import RunLoggers
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ class Experiment:
     process: ProcessRank
     progress: Progress
     stop: StopRequest
+    loggers: RunLoggers
 
     @property
     def output_shape(self) -> tuple[int, ...] | None:
@@ -106,6 +107,9 @@ def build_experiment(
     device = build_device(settings.trainer, process)
     check_batch(settings.dataset.batch_size, device)
     task = build_task(settings.task, settings.model)
+    loggers = build_loggers(
+        settings.logger, run_dir, settings=shown_settings(settings), score=task.score
+    )
     splits = build_splits(settings.dataset, task, may_write=may_write and not settings.dry_run)
     networks = set_up_networks(settings, splits, task, device)
     threads = choose_threads(settings.trainer.threads, networks.network, device)
@@ -139,6 +143,7 @@ def build_experiment(
         splits=splits,
         task=task,
         load_splits=load_splits,
+        loggers=loggers,
         progress=progress,
         stop=stop,
     )
@@ -168,7 +173,7 @@ def build_experiment(
             keep=settings.keep,
             dense_from=shared_dense_round(settings, reinit, digests),
             score=task.score,
-            update_summary=build_summary(settings, task.score),
+            update_summary=loggers.summarise,
         ),
         count=count,
         place={"host": socket.gethostname(), "hardware": hardware(device)},
@@ -188,6 +193,7 @@ def build_experiment(
         process=process,
         progress=progress,
         stop=stop,
+        loggers=loggers,
     )
 
 
@@ -198,8 +204,6 @@ def check_num_steps(settings: Settings, num_steps: int) -> None:
         raise ConfigError(f"{asked}: {num_steps} steps; at most {MOST_STEPS}")
 
 
-def build_summary(settings: Settings, score: Score) -> Callable[[OpenedRun], None]:
-    """Return what keeps the run's summary in TensorBoard."""
-    if not uses_tensorboard(settings.logger):
-        return lambda _: None
-    return TensorBoardSummary(settings.canonical | {"seed": settings.seed}, score).update
+def shown_settings(settings: Settings) -> dict[str, Any]:
+    """Return what loggers show as hyperparameters."""
+    return settings.canonical | {"seed": settings.seed}

@@ -9,8 +9,8 @@ from torch import nn
 
 from lottery.config.copied_masks import shared_dense_round
 from lottery.config.device import build_device, choose_threads
-from lottery.config.experiment import Experiment, build_summary, check_num_steps
-from lottery.config.loggers import build_callback_maker, build_logger_maker
+from lottery.config.experiment import Experiment, check_num_steps, shown_settings
+from lottery.config.loggers import build_callback_maker, build_loggers
 from lottery.config.module import ModuleSetup, set_up_module
 from lottery.config.own_files import file_digests
 from lottery.config.process_rank import ProcessRank
@@ -29,6 +29,7 @@ from lottery.reinit import Finetune, LrRewind, Reinit
 from lottery.seeds import derive_seed
 from lottery.signals import StopRequest
 from lottery.training import Device, EvaluationSchedule
+from lottery.training.loggers import RunLoggers
 from lottery.training.native import NativeFit
 
 
@@ -38,6 +39,9 @@ def build_module_experiment(
     """Build everything that a run of a LightningModule needs."""
     device = build_device(settings.trainer, process)
     setup = set_up_module(settings, device)
+    loggers = build_loggers(
+        settings.logger, run_dir, settings=shown_settings(settings), score=setup.score
+    )
     torch.set_num_threads(choose_threads(settings.trainer.threads, setup.network, device))
     pruning = set_up_pruning(settings, setup.network)
     _check_criterion(pruning.pruner)
@@ -50,7 +54,16 @@ def build_module_experiment(
         rounds=Rounds(settings.rounds_to_do, settings.pruning.target_sparsity),
         num_steps=num_steps,
         fresh=partial(_draw, setup.make, settings.seed_for("init")),
-        fit=_build_fit(settings, setup, run_dir, device, reinit, progress=progress, stop=stop),
+        fit=_build_fit(
+            settings,
+            setup,
+            run_dir,
+            device,
+            reinit,
+            loggers=loggers,
+            progress=progress,
+            stop=stop,
+        ),
         pruning=Pruning(
             pruner=pruning.pruner,
             prunable=pruning.prunable,
@@ -65,7 +78,7 @@ def build_module_experiment(
             keep=settings.keep,
             dense_from=shared_dense_round(settings, reinit, digests),
             score=setup.score,
-            update_summary=build_summary(settings, setup.score),
+            update_summary=loggers.summarise,
         ),
         count=setup.counter(),
         place={"host": socket.gethostname(), "hardware": hardware(device)},
@@ -85,6 +98,7 @@ def build_module_experiment(
         process=process,
         progress=progress,
         stop=stop,
+        loggers=loggers,
     )
 
 
@@ -99,6 +113,7 @@ def _build_fit(
     device: Device,
     reinit: Reinit,
     *,
+    loggers: RunLoggers,
     progress: Progress,
     stop: StopRequest,
 ) -> NativeFit:
@@ -118,7 +133,7 @@ def _build_fit(
         options=settings.trainer.lightning,
         device=device,
         make_callbacks=build_callback_maker(settings.callbacks, run_dir),
-        make_loggers=build_logger_maker(settings.logger, run_dir),
+        open_loggers=loggers.round,
         progress=progress,
         run_dir=run_dir,
         checkpoint_seconds=settings.checkpoint.every_seconds,

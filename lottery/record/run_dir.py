@@ -142,6 +142,7 @@ class RunDir:
     results_json = File("results.json")  # with counts per layer and the checks
     timing_csv = File("timing.csv")  # what depends on the machine
     history_csv = File("history.csv")  # loss and accuracy along the rounds, tidy
+    logged_json = File("logged.json")  # its id where it is logged, and what was logged
 
     @property
     def ticket(self) -> TicketDir:

@@ -94,6 +94,7 @@ def run_with_status(experiment: "Experiment", ownership: Ownership) -> list[Row]
             if experiment.imp.rounds.todo(rows):
                 raise WorkerDied("a process of the run has ended before all rounds were done")
         report_at_end(path)
+        experiment.loggers.keep_results(OpenedRun(experiment.imp.run_dir))
         return rows
 
 

@@ -12,6 +12,7 @@ FILES = {
     ".lock",
     ".owner.json",
     "history.csv",
+    "logged.json",
     "lottery.log",
     "report.html",
     "report.md",
