@@ -25,7 +25,7 @@ from lottery.tensors import digest
 from lottery.training.device import Device, leave_signals, quiet
 from lottery.training.early_bird import EarlyBird
 from lottery.training.evaluation import EvaluationSchedule
-from lottery.training.fit import Outcome
+from lottery.training.fit import OpenLoggers, Outcome
 from lottery.training.module import Diverged
 from lottery.training.native.checkpoint import RoundCheckpointer
 from lottery.training.native.clock import clock
@@ -66,7 +66,7 @@ class NativeFit:
     options: Mapping[str, Any]  # further arguments of Lightning's Trainer
     device: Device
     make_callbacks: Callable[[int], list[pl.Callback]]  # by the round's number
-    make_loggers: Callable[[int], list[Logger]]
+    open_loggers: OpenLoggers
     progress: Display
     run_dir: RunDir
     checkpoint_seconds: float | None  # None writes checkpoints only at a stop
@@ -112,11 +112,17 @@ class NativeFit:
         self.progress.begin_round(round_number, steps=start.num_steps)
         seeding = Seeding(derive_seed(self.order_seed, "training", self._key(round_number)))
         callbacks = [keeper, seeding, watcher, *checkpointer.others, checkpointer]
-        with quiet(), own_sampler_seed():
+        with (
+            quiet(),
+            own_sampler_seed(),
+            self.open_loggers(round_number, masks) as loggers,
+        ):
             # In manual optimization, one loss of several seldom has a part in all weights.
             some_unused = not module.automatic_optimization
             loops = Loops(
-                trainer=self._trainer(round_number, start, callbacks, some_unused=some_unused),
+                trainer=self._trainer(
+                    round_number, start, callbacks, loggers=loggers, some_unused=some_unused
+                ),
                 module=module,
                 datamodule=self.make_datamodule(self._key(round_number)),
                 names=self.names,
@@ -186,6 +192,7 @@ class NativeFit:
         start: Start,
         callbacks: Sequence[pl.Callback],
         *,
+        loggers: Sequence[Logger],
         some_unused: bool,
     ) -> pl.Trainer:
         # Lightning warns of an interval that no epoch reaches.
@@ -197,7 +204,7 @@ class NativeFit:
             options,
             some_unused=some_unused,
             callbacks=callbacks,
-            loggers=self.make_loggers(round_number),
+            loggers=loggers,
             folder=self.run_dir.round(round_number).path,
             max_epochs=-(-start.last_step // (self.steps_per_epoch or 1)),
             val_check_interval=self.evaluation.every,
