@@ -64,6 +64,9 @@ def record(number: int, *, test: float, val: float, remaining: float) -> Record:
         "flops": 2200,
         "flops_remaining": round(2200 * remaining),
         "steps": 300,
+        "train_flops": 3 * 300 * 60 * round(2200 * remaining),
+        "train_flops_total": 3 * 300 * 60 * 2200 * (number + 1),
+        "dense_trainings": number + 1,
     }
     history = [
         {"round": number, "iteration": step, "split": split, "loss": loss, "accuracy": 1 - loss}

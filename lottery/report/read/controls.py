@@ -126,7 +126,7 @@ def gains_of(setting: Setting, reference: Values) -> Gains | None:
     )
     val, remaining = (
         {number: {seed: values[number][seed] for seed in seeds} for number, seeds in gains.items()}
-        for values in (setting.values("val"), setting.values("remaining"))
+        for values in (setting.choosing, setting.values("remaining"))
     )
     picks = pick_rounds(val, remaining, score) if gains else {}
     return Gains(gains, picks, setting.test_example) if picks else None

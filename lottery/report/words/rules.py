@@ -33,10 +33,20 @@ def rules(settings: Sequence[Setting]) -> tuple[str, ...]:
         "both have and in the last round that both have. Draws of one control count as their "
         "mean. As these are several tests of one ticket, beats and is behind also need a p-value "
         "below 5 % after Holm's correction over all controls and rounds.",
+        *_without_validation(settings),
         "A winning ticket matches the dense network and beats random reinit, in its best rounds.",
         "Learns faster: the interval of the ratio of the ES is below 1. ES is pooled over the "
         "best round and its two neighbours; the ratio is a geometric mean over the seeds.",
     )
+
+
+def _without_validation(settings: Sequence[Setting]) -> list[str]:
+    if all(setting.has_validation for setting in settings):
+        return []
+    return [
+        "Without validation data (dataset.val_share=0) nothing is chosen: ES is the last step, "
+        "the last round is judged, and which network learns faster is not."
+    ]
 
 
 def _margins(settings: Sequence[Setting]) -> str:

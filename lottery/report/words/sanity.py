@@ -37,13 +37,14 @@ def run_checks(settings: Sequence[Setting], controls: Sequence[JudgedControl]) -
     accuracies = by_score(settings).get(ACCURACY, [])
     published = [setting for setting in accuracies if published_dense(setting.config)]
     pruned = [setting for setting in with_own_masks(settings) if max(setting.values("test")) > 0]
+    validated = [setting for setting in settings if setting.has_validation]
     papers = f"every dense network is at most {FAR_BELOW} points below its paper's"
     es = "the early-stopping step (ES) is before the last step"
     checks = (  # what is true if there are no problems, what is checked, problems
         ("every ticket is better than its controls", judged, _not_better(judged)),
         ("no layer is empty", pruned, _collapsed(pruned)),
         (papers, published, far_below_paper(published)),
-        (es, settings, _still_falling(settings)),
+        (es, validated, _still_falling(validated)),
     )
     lines = [line for _, _, problems in checks for line in _shortened(problems)]
     lines += [*_coarse(settings), *_same_trainings(settings)]
