@@ -54,7 +54,7 @@ class Emptied:
     of: Place
     layers: str
 
-    unit = Unit("of the seeds", ".0%")
+    unit = Unit("of the seeds", ".0%", is_share=True)
 
     def __post_init__(self) -> None:
         if self.layers not in LAYERS:

@@ -59,6 +59,7 @@ class Unit:
     name: str
     form: str = ".2f"
     is_ratio: bool = False
+    is_share: bool = False
 
     def shown(self, value: float) -> float:
         """Return a summarised value in the unit; a ratio beyond all floats is infinite."""
@@ -78,7 +79,10 @@ class Unit:
         mean = format(self.shown(summary.mean), self.form)
         if summary.all_equal:
             return f"{mean} {self.name} (the same in all {summary.count} seeds)"
-        low, high = (format(self.shown(end), self.form) for end in summary.interval)
+        ends = summary.interval
+        if self.is_share:  # Student's interval of few seeds leaves the range of shares
+            ends = max(ends[0], 0.0), min(ends[1], 1.0)
+        low, high = (format(self.shown(end), self.form) for end in ends)
         return f"{mean} ({low} to {high}) {self.name}"
 
 

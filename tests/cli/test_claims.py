@@ -42,7 +42,7 @@ def test_a_dry_run_prints_the_sweeps_and_writes_nothing(claims: Claims, folder: 
         (["run", "nope"], "nope: no such claim; `lottery-claims list` lists them"),
         (["run", "all", "scale=tiny"], "scale=tiny: one of full, small"),
         (["run", "scale=small"], "no claim is named"),
-        (["run", "evci20_dynamic_beats_static"], "cannot be run yet: lottery lacks masks that"),
+        (["run", "you20_early_bird"], "cannot be run yet: lottery lacks channels chosen"),
         (["run", "fc19_ladder", "iterations=3"], "iterations=3: changes results or seeds"),
         (["run", "fc19_ladder", "output_dir=/proc/x"], "output_dir: /proc/x cannot be written"),
         (["judge", "."], "no claims/ in it, which `lottery-claims run` makes in outputs"),
