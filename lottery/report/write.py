@@ -35,12 +35,14 @@ def write_report(
     *,
     interval: bool = False,
     margin: float | None = None,
+    at: Sequence[int] = (),
 ) -> Path:
     """Write a report of some runs, over an earlier one, and return the path of report.html.
 
     `runs` and `problems` are as `find_runs` returns them. With `interval`, bands are 95 %
     confidence intervals, else lowest to highest. `margin` is by how much a network may be worse
     and still match: in points of a share, in the unit of any other score; None for the usual one.
+    `at` are steps at which the test scores are judged, too.
 
     Raises:
         DamagedFile: none of the runs can be read.
@@ -49,7 +51,9 @@ def write_report(
     records, damaged = read_each(read_run, runs)
     if not records:
         raise DamagedFile(damaged[0].removeprefix("left out: "))
-    contents = make_contents(records, [*problems, *damaged], interval=interval, margin=margin)
+    contents = make_contents(
+        records, [*problems, *damaged], interval=interval, margin=margin, at=at
+    )
     for figure in contents.figures:
         save_figure(figure, folder / "figures")
     drawn = {figure.name for figure in contents.figures}
