@@ -87,6 +87,8 @@ MISTAKES = [
     ("criterion=snip criterion.num_batches=13", "criterion.num_batches", "1200"),
     ("criterion=snip criterion.batch_size=0", "criterion.batch_size", "0"),
     ("criterion=snip criterion.batch_size=most", "criterion.batch_size", "most"),
+    ("criterion.inverted=1", "criterion.inverted", "1"),
+    ("criterion=copy criterion.run=x criterion.inverted=true", "criterion.inverted", "copy"),
     ("criterion=snip criterion.mode=test", "criterion.mode", "test"),
     ("criterion=snip criterion.sampling=all", "criterion.sampling", "all"),
     ("criterion=synflow criterion.iterations=0", "criterion.iterations", "0"),

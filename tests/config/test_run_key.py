@@ -115,6 +115,8 @@ def test_whatever_changes_a_result_has_a_key_of_its_own() -> None:
         ["criterion=random"],
         ["criterion=snip", "criterion.iterations=2"],
         ["criterion=snip", "criterion.mode=eval"],
+        ["criterion=snip", "criterion.inverted=true"],
+        ["criterion.inverted=true"],
         ["criterion=snip", "criterion.sampling=per_class"],
         ["criterion=snip", "criterion.batch_size=auto"],
         ["pruning.at=init"],

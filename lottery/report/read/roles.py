@@ -71,11 +71,13 @@ def _pruning(config: Config) -> str:
     """Name what chooses the masks; "" for the default, magnitude after training."""
     criterion = _class(config, "criterion")
     at_init = config.get("pruning.at") == "init"
-    if criterion == "Magnitude" and not at_init:
+    inverted = bool(config.get("criterion.inverted"))
+    if criterion == "Magnitude" and not at_init and not inverted:
         return ""
     name = CRITERIA.get(criterion, criterion)
     if criterion not in CRITERIA and "." not in name:  # LargeInit; mine.LargeInit stays
         name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
+    name = f"inverted {name}" if inverted else name
     return f"{name} at init" if at_init else name
 
 
