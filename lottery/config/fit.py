@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from lottery.config.device import dtype_of
 from lottery.config.groups import Optimizer as OptimizerSettings
 from lottery.config.instantiate import bind, check_made, make, run_call
-from lottery.config.loggers import build_callback_maker, build_logger_maker
+from lottery.config.loggers import build_callback_maker
 from lottery.config.metrics import build_metrics
 from lottery.config.network import set_memory_format
 from lottery.config.rules import first_line, show
@@ -29,6 +29,7 @@ from lottery.tasks import Task
 from lottery.tensors import Tensors
 from lottery.training import DataOrder, Device, LightningFit, Optimization
 from lottery.training.evaluation import EvaluationSchedule
+from lottery.training.loggers import RunLoggers
 from lottery.training.module import MakeOptimizer
 from lottery.training.schedules import Schedule
 
@@ -42,6 +43,7 @@ def build_fit(
     splits: Splits,
     task: Task,
     load_splits: Callable[[], Splits],
+    loggers: RunLoggers,
     progress: Progress,
     stop: StopRequest,
     draw_scores: Callable[[int, Masks], Tensors] | None,
@@ -87,7 +89,7 @@ def build_fit(
         ),
         device=device,
         make_callbacks=build_callback_maker(settings.callbacks, run_dir),
-        make_loggers=build_logger_maker(settings.logger, run_dir),
+        open_loggers=loggers.round,
         progress=progress,
         run_dir=run_dir,
         checkpoint_seconds=settings.checkpoint.every_seconds,

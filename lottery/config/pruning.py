@@ -55,8 +55,10 @@ class PruningSetup:
         return int(self.pruner.iterations * examples * trait(criterion, "passes"))
 
 
-def set_up_pruning(settings: Settings, network: nn.Module) -> PruningSetup:
-    """Build the pruner and check it against the network."""
+def set_up_pruning(
+    settings: Settings, network: nn.Module, num_classes: int | None = None
+) -> PruningSetup:
+    """Build the pruner and check it against the network; `num_classes` if targets are classes."""
     scope: Scope = make(settings.scope.node, "scope")
     check_made(scope, settings.scope.node, "scope", "keep", "__call__")
     if settings.copying:
@@ -69,7 +71,7 @@ def set_up_pruning(settings: Settings, network: nn.Module) -> PruningSetup:
     if settings.pruning.units != "none":
         prunable = _with_units(settings, network, prunable=prunable, last=last)
     rates = choose_rates(settings, scope, prunable=prunable, candidates=list(weights))
-    criterion: Criterion = make(settings.criterion.node, "criterion")
+    criterion: Criterion = make(settings.criterion.node, "criterion", num_classes=num_classes)
     check_made(criterion, settings.criterion.node, "criterion", "__call__")
     _check_combination(settings, criterion, scope)
     scored = ScoredPruner(

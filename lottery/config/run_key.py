@@ -53,6 +53,8 @@ OWN_STATISTICS = {"trainer.devices", "trainer.num_nodes"}
 # Options added after the first release, with the value that means what was there before. An
 # option with this value is left out of the key, so that keys of older runs last.
 ADDED_LATER: dict[str, Any] = {
+    "criterion.mode": "train",
+    "criterion.sampling": "random",
     "dataset.augment": "none",
     "dataset.limit": None,
     "dataset.numeric_target": False,
@@ -75,6 +77,7 @@ ADDED_LATER: dict[str, Any] = {
     "pruning.also": [],
     "pruning.at": "trained",
     "pruning.units": "none",
+    "reinit.keep_optimizer": False,
     "scope.ties": "index",
     "trainer.lightning": {},
     "task._target_": "lottery.tasks.Classification",

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,8 @@ from lottery.training.rewind_state import StateKeeper
 
 log = logging.getLogger(__name__)
 
+OpenLoggers = Callable[[int, Masks], AbstractContextManager[list[Logger]]]  # of a round
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -73,7 +76,7 @@ class LightningFit:
     evaluation: EvaluationSchedule
     device: Device
     make_callbacks: Callable[[int], list[pl.Callback]]  # by the round's number
-    make_loggers: Callable[[int], list[Logger]]
+    open_loggers: OpenLoggers
     progress: Display
     run_dir: RunDir
     checkpoint_seconds: float | None  # None writes checkpoints only at a stop
@@ -143,7 +146,8 @@ class LightningFit:
         )
         movers = [mover] if mover else []  # masks first: others look at what goes on from here
         callbacks = [*movers, evaluator, keeper, *others, checkpointer]
-        self._run(round_number, module=module, blocks=blocks, callbacks=callbacks)
+        with self.open_loggers(round_number, masks) as loggers:
+            self._run(round_number, module, blocks, callbacks=callbacks, loggers=loggers)
         steps = module.step - start.first_step
         final = read_state(self.network, module.trainer.optimizers[0])
         self.network.to(self.device.torch_device)  # Lightning has moved it to the CPU
@@ -194,7 +198,9 @@ class LightningFit:
         round_number: int,
         module: LotteryModule,
         blocks: Blocks,
+        *,
         callbacks: Sequence[pl.Callback],
+        loggers: Sequence[Logger],
     ) -> None:
         try:
             fit_quietly(
@@ -202,7 +208,7 @@ class LightningFit:
                 blocks,
                 device=self.device,
                 callbacks=callbacks,
-                loggers=self.make_loggers(round_number),
+                loggers=loggers,
                 folder=self.run_dir.round(round_number).path,
                 some_unused=self.device.num_processes > 1 and self._has_unused_parameters(),
             )

@@ -56,12 +56,18 @@ class ModuleProbe:
         return tuple(example.shape[1:])
 
     def batches(
-        self, num_batches: int, batch_size: int, generator: torch.Generator
+        self,
+        num_batches: int,
+        batch_size: int,
+        generator: torch.Generator,
+        *,
+        per_class: bool = False,
     ) -> list[tuple[Any, int]]:
         """Draw batches of the loader, whatever `batch_size` says, each with a seed for its loss.
 
         Lightning sets up module and data and sends the batches to the device; it trains nothing.
         """
+        assert not per_class  # criteria without num_classes refuse it
         seeds = torch.randint(LARGEST_SEED, (num_batches + 1,), generator=generator).tolist()
         collector = _Collector(num_batches, seeds[0])
         drawn(partial(self._fit, collector), 0)
@@ -75,7 +81,9 @@ class ModuleProbe:
         state: State,
         weights: Tensors,
         batches: list[tuple[Any, int]],
+        *,
         temperature: float = 1.0,
+        mode: str = "train",
     ) -> Iterator[Tensor]:
         """Compute the loss of each batch; what it draws, it draws from the batch's seed."""
         if temperature != 1:
@@ -84,7 +92,7 @@ class ModuleProbe:
         step = _TrainingStep(self.network)
         paths = _paths(step, self.network)
         for index, (batch, seed) in enumerate(batches):
-            with scoring(self.network):
+            with scoring(self.network, mode):
                 here = tensors | copied_buffers(self.network, state)
                 named = {paths[name]: tensor for name, tensor in here.items()}
                 compute = partial(functional_call, step, named, (batch, index))
