@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lottery.config.frozen_weights import reinit_word, with_frozen_weights
+from lottery.config.one_spelling import canonical_duration, canonical_number
 from lottery.config.replaced import (
     KEPT_OF_DATASET,
     OPTIONAL,
@@ -28,7 +29,6 @@ from lottery.config.replaced import (
 from lottery.config.rules import first_line, get_nested, show
 from lottery.config.targets import load_target
 from lottery.errors import ConfigError
-from lottery.record.durations import parse_duration
 
 # Keys that change no result: where and how a run is done, and which of its rounds.
 LEFT_OUT = (
@@ -175,9 +175,9 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
     for key in (*DURATIONS, *DURATION_ARGUMENTS):
         ours = str(flat.get(f"{key.partition('.')[0]}._target_")).startswith("lottery.")
         if key in flat and (ours or key in DURATIONS):
-            flat[key] = _canonical_duration(flat[key])
+            flat[key] = canonical_duration(flat[key])
     return {
-        key: _canonical_number(value)
+        key: canonical_number(value)
         for key, value in sorted(flat.items())
         if key not in LEFT_OUT
         and not key.startswith(("logger", "callbacks"))
@@ -299,22 +299,3 @@ def _trunk_name(run: Any, seed: Any) -> str:
     if path.name == f"seed_{seed}":
         return path.parent.name
     return "/".join(path.parts[-2:]) if re.fullmatch(r"seed_\d+", path.name) else path.name
-
-
-def _canonical_duration(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_canonical_duration(item) for item in value]
-    try:
-        return parse_duration(value).canonical()
-    except ValueError:  # a wrong value is reported later
-        return value
-
-
-def _canonical_number(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_canonical_number(item) for item in value]
-    if isinstance(value, Mapping):
-        # Pairs in their order: in pruning.rates the first match wins.
-        return [[key, _canonical_number(item)] for key, item in value.items()]
-    whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**63
-    return int(value) if whole else value
