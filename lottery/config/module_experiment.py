@@ -6,8 +6,8 @@ import torch
 
 from lottery.config.copied_masks import trunk_of_equal_shape
 from lottery.config.device import build_device, choose_threads
-from lottery.config.experiment import Experiment, build_summary, check_num_steps
-from lottery.config.loggers import build_callback_maker, build_logger_maker
+from lottery.config.experiment import Experiment, check_num_steps, shown_settings
+from lottery.config.loggers import build_callback_maker, build_loggers
 from lottery.config.module import ModuleSetup, set_up_module
 from lottery.config.module_probe import notes_on_batches, set_up_probe
 from lottery.config.own_files import file_digests
@@ -27,6 +27,7 @@ from lottery.record.run_dir import RunDir
 from lottery.reinit import Finetune, LrRewind, Reinit
 from lottery.signals import StopRequest
 from lottery.training import Device, EvaluationSchedule
+from lottery.training.loggers import RunLoggers
 from lottery.training.native import NativeFit
 
 
@@ -37,6 +38,9 @@ def build_module_experiment(
     device = build_device(settings.trainer, process)
     set_up = set_up_supervised if is_supervised(settings.config) else set_up_module
     setup = set_up(settings, device)
+    loggers = build_loggers(
+        settings.logger, run_dir, settings=shown_settings(settings), score=setup.score
+    )
     torch.set_num_threads(choose_threads(settings.trainer.threads, setup.network, device))
     pruning = set_up_pruning(settings, setup.network)
     make_probe = set_up_probe(settings, setup, pruning, device)
@@ -50,7 +54,16 @@ def build_module_experiment(
         rounds=Rounds(settings.rounds_to_do, settings.pruning.target_sparsity),
         num_steps=num_steps,
         fresh=setup.fresh,
-        fit=_build_fit(settings, setup, run_dir, device, reinit, progress=progress, stop=stop),
+        fit=_build_fit(
+            settings,
+            setup,
+            run_dir,
+            device,
+            reinit,
+            loggers=loggers,
+            progress=progress,
+            stop=stop,
+        ),
         pruning=Pruning(
             pruner=pruning.pruner,
             prunable=pruning.prunable,
@@ -68,7 +81,7 @@ def build_module_experiment(
             # no other run: of a LightningDataModule's data there are no digests to compare
             dense=DenseSource(trunk_of_equal_shape(settings, digests)),
             score=setup.score,
-            update_summary=build_summary(settings, setup.score),
+            update_summary=loggers.summarise,
         ),
         count=setup.count,
         place={"host": socket.gethostname(), "hardware": hardware(device)},
@@ -88,6 +101,7 @@ def build_module_experiment(
         process=process,
         progress=progress,
         stop=stop,
+        loggers=loggers,
     )
 
 
@@ -98,6 +112,7 @@ def _build_fit(
     device: Device,
     reinit: Reinit,
     *,
+    loggers: RunLoggers,
     progress: Progress,
     stop: StopRequest,
 ) -> NativeFit:
@@ -117,7 +132,7 @@ def _build_fit(
         options=setup.options,
         device=device,
         make_callbacks=build_callback_maker(settings.callbacks, run_dir),
-        make_loggers=build_logger_maker(settings.logger, run_dir),
+        open_loggers=loggers.round,
         progress=progress,
         run_dir=run_dir,
         checkpoint_seconds=settings.checkpoint.every_seconds,
@@ -151,10 +166,18 @@ def _build_reinit(settings: Settings, setup: ModuleSetup, num_steps: int) -> Rei
             "accepted with module=: rewind, random, sign, none, lr_rewind of all steps"
         )
     step = reinit.rewind_step
-    if step and not setup.seen.loader_has_state and (per_epoch is None or step % per_epoch):
+    if not step or (per_epoch and step % per_epoch == 0):
+        return reinit
+    if not setup.seen.loader_has_state:
         raise ConfigError(
             f"reinit.to={asked}: step {step} is inside an epoch of {per_epoch} steps, where only "
             "a loader with state_dict can begin (torchdata's StatefulDataLoader); accepted: "
             "whole epochs, 1ep"
+        )
+    if step % (every := _steps("evaluation.every", settings.evaluation.every, setup)) == 0:
+        raise ConfigError(
+            f"reinit.to={asked}: step {step} is inside an epoch of {per_epoch} steps, and a "
+            f"validation comes after it (each {every} steps); accepted: whole epochs, 1ep, or "
+            "steps that evaluation.every does not divide"
         )
     return reinit

@@ -7,12 +7,11 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from lottery.config.module import ModuleMaker, ModuleSetup, module_seed
+from lottery.config.module import ModuleSetup
 from lottery.config.pruning import PruningSetup
 from lottery.config.rules import first_line
 from lottery.config.settings import Settings
 from lottery.errors import ConfigError
-from lottery.generators import drawn
 from lottery.models.state import read_state
 from lottery.pruning import MakeProbe, ScoredPruner, trait
 from lottery.pruning.probe import differentiable, no_probe
@@ -64,12 +63,11 @@ class NoSecondDerivative(Exception):
 def _make_probe(
     settings: Settings, setup: ModuleSetup, device: Device, dtype: torch.dtype
 ) -> ModuleProbe:
-    assert settings.module is not None
     return ModuleProbe(
-        network=drawn(ModuleMaker(settings.module, dtype), module_seed(settings)),
+        network=setup.make_initial().to(dtype),
         make_datamodule=setup.make_data,
         split_seed=settings.dataset.split_seed,
-        options=settings.trainer.lightning,
+        options=setup.options,
         device=device,
         dtype=dtype,
     )
@@ -92,10 +90,11 @@ def _check_input_of_ones(setup: ModuleSetup, name: str) -> None:
 
 def _check_one_loss(setup: ModuleSetup, criterion: Any, name: str) -> None:
     """Check that training_step returns one loss, and that there are enough batches."""
-    if not setup.network.automatic_optimization:
+    module = setup.make_initial()
+    if not module.automatic_optimization:
         raise ConfigError(
             f"{name}: differentiates the loss that training_step returns, and in manual "
-            f"optimization {type(setup.network).__name__} may have several and returns none; "
+            f"optimization {type(module).__name__} may have several and returns none; "
             f"{OTHERS}"
         )
     temperature = getattr(criterion, "temperature", 1)

@@ -41,6 +41,11 @@ INSTEAD = {
     "strategy": "trainer=ddp; masks need whole weights, which strategies that shard them lack",
     "val_check_interval": "evaluation.every=100",
 }
+INSTEAD_WITH_SUPERVISED = {
+    "gradient_clip_algorithm": "optimizer.clip_norm",
+    "gradient_clip_val": "optimizer.clip_norm",
+    "limit_train_batches": "iterations=500 evaluation.every=100",
+}
 # Callbacks that would change what a round promises, and why.
 CALLBACKS = {
     "BatchSizeFinder": "the batch size must not change between rounds; find it beforehand",
@@ -112,11 +117,11 @@ def _check_supervised(settings: Settings) -> None:
             f"task.metrics={show(settings.task.metrics)}: not there with module=supervised; "
             "accepted: {}"
         )
-    if "limit_train_batches" in settings.trainer.lightning:
-        raise ConfigError(
-            "trainer.lightning.limit_train_batches: not with module=supervised, whose schedule "
-            "counts whole epochs; instead: iterations=500, evaluation.every=100"
-        )
+    for name, instead in INSTEAD_WITH_SUPERVISED.items():
+        if name in settings.trainer.lightning:
+            raise ConfigError(
+                f"trainer.lightning.{name}: not with module=supervised; instead: {instead}"
+            )
 
 
 def score_of_metrics(settings: Settings) -> Score:

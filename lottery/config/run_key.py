@@ -14,6 +14,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from lottery.config.frozen_weights import reinit_word, with_frozen_weights
 from lottery.config.replaced import (
     KEPT_OF_DATASET,
     OPTIONAL,
@@ -47,11 +48,13 @@ LEFT_OUT = (
 )
 # The keys of `trainer` that change results by more than the order of additions.
 TRAINER_KEPT = {"trainer.precision", "trainer.sync_batchnorm", "trainer.tf32"}
-# Without synchronized BatchNorm, a device's share of the batch changes results too.
+# Without synchronized BatchNorm, a device's share of a batch changes them too.
 OWN_STATISTICS = {"trainer.devices", "trainer.num_nodes"}
 # Options added after the first release, with the value that means what was there before. An
 # option with this value is left out of the key, so that keys of older runs last.
 ADDED_LATER: dict[str, Any] = {
+    "criterion.mode": "train",
+    "criterion.sampling": "random",
     "dataset.augment": "none",
     "dataset.limit": None,
     "dataset.numeric_target": False,
@@ -74,6 +77,7 @@ ADDED_LATER: dict[str, Any] = {
     "pruning.also": [],
     "pruning.at": "trained",
     "pruning.units": "none",
+    "reinit.keep_optimizer": False,
     "scope.ties": "index",
     "trainer.lightning": {},
     "task._target_": "lottery.tasks.Classification",
@@ -129,9 +133,10 @@ def plain(config: DictConfig) -> dict[str, Any]:
     shortened = values.pop("shortened", None)
     if values.get("short") is True:
         if not isinstance(shortened, Mapping):
-            line = f"shortened={show(shortened)}"
-            raise ConfigError(f"{line}: keys with their values for short=true, {{rounds: 2}}")
+            wanted = "keys with their values for short=true, {rounds: 2}"
+            raise ConfigError(f"shortened={show(shortened)}: {wanted}")
         values = _merged(values, shortened)
+    values = with_frozen_weights(values)
     return _with_paths(values, lambda _, path: os.path.expanduser(path))  # noqa: PTH111
 
 
@@ -229,7 +234,7 @@ def folder_name(config: Mapping[str, Any], choices: Mapping[str, Any]) -> str:
     words["criterion"] = ALIASES.get(str(words.get("criterion")), words.get("criterion"))
     if (dynamic := _option(config, choices, "dynamic")) != "none":
         words["criterion"] = f"{words['criterion']}+{dynamic}"
-    words["key"] = key_of(canonical(config))
+    words |= {"reinit": reinit_word(config, words.get("reinit")), "key": key_of(canonical(config))}
     order = ("dataset", "model", "criterion", "rate", "scope", "reinit", "key")
     return "-".join(_file_name(words.get(name)) for name in order)
 

@@ -17,10 +17,11 @@ from lottery.imp.checks import (
     check_unchanged,
 )
 from lottery.imp.imp import Imp
+from lottery.imp.learned import check_learned
 from lottery.imp.moving import check_moved, moved_segments
 from lottery.imp.round_record import make_record, report_round
 from lottery.masks import Masks, count_ones
-from lottery.measure.train_flops import static_segment, trained_flops
+from lottery.measure.train_flops import Segment, trained_flops
 from lottery.models.state import Start, State
 from lottery.reinit import Stored
 
@@ -117,6 +118,12 @@ def train(imp: Imp, ready: Round, check_owned: Callable[[], None]) -> None:
         masks = moved.masks
         checks |= check_moved(imp, moving, moved)
         storage.save_masks(number, masks)
+    if outcome.learned is not None:
+        masks = outcome.learned
+        check_ranks_agree(number, "learned masks", masks)
+        checks |= check_learned(number, start, trained, at_start=at_start, masks=masks)
+        storage.save_masks(number, masks)
+        storage.save_start(number, start, masks)
     checks |= check_trained(
         number,
         started=outcome.started,
@@ -132,7 +139,9 @@ def train(imp: Imp, ready: Round, check_owned: Callable[[], None]) -> None:
     storage.save_outcome(number, outcome, with_optimizer=imp.reinit.carries_optimizer)
     counts = imp.count(masks)
     if imp.cost:
-        segments = [static_segment(outcome.steps, trained_flops(counts, "flops_remaining"))]
+        forward = trained_flops(counts, "flops_remaining")
+        gradients = forward if outcome.learned is None else trained_flops(counts, "flops")
+        segments = [Segment(outcome.steps, forward, gradients)]
         if moving and moved:
             segments = moved_segments(moving, moved, counts, outcome.steps)
         counts |= imp.cost.columns(number, segments, counts=counts, rows=storage.rows())

@@ -64,6 +64,8 @@ TRAITS: dict[str, Any] = {
     "signed": False,
     # True: scores are random numbers that do not depend on the weights.
     "by_chance": False,
+    # True: rounds train the scores instead of the weights, and masks follow them.
+    "learns_masks": False,
     # True: the loss must have second derivatives.
     "second_derivatives": False,
     # True: the network is run on an input of ones, which tokens do not have.

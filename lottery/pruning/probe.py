@@ -29,19 +29,34 @@ class Probe(Protocol):
         """The shape of one example."""
 
     def batches(
-        self, num_batches: int, batch_size: int, generator: torch.Generator
+        self,
+        num_batches: int,
+        batch_size: int,
+        generator: torch.Generator,
+        *,
+        per_class: bool = False,
     ) -> list[Batch]:
-        """Draw batches of training examples."""
+        """Draw batches of training examples; with `per_class` as many of each class."""
 
     def losses(
-        self, state: State, weights: Tensors, batches: list[Batch], temperature: float = 1.0
+        self,
+        state: State,
+        weights: Tensors,
+        batches: list[Batch],
+        *,
+        temperature: float = 1.0,
+        mode: str = "train",
     ) -> Iterator[Tensor]:
         """Compute the loss of each batch, which can be differentiated by `weights`.
 
-        Dropout is off. BatchNorm normalises by the batch as in training, because its running
-        averages mean nothing at initialisation. `weights` replace some of the state's weights,
-        `temperature` divides the logits.
+        Dropout is off. In the mode "train" BatchNorm normalises by the batch as in training,
+        because its running averages mean nothing at initialisation; in "eval" it normalises by
+        them all the same. `weights` replace some of the state's weights, `temperature` divides
+        the logits.
         """
+
+    def outputs(self, tensors: Tensors, inputs: Tensor) -> Tensor:
+        """Return the outputs in evaluation mode with all weights and buffers as given."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +76,22 @@ class NetworkProbe:
     input_shape: tuple[int, ...]
 
     def batches(
-        self, num_batches: int, batch_size: int, generator: torch.Generator
+        self,
+        num_batches: int,
+        batch_size: int,
+        generator: torch.Generator,
+        *,
+        per_class: bool = False,
     ) -> list[Batch]:
-        """Draw different training examples: (inputs, targets) of each batch, not augmented."""
+        """Draw different training examples: (inputs, targets) of each batch, not augmented.
+
+        With `per_class` the classes take turns, so that a batch has as many examples of each.
+        """
         wanted = num_batches * batch_size
         if wanted > len(self.train):
             raise ValueError(f"{wanted} of {len(self.train)} training examples to score on")
-        rows = torch.randperm(len(self.train), generator=generator)[:wanted]
+        rows = torch.randperm(len(self.train), generator=generator)
+        rows = (_by_turns(rows, self.train.targets) if per_class else rows)[:wanted]
         chosen = torch.split(rows.to(self.train.targets.device), batch_size)
         first = next(self.network.parameters())
         pairs = [self.train.batch(batch) for batch in chosen]
@@ -76,15 +100,26 @@ class NetworkProbe:
         return [(inputs.to(first.dtype), targets) for inputs, targets in pairs]
 
     def losses(
-        self, state: State, weights: Tensors, batches: list[Batch], temperature: float = 1.0
+        self,
+        state: State,
+        weights: Tensors,
+        batches: list[Batch],
+        *,
+        temperature: float = 1.0,
+        mode: str = "train",
     ) -> Iterator[Tensor]:
         """Compute the loss of each batch."""
         tensors = on_device_of(self.network, state.weights) | weights
         for inputs, targets in batches:
-            with scoring(self.network):
+            with scoring(self.network, mode):
                 here = tensors | copied_buffers(self.network, state)
                 logits = functional_call(self.network, here, inputs)
             yield self.loss(logits / temperature, targets)
+
+    def outputs(self, tensors: Tensors, inputs: Tensor) -> Tensor:
+        """Return the outputs in evaluation mode with all weights and buffers as given."""
+        found: Tensor = functional_call(self.network.eval(), tensors, inputs)
+        return found
 
 
 def copied_buffers(network: nn.Module, state: State) -> Tensors:
@@ -93,14 +128,15 @@ def copied_buffers(network: nn.Module, state: State) -> Tensors:
 
 
 @contextmanager
-def scoring(network: nn.Module) -> Iterator[None]:
-    """Let BatchNorm work as in training, everything else as in evaluation.
+def scoring(network: nn.Module, mode: str = "train") -> Iterator[None]:
+    """Let BatchNorm work as in training, or with `mode` "eval" not, and all else as in evaluation.
 
     cuDNN's recurrent layers have no gradients in evaluation mode; others take their place.
     """
     network.eval()
-    for layer in network.modules():
-        layer.training = isinstance(layer, nn.modules.batchnorm._BatchNorm)
+    if mode == "train":
+        for layer in network.modules():
+            layer.training = isinstance(layer, nn.modules.batchnorm._BatchNorm)
     recurrent = any(isinstance(layer, nn.RNNBase) for layer in network.modules())
     with torch.backends.cudnn.flags(enabled=False) if recurrent else nullcontext():
         yield
@@ -113,6 +149,23 @@ def on_device_of(network: nn.Module, tensors: Tensors) -> Tensors:
         name: tensor.to(first.device, first.dtype if tensor.is_floating_point() else None)
         for name, tensor in tensors.items()
     }
+
+
+def _by_turns(rows: Tensor, targets: Tensor) -> Tensor:
+    """Order rows so that the classes take turns; within a class their order stays.
+
+    Example:
+        >>> _by_turns(torch.tensor([4, 0, 1, 2, 3]), torch.tensor([0, 0, 0, 0, 1])).tolist()
+        [4, 0, 1, 2, 3]
+        >>> _by_turns(torch.tensor([0, 1, 2, 3, 4]), torch.tensor([0, 0, 0, 0, 1])).tolist()
+        [0, 4, 1, 2, 3]
+    """
+    classes = targets.cpu()[rows]
+    turn = torch.empty_like(classes)
+    for label in range(int(classes.max()) + 1):
+        of_class = classes == label
+        turn[of_class] = torch.arange(int(of_class.sum()))
+    return rows[turn.argsort(stable=True)]
 
 
 MakeProbe = Callable[[torch.dtype], Probe]  # from the type to compute in

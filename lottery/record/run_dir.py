@@ -145,6 +145,7 @@ class RunDir:
     timing_csv = File("timing.csv")  # what depends on the machine
     history_csv = File("history.csv")  # loss and accuracy along the rounds, tidy
     dynamic_csv = File("dynamic.csv")  # every update of masks that move; only with dynamic=
+    logged_json = File("logged.json")  # its id where it is logged, and what was logged
 
     @property
     def ticket(self) -> TicketDir:

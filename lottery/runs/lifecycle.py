@@ -99,6 +99,7 @@ def run_with_status(
             if experiment.imp.rounds.todo(rows):
                 raise WorkerDied("a process of the run has ended before all rounds were done")
         report_at_end(path, pictures=not in_sweep)
+        experiment.loggers.keep_results(OpenedRun(experiment.imp.run_dir))
         return rows
 
 

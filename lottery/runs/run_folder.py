@@ -13,6 +13,7 @@ FILES = {
     ".owner.json",
     "dynamic.csv",
     "history.csv",
+    "logged.json",
     "lottery.log",
     "report.html",
     "report.md",

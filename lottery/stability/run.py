@@ -80,6 +80,11 @@ def _prepare_copies(run: OpenedRun, options: StabilityOptions) -> Work:
     """Return what analyses copies of the run's networks, and what describes the result."""
     rounds = _choose_rounds(run, options.rounds)
     experiment = _rebuild(run, options)
+    if experiment.fit and experiment.fit.draw_scores:
+        raise ConfigError(
+            f"{run.path}: criterion=edge_popup trains no weights, so that its networks have no "
+            "trained copies; lines between rounds and runs (--between, --with) are there"
+        )
     analysis = _make_analysis(experiment, run, rounds, options)
 
     from lottery.stability import analyse, format_summary

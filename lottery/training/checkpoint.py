@@ -62,6 +62,9 @@ class Checkpointer(pl.Callback):
             return False
         if self.mover:
             self.mover.restore(checkpoint["mover"], module)
+        if module.learned:
+            module.learned.restore(checkpoint["learned"])
+            module.change_masks(module.learned.choose())
         module.resume(
             State(checkpoint["weights"], checkpoint["buffers"]),
             optimizer_state=checkpoint["optimizer"],
@@ -115,6 +118,7 @@ class Checkpointer(pl.Callback):
             "evaluator": self.evaluator.snapshot(),
             "keeper": self.keeper.snapshot(),
             "mover": self.mover.snapshot() if self.mover else {},
+            "learned": module.learned.snapshot() if module.learned else {},
             "callbacks": plain_states(self.others),
             "generators": read_all_generators(module.device),
             "sums": gather(self.evaluator.sums.snapshot()),

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,19 +25,22 @@ from lottery.record.records import read_run_json
 from lottery.record.run_dir import RunDir
 from lottery.signals import Stopped, StopRequest
 from lottery.tasks import Loss, Task
-from lottery.tensors import digest
+from lottery.tensors import Tensors, copy_to_cpu, digest
 from lottery.training.blocks import Blocks, DataOrder
 from lottery.training.checkpoint import Checkpointer
 from lottery.training.device import Device as Device
 from lottery.training.device import fit_quietly
 from lottery.training.early_bird import EarlyBird
 from lottery.training.evaluation import EvaluationSchedule, Evaluator
+from lottery.training.learned_masks import LearnedMasks
 from lottery.training.module import Diverged as Diverged
 from lottery.training.module import FirstStep, LotteryModule, Optimization, describe_step
 from lottery.training.mover import Moved, Mover
 from lottery.training.rewind_state import StateKeeper
 
 log = logging.getLogger(__name__)
+
+OpenLoggers = Callable[[int, Masks], AbstractContextManager[list[Logger]]]  # of a round
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class Outcome:
     first_seen: Mapping[str, Any]  # as the training used them
     first_expected: Mapping[str, Any]  # from the schedule and the data order
     moved: Moved | None = None  # of masks that move
+    learned: Masks | None = None  # masks after the last step, where they are learned
 
 
 @dataclass(frozen=True)
@@ -71,11 +76,13 @@ class LightningFit:
     evaluation: EvaluationSchedule
     device: Device
     make_callbacks: Callable[[int], list[pl.Callback]]  # by the round's number
-    make_loggers: Callable[[int], list[Logger]]
+    open_loggers: OpenLoggers
     progress: Display
     run_dir: RunDir
     checkpoint_seconds: float | None  # None writes checkpoints only at a stop
     stop: StopRequest
+    # Scores by round and masks; None trains weights.
+    draw_scores: Callable[[int, Masks], Tensors] | None = None
 
     @property
     def splits(self) -> Splits:
@@ -107,7 +114,7 @@ class LightningFit:
             last_step=start.last_step,
             progress=self.progress,
             early_bird=early_bird,
-            es_from=moving.settled if moving else 0,
+            es_from=_es_from(start, module, moving),
         )
         mover = Mover(moving, self.optimization) if moving else None
         keeper = StateKeeper(keep_step)
@@ -139,7 +146,8 @@ class LightningFit:
         )
         movers = [mover] if mover else []  # masks first: others look at what goes on from here
         callbacks = [*movers, evaluator, keeper, *others, checkpointer]
-        self._run(round_number, module=module, blocks=blocks, callbacks=callbacks)
+        with self.open_loggers(round_number, masks) as loggers:
+            self._run(round_number, module, blocks, callbacks=callbacks, loggers=loggers)
         steps = module.step - start.first_step
         final = read_state(self.network, module.trainer.optimizers[0])
         self.network.to(self.device.torch_device)  # Lightning has moved it to the CPU
@@ -156,6 +164,7 @@ class LightningFit:
             first_seen=module.first_seen,
             first_expected=self._first_step(round_number, start),
             moved=mover.moved(module.step) if mover else None,
+            learned=copy_to_cpu(module.learned.masks()) if module.learned else None,
         )
 
     def _run_digest(self) -> str:
@@ -166,7 +175,10 @@ class LightningFit:
     def _module(self, round_number: int, start: Start, masks: Masks) -> LotteryModule:
         """Write the start's weights into the network, and make a module over it."""
         write_state(self.network, State(start.weights, start.buffers))
-        train = self.splits.train
+        learned, train = None, self.splits.train
+        if self.draw_scores and round_number > 0:
+            scores = self.draw_scores(round_number, masks)
+            learned = LearnedMasks(self.network, masks, scores)
         return LotteryModule(
             network=self.network,
             train=train,
@@ -178,6 +190,7 @@ class LightningFit:
             batch_size=self.data_order.batch_size,
             draws=self.data_order.draws(round_number, train),
             stop=self.stop,
+            learned=learned,
         )
 
     def _run(
@@ -185,7 +198,9 @@ class LightningFit:
         round_number: int,
         module: LotteryModule,
         blocks: Blocks,
+        *,
         callbacks: Sequence[pl.Callback],
+        loggers: Sequence[Logger],
     ) -> None:
         try:
             fit_quietly(
@@ -193,7 +208,7 @@ class LightningFit:
                 blocks,
                 device=self.device,
                 callbacks=callbacks,
-                loggers=self.make_loggers(round_number),
+                loggers=loggers,
                 folder=self.run_dir.round(round_number).path,
                 some_unused=self.device.num_processes > 1 and self._has_unused_parameters(),
             )
@@ -250,3 +265,10 @@ class LightningFit:
             line = f"{type(error).__name__}: {error}".splitlines()[0]
             log.warning("%s is not measured: %s", measure.__name__, line)
             return None
+
+
+def _es_from(start: Start, module: LotteryModule, moving: Moving | None) -> int:
+    """Return the first step that may be ES: that from which on the masks stay."""
+    if module.learned:
+        return start.last_step
+    return moving.settled if moving else 0

@@ -20,6 +20,7 @@ from lottery.masks import Masks, apply_masks
 from lottery.models.state import Start, State, load_optimizer, write_optimizer, write_state
 from lottery.signals import StopRequest
 from lottery.tasks import Loss, Task
+from lottery.training.learned_masks import LearnedMasks
 from lottery.training.schedules import Schedule
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -87,6 +88,7 @@ class LotteryModule(pl.LightningModule):
         batch_size: int,
         draws: Draws | None,
         stop: StopRequest,
+        learned: LearnedMasks | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -99,6 +101,7 @@ class LotteryModule(pl.LightningModule):
         self.batch_size = batch_size
         self.draws = draws
         self.stop = stop
+        self.learned = learned  # trained instead of the weights
         self.optimizer_state: dict[str, Any] | None = None
         self.first_seen: FirstStep = {}
         # Our own count: Lightning's global_step does not move with plain optimizer steps.
@@ -148,9 +151,13 @@ class LotteryModule(pl.LightningModule):
         ]
 
     def configure_optimizers(self) -> Optimizer:
-        """Make one optimizer over the trainable parameters, with the start's state."""
-        optimizer = self.optimization.optimizer(self.network)
-        write_optimizer(self.network, optimizer, self.start.optimizer_state)
+        """Make one optimizer over what is trained, with the start's state."""
+        if self.learned:
+            make_optimizer = self.optimization.make_optimizer
+            optimizer = self.learned.optimizer(make_optimizer, self.change_masks)
+        else:
+            optimizer = self.optimization.optimizer(self.network)
+            write_optimizer(self.network, optimizer, self.start.optimizer_state)
         self.base_rates = [group["lr"] for group in optimizer.param_groups]
         if self.optimizer_state is not None:
             load_optimizer(optimizer, self.optimizer_state)

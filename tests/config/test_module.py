@@ -103,6 +103,11 @@ MISTAKES = [
     ("metrics.test", "val_acc", "metrics.test=val_acc: trainer.test logs test_acc, test_loss"),
     ("evaluation.test_curve", True, "evaluation.test_curve=true"),
     ("trainer.compile", True, "trainer.compile=true"),
+    (
+        "dynamic",
+        {"_target_": "lottery.dynamic.Static", "end": 0.5},
+        "dynamic._target_=lottery.dynamic.Static: masks cannot move yet",
+    ),
     ("trainer.lightning", {"strategy": "fsdp"}, "trainer.lightning.strategy: not passed on"),
     ("trainer.lightning", {"max_epochs": 3}, "trainer.lightning.max_epochs: not passed on"),
     (

@@ -14,7 +14,9 @@ from lottery.config.rules import Rule
 from lottery.config.run_key import ADDED_LATER
 from lottery.config.settings import Settings, read_settings
 from lottery.data import ImageFolder, Tabular
+from lottery.pruning import Snip
 from lottery.record.durations import Duration
+from lottery.reinit import LrRewind
 from lottery.tasks import Classification
 from tests.conftest import real_program
 from tests.helpers.experiments import composed, settings_of
@@ -62,8 +64,11 @@ def test_every_key_of_the_fixed_groups_in_conf_is_known_and_every_known_one_is_t
 
 def test_options_added_later_are_keys_of_ours() -> None:
     arguments = {  # whose class has them, not its group
+        "criterion.mode": Snip,
+        "criterion.sampling": Snip,
         "dataset.augment": ImageFolder,
         "dataset.numeric_target": Tabular,
+        "reinit.keep_optimizer": LrRewind,
         "task.class_weights": Classification,
         "task.label_smoothing": Classification,
     }

@@ -41,6 +41,7 @@ from tests.helpers.toy_settings import COPY, FINETUNED, PRETRAINED, SNIP, settin
         (CONFIG | {"criterion._target_": "mine.Random"}, "mine.Random"),  # not ours
         (CONFIG | {"criterion._target_": "lottery.pruning.LargeInit"}, "large init"),
         (SNIP, "SNIP at init"),
+        (CONFIG | {"criterion._target_": "lottery.pruning.EdgePopup"}, "edge-popup"),
         (SNIP | {"pruning.one_shot": 8}, "SNIP at init, one shot"),
         (SNIP | {"criterion._target_": "lottery.pruning.Random"}, "random pruning at init"),
         (CONFIG | {"pruning.at": "init"}, "magnitude at init"),

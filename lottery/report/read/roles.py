@@ -18,7 +18,14 @@ ONE_SHOT_TICKET = "one-shot ticket"
 NOT_PRETRAINED = ", not pretrained"
 
 # Display names of criteria; other criteria are named by their classes
-CRITERIA = {"Random": RANDOM_PRUNING, "Snip": "SNIP", "Grasp": "GraSP", "SynFlow": "SynFlow"}
+CRITERIA = {
+    "EdgePopup": "edge-popup",
+    "Grasp": "GraSP",
+    "Random": RANDOM_PRUNING,
+    "Snip": "SNIP",
+    "SynFlow": "SynFlow",
+}
+NOT_TRAINED = ("EdgePopup",)  # their rounds train no weights, so that they have no tickets
 REINITS = {
     "Continue": "training continued",
     "LrRewind": "learning-rate rewinding",
@@ -95,7 +102,8 @@ def _is_shuffled(config: Config) -> bool:
 def is_ticket(config: Config) -> bool:
     """Return whether a setting finds tickets: it chooses masks, not at random, and rewinds."""
     criterion, reinit = _class(config, "criterion"), _class(config, "reinit")
-    return not copies(config) and criterion != "Random" and reinit == "Rewind"
+    chosen = not copies(config) and criterion not in ("Random", *NOT_TRAINED)
+    return chosen and reinit == "Rewind"
 
 
 def is_one_shot(config: Config) -> bool:

@@ -56,12 +56,18 @@ class ModuleProbe:
         return tuple(example.shape[1:])
 
     def batches(
-        self, num_batches: int, batch_size: int, generator: torch.Generator
+        self,
+        num_batches: int,
+        batch_size: int,
+        generator: torch.Generator,
+        *,
+        per_class: bool = False,
     ) -> list[tuple[Any, int]]:
         """Draw batches of the loader, whatever `batch_size` says, each with a seed for its loss.
 
         Lightning sets up module and data and sends the batches to the device; it trains nothing.
         """
+        assert not per_class  # criteria without num_classes refuse it
         seeds = torch.randint(LARGEST_SEED, (num_batches + 1,), generator=generator).tolist()
         collector = _Collector(num_batches, seeds[0])
         drawn(partial(self._fit, collector), 0)
@@ -75,20 +81,30 @@ class ModuleProbe:
         state: State,
         weights: Tensors,
         batches: list[tuple[Any, int]],
+        *,
         temperature: float = 1.0,
+        mode: str = "train",
     ) -> Iterator[Tensor]:
         """Compute the loss of each batch; what it draws, it draws from the batch's seed."""
         if temperature != 1:
             raise NoLoss(f"criterion.temperature={temperature}: training_step divides no logits")
         tensors = on_device_of(self.network, state.weights) | weights
         step = _TrainingStep(self.network)
+        paths = _paths(step, self.network)
         for index, (batch, seed) in enumerate(batches):
-            with scoring(self.network):
+            with scoring(self.network, mode):
                 here = tensors | copied_buffers(self.network, state)
-                named = {f"module.{name}": tensor for name, tensor in here.items()}
+                named = {paths[name]: tensor for name, tensor in here.items()}
                 compute = partial(functional_call, step, named, (batch, index))
                 with quiet():
                     yield drawn(compute, seed)
+
+    def outputs(self, tensors: Tensors, inputs: Tensor) -> Tensor:
+        """Return the outputs in evaluation mode with all weights and buffers as given."""
+        paths = _paths(self.network, self.network)
+        named = {paths[name]: tensor for name, tensor in tensors.items()}
+        found: Tensor = functional_call(self.network.eval(), named, inputs)
+        return found
 
     def _fit(self, collector: "_Collector") -> None:
         """Let Lightning begin a fit, so that the loader is as in a round."""
@@ -128,6 +144,23 @@ class _Collector(pl.Callback):
             )
             self.found.append(there)
         trainer.should_stop = True
+
+
+def _paths(root: nn.Module, module: pl.LightningModule) -> dict[str, str]:
+    """Return where torch finds a module's tensors below `root`, by their names in files.
+
+    They differ by more than what stands in front in `module=supervised`, which has its network's
+    names.
+    """
+    found = {
+        id(tensor): f"{prefix}.{name}" if prefix else name
+        for prefix, layer in root.named_modules()
+        for name, tensor in [*layer._parameters.items(), *layer._buffers.items()]
+    }
+    return {
+        name: found[id(tensor)]
+        for name, tensor in [*module.named_parameters(), *module.named_buffers()]
+    }
 
 
 class _TrainingStep(nn.Module):

@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.nn import Parameter
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from lottery.arguments import check_flag
@@ -56,6 +57,7 @@ class Supervised(pl.LightningModule):
         self.make_optimizer = make_optimizer
         self.schedule = schedule
         self.channels_last = channels_last
+        self.example_input_array = splits.val.inputs[:1]  # for criteria that look at outputs
         for tensor in [*self.parameters(), *self.buffers()]:
             if channels_last and tensor.ndim == 4:
                 tensor.data = tensor.contiguous(memory_format=torch.channels_last)
@@ -108,6 +110,16 @@ class Supervised(pl.LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
+
+    def clip_gradients(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the norm; Lightning itself refuses fused optimizers in mixed precision."""
+        if gradient_clip_val:
+            nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
 
     def on_validation_epoch_start(self) -> None:
         """Begin to add up."""
