@@ -164,6 +164,7 @@ MISTAKES = [
     ("output_dir=/proc/nowhere", "output_dir", "/proc/nowhere"),
     ("output_dir=/proc/nowhere dry_run=true", "output_dir", "/proc/nowhere"),
     ("keep=some", "keep", "some"),
+    ("adopt=maybe", "adopt", "maybe"),
     # a value where there are keys below
     ("pruning=0.3", "pruning", "0.3"),
     ("seeds=5", "seeds", "5"),

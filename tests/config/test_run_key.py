@@ -64,6 +64,7 @@ def test_one_value_in_two_spellings_is_one_run(some: list[str], others: list[str
         "pruning.target_sparsity=0.5",
         "output_dir=elsewhere",
         "keep=winner",
+        "adopt=false",
         "dry_run=true",
         "trainer=cpu",
         "trainer.threads=1",
