@@ -12,6 +12,7 @@ from torch import nn
 from lottery.config.copied_masks import inspect_trunk
 from lottery.config.groups import BELOW_1
 from lottery.config.instantiate import check_made, make
+from lottery.config.learned_masks import learned_pruner
 from lottery.config.settings import Settings
 from lottery.errors import ConfigError
 from lottery.masks import Masks, layer_weights, prunable_weights, select
@@ -44,6 +45,15 @@ class PruningSetup:
         criterion = self.pruner.criterion
         return bool(trait(criterion, "num_examples") or trait(criterion, "runs_on_ones"))
 
+    @property
+    def examples_scored(self) -> int:
+        """How many passes of one example, forward and backward, make a round's masks."""
+        if not isinstance(self.pruner, ScoredPruner):
+            return 0
+        criterion = self.pruner.criterion
+        examples = trait(criterion, "num_examples") or int(trait(criterion, "runs_on_ones"))
+        return int(self.pruner.iterations * examples * trait(criterion, "passes"))
+
 
 def set_up_pruning(
     settings: Settings, network: nn.Module, num_classes: int | None = None
@@ -64,7 +74,7 @@ def set_up_pruning(
     criterion: Criterion = make(settings.criterion.node, "criterion", num_classes=num_classes)
     check_made(criterion, settings.criterion.node, "criterion", "__call__")
     _check_combination(settings, criterion, scope)
-    pruner = ScoredPruner(
+    scored = ScoredPruner(
         criterion,
         scope,
         rates,
@@ -75,6 +85,7 @@ def set_up_pruning(
         ties=settings.scope.ties,  # type: ignore[arg-type]
     )
     notes = _notes(settings, scope, last=last)
+    pruner = learned_pruner(settings, scope, scored)
     setup = PruningSetup(prunable, scope, pruner, rates=rates, notes=notes)
     shapes = {name: tuple(weights[name].shape) for name in prunable}
     prunings = settings.num_prunings(settings.rounds_to_do[-1])

@@ -45,6 +45,7 @@ class Settings:
     iterations: Annotated[Duration, duration(1), "optimizer steps per round"]
     output_dir: Annotated[str, TEXT, "folder of all runs"]
     keep: Annotated[str, one_of("all", "winner"), "which rounds' weights stay on disk"]
+    adopt: Annotated[bool, FLAG, "take round 0 from a run that has trained the same one"] = True
     short: Annotated[bool, FLAG, "use the values of `shortened`"] = False
     dry_run: Annotated[bool, FLAG, "check everything, train and write nothing"] = False
     seeds: groups.Seeds
@@ -66,6 +67,7 @@ class Settings:
         None
     )
     datamodule: Annotated[Node | None, TARGET, "a LightningDataModule, with module="] = None
+    dynamic: Annotated[Node | None, TARGET, "masks that move while a round trains"] = None
     metrics: groups.Metrics
     logger: Annotated[Mapping[str, Node], NODES, "loggers by name"]
     callbacks: Annotated[Mapping[str, Node], NODES, "callbacks by name"]

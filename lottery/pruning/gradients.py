@@ -11,14 +11,13 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lottery.masks import is_bias
 from lottery.models.state import State
 from lottery.pruning.examples import OnExamples, check_examples, count_examples, draw_batches
 from lottery.pruning.interface import Trained
-from lottery.pruning.probe import Batch, Probe, differentiable, to_scores
+from lottery.pruning.probe import Batch, Probe, differentiable, on_device_of, to_scores
 from lottery.tensors import Tensors
 
 # The trait of criteria that score on training examples: how many.
@@ -110,6 +109,7 @@ class Grasp:
     num_examples = NUM_EXAMPLES
     signed: ClassVar[bool] = True
     second_derivatives: ClassVar[bool] = True
+    passes: ClassVar[int] = 4  # g twice, and once its own gradient, which costs two passes more
 
     def __post_init__(self) -> None:
         check_examples(self)
@@ -130,7 +130,8 @@ class Grasp:
         self, probe: Probe, trained: Trained, *, weights: Tensors, batches: list[Batch]
     ) -> list[Tensor]:
         """Return Hg, the gradient of g'g with the first g held constant, batch by batch."""
-        masks = list(probe.on_device({name: trained.masks[name] for name in weights}).values())
+        of_weights = {name: trained.masks[name] for name in weights}
+        masks = list(on_device_of(probe.network, of_weights).values())
         parameters = list(weights.values())
 
         def losses() -> Iterator[Tensor]:
@@ -189,9 +190,9 @@ class SynFlow:
         """Return |w| dR/d|w|."""
         probe = trained.probe(torch.float64)
         weights = differentiable(probe, {n: w.abs() for n, w in trained.weights.items()})
-        others = probe.on_device(_linear(trained.state))
+        others = on_device_of(probe.network, _linear(trained.state))
         ones = next(iter(weights.values())).new_ones(1, *probe.input_shape)
-        outputs: Tensor = functional_call(probe.network.eval(), {**others, **weights}, ones)
+        outputs = probe.outputs(others | weights, ones)
         gradients = torch.autograd.grad(outputs.sum(), list(weights.values()), **UNUSED)
         scores = [w.detach() * g for w, g in zip(weights.values(), gradients, strict=True)]
         return to_scores(weights, scores)

@@ -76,10 +76,14 @@ class ScoredPruner:
         alive = self.count(trained.masks)
         for number in range(1, self.iterations + 1):
             keep = on_the_way(alive, target, number / self.iterations)
-            scores = self.criterion(trained)
-            _check_scores(scores, trained, self.units)
-            trained = trained.under(self._choose(scores, trained, keep))
+            trained = trained.under(self.prune_to(trained, keep))
         return trained.masks
+
+    def prune_to(self, trained: Trained, keep: Keep) -> Masks:
+        """Score once, and keep so many weights or units, by layer or `IN_ALL`."""
+        scores = self.criterion(trained)
+        _check_scores(scores, trained, self.units)
+        return self._choose(scores, trained, keep)
 
     def _choose(self, scores: Tensors, trained: Trained, keep: Keep) -> Masks:
         masks = trained.masks

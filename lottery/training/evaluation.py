@@ -45,6 +45,7 @@ class Evaluator(pl.Callback):
     last_step: int
     progress: Display
     early_bird: EarlyBird | None
+    es_from: int = 0  # the first step that may be ES
     curves: Curves = field(init=False)
     es: EsPoint = field(init=False, default_factory=EsPoint)
     sums: TrainingSums = field(init=False, default_factory=TrainingSums)
@@ -85,9 +86,10 @@ class Evaluator(pl.Callback):
             loss, score = training
             self.curves.add(step, "train", loss=loss, score=score)
         val = self._measure_val(step, network)
-        minimum = val is not None and self.es.is_new_minimum(val.loss)
-        stop = val is not None and self.es.without_minimum == self.schedule.patience
         module.follow(val_losses(self.curves.entries))
+        judged = val is not None and (ends or step >= self.es_from)
+        minimum = val is not None and judged and self.es.is_new_minimum(val.loss)
+        stop = judged and self.es.without_minimum == self.schedule.patience
         last = stop or ends
         if minimum or last or self.schedule.test_curve:
             test = self._measure(network, self.splits.test)

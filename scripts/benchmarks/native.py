@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -117,7 +118,7 @@ def _ours(module: pl.LightningModule, steps: int) -> None:
     with TemporaryDirectory() as folder:
         fit = NativeFit(
             make_module=lambda: module,
-            make_datamodule=lambda: None,
+            make_datamodule=lambda _: None,
             names=NAMES,
             evaluation=EvaluationSchedule(every=steps, test_curve=False, patience=None),
             order_seed=0,
@@ -127,7 +128,7 @@ def _ours(module: pl.LightningModule, steps: int) -> None:
             options={},
             device=CPU,
             make_callbacks=lambda _: [],
-            make_loggers=lambda _: [],
+            open_loggers=lambda *_: nullcontext([]),
             progress=Progress(),
             run_dir=RunDir(Path(folder)),
             checkpoint_seconds=60,

@@ -48,6 +48,8 @@ SHUFFLED = ("criterion=copy", "criterion.run=outputs/trunk-1234abcd/seed_0")
         ([], ["dataset.subsample=1.0", "dataset.random_labels=0.0"]),
         ([], ["model.init_from=null", "model.init=null", "model.init_norms=null"]),
         ([], ["dataset.val_share=null", "scope.ties=index"]),
+        ([], ["dynamic=none"]),
+        (["dynamic=rigl"], ["dynamic=rigl", "dynamic.every=100it", "dynamic.end=0.750"]),
         (["model.init_from=weights.pth"], ["model.init_from=elsewhere/weights.pth"]),
     ],
 )
@@ -62,6 +64,7 @@ def test_one_value_in_two_spellings_is_one_run(some: list[str], others: list[str
         "pruning.target_sparsity=0.5",
         "output_dir=elsewhere",
         "keep=winner",
+        "adopt=false",
         "dry_run=true",
         "trainer=cpu",
         "trainer.threads=1",
@@ -146,6 +149,10 @@ def test_whatever_changes_a_result_has_a_key_of_its_own() -> None:
         ["scheduler=plateau", "scheduler.patience=3"],
         ["scheduler=triangular"],
         ["scheduler=warmup", "scheduler.at=[500]"],
+        *[[f"dynamic={name}"] for name in ("static", "set", "rigl", "gmp")],
+        ["dynamic=rigl", "dynamic.every=50"],
+        ["dynamic=rigl", "dynamic.every=1ep"],
+        ["dynamic=rigl", "dynamic.fraction=0.1"],
         ["model.loss=multi_margin_loss"],
         ["model.loss=binary_cross_entropy"],
         ["task=binary"],
@@ -242,10 +249,17 @@ def test_what_has_no_effect_on_a_copy_is_none_in_its_name() -> None:
     assert name_of(*SHUFFLED, "reinit=random", "scope=global").startswith(expected)
 
 
+def test_a_dynamic_stands_in_the_name_beside_the_criterion() -> None:
+    assert name_of("dynamic=gmp").startswith("digits-lenet_300_100-magnitude+gmp-0.2-layerwise-")
+    own = ["criterion=random", "dynamic=none", "dynamic._target_=mine.Moves"]
+    assert "-random+Moves-" in name_of(*own)
+
+
 @pytest.mark.parametrize(
     "overrides",
     [
         [],
+        ["dynamic=rigl"],
         ["optimizer=sgd", "seeds.init=3"],
         ["pruning.rates=[{fc1*: 0.1}]"],
         ["pruning.rate='a=b/c d'"],

@@ -1,6 +1,7 @@
 """IMP over users' LightningModules without Hydra."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -43,7 +44,7 @@ def lit_fit(
     module, tokens = MODULES[name]
     fit = NativeFit(
         make_module=partial(drawn, module, derive_seed(0, "init")),
-        make_datamodule=partial(data, tokens=tokens),
+        make_datamodule=lambda key: data(tokens=tokens),
         names=NAMES,
         evaluation=EvaluationSchedule(every=EPOCH, test_curve=False, patience=None),
         order_seed=7,
@@ -53,7 +54,7 @@ def lit_fit(
         options={"log_every_n_steps": 1},
         device=CPUS,
         make_callbacks=lambda number: list(callbacks),
-        make_loggers=lambda number: [],
+        open_loggers=lambda number, masks: nullcontext([]),
         progress=Progress(),
         run_dir=RunDir(Path("unused")),
         checkpoint_seconds=None,

@@ -14,6 +14,7 @@ ROUND_COLUMNS = (
     ("remaining %", "remaining", 100, 2),
     ("parameters", "params_remaining", 1, 0),
     ("FLOPs", "flops_remaining", 1, 0),
+    ("dense trainings", "dense_trainings", 1, 2),
     ("ES", "ES", 1, 0),
     ("val F1 %", "val_f1", 100, 2),
     ("F1 %", "f1", 100, 2),

@@ -59,6 +59,7 @@ def _setting_row(setting: Setting) -> dict[str, str]:
         "matches dense down to": _matching_text(setting, gains),
         "parameters left": format_number(winning("params_remaining")),
         "FLOPs left %": format_percent(flops_left / flops if flops and flops_left else None),
+        "dense trainings": format_number(winning("dense_trainings"), decimals=2),
         "ES": format_number(winning("ES")),
         "dense ES": format_number(setting.means("ES").get(0)),
     }
