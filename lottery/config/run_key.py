@@ -53,6 +53,7 @@ OWN_STATISTICS = {"trainer.devices", "trainer.num_nodes"}
 # Options added after the first release, with the value that means what was there before. An
 # option with this value is left out of the key, so that keys of older runs last.
 ADDED_LATER: dict[str, Any] = {
+    "criterion.inverted": False,
     "criterion.mode": "train",
     "criterion.sampling": "random",
     "dataset.augment": "none",

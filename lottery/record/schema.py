@@ -258,6 +258,14 @@ class CompareJson(TypedDict):
     notes: list[str]  # why cells are empty
 
 
+class ClaimRunsJson(TypedDict):
+    """The runs of a claim at one scale, the content of OUTPUTS/claims/<id>.<scale>.json."""
+
+    digest: str  # of the protocol that the runs follow
+    seeds: int
+    arms: dict[str, list[str]]  # the folder of the setting of each draw, by arm
+
+
 COLUMNS = tuple(Row.__annotations__)
 DYNAMIC_COLUMNS = tuple(Move.__annotations__)
 TIMING_COLUMNS = tuple(TimingRow.__annotations__)

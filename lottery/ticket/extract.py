@@ -82,6 +82,12 @@ def take_out(run: OpenedRun, number: int, *, trust_code: bool) -> tuple[Ticket, 
                 f"another, or look at it as it is by --round {there}"
             )
         return ticket, False
+    if run.masks_moved(number):
+        raise ConfigError(
+            f"{run.folder.round(number).path}: its masks have moved while it trained, and a "
+            "ticket is start weights under one mask; `lottery.load_run(...).model(...)` is its "
+            "network, and criterion=copy trains its last masks from the start"
+        )
     settings = settings_of_run(run, trust_code=trust_code)
     check_run_folder(run.folder)
     tensors = read_parts(run, number)
