@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lottery.config.frozen_weights import reinit_word, with_frozen_weights
-from lottery.config.one_spelling import canonical_duration, canonical_number
+from lottery.config.one_spelling import canonical_duration, canonical_number, trunk_name
 from lottery.config.replaced import (
     KEPT_OF_DATASET,
     OPTIONAL,
@@ -149,7 +149,7 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
     if copies_masks(config):
         # Copied masks do not depend on the scope and the pruning of this run.
         flat = {k: v for k, v in flat.items() if not k.startswith(("pruning.", "scope."))}
-        flat["criterion.run"] = _trunk_name(flat["criterion.run"], config["seed"])
+        flat["criterion.run"] = trunk_name(flat["criterion.run"], config["seed"])
     if has_module(config):
         replaced = replaced_groups(config)
         flat = {k: v for k, v in flat.items() if k.partition(".")[0] not in replaced}
@@ -288,11 +288,3 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _file_name(value: Any) -> str:
     return re.sub(r"[^\w.+]", "_", str(value))
-
-
-def _trunk_name(run: Any, seed: Any) -> str:
-    """Return the name of the trunk's setting, followed by its seed if that is another one."""
-    path = Path(os.path.normpath(Path(str(run)).absolute()))
-    if path.name == f"seed_{seed}":
-        return path.parent.name
-    return "/".join(path.parts[-2:]) if re.fullmatch(r"seed_\d+", path.name) else path.name
