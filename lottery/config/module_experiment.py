@@ -4,11 +4,12 @@ import socket
 
 import torch
 
-from lottery.config.copied_masks import shared_dense_round
+from lottery.config.copied_masks import trunk_of_equal_shape
 from lottery.config.device import build_device, choose_threads
-from lottery.config.experiment import Experiment, build_summary, check_num_steps
-from lottery.config.loggers import build_callback_maker, build_logger_maker
+from lottery.config.experiment import Experiment, check_num_steps, shown_settings
+from lottery.config.loggers import build_callback_maker, build_loggers
 from lottery.config.module import ModuleSetup, set_up_module
+from lottery.config.module_probe import notes_on_batches, set_up_probe
 from lottery.config.own_files import file_digests
 from lottery.config.process_rank import ProcessRank
 from lottery.config.provenance import hardware
@@ -18,15 +19,15 @@ from lottery.config.replaced import is_supervised
 from lottery.config.settings import Settings
 from lottery.config.supervised import set_up_supervised
 from lottery.errors import ConfigError
-from lottery.imp import Imp, Pruning, Rounds, Storage
+from lottery.imp import DenseSource, Imp, Pruning, Rounds, Storage
 from lottery.models.state import all_buffers
 from lottery.progress import Progress
-from lottery.pruning import Pruner, ScoredPruner, trait
 from lottery.record.durations import Duration, parse_duration
 from lottery.record.run_dir import RunDir
 from lottery.reinit import Finetune, LrRewind, Reinit
 from lottery.signals import StopRequest
 from lottery.training import Device, EvaluationSchedule
+from lottery.training.loggers import RunLoggers
 from lottery.training.native import NativeFit
 
 
@@ -37,9 +38,12 @@ def build_module_experiment(
     device = build_device(settings.trainer, process)
     set_up = set_up_supervised if is_supervised(settings.config) else set_up_module
     setup = set_up(settings, device)
+    loggers = build_loggers(
+        settings.logger, run_dir, settings=shown_settings(settings), score=setup.score
+    )
     torch.set_num_threads(choose_threads(settings.trainer.threads, setup.network, device))
     pruning = set_up_pruning(settings, setup.network)
-    _check_criterion(pruning.pruner)
+    make_probe = set_up_probe(settings, setup, pruning, device)
     progress, stop = Progress(score=setup.score), StopRequest()
     num_steps = _steps("iterations", settings.iterations, setup)
     check_num_steps(settings, num_steps)
@@ -50,22 +54,34 @@ def build_module_experiment(
         rounds=Rounds(settings.rounds_to_do, settings.pruning.target_sparsity),
         num_steps=num_steps,
         fresh=setup.fresh,
-        fit=_build_fit(settings, setup, run_dir, device, reinit, progress=progress, stop=stop),
+        fit=_build_fit(
+            settings,
+            setup,
+            run_dir,
+            device,
+            reinit,
+            loggers=loggers,
+            progress=progress,
+            stop=stop,
+        ),
         pruning=Pruning(
             pruner=pruning.pruner,
             prunable=pruning.prunable,
             seed=settings.seed_for("pruning"),
             at=settings.pruning.at,
+            probe=make_probe,
             early_bird=settings.early_bird.epsilon,
+            scored_on_main=pruning.runs_network,
         ),
         reinit=reinit,
         storage=Storage(
             run_dir=run_dir,
             buffers=all_buffers(setup.network).keys(),
             keep=settings.keep,
-            dense_from=shared_dense_round(settings, reinit, digests),
+            # no other run: of a LightningDataModule's data there are no digests to compare
+            dense=DenseSource(trunk_of_equal_shape(settings, digests)),
             score=setup.score,
-            update_summary=build_summary(settings, setup.score),
+            update_summary=loggers.summarise,
         ),
         count=setup.count,
         place={"host": socket.gethostname(), "hardware": hardware(device)},
@@ -80,11 +96,12 @@ def build_module_experiment(
         score=setup.score,
         network=setup.network,
         pruning=pruning,
-        network_notes=setup.notes,
+        network_notes=[*setup.notes, *notes_on_batches(pruning)],
         device=device,
         process=process,
         progress=progress,
         stop=stop,
+        loggers=loggers,
     )
 
 
@@ -95,6 +112,7 @@ def _build_fit(
     device: Device,
     reinit: Reinit,
     *,
+    loggers: RunLoggers,
     progress: Progress,
     stop: StopRequest,
 ) -> NativeFit:
@@ -114,7 +132,7 @@ def _build_fit(
         options=setup.options,
         device=device,
         make_callbacks=build_callback_maker(settings.callbacks, run_dir),
-        make_loggers=build_logger_maker(settings.logger, run_dir),
+        open_loggers=loggers.round,
         progress=progress,
         run_dir=run_dir,
         checkpoint_seconds=settings.checkpoint.every_seconds,
@@ -163,15 +181,3 @@ def _build_reinit(settings: Settings, setup: ModuleSetup, num_steps: int) -> Rei
             "steps that evaluation.every does not divide"
         )
     return reinit
-
-
-def _check_criterion(pruner: Pruner) -> None:
-    """Refuse criteria that run the network: its loss is inside the module's training_step."""
-    if not isinstance(pruner, ScoredPruner):
-        return
-    criterion = pruner.criterion
-    if trait(criterion, "num_examples") or trait(criterion, "runs_on_ones"):
-        raise ConfigError(
-            f"criterion={type(criterion).__name__.lower()}: runs the network itself, which is not "
-            "there yet with module=; criteria of weights and random are"
-        )

@@ -73,6 +73,11 @@ def check_module_settings(settings: Settings) -> None:
             "evaluation.test_curve=true: with module= the test set is used at ES and at the end; "
             "accepted: false"
         )
+    if settings.dynamic is not None:
+        raise ConfigError(
+            f"dynamic._target_={settings.dynamic['_target_']}: masks cannot move yet while a "
+            "LightningModule trains; accepted with module=: dynamic=none"
+        )
     _check_options(settings.trainer.lightning)
     for name, node in settings.callbacks.items():
         target = str(node.get("_target_"))

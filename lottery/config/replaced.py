@@ -13,13 +13,14 @@ UNUSED_OF_DATASET = (
     "root",
     "download",
     "batch_size",
+    "val_share",
     "limit",
     "subsample",
     "random_labels",
     "shuffle_pixels",
 )
 # Groups that may be none.
-OPTIONAL = ("module", "datamodule")
+OPTIONAL = ("module", "datamodule", "dynamic")
 # Our own module and data: the module is made of the groups, but for dataset.
 SUPERVISED = "lottery.training.native.Supervised"
 STREAM = "lottery.training.native.ImageStream"

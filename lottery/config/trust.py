@@ -21,6 +21,7 @@ from lottery.record.files import DamagedFile
 # The packages whose classes are made, by their public names, and where these classes are defined.
 OURS = (
     "lottery.data",
+    "lottery.dynamic",
     "lottery.models",
     "lottery.pruning",
     "lottery.reinit",

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -127,7 +128,7 @@ def _ours(module: pl.LightningModule, steps: int) -> None:
             options={},
             device=CPU,
             make_callbacks=lambda _: [],
-            make_loggers=lambda _: [],
+            open_loggers=lambda *_: nullcontext([]),
             progress=Progress(),
             run_dir=RunDir(Path(folder)),
             checkpoint_seconds=60,

@@ -9,8 +9,9 @@ from hydra.core.global_hydra import GlobalHydra
 from pytorch_lightning.loggers import CSVLogger
 
 import lottery as package
-from lottery.config.loggers import build_logger_maker
+from lottery.config.loggers import build_loggers
 from lottery.record.run_dir import RunDir
+from lottery.record.score import ACCURACY
 from tests.conftest import TINY, Lottery, WriteModule
 from tests.helpers.experiments import key_of
 
@@ -136,7 +137,10 @@ def test_only_the_rounds_own_log_folder_is_cleared(
     target = f"{CSVLogger.__module__}.{CSVLogger.__name__}"
     node = {"_target_": target, "save_dir": save_dir, "name": name, "version": ""}
     for version in ("", "{round}"):
-        build_logger_maker({"csv": {**node, "version": version}}, run_dir)(1)
+        nodes = {"csv": {**node, "version": version}}
+        loggers = build_loggers(nodes, run_dir, settings={}, score=ACCURACY)
+        with loggers.round(1, {"fc": torch.ones(2)}):
+            pass
         if version == "" or name == "rounds":
             assert precious.exists()
 

@@ -1,6 +1,7 @@
 """IMP over users' LightningModules without Hydra."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -53,7 +54,7 @@ def lit_fit(
         options={"log_every_n_steps": 1},
         device=CPUS,
         make_callbacks=lambda number: list(callbacks),
-        make_loggers=lambda number: [],
+        open_loggers=lambda number, masks: nullcontext([]),
         progress=Progress(),
         run_dir=RunDir(Path("unused")),
         checkpoint_seconds=None,

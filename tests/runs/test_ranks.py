@@ -13,11 +13,12 @@ from torch import nn
 
 from lottery.config import ConfigError, ProcessRank, prepare
 from lottery.config.device import synchronized
-from lottery.config.loggers import build_logger_maker
+from lottery.config.loggers import build_loggers
 from lottery.data import Splits
 from lottery.imp import run_rounds
 from lottery.measure.evaluate import evaluate, measure_further
 from lottery.record.run_dir import RunDir
+from lottery.record.score import ACCURACY
 from lottery.runs.lifecycle import open_run_folder
 from lottery.runs.process_group import joined
 from lottery.runs.run_lock import locked
@@ -164,7 +165,9 @@ def test_parameters_that_are_not_used_do_not_stop_the_ranks(tmp_path: Path) -> N
 
 def _logger_names(process: ProcessRank, path: Path) -> list[str]:
     node = {"_target_": "pytorch_lightning.loggers.CSVLogger", "save_dir": str(path)}
-    return [type(logger).__name__ for logger in build_logger_maker({"csv": node}, RunDir(path))(0)]
+    loggers = build_loggers({"csv": node}, RunDir(path), settings={}, score=ACCURACY)
+    with loggers.round(0, {"fc": torch.ones(2)}) as made:
+        return [type(logger).__name__ for logger in made]
 
 
 def test_every_rank_has_loggers_and_one_writes(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,7 @@ from pytorch_lightning.loggers import CSVLogger
 
 from lottery.data import CropAndFlip
 from lottery.imp import run_rounds
+from lottery.masks import Masks
 from lottery.record.records import read_run_json, write_run_json
 from lottery.record.run_dir import RunDir
 from lottery.reinit import Rewind
@@ -282,10 +284,10 @@ def test_lightnings_own_checkpoints_are_written_and_masked(tmp_path: Path) -> No
 
 def test_logs_of_a_carried_on_round_are_whole(tmp_path: Path) -> None:
     def logging_below(path: Path) -> LightningFit:
-        def make(number: int) -> list[Any]:
-            return [CSVLogger(path / "csv", name="", version=str(number))]
+        def make(number: int, masks: Masks) -> Any:
+            return nullcontext([CSVLogger(path / "csv", name="", version=str(number))])
 
-        return replace(fit_of(ToyResNet), make_loggers=make)
+        return replace(fit_of(ToyResNet), open_loggers=make)
 
     run, whole = tmp_path / "run", tmp_path / "whole"
     run_two_rounds(whole, logging_below(whole))

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from lottery.errors import LotteryError
 
+Logged = dict[str, float]  # metrics by name
+
 
 class MissingMetric(LotteryError):
     """A metric that the run is about was not logged."""

@@ -57,6 +57,7 @@ class Supervised(pl.LightningModule):
         self.make_optimizer = make_optimizer
         self.schedule = schedule
         self.channels_last = channels_last
+        self.example_input_array = splits.val.inputs[:1]  # for criteria that look at outputs
         for tensor in [*self.parameters(), *self.buffers()]:
             if channels_last and tensor.ndim == 4:
                 tensor.data = tensor.contiguous(memory_format=torch.channels_last)

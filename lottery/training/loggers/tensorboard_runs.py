@@ -1,16 +1,16 @@
-"""A run's summary in TensorBoard: one point per round, and the HParams."""
+"""TensorBoard: the run over the rounds has a file for each of them, and the HParams."""
 
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from pytorch_lightning.loggers import Logger
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from lottery.record.opened_run import OpenedRun
-from lottery.record.score import Score
 from lottery.tensors import load_of_run
+from lottery.training.loggers.kinds import Configured, Facts, point_of
+from lottery.training.loggers.plain import PlainLogger
 
 # TensorBoard sorts the columns and shows five of them: capitals come first.
 TITLES = {
@@ -23,13 +23,19 @@ TITLES = {
 
 
 @dataclass(frozen=True)
-class TensorBoardSummary:
-    """Event files of the parent run: one per finished round, written once."""
+class TensorBoardRuns:
+    """Lightning's TensorBoardLogger."""
 
-    settings: Mapping[str, Any]  # for the HParams: the canonical config and the seed
-    score: Score
+    own: Configured
 
-    def update(self, run: OpenedRun) -> None:
+    def begin(self, facts: Facts) -> Logger:
+        """Return a logger for a round, whose folder is empty."""
+        return PlainLogger(self.own).begin(facts)
+
+    def keep_results(self, run: OpenedRun) -> None:
+        """Do nothing: TensorBoard has no artifacts."""
+
+    def summarise(self, run: OpenedRun) -> None:
         """Write a file for each finished round that has none, beside the rounds' own folders."""
         folder = run.path / "tensorboard" / "rounds"
         for number in run.finished_rounds:
@@ -47,32 +53,22 @@ class TensorBoardSummary:
 
     def _write(self, run: OpenedRun, number: int, aside: str) -> None:
         record = run.record(number)
-        row = record["row"]
         with SummaryWriter(aside) as writer:
             if number == 0:
                 self._write_hparams(writer)
-            values = {
-                f"{self.score.metric}/val": row["val"],
-                f"{self.score.metric}/test": row["test"],
-                "ES": row["ES"],
-                "live_zeros": row["live_zeros"],
-                "remaining/all": row["remaining"],
-            }
-            for name, counts in record["layers"].items():
-                values[f"remaining/{name}"] = counts["remaining"] / counts["weights"]
-            for tag, value in values.items():
+            for tag, value in point_of(record, self.own.score).items():
                 writer.add_scalar(tag, value, number)
             _write_histograms(writer, run, number)
 
     def _write_hparams(self, writer: SummaryWriter) -> None:
         plain = {}
-        for key, value in self.settings.items():
+        for key, value in self.own.settings.items():
             name = key.removesuffix("._target_")
             shown = value if isinstance(value, bool | int | float | str) else str(value)
             # a class without its module
             plain[TITLES.get(name, name)] = shown if name == key else str(value).rpartition(".")[2]
         # SummaryWriter.add_hparams would put them into another run than the scalars.
-        scores = (f"{self.score.metric}/{split}" for split in ("val", "test"))
+        scores = (f"{self.own.score.metric}/{split}" for split in ("val", "test"))
         metrics = dict.fromkeys((*scores, "ES", "remaining/all"), 0.0)
         for summary in hparams(plain, metrics):  # type: ignore[no-untyped-call]
             writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
