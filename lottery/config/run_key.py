@@ -151,8 +151,7 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
         flat = {k: v for k, v in flat.items() if not k.startswith(("pruning.", "scope."))}
         flat["criterion.run"] = trunk_name(flat["criterion.run"], config["seed"])
     if has_module(config):
-        replaced = replaced_groups(config)
-        flat = {k: v for k, v in flat.items() if k.partition(".")[0] not in replaced}
+        flat = {k: v for k, v in flat.items() if k.split(".")[0] not in replaced_groups(config)}
         flat |= {f"dataset.{name}": config["dataset"][name] for name in KEPT_OF_DATASET}
     if flat.get("pruning.at") == "init":
         from lottery.pruning import trait  # imports torch
@@ -161,8 +160,7 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
             del flat["pruning.at"]
     if is_stream(config):
         flat.pop("datamodule.num_workers", None)
-    groups = ("dataset", "model", "datamodule")
-    targets = [str(flat.get(f"{group}._target_")) for group in groups]
+    targets = [str(flat.get(f"{group}._target_")) for group in ("dataset", "model", "datamodule")]
     for key in ("model.init_from", *(PATH_ARGUMENTS.get(target, "") for target in targets)):
         if isinstance(flat.get(key), str):
             flat[key] = Path(flat[key]).absolute().name
