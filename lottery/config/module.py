@@ -13,6 +13,7 @@ from torch.nn.parameter import is_lazy
 
 from lottery.config.check_network import check_layers
 from lottery.config.device import dtype_of
+from lottery.config.groups import Metrics
 from lottery.config.instantiate import make
 from lottery.config.module_settings import score_of_metrics
 from lottery.config.rules import first_line
@@ -89,12 +90,8 @@ def set_up_module(settings: Settings, device: Device) -> ModuleSetup:
     assert settings.module is not None
     maker = ModuleMaker(settings.module, dtype_of(device.precision))
     make_initial = partial(drawn, maker, module_seed(settings))
-    make_data = partial(
-        drawn,
-        partial(make_datamodule, settings.datamodule),
-        derive_seed(settings.dataset.split_seed, "datamodule"),
-    )
-    names, network = metric_names(settings), make_initial()
+    make_data = partial(seeded_datamodule, settings.datamodule, settings.dataset.split_seed)
+    names, network = metric_names(settings.metrics), make_initial()
     try:
         seen = look(
             make_initial(),
@@ -125,6 +122,13 @@ def module_seed(settings: Settings) -> int:
     return derive_seed(settings.seed_for("init"), "init")
 
 
+def seeded_datamodule(
+    node: Mapping[str, Any] | None, split_seed: int
+) -> pl.LightningDataModule | None:
+    """Make the data; what their constructor draws is the same each time."""
+    return drawn(partial(make_datamodule, node), derive_seed(split_seed, "datamodule"))
+
+
 def make_datamodule(node: Mapping[str, Any] | None) -> pl.LightningDataModule | None:
     """Make a user's LightningDataModule; None if the module has the loaders itself."""
     if node is None:
@@ -135,9 +139,8 @@ def make_datamodule(node: Mapping[str, Any] | None) -> pl.LightningDataModule | 
     return data
 
 
-def metric_names(settings: Settings) -> MetricNames:
+def metric_names(metrics: Metrics) -> MetricNames:
     """Return the names of the metrics that the run is about."""
-    metrics = settings.metrics
     return MetricNames(
         val=str(metrics.val),
         test=str(metrics.test),

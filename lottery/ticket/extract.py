@@ -12,7 +12,7 @@ from lottery.errors import ConfigError, LotteryError
 from lottery.record.durations import parse_duration
 from lottery.record.opened_run import OpenedRun
 from lottery.record.rows import sparsest_within
-from lottery.record.schema import Record, Row
+from lottery.record.schema import Record, Row, TicketLoops
 from lottery.reinit.interface import Source
 from lottery.runs.run_folder import check_run_folder
 from lottery.seeds import derive_seed
@@ -166,9 +166,8 @@ def facts_of(run: OpenedRun, record: Mapping[str, Any], *, trust_code: bool) -> 
 def _describe(run: OpenedRun, settings: Settings, record: Record) -> dict[str, Any]:
     """Return the content of ticket.json, without the digests."""
     entry, trainer = run.run_json, settings.trainer
-    module = {} if settings.module is None else {"module": settings.module}
     return {
-        **module,
+        **_module(settings),
         "model": settings.config["model"],
         "row": record["row"],
         "layers": record["layers"],
@@ -184,6 +183,18 @@ def _describe(run: OpenedRun, settings: Settings, record: Record) -> dict[str, A
         "versions": entry["versions"],
         "git_commit": entry["git_commit"],
     }
+
+
+def _module(settings: Settings) -> dict[str, Any]:
+    """Return the LightningModule and what its test needs; nothing without one."""
+    if settings.module is None:
+        return {}
+    loops: TicketLoops = {
+        "datamodule": settings.config["datamodule"],
+        "metrics": settings.config["metrics"],
+        "lightning": dict(settings.trainer.lightning),
+    }
+    return {"module": settings.module, "loops": loops}
 
 
 def _task(settings: Settings) -> dict[str, Any]:

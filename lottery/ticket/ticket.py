@@ -32,7 +32,7 @@ from lottery.masks import Masks
 from lottery.models.state import State, write_state
 from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir, TicketDir
-from lottery.record.schema import TicketJson
+from lottery.record.schema import TicketJson, TicketLoops
 from lottery.runs.run_folder import check_tree
 from lottery.tasks import Task
 from lottery.tensors import Tensors, save_tensors
@@ -156,6 +156,16 @@ class Ticket:
             where = str(self.folder.ticket_json)
             check_trusted({"module": node}, where, trust_code=self.trust_code)
         return node
+
+    @cached_property
+    def loops(self) -> TicketLoops | None:
+        """What the module's test needs; None if the ticket does not say."""
+        loops = self.entry.get("loops")
+        if loops is not None:
+            node, where = {"datamodule": loops["datamodule"]}, str(self.folder.ticket_json)
+            check_trusted(node, where, trust_code=self.trust_code)
+            check_paths(node, where)
+        return loops
 
     @cached_property
     def task(self) -> Task:
