@@ -14,6 +14,7 @@ def main() -> None:
     arguments = _parse()
 
     from lottery.record.disk_errors import check_writable, disk_errors_in
+    from lottery.record.study import read_study
     from lottery.report import find_runs, write_report  # --help need not wait for it
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -23,7 +24,14 @@ def main() -> None:
         check_writable(out, "--out")
         with disk_errors_in(out):
             page = write_report(
-                runs, out, problems, interval=arguments.interval, margin=arguments.margin
+                runs,
+                out,
+                problems,
+                interval=arguments.interval,
+                margin=arguments.margin,
+                study=read_study(Path(arguments.folders[0]))
+                if len(arguments.folders) == 1
+                else None,
             )
             print(page)
 
