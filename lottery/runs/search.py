@@ -97,7 +97,7 @@ class Search:
         for number, trial in enumerate(self.study.complete):
             self.sweep.note(self._finished_job(number, trial))
         waiting, failed = self.study.unfinished(), 0
-        while size := min(at_once, num_trials - len(self.study.complete) - failed):
+        while (size := min(at_once, num_trials - len(self.study.complete) - failed)) > 0:
             batch, waiting = waiting[:size], waiting[size:]
             while len(batch) < size:
                 batch.append(self.study.propose())

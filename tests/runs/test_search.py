@@ -176,6 +176,7 @@ def test_more_trials_go_on_and_finished_ones_are_not_done_twice(tmp_path: Path) 
     assert len(search(tmp_path, "first", 3).done) == 3
     assert search(tmp_path, "again", 3).done == []
     assert len(search(tmp_path, "more", 5).done) == 2
+    assert search(tmp_path, "fewer", 2).done == []
 
 
 def test_a_failed_trial_counts_for_this_command_only(tmp_path: Path) -> None:
