@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 from benchmarks.between import time_between
+from benchmarks.figure import FIGURES, QUICK_FIGURES, time_figures
 from benchmarks.native import compare_native
 from benchmarks.pruning import QUICK_SIZES, SIZES, time_pruning
 from benchmarks.rounds import compare_rounds
@@ -37,7 +38,7 @@ def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
-        "parts", nargs="*", help="rounds, native, steps, pruning, between, startup"
+        "parts", nargs="*", help="rounds, native, steps, pruning, between, figure, startup"
     )
     parser.add_argument("--repeat", type=int, default=7, help="number of repetitions")
     parser.add_argument("--json", type=Path, help="a file for the numbers")
@@ -70,6 +71,7 @@ def parts_of(*, quick: bool, repeat: int) -> dict[str, Callable[[], Rows]]:
         "steps": lambda: split_steps(settings, repeat),
         "pruning": lambda: time_pruning(QUICK_SIZES if quick else SIZES, repeat),
         "between": lambda: time_between(settings, repeat),
+        "figure": lambda: time_figures(QUICK_FIGURES if quick else FIGURES, repeat),
         "startup": lambda: time_startup(QUICK_COMMANDS if quick else COMMANDS, repeat),
     }
 

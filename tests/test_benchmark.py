@@ -32,15 +32,26 @@ def test_it_measures_every_part(benchmark: Callable[..., Done], folder: Path) ->
     done = benchmark("--quick", "--json", file)
     assert done.code == 0, done.err
     results = json.loads(file.read_text())["results"]
-    assert list(results) == ["rounds", "native", "steps", "pruning", "between", "startup"]
+    assert list(results) == [
+        "rounds",
+        "native",
+        "steps",
+        "pruning",
+        "between",
+        "figure",
+        "startup",
+    ]
     (row,) = results["rounds"]
     assert row["equal weights"] is True
     assert row["ratio"] > 0
     assert all(line["s"] > 0 for line in results["startup"])
+    (line,) = results["figure"]
+    assert (line["rounds"], line["of them trained"]) == (4, 1)
+    assert 0 < line["bare loops s"] < line["sweep s"]
     assert str(round(row["ratio"], 2))[:3] in done.out
 
 
 def test_an_unknown_part_is_named(benchmark: Callable[..., Done]) -> None:
     done = benchmark("nothing")
     assert done.code == 2
-    assert "nothing: one of rounds, native, steps, pruning, between, startup" in done.err
+    assert "nothing: one of rounds, native, steps, pruning, between, figure, startup" in done.err

@@ -4,18 +4,12 @@ import multiprocessing
 import signal
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
-
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.singleton import Singleton
 
 from lottery.api.load import Run, load_run
 from lottery.config import ConfigError, prepare
-from lottery.config.hydra_setup import conf_dir, register_resolvers
-from lottery.config.overrides import as_overrides, check_overrides, composing
-from lottery.config.run_key import plain
+from lottery.config.compose import compose_run
+from lottery.config.overrides import as_overrides
 from lottery.runs.lifecycle import run_experiment
 from lottery.runs.process_group import find_process_rank
 from lottery.signals import Stopped
@@ -39,20 +33,10 @@ def run(*overrides: str | Mapping[str, Any]) -> Run:
             "lottery.run with several devices: in a script, put it behind "
             "`if __name__ == '__main__':`; the workers import the script too"
         )
-    words = as_overrides(overrides)
-    check_overrides(words)
-    register_resolvers()
-    outer = Singleton.get_state()  # this may be called inside another Hydra app
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_dir(str(conf_dir()), version_base="1.3"), composing(words):
-            composed = compose("config", overrides=words, return_hydra_config=True)
-    finally:
-        Singleton.set_state(outer)
-    config = plain(composed)
+    composed = compose_run(as_overrides(overrides))
+    config, path = composed.config, composed.path
     if config.get("dry_run"):
         raise ConfigError("dry_run=true: for the command `lottery`, which prints what it checked")
-    path = Path(str(composed.hydra.run.dir)).absolute()
     try:
         run_experiment(prepare(config, path, find_process_rank(config)), wait=False)
     except Stopped as stop:

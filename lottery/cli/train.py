@@ -1,6 +1,7 @@
 """The command `lottery`: one run, or with -m a sweep."""
 
 import logging
+import math
 import os
 import sys
 import traceback
@@ -134,15 +135,22 @@ def task(config: DictConfig) -> float:
     assert ownership is not None
     with errors_end_the_command(_same_command(), is_main=command.is_main, describe=_describe):
         with command.held, disk_errors_in(ownership.folder), _exits_are_stops():
-            rows = _train(experiment, ownership, config)
+            rows = _train(experiment, ownership, config, in_sweep=False)
         _print_rows(command, rows)
-    return float(rows[-1]["val"])
+    return _val_of(rows[-1])
 
 
-def _train(experiment: "Experiment", ownership: Ownership, config: DictConfig) -> list[Row]:
+def _val_of(row: Row) -> float:
+    """Return what a sweeper searches by; nan without validation data."""
+    return math.nan if row["val"] is None else float(row["val"])
+
+
+def _train(
+    experiment: "Experiment", ownership: Ownership, config: DictConfig, *, in_sweep: bool
+) -> list[Row]:
     if experiment.process.rank == 0:
         write_hydra_files(ownership.folder, config)
-    return run_with_status(experiment, ownership)
+    return run_with_status(experiment, ownership, in_sweep=in_sweep)
 
 
 def _sweep_job(config: DictConfig) -> float:
@@ -174,7 +182,10 @@ def _sweep_job(config: DictConfig) -> float:
             note("running")
             experiment = prepare(values, folder, process)
             with open_run_folder(experiment, wait=True) as held:
-                rows = _train(experiment, held, config) if held else experiment.imp.rows()
+                if held:
+                    rows = _train(experiment, held, config, in_sweep=True)
+                else:
+                    rows = experiment.imp.rows()
     except LotteryError as error:
         log.error("error: job %s: %s", number, _describe(error))
         note("failed", _describe(error))
@@ -187,7 +198,7 @@ def _sweep_job(config: DictConfig) -> float:
             raise
     else:
         note("finished", row=rows[-1], score=experiment.score)
-        return float(rows[-1]["val"])
+        return _val_of(rows[-1])
     return float("nan")
 
 

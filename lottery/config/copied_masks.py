@@ -10,7 +10,6 @@ from lottery.errors import ConfigError
 from lottery.record.files import DamagedFile
 from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir
-from lottery.reinit import Reinit
 from lottery.tensors import Tensors, digest, load_of_run
 
 
@@ -36,29 +35,16 @@ def inspect_trunk(settings: Settings, weights: Tensors) -> tuple[list[str], dict
     return [name for name in weights if name in names], digests
 
 
-def shared_dense_round(
-    settings: Settings, reinit: Reinit, digests: Mapping[str, str]
-) -> RunDir | None:
-    """Return the trunk if its round 0 is also this run's: equal in all that shapes it.
-
-    It must also have stored the states that the reinit needs.
-    """
-    if settings.copying is None:
+def trunk_of_equal_shape(settings: Settings, digests: Mapping[str, str]) -> RunDir | None:
+    """Return the trunk if its round 0 is also this run's: equal in all settings that shape it."""
+    if settings.copying is None or not settings.adopt:
         return None
-    trunk = settings.trunk
-    run, folder = OpenedRun(trunk), trunk.round(0)
-    entry = run.run_json
+    entry = OpenedRun(settings.trunk).run_json
     theirs = shapes_dense_round(entry["config"], entry["seed"])
     ours = shapes_dense_round(settings.canonical, settings.seed)
     if theirs != ours or without_masks(entry["digests"]) != without_masks(digests):
         return None
-    if reinit.rewind_step:
-        stored_step = run.record(0)["checks"]["rewind_step"]
-        if not folder.rewind.exists() or stored_step != reinit.rewind_step:
-            return None
-    if reinit.carries_optimizer and not folder.final_optimizer.exists():
-        return None
-    return trunk
+    return settings.trunk
 
 
 def without_masks(digests: Mapping[str, str]) -> dict[str, str]:

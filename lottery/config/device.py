@@ -1,5 +1,7 @@
 """`trainer`: the device, its processes and threads."""
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
@@ -12,7 +14,9 @@ from lottery.training.device import set_kernels
 
 DEFAULT_THREADS = torch.get_num_threads()  # PyTorch's choice, before a run changes it
 
-SMALL_NETWORK = 100_000  # parameters
+# What a second thread does not make faster, by parameters and by FLOPs of a training step
+SMALL_NETWORK = 100_000
+SMALL_STEP = 200_000_000
 
 DTYPES = {"64-true": torch.float64, "bf16-true": torch.bfloat16}
 
@@ -90,17 +94,23 @@ def synchronized(network: nn.Module, device: Device) -> nn.Module:
     return synced
 
 
-def choose_threads(threads: int | None, network: nn.Module, device: Device) -> int:
+def choose_threads(
+    threads: int | None,
+    network: nn.Module,
+    device: Device,
+    step_flops: Callable[[], int] | None = None,
+) -> int:
     """Return the number of CPU threads for PyTorch: `trainer.threads`, or a choice of ours.
 
     A small network without convolutions gets one: a second gains nothing, and on a busy machine
-    two wait for each other, up to 60 times as long as they compute. The processes of one run
+    two wait for each other, up to 60 times as long as they compute. The choice never goes by a
+    measured time, because the number of threads affects the last bits. The processes of one run
     share PyTorch's own choice.
     """
     if threads is not None:
         return threads
     size = sum(parameter.numel() for parameter in network.parameters())
     convolves = any(isinstance(layer, nn.modules.conv._ConvNd) for layer in network.modules())
-    if size < SMALL_NETWORK and not convolves:
+    if not convolves and (size < SMALL_NETWORK or (step_flops and step_flops() < SMALL_STEP)):
         return 1
     return max(1, DEFAULT_THREADS // device.num_devices)

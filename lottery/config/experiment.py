@@ -9,10 +9,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from lottery.config.copied_masks import shared_dense_round
+from lottery.config.dense_round import dense_source
 from lottery.config.device import build_device, check_batch, choose_threads
+from lottery.config.dynamic import build_dynamic
 from lottery.config.fit import build_fit
 from lottery.config.frozen_features import feature_file, load_features
+from lottery.config.learned_masks import check_frozen_weights, score_maker
 from lottery.config.loggers import build_loggers
 from lottery.config.network import set_up_networks
 from lottery.config.own_files import file_digests
@@ -26,14 +28,20 @@ from lottery.config.settings import Settings
 from lottery.config.splits import build_splits
 from lottery.config.task import build_task
 from lottery.data import Splits
+from lottery.data.subset import has_classes
+from lottery.dynamic import Dynamic, starts_dense
 from lottery.errors import ConfigError
-from lottery.imp import Imp, Pruning, Rounds, Storage
+from lottery.imp import Imp, Pruning, Rounds, Storage, TrainCost
 from lottery.masks import count_outside
 from lottery.models.state import all_buffers
 from lottery.progress import Progress
+from lottery.pruning import ScoredPruner, trait
 from lottery.record.equivalent_reinits import note_on_reinit
+from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir
+from lottery.record.schema import Trained
 from lottery.record.score import Score
+from lottery.reinit import Reinit
 from lottery.signals import StopRequest
 from lottery.tasks import Task
 from lottery.training import Device, LightningFit
@@ -112,9 +120,17 @@ def build_experiment(
     )
     splits = build_splits(settings.dataset, task, may_write=may_write and not settings.dry_run)
     networks = set_up_networks(settings, splits, task, device)
-    threads = choose_threads(settings.trainer.threads, networks.network, device)
+    # before the fit has the network compiled, which changes how it can be called
+    count = networks.counter()
+    threads = choose_threads(
+        settings.trainer.threads,
+        networks.network,
+        device,
+        step_flops=partial(networks.step_flops, settings.dataset.batch_size),
+    )
     torch.set_num_threads(threads)
-    pruning = set_up_pruning(settings, networks.network)
+    num_classes = splits.num_classes if has_classes(splits.train) else None
+    pruning = set_up_pruning(settings, networks.network, num_classes)
     data = splits.digests()
     digests = {**data, **file_digests(settings.config), **pruning.digests}
     progress, stop = Progress(score=task.score), StopRequest()
@@ -133,8 +149,6 @@ def build_experiment(
     if start := networks.start_weights:
         digests[start.name] = start.digest
     load_splits = cache(load_splits)
-    # before the fit has the network compiled, which changes how it can be called
-    count = networks.counter()
     fit = build_fit(
         settings,
         run_dir=run_dir,
@@ -146,12 +160,16 @@ def build_experiment(
         loggers=loggers,
         progress=progress,
         stop=stop,
+        draw_scores=score_maker(pruning.pruner, settings.seed_for("pruning")),
     )
     check_criterion(settings, pruning.pruner, splits=splits, task=task, loss=fit.loss)
     steps_per_epoch = settings.dataset.steps_per_epoch(len(splits.train))
     num_steps = settings.iterations.steps(steps_per_epoch)
     check_num_steps(settings, num_steps)
     reinit = build_reinit(settings, steps_per_epoch, num_steps)
+    check_frozen_weights(settings, pruning.pruner, reinit)
+    dynamic = build_dynamic(settings, pruning, reinit, num_steps, steps_per_epoch)
+    place: Trained = {"host": socket.gethostname(), "hardware": hardware(device)}
     imp = Imp(
         rounds=Rounds(settings.rounds_to_do, settings.pruning.target_sparsity),
         num_steps=num_steps,
@@ -171,12 +189,19 @@ def build_experiment(
             run_dir=run_dir,
             buffers=all_buffers(networks.network).keys(),
             keep=settings.keep,
-            dense_from=shared_dense_round(settings, reinit, digests),
+            dense=dense_source(
+                settings,
+                digests=digests,
+                prunable=pruning.prunable,
+                hardware=place["hardware"],
+            ),
             score=task.score,
             update_summary=loggers.summarise,
         ),
         count=count,
-        place={"host": socket.gethostname(), "hardware": hardware(device)},
+        dynamic=dynamic,
+        cost=_train_cost(settings, pruning, dynamic, reinit=reinit, num_steps=num_steps),
+        place=place,
     )
     return Experiment(
         imp=imp,
@@ -194,6 +219,32 @@ def build_experiment(
         progress=progress,
         stop=stop,
         loggers=loggers,
+    )
+
+
+def _train_cost(
+    settings: Settings,
+    pruning: PruningSetup,
+    dynamic: Dynamic | None,
+    *,
+    reinit: Reinit,
+    num_steps: int,
+) -> TrainCost:
+    """Return what counts the FLOPs of training, with all that the masks and starts need."""
+    pruner, goes_on = pruning.pruner, reinit.source == "last"
+    masks_need_it = (
+        isinstance(pruner, ScoredPruner)
+        and settings.pruning.at == "trained"
+        and trait(pruner.criterion, "needs_training")
+    )
+    return TrainCost(
+        batch_size=settings.dataset.batch_size,
+        num_steps=num_steps,
+        rewind_step=reinit.rewind_step,
+        builds_on_training=bool(masks_need_it or goes_on),
+        needs_dense_round=bool(masks_need_it and not starts_dense(dynamic)) or goes_on,
+        examples_scored=pruning.examples_scored,
+        trunk=OpenedRun(settings.trunk) if settings.copying else None,
     )
 
 

@@ -21,10 +21,12 @@ from lottery.config.targets import Node, load_target
 from lottery.config.task import build_loss
 from lottery.data import Splits
 from lottery.errors import ConfigError
+from lottery.masks import Masks
 from lottery.progress import Progress
 from lottery.record.run_dir import RunDir
 from lottery.signals import StopRequest
 from lottery.tasks import Task
+from lottery.tensors import Tensors
 from lottery.training import DataOrder, Device, LightningFit, Optimization
 from lottery.training.evaluation import EvaluationSchedule
 from lottery.training.loggers import RunLoggers
@@ -44,8 +46,11 @@ def build_fit(
     loggers: RunLoggers,
     progress: Progress,
     stop: StopRequest,
+    draw_scores: Callable[[int, Masks], Tensors] | None,
 ) -> LightningFit:
     """Return what trains a run's rounds."""
+    if len(splits.val) == 0:
+        _check_without_validation(settings)
     set_memory_format(network, device.accelerator)
     if device.compile:
         network.compile()  # in place: the parameters keep their names
@@ -89,7 +94,22 @@ def build_fit(
         run_dir=run_dir,
         checkpoint_seconds=settings.checkpoint.every_seconds,
         stop=stop,
+        draw_scores=draw_scores,
     )
+
+
+def _check_without_validation(settings: Settings) -> None:
+    """Refuse what follows the validation loss."""
+    asked = ""
+    if settings.early_stopping.patience is not None:
+        asked = f"early_stopping.patience={settings.early_stopping.patience}"
+    elif hasattr(load_target(settings.scheduler, "scheduler"), "after"):
+        asked = f"scheduler._target_={settings.scheduler['_target_']}"
+    if asked:
+        raise ConfigError(
+            f"{asked}: follows the validation loss, and dataset.val_share=0 leaves no validation "
+            "data"
+        )
 
 
 def build_schedule(node: Node, *, num_steps: int, steps_per_epoch: int) -> Schedule:

@@ -11,6 +11,7 @@ from lottery.config.frozen_base import find_base
 from lottery.config.groups import Model, read_group
 from lottery.config.module import ModuleMaker
 from lottery.config.network_maker import build_network_maker
+from lottery.config.replaced import is_supervised
 from lottery.config.run_key import PATH_ARGUMENTS
 from lottery.config.settings import Settings, read_settings
 from lottery.config.task import ONE_LOGIT
@@ -57,7 +58,7 @@ def rebuild_network(run: OpenedRun, *, trust_code: bool) -> nn.Module:
     """Return a run's network with random weights; only the head, if the base is frozen."""
     entry, where = run.run_json, str(run.folder.run_json)
     module = entry.get("settings", {}).get("module")
-    if module is not None:
+    if module is not None and not is_supervised({"module": module}):
         check_trusted({"module": module}, where, trust_code=trust_code)
         with making_from(where, trust_code=trust_code):
             return module_of(module, entry["config"]["trainer.precision"], initial_seed(entry))

@@ -35,6 +35,8 @@ LOGITS = Rule(
     "a position (0 is the first) or a name in what forward returns",
 )
 MODE = one_of("min", "max")
+INIT = one_of("kaiming_normal", "kaiming_uniform", "xavier_normal", "xavier_uniform")
+INIT_NORMS = one_of("ones", "uniform")
 OPTIONS = Rule(lambda v: isinstance(v, Mapping), "names and values, such as {benchmark: true}")
 LAYER_RATES = Rule(
     lambda v: isinstance(v, list) and all(isinstance(item, Mapping) and item for item in v),
@@ -161,6 +163,7 @@ class Dataset:
     download: Annotated[bool, FLAG, "fetch missing files"]
     batch_size: Annotated[int, WHOLE, "examples per step, over all devices"]
     split_seed: Annotated[int, whole(0, 2**32 - 1), "draws the validation split"]  # numpy's range
+    val_share: Annotated[float | None, or_null(BELOW_1), "for validation; null = as the dataset"]
     order: Annotated[str, one_of("per_round", "fixed"), "fixed: all rounds see the same batches"]
     limit: Annotated[int | None, or_null(WHOLE), "number of examples in all"]
     subsample: Annotated[float, SHARE_OR_ALL, "share of the training examples"]
@@ -188,6 +191,8 @@ class Model:
     loss: Annotated[str | Node, LOSS, "of outputs and targets"] = "cross_entropy"
     rates: Annotated[Sequence[Node], LAYER_RATES, "its own pruning rates"] = ()
     logits: Annotated[int | str | None, or_null(LOGITS), "the logits, of what forward returns"]
+    init: Annotated[str | None, or_null(INIT), "initial weights; null = the network's own"] = None
+    init_norms: Annotated[str | None, or_null(INIT_NORMS), "BatchNorm's initial scales"] = None
     init_from: Annotated[str | None, or_null(TEXT), "file of weights that round 0 starts from"] = (
         None
     )
@@ -199,6 +204,15 @@ class Criterion:
     """`criterion`: which weights are kept."""
 
     iterations: Annotated[int, PRUNINGS, "scorings in one pruning, under the masks so far"] = 1
+    inverted: Annotated[bool, FLAG, "remove the highest scores instead of the lowest"] = False
+    node: Node
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """`scope`: which scores are compared, and how many weights stay."""
+
+    ties: Annotated[str, one_of("index", "random"), "which of equal scores stay"]
     node: Node
 
 

@@ -7,14 +7,8 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from lottery.conf_dir import conf_dir as conf_dir
 from lottery.config.run_key import plain, run_path
-
-
-def conf_dir() -> Path:
-    """Return the config folder: inside an installed package, else the checkout's."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "conf"
-    return installed if installed.is_dir() else package.parent / "conf"
 
 
 def register_resolvers() -> None:

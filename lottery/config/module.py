@@ -1,31 +1,35 @@
 """`module` and `datamodule`: a user's LightningModule and data, checked before the run."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.model_helpers import is_overridden
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from lottery.config.check_network import check_layers
 from lottery.config.device import dtype_of
 from lottery.config.instantiate import make
 from lottery.config.module_settings import score_of_metrics
+from lottery.config.replaced import is_stream
 from lottery.config.rules import first_line
 from lottery.config.settings import Settings
 from lottery.config.targets import Node
+from lottery.data import DataError, Splits
 from lottery.errors import ConfigError
 from lottery.generators import drawn
 from lottery.masks import Masks
 from lottery.measure.flops import make_counter, make_parameter_counter
+from lottery.models.state import State, fresh_state
 from lottery.record.score import Score
 from lottery.seeds import derive_seed
+from lottery.tasks import Task
 from lottery.training import Device
-from lottery.training.native import MetricNames, Seen, look
+from lottery.training.native import ImageStream, MetricNames, Seen, look
 from lottery.training.native.metrics import MissingMetric
 from lottery.training.native.trainer import is_refusal
 
@@ -60,28 +64,79 @@ class ModuleMaker:
 
 @dataclass(frozen=True)
 class ModuleSetup:
-    """A user's module and data as a run needs them."""
+    """A module and its data as a run needs them."""
 
-    make: Callable[[], pl.LightningModule]  # draws the initial weights from the global generators
+    fresh: Callable[..., State]  # the state of a module that is drawn for a purpose
     make_initial: Callable[[], pl.LightningModule]  # the same one each time
-    make_data: Callable[[], pl.LightningDataModule | None]
-    network: pl.LightningModule  # for names and shapes
+    make_data: "DataMaker"
+    network: nn.Module  # for names and shapes
     names: MetricNames
     score: Score
     seen: Seen
+    count: Callable[[Masks], dict[str, Any]]  # parameters, and operations where it can
+    options: Mapping[str, Any]  # further arguments of Lightning's Trainer
+    splits: Splits | None = None  # without inputs; of module=supervised
+    task: Task | None = None
+    notes: list[str] = field(default_factory=list)
 
-    def counter(self) -> Callable[[Masks], dict[str, Any]]:
-        """Return a function that counts parameters, and operations where it can."""
-        example = self.network.example_input_array
-        if not isinstance(example, Tensor):
-            return make_parameter_counter(self.network)
-        try:
-            shape, dtype = tuple(example.shape[1:]), example.dtype
-            whole = None if dtype.is_floating_point else dtype
-            return make_counter(self.network, shape, input_dtype=whole)
-        except (RuntimeError, ValueError, IndexError) as error:
-            line = first_line(error)
-            raise ConfigError(f"module: fails on its example_input_array: {line}") from error
+
+@dataclass(frozen=True)
+class DataMaker:
+    """Makes a run's data new for each round: `maker(key)`.
+
+    `key` is the round, or 0 if every round has the same order.
+    """
+
+    make: Callable[[], pl.LightningDataModule | None]  # the same each time
+    stream: ImageStream | None  # ours, whose lists of images all rounds share
+
+    def __call__(self, key: int = 0) -> pl.LightningDataModule | None:
+        """Make the data of a round."""
+        return self.make() if self.stream is None else self.stream.of_round(key)
+
+    def digests(self) -> dict[str, str]:
+        """Return the digests of what our own data list."""
+        return {} if self.stream is None else self.stream.digests()
+
+
+def build_data_maker(settings: Settings, device: Device) -> DataMaker:
+    """Return what makes the data; the folders of our own are read once."""
+    node = settings.datamodule
+    seed = derive_seed(settings.dataset.split_seed, "datamodule")
+    offered = {
+        "split_seed": settings.dataset.split_seed,
+        "order_seed": settings.seed_for("order"),
+        "augmentation_seed": settings.seed_for("augmentation"),
+    }
+    is_ours = is_stream(settings.config)
+    make = partial(drawn, partial(make_datamodule, node, **(offered if is_ours else {})), seed)
+    stream = make() if is_ours else None
+    if not isinstance(stream, ImageStream):
+        return DataMaker(make, stream=None)
+    if stream.batch_size % device.num_processes:
+        raise ConfigError(
+            f"datamodule.batch_size={stream.batch_size}: {device.num_processes} devices share it; "
+            "accepted: their multiples"
+        )
+    try:
+        assert stream.rows
+    except DataError as error:
+        raise ConfigError(f"datamodule.folder: {error}") from error
+    return DataMaker(make, stream)
+
+
+def count_module(network: pl.LightningModule) -> Callable[[Masks], dict[str, Any]]:
+    """Return a function that counts a module's parameters, and operations where it can."""
+    example = network.example_input_array
+    if not isinstance(example, Tensor):
+        return make_parameter_counter(network)
+    try:
+        shape, dtype = tuple(example.shape[1:]), example.dtype
+        whole = None if dtype.is_floating_point else dtype
+        return make_counter(network, shape, input_dtype=whole)
+    except (RuntimeError, ValueError, IndexError) as error:
+        line = first_line(error)
+        raise ConfigError(f"module: fails on its example_input_array: {line}") from error
 
 
 def set_up_module(settings: Settings, device: Device) -> ModuleSetup:
@@ -89,35 +144,42 @@ def set_up_module(settings: Settings, device: Device) -> ModuleSetup:
     assert settings.module is not None
     maker = ModuleMaker(settings.module, dtype_of(device.precision))
     make_initial = partial(drawn, maker, module_seed(settings))
-    make_data = partial(
-        drawn,
-        partial(make_datamodule, settings.datamodule),
-        derive_seed(settings.dataset.split_seed, "datamodule"),
-    )
+    make_data = build_data_maker(settings, device)
     names, network = metric_names(settings), make_initial()
-    try:
-        seen = look(
-            make_initial(),
-            make_data(),
-            device=device,
-            options=settings.trainer.lightning,
-            names=names,
-        )
-    except MissingMetric as error:
-        raise ConfigError(str(error)) from error
-    except Exception as error:
-        if not is_refusal(error):
-            raise  # the user's own
-        raise ConfigError(f"{maker.target}: Lightning: {error}") from error
     return ModuleSetup(
-        make=maker,
+        fresh=partial(_draw, maker, settings.seed_for("init")),
         make_initial=make_initial,
         make_data=make_data,
         network=network,
         names=names,
         score=score_of_metrics(settings),
-        seen=seen,
+        seen=look_at(maker.target, make_initial(), make_data(), settings, device, names),
+        count=count_module(network),
+        options=settings.trainer.lightning,
     )
+
+
+def _draw(make: Callable[[], nn.Module], seed: int, *purpose: str | int) -> State:
+    return fresh_state(make, derive_seed(seed, *purpose))
+
+
+def look_at(
+    target: str,
+    module: pl.LightningModule,
+    data: pl.LightningDataModule | None,
+    settings: Settings,
+    device: Device,
+    names: MetricNames,
+) -> Seen:
+    """Check one batch of each of a module's loops; `target` names the module in messages."""
+    try:
+        return look(module, data, device=device, options=settings.trainer.lightning, names=names)
+    except MissingMetric as error:
+        raise ConfigError(str(error)) from error
+    except Exception as error:
+        if not is_refusal(error):
+            raise  # the user's own
+        raise ConfigError(f"{target}: Lightning: {error}") from error
 
 
 def module_seed(settings: Settings) -> int:
@@ -125,11 +187,11 @@ def module_seed(settings: Settings) -> int:
     return derive_seed(settings.seed_for("init"), "init")
 
 
-def make_datamodule(node: Mapping[str, Any] | None) -> pl.LightningDataModule | None:
-    """Make a user's LightningDataModule; None if the module has the loaders itself."""
+def make_datamodule(node: Node | None, **offered: Any) -> pl.LightningDataModule | None:
+    """Make a LightningDataModule; None if the module has the loaders itself."""
     if node is None:
         return None
-    data = make(node, "datamodule")
+    data = make(node, "datamodule", **offered)
     if not isinstance(data, pl.LightningDataModule):
         raise ConfigError(f"datamodule._target_={node['_target_']}: not a LightningDataModule")
     return data

@@ -1,32 +1,30 @@
 """A whole run of a user's LightningModule, built and checked, as `experiment.py` does for ours."""
 
 import socket
-from collections.abc import Callable
-from functools import partial
 
 import torch
-from torch import nn
 
-from lottery.config.copied_masks import shared_dense_round
+from lottery.config.copied_masks import trunk_of_equal_shape
 from lottery.config.device import build_device, choose_threads
 from lottery.config.experiment import Experiment, check_num_steps, shown_settings
 from lottery.config.loggers import build_callback_maker, build_loggers
 from lottery.config.module import ModuleSetup, set_up_module
+from lottery.config.module_probe import notes_on_batches, set_up_probe
 from lottery.config.own_files import file_digests
 from lottery.config.process_rank import ProcessRank
 from lottery.config.provenance import hardware
 from lottery.config.pruning import set_up_pruning
 from lottery.config.reinit import build_reinit
+from lottery.config.replaced import is_supervised
 from lottery.config.settings import Settings
+from lottery.config.supervised import set_up_supervised
 from lottery.errors import ConfigError
-from lottery.imp import Imp, Pruning, Rounds, Storage
-from lottery.models.state import State, all_buffers, fresh_state
+from lottery.imp import DenseSource, Imp, Pruning, Rounds, Storage
+from lottery.models.state import all_buffers
 from lottery.progress import Progress
-from lottery.pruning import Pruner, ScoredPruner, trait
 from lottery.record.durations import Duration, parse_duration
 from lottery.record.run_dir import RunDir
 from lottery.reinit import Finetune, LrRewind, Reinit
-from lottery.seeds import derive_seed
 from lottery.signals import StopRequest
 from lottery.training import Device, EvaluationSchedule
 from lottery.training.loggers import RunLoggers
@@ -38,22 +36,24 @@ def build_module_experiment(
 ) -> Experiment:
     """Build everything that a run of a LightningModule needs."""
     device = build_device(settings.trainer, process)
-    setup = set_up_module(settings, device)
+    set_up = set_up_supervised if is_supervised(settings.config) else set_up_module
+    setup = set_up(settings, device)
     loggers = build_loggers(
         settings.logger, run_dir, settings=shown_settings(settings), score=setup.score
     )
     torch.set_num_threads(choose_threads(settings.trainer.threads, setup.network, device))
     pruning = set_up_pruning(settings, setup.network)
-    _check_criterion(pruning.pruner)
+    make_probe = set_up_probe(settings, setup, pruning, device)
     progress, stop = Progress(score=setup.score), StopRequest()
     num_steps = _steps("iterations", settings.iterations, setup)
     check_num_steps(settings, num_steps)
     reinit = _build_reinit(settings, setup, num_steps)
-    digests = {**file_digests(settings.config), **pruning.digests}
+    data = setup.make_data.digests()
+    digests = {**data, **file_digests(settings.config), **pruning.digests}
     imp = Imp(
         rounds=Rounds(settings.rounds_to_do, settings.pruning.target_sparsity),
         num_steps=num_steps,
-        fresh=partial(_draw, setup.make, settings.seed_for("init")),
+        fresh=setup.fresh,
         fit=_build_fit(
             settings,
             setup,
@@ -69,18 +69,21 @@ def build_module_experiment(
             prunable=pruning.prunable,
             seed=settings.seed_for("pruning"),
             at=settings.pruning.at,
+            probe=make_probe,
             early_bird=settings.early_bird.epsilon,
+            scored_on_main=pruning.runs_network,
         ),
         reinit=reinit,
         storage=Storage(
             run_dir=run_dir,
             buffers=all_buffers(setup.network).keys(),
             keep=settings.keep,
-            dense_from=shared_dense_round(settings, reinit, digests),
+            # no other run: of a LightningDataModule's data there are no digests to compare
+            dense=DenseSource(trunk_of_equal_shape(settings, digests)),
             score=setup.score,
             update_summary=loggers.summarise,
         ),
-        count=setup.counter(),
+        count=setup.count,
         place={"host": socket.gethostname(), "hardware": hardware(device)},
     )
     return Experiment(
@@ -88,22 +91,18 @@ def build_module_experiment(
         fit=None,
         settings=settings,
         digests=digests,
-        splits=None,
-        task=None,
+        splits=setup.splits,
+        task=setup.task,
         score=setup.score,
         network=setup.network,
         pruning=pruning,
-        network_notes=[],
+        network_notes=[*setup.notes, *notes_on_batches(pruning)],
         device=device,
         process=process,
         progress=progress,
         stop=stop,
         loggers=loggers,
     )
-
-
-def _draw(make: Callable[[], nn.Module], seed: int, *purpose: str | int) -> State:
-    return fresh_state(make, derive_seed(seed, *purpose))
 
 
 def _build_fit(
@@ -130,7 +129,7 @@ def _build_fit(
         split_seed=settings.dataset.split_seed,
         fixed_order=settings.dataset.order == "fixed",
         steps_per_epoch=setup.seen.steps_per_epoch,
-        options=settings.trainer.lightning,
+        options=setup.options,
         device=device,
         make_callbacks=build_callback_maker(settings.callbacks, run_dir),
         open_loggers=loggers.round,
@@ -167,22 +166,18 @@ def _build_reinit(settings: Settings, setup: ModuleSetup, num_steps: int) -> Rei
             "accepted with module=: rewind, random, sign, none, lr_rewind of all steps"
         )
     step = reinit.rewind_step
-    if step and not setup.seen.loader_has_state and (per_epoch is None or step % per_epoch):
+    if not step or (per_epoch and step % per_epoch == 0):
+        return reinit
+    if not setup.seen.loader_has_state:
         raise ConfigError(
             f"reinit.to={asked}: step {step} is inside an epoch of {per_epoch} steps, where only "
             "a loader with state_dict can begin (torchdata's StatefulDataLoader); accepted: "
             "whole epochs, 1ep"
         )
-    return reinit
-
-
-def _check_criterion(pruner: Pruner) -> None:
-    """Refuse criteria that run the network: its loss is inside the module's training_step."""
-    if not isinstance(pruner, ScoredPruner):
-        return
-    criterion = pruner.criterion
-    if trait(criterion, "num_examples") or trait(criterion, "runs_on_ones"):
+    if step % (every := _steps("evaluation.every", settings.evaluation.every, setup)) == 0:
         raise ConfigError(
-            f"criterion={type(criterion).__name__.lower()}: runs the network itself, which is not "
-            "there yet with module=; criteria of weights and random are"
+            f"reinit.to={asked}: step {step} is inside an epoch of {per_epoch} steps, and a "
+            f"validation comes after it (each {every} steps); accepted: whole epochs, 1ep, or "
+            "steps that evaluation.every does not divide"
         )
+    return reinit

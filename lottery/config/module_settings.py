@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from lottery.config.replaced import is_stream, is_supervised
 from lottery.config.rules import show
 from lottery.config.settings import Settings
 from lottery.errors import ConfigError
@@ -40,6 +41,11 @@ INSTEAD = {
     "strategy": "trainer=ddp; masks need whole weights, which strategies that shard them lack",
     "val_check_interval": "evaluation.every=100",
 }
+INSTEAD_WITH_SUPERVISED = {
+    "gradient_clip_algorithm": "optimizer.clip_norm",
+    "gradient_clip_val": "optimizer.clip_norm",
+    "limit_train_batches": "iterations=500 evaluation.every=100",
+}
 # Callbacks that would change what a round promises, and why.
 CALLBACKS = {
     "BatchSizeFinder": "the batch size must not change between rounds; find it beforehand",
@@ -58,28 +64,64 @@ def check_module_settings(settings: Settings) -> None:
     if settings.module is None:
         _check_unused(settings)
         return
-    metrics, evaluation = settings.metrics, settings.evaluation
-    for key in ("val", "test"):
-        if getattr(metrics, key) is None:
-            raise ConfigError(f"metrics.{key}=null: the name under which the module logs it")
-    if metrics.mode is None:
-        monitored = metrics.monitor or metrics.val
-        raise ConfigError(f"metrics.mode=null: min or max, which {monitored} is the best")
-    if evaluation.test_curve:
+    if is_supervised(settings.config):
+        _check_supervised(settings)
+    else:
+        _check_users(settings)
+    if settings.evaluation.test_curve:
         raise ConfigError(
             "evaluation.test_curve=true: with module= the test set is used at ES and at the end; "
             "accepted: false"
         )
-    if settings.trainer.compile:
+    if settings.dynamic is not None:
         raise ConfigError(
-            "trainer.compile=true: with module= the module compiles itself, by "
-            "self.net.compile() in its constructor; accepted: false"
+            f"dynamic._target_={settings.dynamic['_target_']}: masks cannot move yet while a "
+            "LightningModule trains; accepted with module=: dynamic=none"
         )
     _check_options(settings.trainer.lightning)
     for name, node in settings.callbacks.items():
         target = str(node.get("_target_"))
         if why := CALLBACKS.get(target.rpartition(".")[2]):
             raise ConfigError(f"callbacks.{name}._target_={target}: {why}")
+
+
+def _check_users(settings: Settings) -> None:
+    """Check what only a user's own module needs."""
+    metrics = settings.metrics
+    for key in ("val", "test"):
+        if getattr(metrics, key) is None:
+            raise ConfigError(f"metrics.{key}=null: the name under which the module logs it")
+    if metrics.mode is None:
+        monitored = metrics.monitor or metrics.val
+        raise ConfigError(f"metrics.mode=null: min or max, which {monitored} is the best")
+    if settings.trainer.compile:
+        raise ConfigError(
+            "trainer.compile=true: with module= the module compiles itself, by "
+            "self.net.compile() in its constructor; accepted: false"
+        )
+
+
+def _check_supervised(settings: Settings) -> None:
+    """Check what only our own module needs."""
+    if not is_stream(settings.config):
+        target = None if settings.datamodule is None else settings.datamodule["_target_"]
+        raise ConfigError(
+            f"datamodule._target_={show(target)}: module=supervised trains on "
+            "datamodule=image_stream; data in memory need no module"
+        )
+    for name, value in vars(settings.metrics).items():
+        if value not in (None, False):
+            raise ConfigError(f"metrics.{name}={show(value)}: with module=supervised task says it")
+    if settings.task.metrics:
+        raise ConfigError(
+            f"task.metrics={show(settings.task.metrics)}: not there with module=supervised; "
+            "accepted: {}"
+        )
+    for name, instead in INSTEAD_WITH_SUPERVISED.items():
+        if name in settings.trainer.lightning:
+            raise ConfigError(
+                f"trainer.lightning.{name}: not with module=supervised; instead: {instead}"
+            )
 
 
 def score_of_metrics(settings: Settings) -> Score:
@@ -92,7 +134,7 @@ def score_of_metrics(settings: Settings) -> Score:
 
 
 def _check_unused(settings: Settings) -> None:
-    needs = "only with module._target_, the name of a LightningModule"
+    needs = "only with module._target_, the name of a LightningModule, or module=supervised"
     if settings.datamodule is not None:
         target = settings.datamodule["_target_"]
         raise ConfigError(f"datamodule._target_={target}: {needs}")

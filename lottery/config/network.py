@@ -19,7 +19,7 @@ from lottery.data import Splits
 from lottery.errors import ConfigError
 from lottery.generators import drawn
 from lottery.masks import Masks
-from lottery.measure.flops import make_counter
+from lottery.measure.flops import count_flops, find_products, make_counter
 from lottery.models.state import State, fresh_state
 from lottery.seeds import derive_seed
 from lottery.tasks import Task
@@ -61,6 +61,11 @@ class Networks:
         except (RuntimeError, ValueError, IndexError) as error:
             line = first_line(error)
             raise ConfigError(f"{self.make.target}: fails on a batch of one: {line}") from error
+
+    def step_flops(self, batch_size: int) -> int:
+        """Count the FLOPs of a training step; a backward pass has twice those of a forward one."""
+        products = find_products(self.network, self.input_shape, self.input_dtype)
+        return 3 * batch_size * sum(count_flops(products, {}).values())
 
 
 def set_up_networks(settings: Settings, splits: Splits, task: Task, device: Device) -> Networks:

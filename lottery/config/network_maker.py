@@ -14,7 +14,9 @@ from lottery.config.rules import first_line
 from lottery.config.targets import load_target
 from lottery.errors import ConfigError
 from lottery.generators import kept_generators
+from lottery.masks import layer_weights
 from lottery.measure.evaluate import evaluating
+from lottery.models.init import draw_norms_, draw_weights_
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,12 @@ class NetworkMaker:
             with evaluating(network):
                 network(self.inputs(2))
             check_network(network, self.target)
-        return network.to(self.dtype)
+        network = network.to(self.dtype)
+        if self.model.init is not None:
+            draw_weights_(layer_weights(network), self.model.init)
+        if self.model.init_norms is not None:
+            draw_norms_(network, self.model.init_norms)
+        return network
 
     def inputs(self, batch: int) -> Tensor:
         """Return a batch of zeros; of the highest token, for which an embedding needs a row."""

@@ -11,7 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, ValueType
 from hydra.errors import HydraException
 
-from lottery.config.hydra_setup import conf_dir
+from lottery.conf_dir import conf_dir
 from lottery.config.rules import first_line, show
 from lottery.errors import ConfigError
 

@@ -13,7 +13,7 @@ from lottery.config.task import example_of
 from lottery.data import Splits
 from lottery.errors import ConfigError
 from lottery.generators import drawn
-from lottery.pruning import MakeProbe, Probe, Pruner, ScoredPruner, trait
+from lottery.pruning import MakeProbe, NetworkProbe, Pruner, ScoredPruner, trait
 from lottery.tasks import Loss, Task
 from lottery.training import Device
 
@@ -24,11 +24,12 @@ def build_probe_maker(
     """Return a function that makes a probe when a criterion asks for one."""
 
     @cache
-    def make(dtype: torch.dtype) -> Probe:
+    def make(dtype: torch.dtype) -> NetworkProbe:
         if device.deterministic:  # as in Lightning; the first training may come later
             torch.use_deterministic_algorithms(True)
         network = drawn(networks.make, networks.seed).to(device.torch_device, dtype)
-        return Probe(network, load_splits().train, loss=loss, input_shape=networks.input_shape)
+        train, shape = load_splits().train, networks.input_shape
+        return NetworkProbe(network, train, loss=loss, input_shape=shape)
 
     return make
 

@@ -1,10 +1,12 @@
 """Where results come from: versions, git commit, machine."""
 
+import hashlib
 import os
 import platform
 import socket
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,15 @@ def git_commit() -> str | None:
     except (OSError, subprocess.CalledProcessError):  # no git, or not the user's repository
         return None
     return done.stdout.strip()
+
+
+@cache
+def source_digest() -> str:
+    """Return the sha256 of this package's own sources."""
+    result = hashlib.sha256()
+    for file in sorted(_package_root().rglob("*.py")):
+        result.update(file.read_bytes())
+    return result.hexdigest()
 
 
 def device_name(accelerator: str) -> str:

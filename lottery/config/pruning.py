@@ -12,6 +12,7 @@ from torch import nn
 from lottery.config.copied_masks import inspect_trunk
 from lottery.config.groups import BELOW_1
 from lottery.config.instantiate import check_made, make
+from lottery.config.learned_masks import learned_pruner
 from lottery.config.settings import Settings
 from lottery.errors import ConfigError
 from lottery.masks import Masks, layer_weights, prunable_weights, select
@@ -44,11 +45,22 @@ class PruningSetup:
         criterion = self.pruner.criterion
         return bool(trait(criterion, "num_examples") or trait(criterion, "runs_on_ones"))
 
+    @property
+    def examples_scored(self) -> int:
+        """How many passes of one example, forward and backward, make a round's masks."""
+        if not isinstance(self.pruner, ScoredPruner):
+            return 0
+        criterion = self.pruner.criterion
+        examples = trait(criterion, "num_examples") or int(trait(criterion, "runs_on_ones"))
+        return int(self.pruner.iterations * examples * trait(criterion, "passes"))
 
-def set_up_pruning(settings: Settings, network: nn.Module) -> PruningSetup:
-    """Build the pruner and check it against the network."""
-    scope: Scope = make(settings.scope, "scope")
-    check_made(scope, settings.scope, "scope", "keep", "__call__")
+
+def set_up_pruning(
+    settings: Settings, network: nn.Module, num_classes: int | None = None
+) -> PruningSetup:
+    """Build the pruner and check it against the network; `num_classes` if targets are classes."""
+    scope: Scope = make(settings.scope.node, "scope")
+    check_made(scope, settings.scope.node, "scope", "keep", "__call__")
     if settings.copying:
         return _copied(settings, network, scope)
     try:
@@ -59,18 +71,21 @@ def set_up_pruning(settings: Settings, network: nn.Module) -> PruningSetup:
     if settings.pruning.units != "none":
         prunable = _with_units(settings, network, prunable=prunable, last=last)
     rates = choose_rates(settings, scope, prunable=prunable, candidates=list(weights))
-    criterion: Criterion = make(settings.criterion.node, "criterion")
+    criterion: Criterion = make(settings.criterion.node, "criterion", num_classes=num_classes)
     check_made(criterion, settings.criterion.node, "criterion", "__call__")
     _check_combination(settings, criterion, scope)
-    pruner = ScoredPruner(
+    scored = ScoredPruner(
         criterion,
         scope,
         rates,
         steps=settings.pruning.one_shot or 1,
         iterations=settings.criterion.iterations,
-        units=settings.pruning.units,  # type: ignore[arg-type]  # the settings have checked it
+        units=settings.pruning.units,  # type: ignore[arg-type]  # the settings have checked both
+        inverted=settings.criterion.inverted,
+        ties=settings.scope.ties,  # type: ignore[arg-type]
     )
     notes = _notes(settings, scope, last=last)
+    pruner = learned_pruner(settings, scope, scored)
     setup = PruningSetup(prunable, scope, pruner, rates=rates, notes=notes)
     shapes = {name: tuple(weights[name].shape) for name in prunable}
     prunings = settings.num_prunings(settings.rounds_to_do[-1])

@@ -14,17 +14,21 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from lottery.config.frozen_weights import reinit_word, with_frozen_weights
+from lottery.config.one_spelling import canonical_duration, canonical_number
 from lottery.config.replaced import (
     KEPT_OF_DATASET,
-    OF_THE_MODULE,
     OPTIONAL,
+    STREAM,
     has_module,
+    is_stream,
+    is_supervised,
+    replaced_groups,
     without_replaced,
 )
 from lottery.config.rules import first_line, get_nested, show
 from lottery.config.targets import load_target
 from lottery.errors import ConfigError
-from lottery.record.durations import parse_duration
 
 # Keys that change no result: where and how a run is done, and which of its rounds.
 LEFT_OUT = (
@@ -34,6 +38,7 @@ LEFT_OUT = (
     "criterion.rounds",
     "output_dir",
     "keep",
+    "adopt",
     "dry_run",
     "checkpoint.every_seconds",
     "short",
@@ -43,17 +48,21 @@ LEFT_OUT = (
 )
 # The keys of `trainer` that change results by more than the order of additions.
 TRAINER_KEPT = {"trainer.precision", "trainer.sync_batchnorm", "trainer.tf32"}
-# Without synchronized BatchNorm, a device's share of the batch changes results too.
+# Without synchronized BatchNorm, a device's share of a batch changes them too.
 OWN_STATISTICS = {"trainer.devices", "trainer.num_nodes"}
 # Options added after the first release, with the value that means what was there before. An
 # option with this value is left out of the key, so that keys of older runs last.
 ADDED_LATER: dict[str, Any] = {
+    "criterion.inverted": False,
+    "criterion.mode": "train",
+    "criterion.sampling": "random",
     "dataset.augment": "none",
     "dataset.limit": None,
     "dataset.numeric_target": False,
     "dataset.subsample": 1,
     "dataset.random_labels": 0,
     "dataset.shuffle_pixels": False,
+    "dataset.val_share": None,
     "early_bird.epsilon": None,
     "metrics.is_share": False,
     "metrics.mode": None,
@@ -61,12 +70,16 @@ ADDED_LATER: dict[str, Any] = {
     "metrics.test": None,
     "metrics.val": None,
     "metrics.val_mode": None,
+    "model.init": None,
     "model.init_from": None,
+    "model.init_norms": None,
     "model.logits": None,
     "optimizer.decay_norms": True,
     "pruning.also": [],
     "pruning.at": "trained",
     "pruning.units": "none",
+    "reinit.keep_optimizer": False,
+    "scope.ties": "index",
     "trainer.lightning": {},
     "task._target_": "lottery.tasks.Classification",
     "task.class_weights": None,
@@ -86,12 +99,19 @@ PATH_ARGUMENTS = {
     "lottery.data.Tabular": "dataset.file",
     "lottery.data.Text": "dataset.file",
     "lottery.models.VGG16Head": "model.weights",
+    STREAM: "datamodule.folder",
 }
 PATHS = {"dataset.root", "criterion.run", "model.init_from", *PATH_ARGUMENTS.values()}
 
 DURATIONS = ("iterations", "evaluation.every")
 # Durations of our own schedules and reinits, for the same reason.
-DURATION_ARGUMENTS = ("scheduler.at", "scheduler.steps", "reinit.to", "reinit.steps")
+DURATION_ARGUMENTS = (
+    "scheduler.at",
+    "scheduler.steps",
+    "reinit.to",
+    "reinit.steps",
+    "dynamic.every",
+)
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -114,9 +134,10 @@ def plain(config: DictConfig) -> dict[str, Any]:
     shortened = values.pop("shortened", None)
     if values.get("short") is True:
         if not isinstance(shortened, Mapping):
-            line = f"shortened={show(shortened)}"
-            raise ConfigError(f"{line}: keys with their values for short=true, {{rounds: 2}}")
+            wanted = "keys with their values for short=true, {rounds: 2}"
+            raise ConfigError(f"shortened={show(shortened)}: {wanted}")
         values = _merged(values, shortened)
+    values = with_frozen_weights(values)
     return _with_paths(values, lambda _, path: os.path.expanduser(path))  # noqa: PTH111
 
 
@@ -133,14 +154,18 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
         flat = {k: v for k, v in flat.items() if not k.startswith(("pruning.", "scope."))}
         flat["criterion.run"] = _trunk_name(flat["criterion.run"], config["seed"])
     if has_module(config):
-        flat = {k: v for k, v in flat.items() if k.partition(".")[0] not in OF_THE_MODULE}
+        replaced = replaced_groups(config)
+        flat = {k: v for k, v in flat.items() if k.partition(".")[0] not in replaced}
         flat |= {f"dataset.{name}": config["dataset"][name] for name in KEPT_OF_DATASET}
     if flat.get("pruning.at") == "init":
         from lottery.pruning import trait  # imports torch
 
         if not trait(load_target(config["criterion"], "criterion"), "needs_training"):
             del flat["pruning.at"]
-    targets = [str(flat.get(f"{group}._target_")) for group in ("dataset", "model")]
+    if is_stream(config):
+        flat.pop("datamodule.num_workers", None)
+    groups = ("dataset", "model", "datamodule")
+    targets = [str(flat.get(f"{group}._target_")) for group in groups]
     for key in ("model.init_from", *(PATH_ARGUMENTS.get(target, "") for target in targets)):
         if isinstance(flat.get(key), str):
             flat[key] = Path(flat[key]).absolute().name
@@ -150,9 +175,9 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
     for key in (*DURATIONS, *DURATION_ARGUMENTS):
         ours = str(flat.get(f"{key.partition('.')[0]}._target_")).startswith("lottery.")
         if key in flat and (ours or key in DURATIONS):
-            flat[key] = _canonical_duration(flat[key])
+            flat[key] = canonical_duration(flat[key])
     return {
-        key: _canonical_number(value)
+        key: canonical_number(value)
         for key, value in sorted(flat.items())
         if key not in LEFT_OUT
         and not key.startswith(("logger", "callbacks"))
@@ -183,6 +208,8 @@ def _with_paths(config: Mapping[str, Any], change: Callable[[str, str], str]) ->
     for key in PATHS:
         group, name = key.split(".")
         value = changed.get(group, {}).get(name)
+        if group == "datamodule" and not is_stream(config):
+            continue  # a user's own argument
         if isinstance(value, str):
             changed[group][name] = change(key, value)
     if isinstance(config.get("output_dir"), str):
@@ -200,12 +227,15 @@ def folder_name(config: Mapping[str, Any], choices: Mapping[str, Any]) -> str:
     """Return `<dataset>-<model>-<criterion>-<rate>-<scope>-<reinit>-<key>`."""
     words = {"rate": get_nested(config, "pruning.rate"), **choices}
     if has_module(config):
-        words |= {"model": _option(config, choices, "module")}
         words |= {"dataset": _option(config, choices, "datamodule")}
+    if has_module(config) and not is_supervised(config):
+        words |= {"model": _option(config, choices, "module")}
     if copies_masks(config):
         words |= {"rate": "none", "scope": "none"}
     words["criterion"] = ALIASES.get(str(words.get("criterion")), words.get("criterion"))
-    words["key"] = key_of(canonical(config))
+    if (dynamic := _option(config, choices, "dynamic")) != "none":
+        words["criterion"] = f"{words['criterion']}+{dynamic}"
+    words |= {"reinit": reinit_word(config, words.get("reinit")), "key": key_of(canonical(config))}
     order = ("dataset", "model", "criterion", "rate", "scope", "reinit", "key")
     return "-".join(_file_name(words.get(name)) for name in order)
 
@@ -227,7 +257,8 @@ def run_path(config: Mapping[str, Any], choices: Mapping[str, Any]) -> Path:
 def shapes_dense_round(config: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """Return the values of a canonical config that round 0 depends on."""
     pruning = ("criterion.", "scope.", "reinit.", "pruning.", "model.rates", "seeds.pruning")
-    others = ("early_bird.", "dataset.order")  # it only looks; round 0 has one order
+    # it only looks; round 0 has one order, and its masks stay
+    others = ("early_bird.", "dataset.order", "dynamic.")
     shaping = {k: v for k, v in config.items() if not k.startswith(pruning + others)}
     for key in ("seeds.init", "seeds.order", "seeds.augmentation"):
         if shaping[key] is None:
@@ -268,22 +299,3 @@ def _trunk_name(run: Any, seed: Any) -> str:
     if path.name == f"seed_{seed}":
         return path.parent.name
     return "/".join(path.parts[-2:]) if re.fullmatch(r"seed_\d+", path.name) else path.name
-
-
-def _canonical_duration(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_canonical_duration(item) for item in value]
-    try:
-        return parse_duration(value).canonical()
-    except ValueError:  # a wrong value is reported later
-        return value
-
-
-def _canonical_number(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_canonical_number(item) for item in value]
-    if isinstance(value, Mapping):
-        # Pairs in their order: in pruning.rates the first match wins.
-        return [[key, _canonical_number(item)] for key, item in value.items()]
-    whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**63
-    return int(value) if whole else value

@@ -45,6 +45,7 @@ class Settings:
     iterations: Annotated[Duration, duration(1), "optimizer steps per round"]
     output_dir: Annotated[str, TEXT, "folder of all runs"]
     keep: Annotated[str, one_of("all", "winner"), "which rounds' weights stay on disk"]
+    adopt: Annotated[bool, FLAG, "take round 0 from a run that has trained the same one"] = True
     short: Annotated[bool, FLAG, "use the values of `shortened`"] = False
     dry_run: Annotated[bool, FLAG, "check everything, train and write nothing"] = False
     seeds: groups.Seeds
@@ -59,13 +60,14 @@ class Settings:
     model: groups.Model
     criterion: groups.Criterion
     optimizer: groups.Optimizer
-    scope: Annotated[Node, NODE, "which scores are compared, and how many weights stay"]
+    scope: groups.Scope
     reinit: Annotated[Node, NODE, "where the next round starts"]
     scheduler: Annotated[Node, NODE, "factor of the learning rate by step"]
     module: Annotated[Node | None, TARGET, "a LightningModule instead of model and optimizer"] = (
         None
     )
     datamodule: Annotated[Node | None, TARGET, "a LightningDataModule, with module="] = None
+    dynamic: Annotated[Node | None, TARGET, "masks that move while a round trains"] = None
     metrics: groups.Metrics
     logger: Annotated[Mapping[str, Node], NODES, "loggers by name"]
     callbacks: Annotated[Mapping[str, Node], NODES, "callbacks by name"]
@@ -83,6 +85,11 @@ class Settings:
             why = "criterion=copy: its masks are another run's"
         if epsilon is not None and why:
             raise ConfigError(f"early_bird.epsilon={epsilon}: must be null with {why}")
+        if self.copying and self.criterion.inverted:
+            raise ConfigError(
+                "criterion.inverted=true: must be false with criterion=copy, whose masks are "
+                "another run's"
+            )
 
     @cached_property
     def canonical(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from lottery.config.task import name_of, prepare_splits
 from lottery.data import DataError, Splits
 from lottery.data.corruptions import Corruptions
 from lottery.data.subset import has_classes, limited
+from lottery.data.validation import with_val_share
 from lottery.errors import ConfigError
 from lottery.tasks import Task
 
@@ -23,6 +24,11 @@ def build_splits(dataset: Dataset, task: Task, *, may_write: bool) -> Splits:
     splits = splits.with_num_tokens()  # of all examples, before some are left out
     if dataset.limit is not None:  # for datasets that do not limit themselves
         splits = limited(splits, dataset.limit, dataset.split_seed)
+    if dataset.val_share is not None:
+        try:
+            splits = with_val_share(splits, dataset.val_share, dataset.split_seed)
+        except DataError as error:
+            raise ConfigError(f"dataset.val_share={dataset.val_share:g}: {error}") from error
     corrupt = Corruptions(
         subsample=dataset.subsample,
         random_labels=dataset.random_labels,

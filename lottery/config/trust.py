@@ -21,10 +21,12 @@ from lottery.record.files import DamagedFile
 # The packages whose classes are made, by their public names, and where these classes are defined.
 OURS = (
     "lottery.data",
+    "lottery.dynamic",
     "lottery.models",
     "lottery.pruning",
     "lottery.reinit",
     "lottery.tasks",
+    "lottery.training.native",
     "lottery.training.schedules",
 )
 DEFINED_IN = {name: name for name in OURS} | {

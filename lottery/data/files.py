@@ -21,6 +21,16 @@ def exists(path: Path) -> bool:
         raise DataError(f"{path}: {error.strerror}") from error
 
 
+def sorted_entries(folder: Path) -> list["os.DirEntry[str]"]:
+    """Return what is in a folder, sorted by name; nothing hidden."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [entry for entry in entries if not entry.name.startswith(".")]
+    except OSError as error:
+        raise DataError(f"{folder}: {error.strerror}") from error
+    return sorted(found, key=lambda entry: entry.name)
+
+
 def open_data(path: Path) -> BinaryIO:
     """Open a file to read bytes; an OSError if it is no regular file, such as a fifo or a device.
 

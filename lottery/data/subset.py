@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from lottery.data.splits import Split, Splits
 
@@ -66,13 +67,22 @@ def has_classes(split: Split) -> bool:
     return split.targets.dim() == 1 and not split.targets.is_floating_point()
 
 
+def classes_of(split: Split) -> npt.NDArray[np.int_]:
+    """Return the class of each example; targets that are no class numbers count as one class."""
+    classes = split.targets if has_classes(split) else torch.zeros(len(split), dtype=torch.long)
+    return classes.numpy()
+
+
+def select_rows(split: Split, rows: Tensor) -> Split:
+    """Return some examples of a split."""
+    if split.rows is None:
+        return replace(split, inputs=split.inputs[rows], targets=split.targets[rows])
+    return replace(split, rows=split.rows[rows], targets=split.targets[rows])
+
+
 def drawn_share(split: Split, share: float, seed: int) -> Split:
     """Return a share of a split's examples, the same of every class, at least one of each.
 
     Targets that are no class numbers count as one class.
     """
-    classes = split.targets if has_classes(split) else torch.zeros(len(split), dtype=torch.long)
-    rows = torch.from_numpy(draw_shares(classes.numpy(), [share], seed)[0])
-    if split.rows is None:
-        return replace(split, inputs=split.inputs[rows], targets=split.targets[rows])
-    return replace(split, rows=split.rows[rows], targets=split.targets[rows])
+    return select_rows(split, torch.from_numpy(draw_shares(classes_of(split), [share], seed)[0]))

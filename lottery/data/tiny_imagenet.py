@@ -10,7 +10,7 @@ import numpy as np
 
 from lottery.arguments import check_one_of
 from lottery.data.errors import DataError
-from lottery.data.files import decode_text, exists, read_bytes
+from lottery.data.files import decode_text, exists, read_bytes, sorted_entries
 from lottery.data.image_augmentation import AUGMENTATIONS
 from lottery.data.image_list import ListedImage
 from lottery.data.image_splits import image_splits, number_classes
@@ -80,9 +80,9 @@ class TinyImageNet:
 
 def _train_images(folder: Path) -> Iterator[ListedImage]:
     """The images of train/<class>/images/."""
-    for entry in _entries(folder / "train"):
+    for entry in sorted_entries(folder / "train"):
         if entry.is_dir():
-            for image in _entries(Path(entry.path) / "images"):
+            for image in sorted_entries(Path(entry.path) / "images"):
                 yield _listed(folder, image, label=entry.name)
 
 
@@ -90,7 +90,7 @@ def _val_images(folder: Path) -> Iterator[ListedImage]:
     """The images of val/images/, with their labels from the annotations."""
     path = folder / ANNOTATIONS
     lines = decode_text(path, read_bytes(path)).splitlines()
-    images = {image.name: image for image in _entries(folder / "val" / "images")}
+    images = {image.name: image for image in sorted_entries(folder / "val" / "images")}
     for row, line in enumerate(lines, start=1):
         name, _, rest = line.partition("\t")
         label = rest.partition("\t")[0]
@@ -101,16 +101,6 @@ def _val_images(folder: Path) -> Iterator[ListedImage]:
         yield _listed(folder, images.pop(name), label)
     if images:
         raise DataError(f"{path}: no row for {min(images)}")
-
-
-def _entries(folder: Path) -> list["os.DirEntry[str]"]:
-    """What is in a folder, sorted by name; nothing hidden."""
-    try:
-        with os.scandir(folder) as entries:
-            found = [entry for entry in entries if not entry.name.startswith(".")]
-    except OSError as error:
-        raise DataError(f"{folder}: {error.strerror}") from error
-    return sorted(found, key=lambda entry: entry.name)
 
 
 def _listed(folder: Path, image: "os.DirEntry[str]", label: str) -> ListedImage:

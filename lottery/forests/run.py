@@ -17,6 +17,7 @@ from lottery.models.state import State, write_state
 from lottery.record.disk_errors import check_writable
 from lottery.record.files import write_json
 from lottery.record.opened_run import OpenedRun
+from lottery.record.rows import has_validation
 from lottery.record.run_dir import RunDir
 from lottery.record.score import ACCURACY
 from lottery.report.read.forests import RunForests, read_forests
@@ -57,6 +58,8 @@ def request_forests(
     if run.score != ACCURACY:
         metric = run.score.metric
         raise ConfigError(f"--features: forests need classes, and the run's score is {metric}")
+    if not has_validation(run.rows):
+        raise ConfigError(f"--features: forests need validation data; {run.path} has none")
     read_forests(run)
     check_run_folder(run.folder)
     check_tree(ticket.folder.path)

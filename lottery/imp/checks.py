@@ -76,13 +76,19 @@ def check_start(number: int, stored: State, dense: State, masks: Masks) -> dict[
 
 
 def check_trained(
-    number: int, started: State, stored: State, trained: Mapping[str, State], masks: Masks
+    number: int,
+    started: State,
+    stored: State,
+    trained: Mapping[str, State],
+    masks: Masks,
+    at_start: Masks | None = None,
 ) -> dict[str, Any]:
     """Check that training began at the stored start and kept pruned weights at zero.
 
-    `started` is the network before the first step, `trained` what came out, by name.
+    `started` is the network before the first step, `trained` what came out, by name. `at_start`
+    are the masks of the start, if those have moved.
     """
-    differing = count_differing(started, stored, masks)
+    differing = count_differing(started, stored, masks if at_start is None else at_start)
     pruned = {name: largest_pruned(state.weights, masks) for name, state in trained.items()}
     message = "training did not start from the stored start"
     return {

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from lottery.dynamic import Dynamic, Moving
 from lottery.imp.pruning import Pruning
 from lottery.imp.rounds import Rounds
 from lottery.imp.storage import Storage
+from lottery.imp.train_cost import TrainCost
 from lottery.masks import Masks
 from lottery.models.state import Start, State
 from lottery.record.run_dir import RunDir
@@ -25,8 +27,12 @@ class Fit(Protocol):
         masks: Masks,
         keep_step: int | None,
         early_bird: EarlyBird | None = None,
+        moving: Moving | None = None,
     ) -> Outcome:
-        """Train from `start` under `masks` and keep the state at `keep_step`."""
+        """Train from `start` under `masks`, and keep the state at `keep_step`.
+
+        `moving` moves the masks meanwhile.
+        """
         ...
 
 
@@ -42,6 +48,8 @@ class Imp:
     reinit: Reinit
     storage: Storage
     count: Callable[[Masks], dict[str, Any]]  # counts parameters and operations under masks
+    dynamic: Dynamic | None = None  # moves the masks of pruned rounds while they train
+    cost: TrainCost | None = None  # None where batches or FLOPs are unknown
     place: Trained | None = None  # where the rounds are trained, for their records
 
     @property

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from lottery.imp.imp import Imp
+from lottery.imp.moving import begin_moving
 from lottery.imp.stages import Round, prune, read_stored, rewind, train
 from lottery.masks import ones
 from lottery.models.state import start_at
@@ -23,10 +24,10 @@ def run_rounds(imp: Imp, check_owned: Callable[[], None] = lambda: None) -> list
         number = todo[0]
         if number > 0:
             train(imp, pruned_round(imp, number), check_owned)
-        elif storage.dense_from is None:
+        elif not storage.take_dense_round(
+            imp.reinit.rewind_step, with_optimizer=imp.reinit.carries_optimizer
+        ):
             train(imp, dense_round(imp), check_owned)
-        else:
-            storage.adopt_dense_round(storage.dense_from)
         rows = storage.update_tables()
         storage.drop_unneeded(rows)
     return imp.rounds.rows(rows)
@@ -46,7 +47,14 @@ def pruned_round(imp: Imp, number: int) -> Round:
     """Begin a later round: prune what the round before trained, and rewind what is left."""
     previous = imp.rounds.before(number)
     stored = read_stored(imp, number, previous)
-    masks, pruning_checks = prune(imp, stored, before=imp.storage.masks(previous))
+    before = imp.storage.masks(previous)
+    masks, pruning_checks = prune(imp, stored, before)
     start, rewind_checks = rewind(imp, stored)
-    checks = pruning_checks | rewind_checks
-    return Round(number=number, start=start, masks=masks, initial=stored.initial, checks=checks)
+    return Round(
+        number=number,
+        start=start,
+        masks=masks,
+        initial=stored.initial,
+        checks=pruning_checks | rewind_checks,
+        moving=begin_moving(imp, stored, before, start=start, masks=masks),
+    )

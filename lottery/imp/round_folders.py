@@ -1,29 +1,17 @@
-"""Whole round folders: copied from another run, linked, rid of weights that nothing needs."""
+"""Whole round folders: linked, rid of weights that nothing needs."""
 
 import logging
-import shutil
 from collections.abc import Sequence
 
-from lottery.record.files import replacing
 from lottery.record.opened_run import OpenedRun
 from lottery.record.records import write_links
 from lottery.record.rows import winning_round
 from lottery.record.run_dir import RunDir
-from lottery.record.schema import Record, Row
+from lottery.record.schema import Row
 from lottery.record.score import Score
 from lottery.tensors import digest, load_of_run
 
 log = logging.getLogger(__name__)
-
-
-def copy_dense_round(trunk: OpenedRun, run_dir: RunDir) -> tuple[Record, dict[str, str]]:
-    """Copy the tensor files of the trunk's round 0; return its record and the files' digests."""
-    record, digests = trunk.record(0), digests_of_files(trunk, 0)
-    for name in digests:
-        with replacing(run_dir.round(0).path / name) as aside:
-            shutil.copyfile(trunk.folder.round(0).path / name, aside)
-    log.info("round 0: taken from %s", trunk.path)
-    return record, digests
 
 
 def link_older_rounds(run_dir: RunDir) -> None:

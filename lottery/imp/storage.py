@@ -13,7 +13,8 @@ import torch
 
 from lottery.distributed import from_main
 from lottery.errors import LotteryError
-from lottery.imp.round_folders import copy_dense_round, drop_unneeded, link_older_rounds
+from lottery.imp.dense_source import DenseSource, Needs
+from lottery.imp.round_folders import drop_unneeded, link_older_rounds
 from lottery.masks import Masks, masked
 from lottery.models.state import Start, State
 from lottery.record.files import DamagedFile
@@ -40,7 +41,7 @@ class Storage:
     buffers: Collection[str]  # names; a tensor file holds weights and buffers
     keep: str = "all"  # "winner" drops weights that nothing needs
     score: Score = ACCURACY  # decides which round wins
-    dense_from: RunDir | None = None  # the run whose round 0 is this run's too
+    dense: DenseSource = field(default_factory=DenseSource)  # whose round 0 may be ours too
     update_summary: Callable[[OpenedRun], None] = lambda _: None  # for TensorBoard
     linked: bool = True  # the records name the digests of files; not those of stability copies
     # Digests of the tensors that this process has written; only rank 0 has them.
@@ -58,20 +59,17 @@ class Storage:
         """Read the rows of all finished rounds, by round."""
         return from_main(lambda: OpenedRun(self.run_dir).rows)
 
-    def adopt_dense_round(self, trunk: RunDir) -> None:
-        """Copy round 0 of another run."""
-
-        def copy() -> None:
-            record, files = copy_dense_round(OpenedRun(trunk), self.run_dir)
-            write_record(self.run_dir, record, files)
-
-        from_main(copy)
+    def take_dense_round(self, rewind_step: int, *, with_optimizer: bool) -> bool:
+        """Copy round 0 of another run that has trained the same one; False if there is none."""
+        needs = Needs(rewind_step, with_optimizer)
+        return from_main(lambda: self.dense.take(self.run_dir, needs))
 
     def update_tables(self) -> list[Row]:
         """Bring what is made from the records up to date; return the rows of finished rounds."""
         run = OpenedRun(self.run_dir)
         from_main(lambda: write_tables(run))
         from_main(lambda: self.update_summary(run))
+        from_main(lambda: self.dense.offer(run))
         return from_main(lambda: run.rows)
 
     def drop_unneeded(self, rows: Sequence[Row]) -> None:
@@ -129,9 +127,10 @@ class Storage:
                 raise DamagedFile(f"{path}: {name} is of {mask.dtype}, a mask is of torch.bool")
         return masks
 
-    def save_masks(self, number: int, masks: Masks) -> None:
-        """Write the masks of round `number`."""
-        self._save(self.run_dir.round(number).masks, masks)
+    def save_masks(self, number: int, masks: Masks, *, at_start: bool = False) -> None:
+        """Write the masks of round `number`, or those at its start if they will move."""
+        folder = self.run_dir.round(number)
+        self._save(folder.start_masks if at_start else folder.masks, masks)
 
     def save_start(self, number: int, start: Start, masks: Masks) -> None:
         """Write a start under its masks."""

@@ -60,9 +60,14 @@ def evaluate(network: nn.Module, split: Split, *, loss: Loss, task: Task) -> Eva
 
 
 def measure_further(network: nn.Module, splits: Splits, task: Task) -> dict[str, float]:
-    """Return a task's further metrics: `val_<name>` on validation data, `<name>` on test data."""
+    """Return a task's further metrics: `val_<name>` on validation data, `<name>` on test data.
+
+    Without validation data only the second ones.
+    """
     metrics: dict[str, float] = {}
     for prefix, split in (("val_", splits.val), ("", splits.test)):
+        if len(split) == 0:
+            continue
         found = task.further(_details(network, split, task), split.targets.cpu(), splits)
         metrics |= {f"{prefix}{metric}": value for metric, value in found.items()}
     return metrics

@@ -38,10 +38,13 @@ def measure_own(
 ) -> dict[str, float | None]:
     """Return `val_<name>` and `<name>` of each metric; None where it is no number.
 
-    Each process measures all examples: metrics of users cannot be added up.
+    Without validation data only the second ones. Each process measures all examples: metrics of
+    users cannot be added up.
     """
     found: dict[str, float | None] = {}
     for prefix, split in (("val_", splits.val), ("", splits.test)):
+        if len(split) == 0:
+            continue
         values = _measure(network, split, metrics)
         found |= {f"{prefix}{name}": value for name, value in values.items()}
     return found

@@ -13,7 +13,10 @@ from lottery.pruning.gradients import SynFlow as SynFlow
 from lottery.pruning.interface import Criterion as Criterion
 from lottery.pruning.interface import Trained as Trained
 from lottery.pruning.interface import trait as trait
+from lottery.pruning.learned import EdgePopup as EdgePopup
+from lottery.pruning.learned import LearnedPruner as LearnedPruner
 from lottery.pruning.probe import MakeProbe as MakeProbe
+from lottery.pruning.probe import NetworkProbe as NetworkProbe
 from lottery.pruning.probe import Probe as Probe
 from lottery.pruning.pruners import BadScores as BadScores
 from lottery.pruning.pruners import CopiedPruner as CopiedPruner

@@ -1,7 +1,8 @@
 """Criteria that differentiate: gradient magnitude, SNIP and GraSP the loss, SynFlow the outputs.
 
 They differentiate by the prunable weights alone, at the masked weights. The training examples are
-drawn by the pruning seed and not augmented. BatchNorm works as in training, dropout is off.
+drawn by the pruning seed and not augmented. BatchNorm works as in training unless `mode` is
+"eval"; dropout is off.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,18 +11,17 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from lottery.arguments import check_whole
 from lottery.masks import is_bias
 from lottery.models.state import State
+from lottery.pruning.examples import OnExamples, check_examples, count_examples, draw_batches
 from lottery.pruning.interface import Trained
-from lottery.pruning.probe import Batch, Probe, differentiable, to_scores
+from lottery.pruning.probe import Batch, Probe, differentiable, on_device_of, to_scores
 from lottery.tensors import Tensors
 
 # The trait of criteria that score on training examples: how many.
-NUM_EXAMPLES = property(lambda criterion: criterion.num_batches * criterion.batch_size)
+NUM_EXAMPLES = property(count_examples)
 
 
 @dataclass(frozen=True)
@@ -30,19 +30,25 @@ class GradientMagnitude:
 
     Args:
         num_batches: number of batches of training examples.
-        batch_size: examples in each.
+        batch_size: examples in each; "auto" is 10 times the number of classes.
+        mode: BatchNorm normalises by the batch ("train") or by its running averages ("eval").
+        sampling: examples are any ("random"), or as many of each class ("per_class").
+        num_classes: number of classes, for the last two; None if targets are no classes.
     """
 
     num_batches: int
-    batch_size: int
+    batch_size: int | str
+    mode: str = "train"
+    sampling: str = "random"
+    num_classes: int | None = None
     num_examples = NUM_EXAMPLES
 
     def __post_init__(self) -> None:
-        _check_batches(self.num_batches, self.batch_size)
+        check_examples(self)
 
     def __call__(self, trained: Trained) -> Tensors:
         """Return |g|."""
-        gradients = _gradients(trained, self.num_batches, self.batch_size)
+        gradients = _gradients(trained, self)
         return {name: gradient.abs() for name, gradient in gradients.items()}
 
 
@@ -52,19 +58,26 @@ class Snip:
 
     Args:
         num_batches: number of batches of training examples; the gradient is their mean.
-        batch_size: examples in each.
+        batch_size: examples in each; this and the rest as for `GradientMagnitude`. The authors'
+            code scores in evaluation mode.
+        mode: "train" or "eval".
+        sampling: "random" or "per_class".
+        num_classes: number of classes.
     """
 
     num_batches: int
-    batch_size: int
+    batch_size: int | str
+    mode: str = "train"
+    sampling: str = "random"
+    num_classes: int | None = None
     num_examples = NUM_EXAMPLES
 
     def __post_init__(self) -> None:
-        _check_batches(self.num_batches, self.batch_size)
+        check_examples(self)
 
     def __call__(self, trained: Trained) -> Tensors:
         """Return |g w|."""
-        gradients = _gradients(trained, self.num_batches, self.batch_size)
+        gradients = _gradients(trained, self)
         return {name: (gradients[name] * w).abs() for name, w in trained.weights.items()}
 
 
@@ -79,26 +92,34 @@ class Grasp:
 
     Args:
         num_batches: number of batches of training examples; g and H are their means.
-        batch_size: examples in each.
+        batch_size: examples in each; this and the rest as for `GradientMagnitude`. The authors'
+            code draws 10 examples of each class.
         temperature: T, 200 in the paper.
+        mode: "train" or "eval".
+        sampling: "random" or "per_class".
+        num_classes: number of classes.
     """
 
     num_batches: int
-    batch_size: int
+    batch_size: int | str
     temperature: float
+    mode: str = "train"
+    sampling: str = "random"
+    num_classes: int | None = None
     num_examples = NUM_EXAMPLES
     signed: ClassVar[bool] = True
     second_derivatives: ClassVar[bool] = True
+    passes: ClassVar[int] = 4  # g twice, and once its own gradient, which costs two passes more
 
     def __post_init__(self) -> None:
-        _check_batches(self.num_batches, self.batch_size)
+        check_examples(self)
         if not self.temperature > 0:
             raise ValueError(f"temperature={self.temperature}: a number above 0")
 
     def __call__(self, trained: Trained) -> Tensors:
         """Return w Hg."""
         probe = trained.probe(_precision(trained.weights))
-        batches = probe.batches(self.num_batches, self.batch_size, trained.generator)
+        batches = draw_batches(self, probe, trained)
         weights = differentiable(probe, trained.weights)
         with sdpa_kernel(SDPBackend.MATH):  # torch's faster attention has no second derivative
             product = self._hessian_gradient(probe, trained, weights=weights, batches=batches)
@@ -109,11 +130,14 @@ class Grasp:
         self, probe: Probe, trained: Trained, *, weights: Tensors, batches: list[Batch]
     ) -> list[Tensor]:
         """Return Hg, the gradient of g'g with the first g held constant, batch by batch."""
-        masks = list(probe.on_device({name: trained.masks[name] for name in weights}).values())
+        of_weights = {name: trained.masks[name] for name in weights}
+        masks = list(on_device_of(probe.network, of_weights).values())
         parameters = list(weights.values())
 
         def losses() -> Iterator[Tensor]:
-            return probe.losses(trained.state, weights, batches, temperature=self.temperature)
+            return probe.losses(
+                trained.state, weights, batches, temperature=self.temperature, mode=self.mode
+            )
 
         gradient = _mean([torch.autograd.grad(loss, parameters, **UNUSED) for loss in losses()])
         still = [g * mask for g, mask in zip(gradient, masks, strict=True)]
@@ -129,22 +153,17 @@ class Grasp:
 UNUSED: Any = {"materialize_grads": True}
 
 
-def _check_batches(num_batches: object, batch_size: object) -> None:
-    check_whole("num_batches", num_batches, at_least=1)
-    check_whole("batch_size", batch_size, at_least=1)
-
-
 def _precision(weights: Tensors) -> torch.dtype:
     """Return the weights' type, but at least float32: shorter types give ties and zeros."""
     return torch.promote_types(next(iter(weights.values())).dtype, torch.float32)
 
 
-def _gradients(trained: Trained, num_batches: int, batch_size: int) -> Tensors:
+def _gradients(trained: Trained, criterion: OnExamples) -> Tensors:
     """Return dL/dw, the mean over the batches."""
     probe = trained.probe(_precision(trained.weights))
-    batches = probe.batches(num_batches, batch_size, trained.generator)
+    batches = draw_batches(criterion, probe, trained)
     weights = differentiable(probe, trained.weights)
-    losses = probe.losses(trained.state, weights, batches)
+    losses = probe.losses(trained.state, weights, batches, mode=criterion.mode)
     parameters = list(weights.values())
     mean = _mean([torch.autograd.grad(loss, parameters, **UNUSED) for loss in losses])
     return to_scores(weights, mean)
@@ -171,9 +190,9 @@ class SynFlow:
         """Return |w| dR/d|w|."""
         probe = trained.probe(torch.float64)
         weights = differentiable(probe, {n: w.abs() for n, w in trained.weights.items()})
-        others = probe.on_device(_linear(trained.state))
+        others = on_device_of(probe.network, _linear(trained.state))
         ones = next(iter(weights.values())).new_ones(1, *probe.input_shape)
-        outputs: Tensor = functional_call(probe.network.eval(), {**others, **weights}, ones)
+        outputs = probe.outputs(others | weights, ones)
         gradients = torch.autograd.grad(outputs.sum(), list(weights.values()), **UNUSED)
         scores = [w.detach() * g for w, g in zip(weights.values(), gradients, strict=True)]
         return to_scores(weights, scores)

@@ -64,12 +64,16 @@ TRAITS: dict[str, Any] = {
     "signed": False,
     # True: scores are random numbers that do not depend on the weights.
     "by_chance": False,
+    # True: rounds train the scores instead of the weights, and masks follow them.
+    "learns_masks": False,
     # True: the loss must have second derivatives.
     "second_derivatives": False,
     # True: the network is run on an input of ones, which tokens do not have.
     "runs_on_ones": False,
     # How many training examples the scores are computed on.
     "num_examples": 0,
+    # How many passes forward and backward the scores take, for each of these examples.
+    "passes": 1,
     # Scopes. True: one pruning rate holds for all layers together.
     "one_rate": False,
     # True: scores of one layer are compared with those of another.

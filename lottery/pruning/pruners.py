@@ -11,9 +11,11 @@ from lottery.errors import LotteryError
 from lottery.masks import Masks, count_ones
 from lottery.pruning.interface import Criterion, Trained
 from lottery.pruning.scopes import IN_ALL, Keep, Layer, Scope, split_like
+from lottery.pruning.ties import in_random_order
 from lottery.tensors import Tensors
 
 Units = Literal["none", "l1", "l2"]
+Ties = Literal["index", "random"]
 ORDERS = {"l1": 1, "l2": 2}  # of the norms of units: filters of a Conv, neurons of a Linear layer
 
 
@@ -49,6 +51,9 @@ class ScoredPruner:
             time the number of weights falls by the same factor.
         units: "none" prunes single weights. "l1" and "l2" prune whole filters and neurons by that
             norm of their weights' scores, which must then be >= 0. Rates are then shares of units.
+        inverted: removes the highest scores instead of the lowest.
+        ties: which of equal scores stay: "index" those of the lowest indices, "random" any of
+            them.
     """
 
     nested: ClassVar[bool] = True
@@ -59,6 +64,8 @@ class ScoredPruner:
     steps: int = 1
     iterations: int = 1
     units: Units = "none"
+    ties: Ties = "index"
+    inverted: bool = False
 
     def __post_init__(self) -> None:
         check_whole("iterations", self.iterations, at_least=1)
@@ -69,16 +76,25 @@ class ScoredPruner:
         alive = self.count(trained.masks)
         for number in range(1, self.iterations + 1):
             keep = on_the_way(alive, target, number / self.iterations)
-            scores = self.criterion(trained)
-            _check_scores(scores, trained, self.units)
-            trained = trained.under(self._choose(scores, trained.masks, keep))
+            trained = trained.under(self.prune_to(trained, keep))
         return trained.masks
 
-    def _choose(self, scores: Tensors, masks: Masks, keep: Keep) -> Masks:
-        if self.units == "none":
-            return self.scope(scores, masks, keep)
-        of_units = unit_scores(scores, masks, self.units)
-        return whole_units(self.scope(of_units, unit_masks(masks), keep), masks)
+    def prune_to(self, trained: Trained, keep: Keep) -> Masks:
+        """Score once, and keep so many weights or units, by layer or `IN_ALL`."""
+        scores = self.criterion(trained)
+        _check_scores(scores, trained, self.units)
+        return self._choose(scores, trained, keep)
+
+    def _choose(self, scores: Tensors, trained: Trained, keep: Keep) -> Masks:
+        masks = trained.masks
+        if self.units != "none":
+            scores, masks = unit_scores(scores, masks, self.units), unit_masks(masks)
+        if self.inverted:
+            scores = {name: -score for name, score in scores.items()}
+        if self.ties == "random":
+            scores = in_random_order(scores, masks, trained.generator)
+        kept = self.scope(scores, masks, keep)
+        return kept if self.units == "none" else whole_units(kept, trained.masks)
 
     def expected(self, trained: Trained) -> Keep:
         """Return the numbers that the scope leaves."""

@@ -23,6 +23,7 @@ def plainest_reinit(config: Config) -> dict[str, Any]:
     Two settings that differ only in their reinits are the same training if this is equal for both.
     It claims nothing that does not follow from the settings alone.
 
+    - `lr_rewind` that keeps the optimizer's state is `none` if it repeats all steps;
     - `lr_rewind` is `finetune` if the learning rate is the same in all its steps;
     - `none` is `lr_rewind` of all steps if the optimizer has no state (SGD without momentum);
     - an optimizer state is fresh if there is none, or at step 0.
@@ -42,9 +43,14 @@ def plainest_reinit(config: Config) -> dict[str, Any]:
     option = OPTIONS.get(str(target), target)
     if "steps" in arguments and arguments["steps"] == config.get("iterations"):
         arguments["steps"] = None
+    if not arguments.get("keep_optimizer") or _has_no_state(config):
+        arguments.pop("keep_optimizer", None)  # false is left out of the config
+    elif option == "lr_rewind" and arguments.get("steps") is None:
+        option, arguments = "none", {}
     if option == "none" and _has_no_state(config):
         option, arguments = "lr_rewind", {"steps": None}
-    if option == "lr_rewind" and _rate_is_constant(config, arguments.get("steps")):
+    keeps = arguments.get("keep_optimizer", False)
+    if option == "lr_rewind" and not keeps and _rate_is_constant(config, arguments.get("steps")):
         option = "finetune"
     if option == "rewind" and (arguments.get("to") == 0 or _has_no_state(config)):
         arguments["optimizer_state"] = "fresh"
@@ -62,6 +68,8 @@ def note_on_reinit(config: Config) -> str | None:
     reasons = []
     if "finetune" in (chosen, other):
         reasons.append("the learning rate is the same in all its steps")
+    if other == "none":
+        reasons.append("all steps are repeated with the optimizer's state")
     if chosen == "none":
         reasons.append("the optimizer has no state to carry on")
     return f"reinit={chosen}: the same training as reinit={other}, as {' and '.join(reasons)}"

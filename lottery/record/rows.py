@@ -9,9 +9,17 @@ from lottery.record.text_table import format_percent, text_table
 
 
 def winning_round(rows: Sequence[Row], score: Score = ACCURACY) -> int | None:
-    """Return the winning round by `best_round`; None when no round lost weights."""
-    val = {row["round"]: row["val"] for row in rows}
+    """Return the winning round by `best_round`; None when no round lost weights.
+
+    Without validation data nothing distinguishes the rounds, so it is the sparsest, the last one.
+    """
+    val = {row["round"]: row["val"] or 0.0 for row in rows}
     return best_round(val, {row["round"]: row["remaining"] for row in rows}, score)
+
+
+def has_validation(rows: Sequence[Row]) -> bool:
+    """Return whether a run has validation data, which choose ES and rounds."""
+    return all(row["val"] is not None for row in rows)
 
 
 def best_round(
@@ -37,18 +45,23 @@ def best_round(
 def sparsest_within(rows: Sequence[Row], points: float, score: Score = ACCURACY) -> int | None:
     """Return the sparsest round with `val` at most `points` worse than round 0's.
 
+    There must be validation data.
+
     Points are percentage points of a share, and the unit of `val` of any other score.
     """
-    (dense,) = (row["val"] for row in rows if row["round"] == 0)
+    val = {row["round"]: value for row in rows if (value := row["val"]) is not None}
     # the difference of 0.99 and 0.985 is not quite 0.005
     most = (points / 100 if score.is_share else points) + 1e-12
-    good = [r for r in rows if r["round"] >= 1 and score.gain(dense, r["val"]) <= most]
+    good = [r for r in rows if r["round"] >= 1 and score.gain(val[0], val[r["round"]]) <= most]
     return min(good, key=lambda row: row["remaining"])["round"] if good else None
 
 
 def format_table(rows: Sequence[Row], score: Score = ACCURACY) -> str:
-    """Return the rows as people read them: shares in percent, with the winning round marked."""
-    winner = winning_round(rows, score)
+    """Return the rows as people read them: shares in percent, with the winning round marked.
+
+    Without validation data no round wins.
+    """
+    winner = winning_round(rows, score) if has_validation(rows) else None
     scores = (f"{name} {score.unit}".strip() for name in ("val", "test", "test at end"))
     columns = ["round", "remaining %", "ES", *scores, ""]
     lines = []

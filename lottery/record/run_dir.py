@@ -29,6 +29,8 @@ class RoundDir:
 
     masks = File("masks.safetensors")  # 1 = kept, by parameter name
     # Weights and buffers ...
+    # ... as the round began, where they have moved since
+    start_masks = File("start_masks.safetensors")
     start = File("start.safetensors")  # that the round starts from, under its mask
     es = File("es.safetensors")  # at the lowest validation loss
     final = File("final.safetensors")  # after the last step
@@ -142,6 +144,7 @@ class RunDir:
     results_json = File("results.json")  # with counts per layer and the checks
     timing_csv = File("timing.csv")  # what depends on the machine
     history_csv = File("history.csv")  # loss and accuracy along the rounds, tidy
+    dynamic_csv = File("dynamic.csv")  # every update of masks that move; only with dynamic=
     logged_json = File("logged.json")  # its id where it is logged, and what was logged
 
     @property

@@ -17,16 +17,16 @@ class Row(TypedDict):
     round: int
     remaining: float
     ES: int
-    val: float
+    val: float | None  # None without validation data, as val_last
     test: float
-    val_loss: NotRequired[float]  # not where a user's module is best at a maximum
+    val_loss: NotRequired[float]  # also not where a module of the user is best at a maximum
     val_f1: NotRequired[float]  # these six: of tasks with classes
     val_precision: NotRequired[float]
     val_recall: NotRequired[float]
     f1: NotRequired[float]
     precision: NotRequired[float]
     recall: NotRequired[float]
-    val_last: float
+    val_last: float | None
     test_last: float
     steps: int
     remaining_all: float
@@ -37,6 +37,9 @@ class Row(TypedDict):
     live_zeros: int
     compression_ratio: float | None
     theoretical_speedup: float | None
+    train_flops: NotRequired[int]  # these three: not with module=, nor in older versions
+    train_flops_total: NotRequired[int]
+    dense_trainings: NotRequired[float]
 
 
 class HistoryRow(TypedDict):
@@ -89,6 +92,17 @@ class EarlyBirdRecord(TypedDict):
     distances: list[MaskDistance]
 
 
+class Move(TypedDict):
+    """What one update of a layer's mask has done, a row of dynamic.csv."""
+
+    round: int
+    step: int  # just made, on the round's clock
+    layer: str
+    dropped: int
+    grown: int
+    remaining: int
+
+
 class Before(TypedDict):
     """The record that a round goes on from."""
 
@@ -126,6 +140,8 @@ class Trained(TypedDict):
 
     host: str
     hardware: Hardware
+    dense: NotRequired[str]  # of round 0: the digest of all that shapes it
+    run: NotRequired[str]  # of round 0 if it was taken: the folder of the run that trained it
 
 
 class Record(TypedDict):
@@ -137,6 +153,7 @@ class Record(TypedDict):
     history: list[HistoryRow]
     timing: TimingRow
     early_bird: NotRequired[EarlyBirdRecord]  # with early_bird.epsilon
+    dynamic: NotRequired[list[Move]]  # of rounds whose masks may move
     links: NotRequired[Links]  # rounds of older versions have none
     trained: NotRequired[Trained]  # as `links`; no digest depends on it
 
@@ -170,6 +187,7 @@ class RunJson(TypedDict):
     versions: dict[str, str]
     git_commit: str | None
     machine: dict[str, Any]
+    dense_from: NotRequired[str]  # the folder of the run that trained round 0, if it was taken
     notes: NotRequired[list[str]]  # on settings and networks, as the log has them
 
 
@@ -187,7 +205,7 @@ class TicketJson(TypedDict):
 
     format: int
     model: dict[str, Any]
-    module: NotRequired[dict[str, Any]]  # of a run with module=, which has no model
+    module: NotRequired[dict[str, Any]]  # of a run with module=; a user's has no model
     input_shape: list[int]
     num_classes: int | None
     output_shape: NotRequired[list[int]]
@@ -240,5 +258,14 @@ class CompareJson(TypedDict):
     notes: list[str]  # why cells are empty
 
 
+class ClaimRunsJson(TypedDict):
+    """The runs of a claim at one scale, the content of OUTPUTS/claims/<id>.<scale>.json."""
+
+    digest: str  # of the protocol that the runs follow
+    seeds: int
+    arms: dict[str, list[str]]  # the folder of the setting of each draw, by arm
+
+
 COLUMNS = tuple(Row.__annotations__)
+DYNAMIC_COLUMNS = tuple(Move.__annotations__)
 TIMING_COLUMNS = tuple(TimingRow.__annotations__)

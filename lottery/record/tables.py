@@ -9,7 +9,7 @@ from typing import Any
 
 from lottery.record.files import to_csv, to_json, write_text
 from lottery.record.opened_run import OpenedRun
-from lottery.record.schema import COLUMNS, TIMING_COLUMNS
+from lottery.record.schema import COLUMNS, DYNAMIC_COLUMNS, TIMING_COLUMNS
 from lottery.record.score import Score
 
 log = logging.getLogger(__name__)
@@ -40,25 +40,28 @@ def _make_tables(run: OpenedRun) -> dict[Path, str]:
     folder, records = run.folder, run.records
     rounds = [{name: v for name, v in r.items() if name in IN_RESULTS_JSON} for r in records]
     history = [row for record in records for row in record["history"]]
+    moves = [move for record in records for move in record.get("dynamic", [])]
+    moving = any("dynamic" in record for record in records)
+    dynamic = {folder.dynamic_csv: to_csv(DYNAMIC_COLUMNS, moves)} if moving else {}
     return {
         folder.results_json: to_json({"rounds": rounds}),
         folder.history_csv: to_csv(history_columns(run.score, history), history),
+        **dynamic,
         folder.timing_csv: to_csv(TIMING_COLUMNS, [record["timing"] for record in records]),
         folder.results_csv: to_csv(results_columns(run.rows), run.rows),
     }
 
 
 def results_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return our columns that some row has, all of ours if there are no rows, and further metrics.
+    """Return the columns that all rows have: ours, all if there are no rows, and further metrics.
 
-    Runs older than a column lack it. Further metrics are those that all rows have: when a run of
-    an older version is extended, the lines of its earlier rounds stay as they are.
+    Runs older than a column lack it. When such a run is extended, the lines of its earlier rounds
+    stay as they are, and results.json has the new values.
     """
     if not rows:
         return list(COLUMNS)
-    ours = [name for name in COLUMNS if any(name in row for row in rows)]
-    further = [name for name in rows[0] if name not in COLUMNS]
-    return ours + [name for name in further if all(name in row for row in rows)]
+    names = [*COLUMNS, *(name for name in rows[0] if name not in COLUMNS)]
+    return [name for name in names if all(name in row for row in rows)]
 
 
 def history_columns(score: Score, history: Sequence[Mapping[str, Any]]) -> list[str]:

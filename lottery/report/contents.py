@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from lottery.record.opened_run import OpenedRun
 from lottery.record.score import ACCURACY
 from lottery.record.study import StudyJson
-from lottery.report.figures.accuracy import accuracy_figure, flops_figure, parameters_figure
+from lottery.report.figures.accuracy import (
+    accuracy_figure,
+    flops_figure,
+    parameters_figure,
+    training_figure,
+)
 from lottery.report.figures.comparison import comparison_figure
 from lottery.report.figures.figure import MAX_LINES, Figure
 from lottery.report.figures.layers import layers_figure
@@ -81,6 +86,7 @@ def make_contents(
         figures += [learning_figure(drawn), flops_figure(drawn, of_one_run)]
         figures += [comparison_figure(drawn, comparisons)] if len(runs) > 1 else []
         figures += stability_figures([step for step in steps if step.setting in drawn])
+        figures.append(training_figure(drawn))
     one = len(settings) == 1
     rounds = [rounds_table(s, "Rounds" if one else f"Rounds of {s.label}") for s in settings]
     overviews, compared = _tables_by_score(settings, controls, steps)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FIRST_FIGURES = ("1_accuracy", "2_parameters", "3_layers", "4_learning")
-FIGURES = (*FIRST_FIGURES, "5_flops", "6_settings", "7_lines", "8_instability")
+FIGURES = (*FIRST_FIGURES, "5_flops", "6_settings", "7_lines", "8_instability", "9_training")
 LONG_CELL = 16  # characters; a longer cell may break into several lines
 # Characters of a label that Markdown would read as markup
 MARKUP = re.compile(r"[\\`*|<]|(?<=\])\(|(?<!\w)_|_(?!\w)")
@@ -36,6 +36,7 @@ def write_report(
     *,
     interval: bool = False,
     margin: float | None = None,
+    pictures: bool = True,
     study: StudyJson | None = None,
 ) -> Path:
     """Write a report of some runs, over an earlier one, and return the path of report.html.
@@ -44,6 +45,7 @@ def write_report(
     confidence intervals, else lowest to highest. `margin` is by how much a network may be worse
     and still match: in points of a share, in the unit of any other score; None for the usual one.
     `study` is the search that has made the runs.
+    Without `pictures`, which take most of the time, only the page has figures.
 
     Raises:
         DamagedFile: none of the runs can be read.
@@ -55,18 +57,18 @@ def write_report(
     contents = make_contents(
         records, [*problems, *damaged], interval=interval, margin=margin, study=study
     )
-    for figure in contents.figures:
+    drawn = {figure.name: figure for figure in contents.figures if pictures}
+    for figure in drawn.values():
         save_figure(figure, folder / "figures")
-    drawn = {figure.name for figure in contents.figures}
-    for name in set(FIGURES) - drawn:  # an earlier report may have had more figures
+    for name in set(FIGURES) - drawn.keys():  # an earlier report may have had more figures
         for kind in METADATA:
             (folder / "figures" / f"{name}.{kind}").unlink(missing_ok=True)
-    write_text(folder / "report.md", make_markdown(contents))
-    write_text(folder / "report.html", make_page(contents))
+    write_text(folder / "report.md", make_markdown(contents, pictures=pictures))
+    write_text(folder / "report.html", make_page(contents, pictures=pictures))
     return folder / "report.html"
 
 
-def report_at_end(folder: Path) -> Path | None:
+def report_at_end(folder: Path, *, pictures: bool = True) -> Path | None:
     """Write the report of a run or a sweep that has just ended, into its folder.
 
     An error in a report is only logged: hours of training must not fail because of a picture.
@@ -76,7 +78,8 @@ def report_at_end(folder: Path) -> Path | None:
         return None
     try:
         runs, problems = find_runs([folder])
-        return write_report(runs, folder, problems, study=read_study(folder))
+        study = read_study(folder)
+        return write_report(runs, folder, problems, study=study, pictures=pictures)
     except NoRun:  # a sweep in which no job has begun
         return None
     except Exception as error:  # noqa: BLE001
@@ -84,13 +87,14 @@ def report_at_end(folder: Path) -> Path | None:
         return None
 
 
-def make_page(contents: Contents) -> str:
+def make_page(contents: Contents, *, pictures: bool = True) -> str:
     """Return report.html: one file that needs no other file and no network."""
     from plotly.offline import get_plotlyjs
 
     template = _environment(markdown=False).get_template("report.html.jinja")
     return template.render(
         contents=contents,
+        pictures=pictures,
         panel_json=panel_json,
         long_cell=LONG_CELL,
         style=_resource("page.css"),
@@ -99,10 +103,10 @@ def make_page(contents: Contents) -> str:
     )
 
 
-def make_markdown(contents: Contents) -> str:
+def make_markdown(contents: Contents, *, pictures: bool = True) -> str:
     """Return report.md, for a repository or a notebook; its figures link to the PNG files."""
     template = _environment(markdown=True).get_template("report.md.jinja")
-    return template.render(contents=contents)
+    return template.render(contents=contents, pictures=pictures)
 
 
 def escape_markdown(text: Any) -> str:

@@ -72,8 +72,13 @@ def _is_there(experiment: "Experiment") -> bool:
     return complete
 
 
-def run_with_status(experiment: "Experiment", ownership: Ownership) -> list[Row]:
-    """Do the remaining rounds; the main process keeps run.json and makes the report."""
+def run_with_status(
+    experiment: "Experiment", ownership: Ownership, *, in_sweep: bool = False
+) -> list[Row]:
+    """Do the remaining rounds; the main process keeps run.json and makes the report.
+
+    In a sweep the report has no pictures: they would take longer than a small network's training.
+    """
     path = experiment.imp.run_dir.path
     with disk_errors_in(path):
         if experiment.process.rank:
@@ -93,7 +98,7 @@ def run_with_status(experiment: "Experiment", ownership: Ownership) -> list[Row]
                     rows = train_rounds(experiment, ownership)
             if experiment.imp.rounds.todo(rows):
                 raise WorkerDied("a process of the run has ended before all rounds were done")
-        report_at_end(path)
+        report_at_end(path, pictures=not in_sweep)
         experiment.loggers.keep_results(OpenedRun(experiment.imp.run_dir))
         return rows
 

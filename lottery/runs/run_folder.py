@@ -11,6 +11,7 @@ FOLDERS = {".hydra", "compare", "figures", "rounds", "stability", "tensorboard",
 FILES = {
     ".lock",
     ".owner.json",
+    "dynamic.csv",
     "history.csv",
     "logged.json",
     "lottery.log",

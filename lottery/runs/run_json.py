@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from lottery.config.run_key import located
 from lottery.errors import ConfigError
 from lottery.record.opened_run import OpenedRun
-from lottery.record.records import read_run_json, write_run_json
+from lottery.record.records import read_record, read_run_json, write_run_json
+from lottery.record.run_dir import RunDir
 from lottery.record.schema import Hardware, RunJson
 from lottery.record.score import ACCURACY
 from lottery.runs.run_lock import Ownership
@@ -117,6 +118,7 @@ def _write_run_json(experiment: "Experiment") -> None:
         entry["score"] = score.to_json()
     if experiment.notes:
         entry["notes"] = experiment.notes
+    _note_dense_from(run_dir, entry)
     write_run_json(run_dir, entry)
 
 
@@ -136,4 +138,14 @@ def _warn_of_other_machine(earlier: Mapping[str, Any], here: Mapping[str, Any]) 
 def _set_status(experiment: "Experiment", *, status: str, message: str) -> None:
     run_dir = experiment.imp.run_dir
     entry = read_run_json(run_dir)
+    if status == "finished":
+        _note_dense_from(run_dir, entry)
     write_run_json(run_dir, {**entry, "status": status, "message": message})
+
+
+def _note_dense_from(run_dir: RunDir, entry: RunJson) -> None:
+    """Enter the run that round 0 was taken from, if it was taken, as the round's record says."""
+    folder = run_dir.round(0)
+    trained = read_record(folder).get("trained") if folder.finished else None
+    if trained and "run" in trained:
+        entry["dense_from"] = trained["run"]

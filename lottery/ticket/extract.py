@@ -11,7 +11,7 @@ from lottery.config.trust import check_trusted, making_from
 from lottery.errors import ConfigError, LotteryError
 from lottery.record.durations import parse_duration
 from lottery.record.opened_run import OpenedRun
-from lottery.record.rows import sparsest_within
+from lottery.record.rows import has_validation, sparsest_within
 from lottery.record.schema import Record, Row
 from lottery.reinit.interface import Source
 from lottery.runs.run_folder import check_run_folder
@@ -34,7 +34,8 @@ def choose_round(run: OpenedRun, number: int | None, within: float | None) -> tu
     """Return the round to make a ticket of, and why that one.
 
     The round is `number`, or the sparsest `within` so many percentage points of the dense one (of
-    a score that is no share: within so much), or the winning round.
+    a score that is no share: within so much), or the winning round. Without validation data it is
+    the last one instead.
     """
     rows = run.rows
     if number is not None:
@@ -47,10 +48,14 @@ def choose_round(run: OpenedRun, number: int | None, within: float | None) -> tu
             f"{run.path}: {status}, not finished, so that the winning round is not known; "
             f"it {_pruned(rows)}: carry it on, or name a round by --round"
         )
+    chosen = has_validation(rows)
     if within is None:
         if run.winning_round is None:
             raise ConfigError(f"{run.path}: it {_pruned(rows)}; rounds=1 or more makes a ticket")
-        return run.winning_round, "the winning round"
+        why = "the winning round" if chosen else "the last round, without validation data"
+        return run.winning_round, why
+    if not chosen:
+        raise ConfigError(f"--within {within:g}: {run.path} has no validation data")
     sparsest = sparsest_within(rows, within, run.score)
     if sparsest is None:
         raise ConfigError(f"--within {within:g}: {run.path} has no pruned round that good")
@@ -77,6 +82,12 @@ def take_out(run: OpenedRun, number: int, *, trust_code: bool) -> tuple[Ticket, 
                 f"another, or look at it as it is by --round {there}"
             )
         return ticket, False
+    if run.masks_moved(number):
+        raise ConfigError(
+            f"{run.folder.round(number).path}: its masks have moved while it trained, and a "
+            "ticket is start weights under one mask; `lottery.load_run(...).model(...)` is its "
+            "network, and criterion=copy trains its last masks from the start"
+        )
     settings = settings_of_run(run, trust_code=trust_code)
     check_run_folder(run.folder)
     tensors = read_parts(run, number)

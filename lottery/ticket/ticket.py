@@ -22,6 +22,7 @@ from lottery.config.from_run_json import (
 from lottery.config.frozen_base import FrozenBase, find_base
 from lottery.config.groups import Dataset, Group, Model, read_group
 from lottery.config.groups import Task as TaskSettings
+from lottery.config.replaced import is_supervised
 from lottery.config.splits import build_splits
 from lottery.config.task import build_task
 from lottery.config.trust import check_paths, check_sizes, check_trusted, making_from
@@ -90,7 +91,7 @@ class Ticket:
 
     def _random_network(self) -> nn.Module:
         entry, seed = self.entry, initial_seed(self.entry["run"])
-        if self.module is not None:
+        if self.module is not None and self._is_users:
             return module_of(self.module, entry["precision"], seed)
         return network_of(
             model=self.model,
@@ -157,6 +158,11 @@ class Ticket:
             check_trusted({"module": node}, where, trust_code=self.trust_code)
         return node
 
+    @property
+    def _is_users(self) -> bool:
+        """Whether the network is a user's module; ours trains the network of `model`."""
+        return self.module is not None and not is_supervised({"module": self.module})
+
     @cached_property
     def task(self) -> Task:
         """What the network was trained for."""
@@ -180,7 +186,7 @@ class Ticket:
         where = str(self.folder.ticket_json)
         check_trusted({name: node}, where, trust_code=self.trust_code)
         check_paths({name: node}, where)
-        if self.module is None:
+        if not self._is_users:
             check_sizes(self.entry, where)
         with self.making():
             return read_group(kind, node, name)

@@ -102,6 +102,8 @@ def compare(ticket: Ticket, scores: Scores) -> list[TicketCheck]:
     about = "" if exact else " to 0.5 points" if score.is_share else " to 0.5 %"
     checks = []
     for column, (weights, _) in MEASURED.items():
+        if column not in scores.values:  # without validation data
+            continue
         expected, got, examples = row[column], scores.values[column], scores.examples[column]
         scale = 1 if score.is_share else abs(expected)
         near = abs(got - expected) <= TOLERANCE * scale
@@ -166,6 +168,8 @@ def _measure(ticket: Ticket, accelerator: str, splits: Splits) -> Scores:
     values, examples = {}, {}
     for column, (weights, name) in MEASURED.items():
         split = inputs[name]
+        if len(split) == 0:  # no validation data
+            continue
         examples[column] = len(split)
         values[column] = evaluate(networks[weights], split, loss=loss, task=task).score
     return Scores(device_name(accelerator), values, examples)

@@ -1,6 +1,7 @@
 """The batches of a round: drawn by seeds, and handed to Lightning in blocks of steps."""
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -63,13 +64,14 @@ class Blocks:
 
     A block holds example indices, (steps, batch): one row per step. Lightning costs some 0.5 ms
     per batch of its loader, and a LeNet step 1 ms. A block ends early at evaluations, at the step
-    whose state is stored, and at the last step. Each process gets its share of every batch.
+    whose state is stored, where masks move, and at the last step. Each process gets its share of
+    every batch.
 
     Example:
         >>> order = BatchOrder(num_examples=4, batch_size=2, seed=0, key=0)
-        >>> blocks = Blocks(order, first=0, last=7, size=3, every=5, keep=None)
+        >>> blocks = Blocks(order, first=0, last=9, size=3, every=5, ends=[7])
         >>> list(blocks.edges())
-        [(0, 3), (3, 5), (5, 7)]
+        [(0, 3), (3, 5), (5, 7), (7, 9)]
     """
 
     order: BatchOrder
@@ -77,15 +79,14 @@ class Blocks:
     last: int
     size: int  # most steps per block
     every: int  # steps between evaluations
-    keep: int | None  # the step whose state is stored
+    ends: Sequence[int] = ()  # further steps at which a block ends
 
     def edges(self) -> Iterator[tuple[int, int]]:
         """Yield each block's steps: from after the first number up to the second."""
-        step = self.first
+        step, ends = self.first, sorted(self.ends)
         while step < self.last:
             stop = min(self.last, step + self.size, (step // self.every + 1) * self.every)
-            if self.keep is not None and self.keep > step:
-                stop = min(stop, self.keep)
+            stop = min([stop, *ends[(later := bisect_right(ends, step)) : later + 1]])
             yield step, stop
             step = stop
 

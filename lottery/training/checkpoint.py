@@ -21,6 +21,7 @@ from lottery.signals import Stopped, StopRequest
 from lottery.training.curves import val_losses
 from lottery.training.evaluation import Evaluator
 from lottery.training.module import LotteryModule
+from lottery.training.mover import Mover
 from lottery.training.rewind_state import StateKeeper, read_all_generators, write_own_generators
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class Checkpointer(pl.Callback):
     evaluator: Evaluator
     keeper: StateKeeper
     others: Sequence[pl.Callback]  # users' callbacks
+    mover: Mover | None = None  # of masks that move
 
     def __post_init__(self) -> None:
         self._seconds_before = 0.0  # of training, in processes before this one
@@ -58,6 +60,11 @@ class Checkpointer(pl.Callback):
         checkpoint = from_main(lambda: read_checkpoint(self.path, self.identity))
         if checkpoint is None:
             return False
+        if self.mover:
+            self.mover.restore(checkpoint["mover"], module)
+        if module.learned:
+            module.learned.restore(checkpoint["learned"])
+            module.change_masks(module.learned.choose())
         module.resume(
             State(checkpoint["weights"], checkpoint["buffers"]),
             optimizer_state=checkpoint["optimizer"],
@@ -110,6 +117,8 @@ class Checkpointer(pl.Callback):
             "optimizer": trainer.optimizers[0].state_dict(),
             "evaluator": self.evaluator.snapshot(),
             "keeper": self.keeper.snapshot(),
+            "mover": self.mover.snapshot() if self.mover else {},
+            "learned": module.learned.snapshot() if module.learned else {},
             "callbacks": plain_states(self.others),
             "generators": read_all_generators(module.device),
             "sums": gather(self.evaluator.sums.snapshot()),

@@ -15,13 +15,15 @@ from lottery.tensors import Tensors
 class EsPoint:
     """The evaluation with the lowest validation loss, the first one at ties.
 
+    Without validation data it is the last one.
+
     The fields are what a checkpoint keeps, under these names.
     """
 
     es_step: int = -1
     es_weights: Tensors = field(default_factory=dict)
     es_buffers: Tensors = field(default_factory=dict)
-    at_es: dict[str, float] = field(default_factory=dict)
+    at_es: dict[str, float | None] = field(default_factory=dict)
     lowest: float = math.inf
     without_minimum: int = 0  # evaluations since the lowest loss
 
@@ -36,10 +38,15 @@ class EsPoint:
         self.without_minimum = 0 if minimum else self.without_minimum + 1
         return minimum
 
-    def keep(self, step: int, network: nn.Module, val: Evaluation, test: Evaluation) -> None:
-        """Keep the network and its evaluations at a new minimum."""
+    def keep(
+        self, step: int, network: nn.Module, val: Evaluation | None, test: Evaluation
+    ) -> None:
+        """Keep the network and its evaluations."""
         state = read_state(network)
         self.es_step, self.es_weights, self.es_buffers = step, state.weights, state.buffers
+        if val is None:
+            self.at_es = {"val": None, "test": test.score}
+            return
         self.lowest = val.loss
         self.at_es = {"val": val.score, "test": test.score, "val_loss": val.loss}
 

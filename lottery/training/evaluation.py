@@ -35,7 +35,7 @@ class Evaluator(pl.Callback):
     """Evaluates at the multiples of `schedule.every` and at the last step.
 
     The test set is evaluated where the validation loss has a new minimum, and at the end. Nothing
-    depends on its results.
+    depends on its results. Without validation data ES is the last step.
     """
 
     splits: Splits  # on the network's device
@@ -45,10 +45,11 @@ class Evaluator(pl.Callback):
     last_step: int
     progress: Display
     early_bird: EarlyBird | None
+    es_from: int = 0  # the first step that may be ES
     curves: Curves = field(init=False)
     es: EsPoint = field(init=False, default_factory=EsPoint)
     sums: TrainingSums = field(init=False, default_factory=TrainingSums)
-    _at_last: dict[str, float] = field(init=False, default_factory=dict)
+    _at_last: dict[str, float | None] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.curves = Curves(self.task.score.metric)
@@ -84,32 +85,47 @@ class Evaluator(pl.Callback):
         if (training := self.sums.take(self.task)) is not None:
             loss, score = training
             self.curves.add(step, "train", loss=loss, score=score)
-        val = self._measure(network, self.splits.val)
-        if not math.isfinite(val.loss):
-            raise Diverged(f"step {step}: the validation loss is {val.loss}")
-        self.curves.add(step, "val", loss=val.loss, score=val.score)
+        val = self._measure_val(step, network)
         module.follow(val_losses(self.curves.entries))
-        minimum = self.es.is_new_minimum(val.loss)
-        stop = self.es.without_minimum == self.schedule.patience
+        judged = val is not None and (ends or step >= self.es_from)
+        minimum = val is not None and judged and self.es.is_new_minimum(val.loss)
+        stop = judged and self.es.without_minimum == self.schedule.patience
         last = stop or ends
         if minimum or last or self.schedule.test_curve:
             test = self._measure(network, self.splits.test)
             self.curves.add(step, "test", loss=test.loss, score=test.score)
-            if minimum:
+            if val is None:
+                _check_finite(step, "test", test.loss)
+            if minimum or (val is None and last):
                 self.es.keep(step, network, val=val, test=test)
             if last:
-                self._at_last = {"val_last": val.score, "test_last": test.score}
+                val_last = None if val is None else val.score
+                self._at_last = {"val_last": val_last, "test_last": test.score}
         self.curves.log(trainer, step, self.curves.entries[known:])
         if self.early_bird:
             self.early_bird.look(step, network)
         if stop:
             trainer.should_stop = True
 
+    def _measure_val(self, step: int, network: nn.Module) -> Evaluation | None:
+        """Evaluate the validation split; None without one, after a look at the training loss."""
+        if len(self.splits.val) == 0:
+            for entry in self.curves.entries[-1:]:
+                _check_finite(step, entry["split"], entry["loss"])
+            return None
+        val = self._measure(network, self.splits.val)
+        _check_finite(step, "validation", val.loss)
+        self.curves.add(step, "val", loss=val.loss, score=val.score)
+        return val
+
     def _measure(self, network: nn.Module, split: Split) -> Evaluation:
         return evaluate(network, split, loss=self.loss, task=self.task)
 
-    def measured(self) -> dict[str, float]:
-        """Return `val`, `test` and `val_loss` at ES, and `val_last`, `test_last`."""
+    def measured(self) -> dict[str, float | None]:
+        """Return `val`, `test` and `val_loss` at ES, and `val_last`, `test_last`.
+
+        Without validation data `val` and `val_last` are None, and there is no `val_loss`.
+        """
         return self.es.at_es | self._at_last
 
     def snapshot(self) -> dict[str, Any]:
@@ -126,3 +142,8 @@ class Evaluator(pl.Callback):
         self.es.restore(state)
         if self.early_bird:
             self.early_bird.restore(state["early_bird"])
+
+
+def _check_finite(step: int, split: str, loss: float) -> None:
+    if not math.isfinite(loss):
+        raise Diverged(f"step {step}: the {split} loss is {loss}")

@@ -13,6 +13,7 @@ from torch import nn
 
 from lottery.data import Split, Splits
 from lottery.distributed import from_main, gather, is_main, share
+from lottery.dynamic import Moving
 from lottery.masks import Masks
 from lottery.measure.csr_latency import inference_csr_ms
 from lottery.measure.evaluate import evaluating, inference_ms, measure_further, peak_memory_mb
@@ -24,15 +25,17 @@ from lottery.record.records import read_run_json
 from lottery.record.run_dir import RunDir
 from lottery.signals import Stopped, StopRequest
 from lottery.tasks import Loss, Task
-from lottery.tensors import digest
+from lottery.tensors import Tensors, copy_to_cpu, digest
 from lottery.training.blocks import Blocks, DataOrder
 from lottery.training.checkpoint import Checkpointer
 from lottery.training.device import Device as Device
 from lottery.training.device import fit_quietly
 from lottery.training.early_bird import EarlyBird
 from lottery.training.evaluation import EvaluationSchedule, Evaluator
+from lottery.training.learned_masks import LearnedMasks
 from lottery.training.module import Diverged as Diverged
 from lottery.training.module import FirstStep, LotteryModule, Optimization, describe_step
+from lottery.training.mover import Moved, Mover
 from lottery.training.rewind_state import StateKeeper
 
 log = logging.getLogger(__name__)
@@ -55,6 +58,8 @@ class Outcome:
     timing: dict[str, float | None]  # the columns of timing.csv
     first_seen: Mapping[str, Any]  # as the training used them
     first_expected: Mapping[str, Any]  # from the schedule and the data order
+    moved: Moved | None = None  # of masks that move
+    learned: Masks | None = None  # masks after the last step, where they are learned
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,8 @@ class LightningFit:
     run_dir: RunDir
     checkpoint_seconds: float | None  # None writes checkpoints only at a stop
     stop: StopRequest
+    # Scores by round and masks; None trains weights.
+    draw_scores: Callable[[int, Masks], Tensors] | None = None
 
     @property
     def splits(self) -> Splits:
@@ -89,10 +96,11 @@ class LightningFit:
         masks: Masks,
         keep_step: int | None,
         early_bird: EarlyBird | None = None,
+        moving: Moving | None = None,
     ) -> Outcome:
         """Train a round, from its checkpoint if there is one; `Stopped` if a signal asks for it.
 
-        The masks are applied to the start, which may be dense.
+        The masks are applied to the start, which may be dense. `moving` moves them.
         """
         if self.device.accelerator == "gpu":
             torch.cuda.reset_peak_memory_stats(self.device.torch_device)
@@ -106,7 +114,9 @@ class LightningFit:
             last_step=start.last_step,
             progress=self.progress,
             early_bird=early_bird,
+            es_from=_es_from(start, module, moving),
         )
+        mover = Mover(moving, self.optimization) if moving else None
         keeper = StateKeeper(keep_step)
         named_masks = {f"mask of {name}": mask for name, mask in masks.items()}
         start_tensors = started.weights | started.buffers | named_masks
@@ -119,6 +129,7 @@ class LightningFit:
             evaluator=evaluator,
             keeper=keeper,
             others=others,
+            mover=mover,
         )
         self.data_order.seed_generators(round_number, start, self.device.torch_device)
         if checkpointer.load(module):
@@ -131,9 +142,10 @@ class LightningFit:
             last=start.last_step,
             size=self.device.block,
             every=self.evaluation.every,
-            keep=keep_step,
+            ends=[*([] if keep_step is None else [keep_step]), *(moving.steps if moving else [])],
         )
-        callbacks = [evaluator, keeper, *others, checkpointer]
+        movers = [mover] if mover else []  # masks first: others look at what goes on from here
+        callbacks = [*movers, evaluator, keeper, *others, checkpointer]
         with self.open_loggers(round_number, masks) as loggers:
             self._run(round_number, module, blocks, callbacks=callbacks, loggers=loggers)
         steps = module.step - start.first_step
@@ -151,6 +163,8 @@ class LightningFit:
             timing=self._timing(steps, checkpointer.seconds),
             first_seen=module.first_seen,
             first_expected=self._first_step(round_number, start),
+            moved=mover.moved(module.step) if mover else None,
+            learned=copy_to_cpu(module.learned.masks()) if module.learned else None,
         )
 
     def _run_digest(self) -> str:
@@ -161,7 +175,10 @@ class LightningFit:
     def _module(self, round_number: int, start: Start, masks: Masks) -> LotteryModule:
         """Write the start's weights into the network, and make a module over it."""
         write_state(self.network, State(start.weights, start.buffers))
-        train = self.splits.train
+        learned, train = None, self.splits.train
+        if self.draw_scores and round_number > 0:
+            scores = self.draw_scores(round_number, masks)
+            learned = LearnedMasks(self.network, masks, scores)
         return LotteryModule(
             network=self.network,
             train=train,
@@ -173,6 +190,7 @@ class LightningFit:
             batch_size=self.data_order.batch_size,
             draws=self.data_order.draws(round_number, train),
             stop=self.stop,
+            learned=learned,
         )
 
     def _run(
@@ -212,7 +230,7 @@ class LightningFit:
 
     def _has_unused_parameters(self) -> bool:
         """Return whether the loss of two examples gives a trainable parameter no gradient."""
-        inputs, targets = self.splits.val.batch(slice(2))
+        inputs, targets = self.splits.train.batch(slice(2))
         self.network.to(self.device.torch_device)  # Lightning moves it there later
         with evaluating(self.network), torch.enable_grad():
             self.loss(self.network(inputs), targets).backward()  # type: ignore[no-untyped-call]
@@ -240,8 +258,17 @@ class LightningFit:
 
     def _inference_time(self, measure: Callable[[nn.Module, Split], float | None]) -> float | None:
         try:
-            return measure(self.network, self.splits.val)
+            return measure(
+                self.network, self.splits.val if len(self.splits.val) else self.splits.test
+            )
         except Exception as error:  # noqa: BLE001  # no measurement may end a run
             line = f"{type(error).__name__}: {error}".splitlines()[0]
             log.warning("%s is not measured: %s", measure.__name__, line)
             return None
+
+
+def _es_from(start: Start, module: LotteryModule, moving: Moving | None) -> int:
+    """Return the first step that may be ES: that from which on the masks stay."""
+    if module.learned:
+        return start.last_step
+    return moving.settled if moving else 0

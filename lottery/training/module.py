@@ -20,6 +20,7 @@ from lottery.masks import Masks, apply_masks
 from lottery.models.state import Start, State, load_optimizer, write_optimizer, write_state
 from lottery.signals import StopRequest
 from lottery.tasks import Loss, Task
+from lottery.training.learned_masks import LearnedMasks
 from lottery.training.schedules import Schedule
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -87,6 +88,7 @@ class LotteryModule(pl.LightningModule):
         batch_size: int,
         draws: Draws | None,
         stop: StopRequest,
+        learned: LearnedMasks | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -99,6 +101,7 @@ class LotteryModule(pl.LightningModule):
         self.batch_size = batch_size
         self.draws = draws
         self.stop = stop
+        self.learned = learned  # trained instead of the weights
         self.optimizer_state: dict[str, Any] | None = None
         self.first_seen: FirstStep = {}
         # Our own count: Lightning's global_step does not move with plain optimizer steps.
@@ -106,6 +109,7 @@ class LotteryModule(pl.LightningModule):
         self.steps_per_question = 1  # to the other ranks, until a block has been timed
         self.follow([])
         parameters = dict(network.named_parameters())
+        self.pruned_names = list(masks)
         self.pruned_weights = [parameters[name] for name in masks]
         # Plain attributes and not buffers, which DDP would send to all ranks at every step.
         # Each factor has its weight's memory format: otherwise the multiplication is slow.
@@ -122,6 +126,12 @@ class LotteryModule(pl.LightningModule):
     def apply_masks(self) -> None:
         """Set the pruned weights to exactly zero."""
         apply_masks(self.pruned_weights, self.mask_factors)
+
+    def change_masks(self, masks: Masks) -> None:
+        """Take other masks from now on."""
+        for name, factor in zip(self.pruned_names, self.mask_factors, strict=True):
+            factor.copy_(masks[name])
+        self.apply_masks()
 
     def resume(
         self, state: State, optimizer_state: dict[str, Any], step: int, first_seen: FirstStep
@@ -141,9 +151,13 @@ class LotteryModule(pl.LightningModule):
         ]
 
     def configure_optimizers(self) -> Optimizer:
-        """Make one optimizer over the trainable parameters, with the start's state."""
-        optimizer = self.optimization.optimizer(self.network)
-        write_optimizer(self.network, optimizer, self.start.optimizer_state)
+        """Make one optimizer over what is trained, with the start's state."""
+        if self.learned:
+            make_optimizer = self.optimization.make_optimizer
+            optimizer = self.learned.optimizer(make_optimizer, self.change_masks)
+        else:
+            optimizer = self.optimization.optimizer(self.network)
+            write_optimizer(self.network, optimizer, self.start.optimizer_state)
         self.base_rates = [group["lr"] for group in optimizer.param_groups]
         if self.optimizer_state is not None:
             load_optimizer(optimizer, self.optimizer_state)
@@ -160,7 +174,7 @@ class LotteryModule(pl.LightningModule):
         assert isinstance(optimizer, Optimizer)
         first_step, begun = self.step, time.monotonic()
         losses, outputs = [], []
-        drawn = self._drawn(block)
+        drawn = self.drawn(block, first_step)
         for step, rows in enumerate(block, start=first_step):
             self._set_learning_rate(optimizer, step)
             if step == self.start.first_step:
@@ -249,11 +263,14 @@ class LotteryModule(pl.LightningModule):
         for group, rate in zip(optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = rate * factor
 
-    def _drawn(self, block: Tensor) -> Sequence[Tensor | None] | Tensor:
-        """Return this rank's random numbers for the augmentation, for each step of a block."""
+    def drawn(self, block: Tensor, first_step: int) -> Sequence[Tensor | None] | Tensor:
+        """Return this rank's random numbers for the augmentation, for each step of a block.
+
+        The block's steps come after `first_step`.
+        """
         if self.draws is None:
             return [None] * len(block)
-        numbers = self.draws.steps(self.step, self.step + len(block))
+        numbers = self.draws.steps(first_step, first_step + len(block))
         ours = share(numbers, dim=1)
         if block.is_cuda:  # the host does not wait for a copy from pinned memory
             ours = ours.contiguous().pin_memory()

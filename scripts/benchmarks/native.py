@@ -118,7 +118,7 @@ def _ours(module: pl.LightningModule, steps: int) -> None:
     with TemporaryDirectory() as folder:
         fit = NativeFit(
             make_module=lambda: module,
-            make_datamodule=lambda: None,
+            make_datamodule=lambda _: None,
             names=NAMES,
             evaluation=EvaluationSchedule(every=steps, test_curve=False, patience=None),
             order_seed=0,

@@ -28,7 +28,7 @@ class Setting:
 
     Args:
         overrides: of the configuration.
-        data: whose number and shape of images the made-up ones have.
+        data: whose number and shape of images the made-up ones have; "" for the config's own data.
         steps: of a round.
         every: steps between evaluations.
     """
@@ -76,13 +76,19 @@ class MadeUp:
         return Splits(*(split(size) for size in sizes), num_classes=10)
 
 
+def data_of(setting: Setting) -> list[str]:
+    """The overrides that choose the data."""
+    if not setting.data:
+        return []
+    return ["dataset._target_=benchmarks.settings.MadeUp", f"+dataset.like={setting.data}"]
+
+
 @contextmanager
 def experiment(setting: Setting, *overrides: str) -> Iterator[Experiment]:
     """A run of a setting, ready to start, in a folder that is removed afterwards."""
     register_resolvers()
     own = (
-        "dataset._target_=benchmarks.settings.MadeUp",
-        f"+dataset.like={setting.data}",
+        *data_of(setting),
         f"iterations={setting.steps}",
         f"evaluation.every={setting.every}",
     )

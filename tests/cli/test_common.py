@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lottery.claims.sweeps import SweepsFailed
 from lottery.cli import compare, report, stability, ticket
 from lottery.cli.common import errors_end_the_command
 from lottery.data import DataError
@@ -54,6 +55,7 @@ EXIT_CODES = {
     OutOfMemory: 1,
     RunLocked: 2,
     RunTakenOver: 1,
+    SweepsFailed: 1,
     TrialFailed: 1,
     UntrustedCode: 2,
     WorkerDied: 1,

@@ -24,7 +24,7 @@ def test_run_prints_table_and_folder(lottery: Callable[..., Done]) -> None:
 def test_ctrl_c_in_a_sweep_ends_it_with_its_table(
     lottery: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(train, "run_with_status", interrupted)
@@ -41,11 +41,21 @@ def test_a_run_and_a_sweep_end_with_their_reports(
     monkeypatch.delenv("LOTTERY_REPORT")
     first = lottery(*TINY)
     assert "pruned" not in first.err  # no log of the fonts that go into a PDF
-    for done in (first, lottery(*TINY), lottery("-m", *TINY, "seed=0")):
+    sweep = lottery("-m", *TINY, "seed=0,1")
+    for done in (first, lottery(*TINY), sweep):
         assert done.code == 0, done.err
         report, folder = done.out.splitlines()[-2:]
         assert report == f"{folder}/report.html"
         assert (done.run / "report.html").stat().st_size > 1_000_000  # plotly is in it
+    # a run of a sweep has its page, and no pictures
+    of_sweep = first.run.parent / "seed_1"
+    assert (of_sweep / "report.html").exists()
+    assert "draws them as PNG and PDF" in (of_sweep / "report.md").read_text()
+    assert [(folder / "figures").exists() for folder in (first.run, of_sweep, sweep.run)] == [
+        True,
+        False,
+        True,
+    ]
 
 
 def test_at_a_runs_end_no_report_is_a_warning(

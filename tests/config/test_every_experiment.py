@@ -13,8 +13,10 @@ from lottery.config.run_key import canonical
 from tests.conftest import Lottery
 from tests.helpers.experiments import composed, settings_of
 from tests.helpers.toy_cifar import shrink_cifar, write_cifar
+from tests.helpers.toy_class_folders import write_class_folders
 from tests.helpers.toy_image_folders import write_images
 from tests.helpers.toy_mnist import write_mnist
+from tests.helpers.toy_tiny_imagenet import write_tiny_imagenet
 
 EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").iterdir())
 HEADER = ("Source", "Protocol", "Rounds", "Expected", "Command", "Time")
@@ -43,8 +45,10 @@ def test_short_changes_only_how_much_is_done(name: str) -> None:
     differing = {key for key in whole if whole[key] != short[key]}
     allowed = {"short", "rounds", "iterations", "evaluation.every", "dataset.limit"}
     allowed |= {"scheduler.steps"}  # a rise must end before the training
+    allowed |= {"reinit.to"}  # so must the rewind point
     assert differing <= allowed
-    assert {"short", "rounds", "dataset.limit"} <= differing
+    assert {"short", "dataset.limit"} <= differing
+    assert ("rounds" in differing) == (whole["rounds"] > 1)
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -80,8 +84,15 @@ SHORT = [
 
 MORE = {
     "vgg16_head_binary": ["model.weights=random", "dataset.image_size=[32,32]"],
+    "frankle2021_resnet_20": ["criterion.batch_size=10"],
     "vit_tiny_cifar10": ["model.depth=1", "shortened.iterations=2", "scheduler.steps=1it"],
     "resnet_20_width": ["model.depth=8"],
+    "imagenet_resnet_50": [
+        *("model.depth=18", "shortened.iterations=2", "datamodule.folder=data/imagenet"),
+        *("datamodule.image_size=32", "datamodule.resize=36", "datamodule.batch_size=6"),
+        *("datamodule.val_share=0.2", "datamodule.num_workers=1", "shortened.evaluation.every=2"),
+    ],
+    "tiny_imagenet_resnet_18": ["model.stem=imagenet", "shortened.iterations=2"],
     "char_transformer": [
         *("dataset.length=16", "model.depth=1", "model.width=12", "shortened.iterations=2"),
     ],
@@ -93,18 +104,24 @@ def test_every_experiment_trains_in_short(
     lottery: Lottery, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     shrink_cifar(monkeypatch)
-    dataset = composed(f"experiment={name}")["dataset"]
+    config = composed(f"experiment={name}")
+    dataset = config["dataset"]
     source = "images" if "folder" in dataset else dataset.get("name")
     if source == "cifar10":
         write_cifar(folder / "data")
     elif source == "images":
         write_images(folder / "data" / "images")
+    elif "datamodule" in config:
+        write_class_folders(folder / "data" / "imagenet")
+    elif dataset["_target_"] == "lottery.data.TinyImageNet":
+        write_tiny_imagenet(folder / "data")
     elif dataset["_target_"] == "lottery.data.Text":
         (folder / "data").mkdir()
         (folder / "data" / "text.txt").write_text("To be, or not to be. " * 200)
     elif source is not None:
         write_mnist(folder / "data", source={"mnist": "MNIST"}.get(source, "FashionMNIST"))
-    done = lottery(f"experiment={name}", *SHORT, *MORE.get(name, []))
+    short = [word for word in SHORT if "datamodule" not in config or "dataset." not in word]
+    done = lottery(f"experiment={name}", *short, *MORE.get(name, []))
     assert done.code == 0, done.err
     assert load_run(done.run).status == "finished"
 

@@ -89,6 +89,9 @@ def test_what_the_module_replaces_cannot_be_set(word: str, line: str) -> None:
     assert str(refused.value).startswith(line)
 
 
+SNIP = {"_target_": "lottery.pruning.Snip", "num_batches": 1, "batch_size": 2}
+GRASP = SNIP | {"_target_": "lottery.pruning.Grasp", "temperature": 200}
+
 # (key, value, what the line must say)
 MISTAKES = [
     ("metrics.val", None, "metrics.val=null: the name under which the module logs it"),
@@ -100,6 +103,11 @@ MISTAKES = [
     ("metrics.test", "val_acc", "metrics.test=val_acc: trainer.test logs test_acc, test_loss"),
     ("evaluation.test_curve", True, "evaluation.test_curve=true"),
     ("trainer.compile", True, "trainer.compile=true"),
+    (
+        "dynamic",
+        {"_target_": "lottery.dynamic.Static", "end": 0.5},
+        "dynamic._target_=lottery.dynamic.Static: masks cannot move yet",
+    ),
     ("trainer.lightning", {"strategy": "fsdp"}, "trainer.lightning.strategy: not passed on"),
     ("trainer.lightning", {"max_epochs": 3}, "trainer.lightning.max_epochs: not passed on"),
     (
@@ -113,10 +121,12 @@ MISTAKES = [
         {"p": {"_target_": "pytorch_lightning.callbacks.ModelPruning"}},
         "callbacks.p._target_=pytorch_lightning.callbacks.ModelPruning: lottery prunes",
     ),
+    ("criterion", SNIP | {"num_batches": 21}, "criterion.num_batches=21: at most the 20 of an ep"),
+    ("criterion", GRASP, "criterion.temperature=200: with module= training_step computes"),
     (
         "criterion",
-        {"_target_": "lottery.pruning.Snip", "num_batches": 1, "batch_size": 2},
-        "criterion=snip: r",
+        {"_target_": "lottery.pruning.SynFlow"},
+        "criterion=synflow: runs the module on an input of ones, and its example_input_array is",
     ),
     (
         "reinit",
@@ -150,22 +160,65 @@ class Lazy(LitClassifier):
 
 class NoTest(LitClassifier):
     test_step = pl.LightningModule.test_step
+
+
+class Manual(LitClassifier):
+    automatic_optimization = False
+
+
+class Silent(LitClassifier):
+    def training_step(self, batch, batch_idx):
+        return None
+
+
+class Absolute(LitClassifier):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Linear(64, 10)
+
+    def training_step(self, batch, batch_idx):
+        return self.net(batch[0]).mean()
 """
+
+
+@pytest.fixture
+def in_refused(
+    write_module: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    """The page's example and modules that are refused, where the command is started."""
+    write_module("mine", f"{MINE}\n\ndict = dict\n")
+    write_module("refused", f"import pytorch_lightning as pl\n{REFUSED}")
+    monkeypatch.syspath_prepend(folder)
+
+
+# (a word beside criterion=snip, what the line must say)
+NO_GRADIENTS = [
+    ("module._target_=refused.Manual", "criterion=snip: differentiates the loss that training"),
+    ("module._target_=refused.Silent", "criterion=snip: training_step of Silent returns NoneType"),
+    ("early_bird.epsilon=0.1", "early_bird.epsilon=0.1: with module= not with criterion=snip"),
+    (
+        "criterion=grasp criterion.temperature=1 module._target_=refused.Absolute",
+        "criterion=grasp: takes second derivatives, and the loss of training_step has none",
+    ),
+]
+
+
+@pytest.mark.parametrize(("words", "line"), NO_GRADIENTS)
+def test_a_module_without_one_differentiable_loss_is_refused(
+    in_refused: None, folder: Path, words: str, line: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        prepare(
+            composed(*WORDS, "criterion=snip", *words.split(), "trainer.threads=1"), folder / "run"
+        )
+    assert str(refused.value).startswith(line)
+    assert not (folder / "run").exists()
 
 
 @pytest.mark.parametrize(("key", "value", "line"), MISTAKES)
 def test_a_mistake_is_one_line(
-    mine: Path,
-    write_module: Callable[[str, str], Path],
-    monkeypatch: pytest.MonkeyPatch,
-    folder: Path,
-    key: str,
-    value: Any,
-    line: str,
+    in_refused: None, folder: Path, key: str, value: Any, line: str
 ) -> None:
-    write_module("mine", f"{MINE}\n\ndict = dict\n")
-    write_module("refused", f"import pytorch_lightning as pl\n{REFUSED}")
-    monkeypatch.syspath_prepend(folder)
     config = deepcopy(composed(*WORDS, "trainer.threads=1"))
     *groups, name = key.split(".")
     reduce(getitem, groups, config)[name] = value

@@ -46,7 +46,10 @@ SHUFFLED = ("criterion=copy", "criterion.run=outputs/trunk-1234abcd/seed_0")
         (["pruning.at=trained", "pruning.units=none"], []),
         (["optimizer=adam"], ["optimizer.lr=0.0012", "optimizer.fused=true"]),
         ([], ["dataset.subsample=1.0", "dataset.random_labels=0.0"]),
-        ([], ["model.init_from=null"]),
+        ([], ["model.init_from=null", "model.init=null", "model.init_norms=null"]),
+        ([], ["dataset.val_share=null", "scope.ties=index"]),
+        ([], ["dynamic=none"]),
+        (["dynamic=rigl"], ["dynamic=rigl", "dynamic.every=100it", "dynamic.end=0.750"]),
         (["model.init_from=weights.pth"], ["model.init_from=elsewhere/weights.pth"]),
     ],
 )
@@ -61,6 +64,7 @@ def test_one_value_in_two_spellings_is_one_run(some: list[str], others: list[str
         "pruning.target_sparsity=0.5",
         "output_dir=elsewhere",
         "keep=winner",
+        "adopt=false",
         "dry_run=true",
         "trainer=cpu",
         "trainer.threads=1",
@@ -106,17 +110,26 @@ def test_whatever_changes_a_result_has_a_key_of_its_own() -> None:
         ["dataset.order=fixed"],
         ["dataset.subsample=0.5"],
         ["dataset.random_labels=0.5"],
+        ["dataset.val_share=0"],
+        ["dataset.val_share=0.2"],
         ["dataset.shuffle_pixels=true"],
         ["criterion=random"],
         ["criterion=snip", "criterion.iterations=2"],
+        ["criterion=snip", "criterion.mode=eval"],
+        ["criterion=snip", "criterion.inverted=true"],
+        ["criterion.inverted=true"],
+        ["criterion=snip", "criterion.sampling=per_class"],
+        ["criterion=snip", "criterion.batch_size=auto"],
         ["pruning.at=init"],
         ["pruning.units=l1"],
         ["scope=global"],
         ["scope=erk"],
+        ["scope.ties=random"],
         ["reinit=random", "reinit.draw=1"],
         ["reinit=none"],
         ["reinit=sign"],
         ["reinit=lr_rewind"],
+        ["reinit=lr_rewind", "reinit.keep_optimizer=true"],
         ["reinit=finetune"],
         ["reinit=finetune", "reinit.steps=10"],
         ["reinit.to=10"],
@@ -136,6 +149,10 @@ def test_whatever_changes_a_result_has_a_key_of_its_own() -> None:
         ["scheduler=plateau", "scheduler.patience=3"],
         ["scheduler=triangular"],
         ["scheduler=warmup", "scheduler.at=[500]"],
+        *[[f"dynamic={name}"] for name in ("static", "set", "rigl", "gmp")],
+        ["dynamic=rigl", "dynamic.every=50"],
+        ["dynamic=rigl", "dynamic.every=1ep"],
+        ["dynamic=rigl", "dynamic.fraction=0.1"],
         ["model.loss=multi_margin_loss"],
         ["model.loss=binary_cross_entropy"],
         ["task=binary"],
@@ -146,6 +163,9 @@ def test_whatever_changes_a_result_has_a_key_of_its_own() -> None:
         ["model.rates=[]"],
         ["model.init_from=weights.pth"],
         ["model.init_from=other.pth"],
+        ["model.init=kaiming_normal"],
+        ["model.init=kaiming_uniform"],
+        ["model.init_norms=uniform"],
         ["trainer.precision=64-true"],
         ["trainer.tf32=true"],
         ["trainer.sync_batchnorm=false"],
@@ -229,10 +249,17 @@ def test_what_has_no_effect_on_a_copy_is_none_in_its_name() -> None:
     assert name_of(*SHUFFLED, "reinit=random", "scope=global").startswith(expected)
 
 
+def test_a_dynamic_stands_in_the_name_beside_the_criterion() -> None:
+    assert name_of("dynamic=gmp").startswith("digits-lenet_300_100-magnitude+gmp-0.2-layerwise-")
+    own = ["criterion=random", "dynamic=none", "dynamic._target_=mine.Moves"]
+    assert "-random+Moves-" in name_of(*own)
+
+
 @pytest.mark.parametrize(
     "overrides",
     [
         [],
+        ["dynamic=rigl"],
         ["optimizer=sgd", "seeds.init=3"],
         ["pruning.rates=[{fc1*: 0.1}]"],
         ["pruning.rate='a=b/c d'"],

@@ -14,7 +14,9 @@ from lottery.config.rules import Rule
 from lottery.config.run_key import ADDED_LATER
 from lottery.config.settings import Settings, read_settings
 from lottery.data import ImageFolder, Tabular
+from lottery.pruning import Snip
 from lottery.record.durations import Duration
+from lottery.reinit import LrRewind
 from lottery.tasks import Classification
 from tests.conftest import real_program
 from tests.helpers.experiments import composed, settings_of
@@ -56,14 +58,17 @@ def test_every_key_of_the_fixed_groups_in_conf_is_known_and_every_known_one_is_t
     ]
     for name in FIXED:
         assert composed()[name].keys() == _annotated(KINDS[name]).keys()
-    nodes = {"dataset", "model", "criterion", "optimizer", "task"}
+    nodes = {"dataset", "model", "criterion", "scope", "optimizer", "task"}
     assert composed().keys() - {*_annotated(Settings), *FIXED} == nodes
 
 
 def test_options_added_later_are_keys_of_ours() -> None:
     arguments = {  # whose class has them, not its group
+        "criterion.mode": Snip,
+        "criterion.sampling": Snip,
         "dataset.augment": ImageFolder,
         "dataset.numeric_target": Tabular,
+        "reinit.keep_optimizer": LrRewind,
         "task.class_weights": Classification,
         "task.label_smoothing": Classification,
     }
@@ -153,7 +158,7 @@ def _changed(changes: Mapping[str, Any]) -> dict[str, Any]:
         ({"pruning.rat": 0.1}, "pruning.rat=0.1: no such key; pruning.rate, "),
         ({"pruning": 0.3}, "pruning=0.3: has keys of its own: pruning.rate, "),
         ({"model": None}, "model=null: has keys of its own: model.loss, model.rates"),
-        ({"scope": None}, "scope=null: a _target_ and its arguments"),
+        ({"scope": None}, "scope=null: has keys of its own: scope.ties"),
         ({"logger": 5}, "logger=5: names, each with a _target_ and its arguments"),
         ({"logger": {"csv": 5}}, "logger.csv=5: a _target_ and its arguments"),
         ({"iterations": "5xy"}, "iterations=5xy: a number of steps"),

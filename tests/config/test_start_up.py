@@ -18,6 +18,7 @@ except SystemExit:
 @pytest.mark.parametrize(
     ("module", "arguments", "shown"),
     [
+        ("lottery.cli.claims", ["run", "--help"], "--dry-run"),
         ("lottery.cli.data", ["download", "--help"], "--base-url"),
         ("lottery.cli.report", ["--help"], "--out"),
         ("lottery.cli.stability", ["--help"], "RUN_DIR"),

@@ -84,7 +84,8 @@ def test_a_batch_must_fit_the_training_set(batch_size: int) -> None:
 
 
 def _blocks(first: int, last: int, size: int, every: int, keep: int | None = None) -> Blocks:
-    return Blocks(_order(), first=first, last=last, size=size, every=every, keep=keep)
+    ends = [] if keep is None else [keep]
+    return Blocks(_order(), first=first, last=last, size=size, every=every, ends=ends)
 
 
 @pytest.mark.parametrize(

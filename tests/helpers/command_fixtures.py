@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from lottery.cli import claims as claims_command
 from lottery.cli import compare as compare_command
 from lottery.cli import data as data_command
 from lottery.cli import report as report_command
@@ -45,6 +46,12 @@ def ticket(
 def report(in_process: Callable[..., Done]) -> Callable[..., Done]:
     """`report("outputs")` runs the command in this process, in an empty folder."""
     return partial(in_process, report_command.main, "lottery-report")
+
+
+@pytest.fixture
+def claims(in_process: Callable[..., Done]) -> Callable[..., Done]:
+    """`claims("judge", "outputs")` runs the command in this process, in an empty folder."""
+    return partial(in_process, claims_command.main, "lottery-claims")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
-from torch.utils.data import DataLoader, DistributedSampler, TensorDataset, random_split
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, TensorDataset, random_split
 
 from lottery.distributed import num_ranks, rank
 
@@ -82,6 +82,29 @@ class StatefulData(LitData):
 
     def train_dataloader(self) -> Any:
         return StatefulLoader(self.splits[0])
+
+
+class Noisy(Dataset[Any]):
+    """Examples with noise that each worker process draws for itself."""
+
+    def __init__(self, examples: Any) -> None:
+        self.examples = examples
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, row: int) -> Any:
+        inputs, target = self.examples[row]
+        return inputs + torch.randn(6), target
+
+
+class WorkerData(LitData):
+    """The same data through two worker processes that live as long as the loader."""
+
+    def train_dataloader(self) -> Any:
+        return DataLoader(
+            Noisy(self.splits[0]), BATCH, shuffle=True, num_workers=2, persistent_workers=True
+        )
 
 
 class LitClassifier(pl.LightningModule):

@@ -44,7 +44,7 @@ def lit_fit(
     module, tokens = MODULES[name]
     fit = NativeFit(
         make_module=partial(drawn, module, derive_seed(0, "init")),
-        make_datamodule=partial(data, tokens=tokens),
+        make_datamodule=lambda key: data(tokens=tokens),
         names=NAMES,
         evaluation=EvaluationSchedule(every=EPOCH, test_curve=False, patience=None),
         order_seed=7,

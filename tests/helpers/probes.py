@@ -10,7 +10,7 @@ from lottery.data import Split
 from lottery.masks import Masks, ones, prunable_weights
 from lottery.measure.evaluate import Loss
 from lottery.models.state import read_state
-from lottery.pruning import Probe, Trained
+from lottery.pruning import NetworkProbe, Trained
 
 
 def trained_network(
@@ -30,8 +30,8 @@ def trained_network(
         for tensor in (*other.parameters(), *other.buffers()):
             tensor.fill_(1 if tensor.is_floating_point() else 0)
 
-    def probe(dtype: torch.dtype) -> Probe:
-        return Probe(deepcopy(other).to(dtype), train, loss, tuple(train.inputs.shape[1:]))
+    def probe(dtype: torch.dtype) -> NetworkProbe:
+        return NetworkProbe(deepcopy(other).to(dtype), train, loss, tuple(train.inputs.shape[1:]))
 
     generator = torch.Generator().manual_seed(seed)
     masks = masks or ones(weights)

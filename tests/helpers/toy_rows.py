@@ -5,7 +5,9 @@ from typing import Any
 from lottery.record.schema import COLUMNS, LayerCounts, Record, Row
 
 
-def toy_row(number: int, remaining: float = 1.0, val: float = 0.5, test: float = 0.5) -> Row:
+def toy_row(
+    number: int, remaining: float = 1.0, val: float | None = 0.5, test: float = 0.5
+) -> Row:
     row: Any = dict.fromkeys(COLUMNS, 0) | {"round": number, "remaining": remaining}
     return row | {"val": val, "test": test, "test_last": 0.25, "ES": 10 * number}
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from lottery.dynamic import Moving
 from lottery.imp import BrokenInvariant
 from lottery.masks import Masks, masked, ones
 from lottery.models.state import Start, State
@@ -37,9 +38,10 @@ class Training:
     start: Start
     masks: Masks
     keep_step: int | None
+    moving: Moving | None
 
     def by(self, fit: LightningFit) -> Outcome:
-        return fit(self.number, self.start, self.masks, self.keep_step)
+        return fit(self.number, self.start, self.masks, self.keep_step, moving=self.moving)
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,9 @@ class WrongFit:
         masks: Masks,
         keep_step: int | None,
         early_bird: EarlyBird | None = None,
+        moving: Moving | None = None,
     ) -> Outcome:
-        return self.wrong(self.right, Training(round_number, start, masks, keep_step))
+        return self.wrong(self.right, Training(round_number, start, masks, keep_step, moving))
 
 
 def wrongly(

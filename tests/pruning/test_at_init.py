@@ -7,7 +7,16 @@ import torch
 
 from lottery import load_run
 from lottery.masks import count_ones, masked
-from lottery.pruning import Erk, Global, Magnitude, Probe, Random, ScoredPruner, Snip, Trained
+from lottery.pruning import (
+    Erk,
+    Global,
+    Magnitude,
+    NetworkProbe,
+    Random,
+    ScoredPruner,
+    Snip,
+    Trained,
+)
 from lottery.seeds import derive_seed
 from lottery.tensors import Tensors, digest
 from tests.conftest import TINY, Lottery
@@ -55,8 +64,8 @@ def test_snip_of_a_run_is_snip_of_its_initial_network(tmp_path: Path) -> None:
     pruner, fit = ScoredPruner(Snip(2, 8), Global(), rates), toy_fit()
     own = ToyResNet()
 
-    def probe(dtype: torch.dtype) -> Probe:
-        return Probe(own.to(dtype), fit.splits.train, fit.loss, (3, 6, 6))
+    def probe(dtype: torch.dtype) -> NetworkProbe:
+        return NetworkProbe(own.to(dtype), fit.splits.train, fit.loss, (3, 6, 6))
 
     imp, rows = run_toy(tmp_path / "a", fit, prune=pruner, at="init", probe=probe)
     storage = imp.storage

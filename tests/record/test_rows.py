@@ -20,6 +20,7 @@ from tests.helpers.toy_rows import toy_row as row
         ([row(0), row(2, 0.64, 0.8), row(1, 0.8, 0.8)], 2),  # in any order
         ([row(0), row(7, 0.5, 0.8), row(15, 0.6, 0.8)], 7),  # the sparsest, not the last
         ([row(1, 0.8, 0.7, test=0.9), row(2, 0.64, 0.8, test=0.1)], 2),  # test has no say
+        ([row(0, 1.0, None), row(1, 0.8, None), row(2, 0.64, None)], 2),  # no validation data
     ],
 )
 def test_winning_round(rows: list[Row], winner: int | None) -> None:

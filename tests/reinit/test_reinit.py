@@ -53,6 +53,7 @@ def _stored(
         (Continue(), LAST, 0, 100, 0, False, True),
         (LrRewind(100), LAST, 0, 100, 0, False, False),
         (LrRewind(30), LAST, 0, 30, 70, False, False),
+        (LrRewind(30, keep_optimizer=True), LAST, 0, 30, 70, False, True),
         (Finetune(100), LAST, 0, 100, 99, True, False),
         (Finetune(30), LAST, 0, 30, 99, True, False),
     ],
@@ -109,6 +110,7 @@ def test_sources_that_starts_are_checked_against(reinit: Reinit, source: str | N
         (Sign(), 0, False),
         (Continue(), 0, True),
         (LrRewind(30), 0, False),
+        (LrRewind(30, keep_optimizer=True), 0, True),
         (Finetune(30), 0, False),
     ],
 )

@@ -100,6 +100,10 @@ SCHEDULES = {"Constant": {}, "StepDrops": {"scheduler.at": [4, 8], "scheduler.fa
         (DROPS, sgd, LrRewind(4), Finetune(4), True),
         (DROPS, plain_sgd, LrRewind(12), Continue(), True),
         (DROPS, sgd, LrRewind(12), Continue(), False),
+        (DROPS, sgd, LrRewind(12, keep_optimizer=True), Continue(), True),
+        (DROPS, sgd, LrRewind(6, keep_optimizer=True), LrRewind(6), False),
+        (DROPS, plain_sgd, LrRewind(6, keep_optimizer=True), LrRewind(6), True),
+        (Constant(), sgd, LrRewind(6, keep_optimizer=True), Finetune(6), False),
         (Constant(), plain_sgd, Finetune(12), Continue(), True),
     ],
 )
@@ -122,8 +126,12 @@ def test_what_is_the_same_training_is_said_to_be(
 
 
 def _canonical(reinit: Reinit) -> dict[str, Any]:
-    steps = {"reinit.steps": reinit.steps} if isinstance(reinit, LrRewind | Finetune) else {}
-    return {"reinit._target_": f"lottery.reinit.{type(reinit).__name__}", **steps}
+    arguments: dict[str, Any] = {"reinit._target_": f"lottery.reinit.{type(reinit).__name__}"}
+    if isinstance(reinit, LrRewind | Finetune):
+        arguments["reinit.steps"] = reinit.steps
+    if isinstance(reinit, LrRewind) and reinit.keep_optimizer:
+        arguments["reinit.keep_optimizer"] = True
+    return arguments
 
 
 ADAM = {"optimizer._target_": "torch.optim.Adam"}

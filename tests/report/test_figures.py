@@ -98,6 +98,28 @@ def test_figure_5_flops(run: Path) -> None:
     assert panel == {"test accuracy": ([2200, 2100, 2000, 1900], percent(results.test))}
 
 
+def test_figure_9_counts_all_rounds_of_a_ticket(run: Path, sweep: list[Path]) -> None:
+    results = pd.read_csv(run / "results.csv")
+    (panel,) = both(figures([read_run(run)])["9_training"])
+    assert panel == {"test accuracy": (list(results.train_flops_total), percent(results.test))}
+    one = 3 * 300 * 60 * 2200  # a dense training
+    assert list(results.train_flops_total) == [one, 2 * one, 3 * one, 4 * one]
+    (panel,) = both(figures([read_run(path) for path in sweep])["9_training"])
+    assert panel.keys() == mean_of(sweep, "test").keys()
+
+
+def test_settings_of_older_versions_have_no_line_in_figure_9(sweep: list[Path]) -> None:
+    runs = [read_run(path) for path in sweep]
+    for run in runs[3:]:
+        for row in run.rows:
+            del row["train_flops_total"]
+    assert both(figures(runs)["9_training"])[0].keys() == {"ticket"}
+    for run in runs[:3]:
+        for row in run.rows:
+            del row["train_flops_total"]
+    assert "9_training" not in figures(runs)
+
+
 def test_without_flops_the_report_says_so(tmp_path: Path) -> None:
     run = toy_record(tmp_path / TRUNK / "seed_0")
     for row in run.rows:
@@ -165,6 +187,7 @@ def test_of_several_settings_every_figure_has_a_line_each(sweep: list[Path]) -> 
         "4_learning",
         "5_flops",
         "6_settings",
+        "9_training",
     ]
     means = mean_of(sweep, "test")
     for name in ("1_accuracy", "2_parameters", "5_flops", "6_settings"):

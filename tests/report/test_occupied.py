@@ -37,7 +37,7 @@ def test_what_is_in_the_place_of_a_picture_is_replaced_or_named(
 ) -> None:
     _put(kind, runs[0] / name)
     done = in_process(command.main, "lottery-report", runs[0])
-    _assert_replaced_or_named(done, runs[0] / name, runs[0], num_files=12)
+    _assert_replaced_or_named(done, runs[0] / name, runs[0], num_files=14)
 
 
 def _put(kind: str, path: Path) -> None:

@@ -1,20 +1,17 @@
-"""Real worker processes: started once per run, in sweeps, by torchrun, from Python."""
+"""Real worker processes: started once per run, in sweeps, from Python."""
 
 import os
 import re
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
-from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from lottery import load_run
 from lottery.runs import lifecycle
-from tests.conftest import Done, Lottery
-from tests.helpers.forked import be_the_command, print_to
+from tests.conftest import Lottery
 
 DDP = ("trainer=ddp_cpu", "trainer.precision=64-true", "logger=none")
 ON_CPU = ("trainer.accelerator=cpu", "trainer.precision=64-true", "logger=none")
@@ -72,54 +69,6 @@ def test_a_run_whose_workers_leave_early_is_not_finished(
     done = lottery(*DDP, "rounds=0")
     assert done.code == 1
     assert "error: a process of the run has ended before all rounds were done" in done.err
-
-
-def _be_process_of_torchrun(*arguments: str) -> Done:
-    """Be one of torchrun's processes; they are forks, which need not import Lightning.
-
-    Each prints to files of its own: pytest's are shared by all forks, and who reads them first
-    empties them for the others.
-    """
-    out, err = (Path(f"{name}_{os.environ['RANK']}.txt") for name in ("stdout", "stderr"))
-    print_to(out, err)
-    code = 0
-    try:
-        be_the_command(*arguments)
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    return Done(code, out.read_text(), err.read_text())
-
-
-@pytest.fixture
-def own_signal_handlers() -> Iterator[None]:
-    """Take back the handlers that torchrun sets in its own process and leaves there."""
-    signals = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
-    before = {signum: signal.getsignal(signum) for signum in signals}
-    yield
-    for signum, handler in before.items():
-        signal.signal(signum, handler)
-
-
-@pytest.mark.usefixtures("own_signal_handlers")
-def test_processes_of_torchrun_are_used_as_they_are(folder: Path) -> None:
-    torchrun = elastic_launch(
-        LaunchConfig(
-            min_nodes=1,
-            max_nodes=1,
-            nproc_per_node=2,
-            rdzv_backend="c10d",
-            rdzv_endpoint="127.0.0.1:0",
-            start_method="fork",
-            max_restarts=0,
-        ),
-        _be_process_of_torchrun,
-    )
-    first, again = (torchrun(*DDP, *SHORT, "rounds=1") for _ in range(2))
-    assert (first[0].code, first[1].code) == (0, 0), first[0].err
-    # one process prints the table and the folder
-    assert (len(first[0].out.splitlines()), first[1].out) == (4, "")
-    assert (again[0].code, again[0].out) == (0, first[0].out)
-    assert (again[1].code, again[1].out) == (0, "")
 
 
 def test_several_devices_from_python(lottery: Lottery, folder: Path) -> None:

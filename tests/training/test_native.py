@@ -19,7 +19,15 @@ from lottery.reinit import Continue, Rewind
 from lottery.signals import Stopped, StopRequest
 from lottery.tensors import digest, load_tensors
 from tests.conftest import result_tables, tensor_files
-from tests.helpers.lit_modules import EPOCH, MODULES, LitData, LitDecoder, SharedData, StatefulData
+from tests.helpers.lit_modules import (
+    EPOCH,
+    MODULES,
+    LitData,
+    LitDecoder,
+    SharedData,
+    StatefulData,
+    WorkerData,
+)
 from tests.helpers.lit_runs import STEPS, lit_fit, run_lit
 from tests.helpers.ranks import CPUS, on_ranks
 from tests.helpers.toy_runs import masks_of
@@ -182,3 +190,17 @@ def test_ended_anywhere_and_started_again_is_never_ended(
     assert watch.first == (9 if data is LitData else 10)  # not the round's first step
     assert result_tables(path) == result_tables(tmp_path / "whole")
     assert tensor_files(path) == tensor_files(tmp_path / "whole")
+
+
+def test_worker_processes_draw_the_same_numbers_after_a_kill(tmp_path: Path) -> None:
+    """Also those that live longer than an epoch, whose generators nobody seeds a second time."""
+    run_lit(tmp_path / "whole", lit_fit("classifier", WorkerData), rounds=(0,))
+    fit = replace(lit_fit("classifier", WorkerData), checkpoint_seconds=0.0)
+    ending = replace(fit, make_callbacks=partial(_only, End(0, 2 * EPOCH + 2, None)))
+    with pytest.raises(Killed):
+        run_lit(tmp_path / "ended", ending, rounds=(0,))
+    watch = Watch(tmp_path / "ended")
+    fit = lit_fit("classifier", WorkerData, callbacks=[watch])
+    run_lit(tmp_path / "ended", fit, rounds=(0,))
+    assert watch.first == 2 * EPOCH + 1
+    assert tensor_files(tmp_path / "ended") == tensor_files(tmp_path / "whole")

@@ -1,4 +1,4 @@
-"""Figures 1, 2 and 5: the score against weights, parameters and FLOPs."""
+"""Figures 1, 2, 5 and 9: the score against weights, parameters, FLOPs, and those of training."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -32,6 +32,7 @@ AXIS_LABELS = {
     "inference_ms": "inference (ms per example)",
     "params_remaining": "parameters left",
     "flops_remaining": "FLOPs per example",
+    "train_flops_total": "FLOPs of training, with all that led to it",
 }
 # Colours of the earlier study's figures; they differ in lightness, for any colour vision.
 SCORE = Style("#E64B35", "solid", "circle")
@@ -122,6 +123,22 @@ def flops_figure(settings: Sequence[Setting], forests: Sequence[RunForests]) -> 
     )
 
 
+def training_figure(settings: Sequence[Setting]) -> Figure | None:
+    """Make figure 9: the score against the FLOPs of training; None if they were not counted."""
+    if not any(setting.values("train_flops_total") for setting in settings):
+        return None
+    measured = names_of_scores(settings)
+    return Figure(
+        name="9_training",
+        title=f"9. {capital(measured)} against FLOPs of training",
+        caption=f"Test {measured} at ES against the floating-point operations of training, with "
+        "everything that led to the network: for a ticket, all rounds that found it. A step "
+        "counts as three forward passes without the pruned weights, and round 0 is a dense "
+        "training.",
+        panels=_panels_of_counts(settings, "train_flops_total"),
+    )
+
+
 def _panels_of_counts(
     settings: Sequence[Setting], column: str, others: Sequence[Line] = ()
 ) -> tuple[Panel, ...]:
@@ -135,7 +152,7 @@ def _panels_of_counts(
         x_axis = count_axis(AXIS_LABELS[column], lines)
         panel = _with_dense(Panel(x_axis, score_axis(score), lines), group, "test")
         panels.append(_with_ticket(panel, settings[0], column) if one else panel)
-    return tuple(panels)
+    return tuple(panel for panel in panels if panel.lines)
 
 
 def _with_dense(panel: Panel, settings: Sequence[Setting], column: str) -> Panel:
@@ -147,17 +164,17 @@ def _with_dense(panel: Panel, settings: Sequence[Setting], column: str) -> Panel
 
 
 def _with_ticket(panel: Panel, setting: Setting, column: str) -> Panel:
-    """Mark the best pruned round."""
+    """Mark the best pruned round, or the last one without validation data."""
     remaining, x, test = (setting.means(name) for name in ("remaining", column, "test"))
     winner = setting.best_pruned_round()
     if winner is None or winner not in x:
         return panel
     low, high = min(test.values()), max(test.values())
-    score = setting.score
+    score, which = setting.score, "best pruned" if setting.has_validation else "last"
     note = Note(
         x=factor_of(column, score) * x[winner],
         y=score.shown(test[winner]),
-        text=f"best pruned round ({100 * remaining[winner]:.1f} %)",
+        text=f"{which} round ({100 * remaining[winner]:.1f} %)",
         below=test[winner] >= (low + high) / 2,
         to_left=(2 * winner > max(x)) == panel.x.reverse,  # rounds go along the axis
     )

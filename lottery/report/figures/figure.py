@@ -155,7 +155,7 @@ def count_axis(label: str, lines: Sequence[Line]) -> Axis:
 
 def format_count(value: float) -> str:
     """Write a large number with a unit prefix, as 500, 20 k and 5 M."""
-    for size, prefix in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if value >= size:
-            return f"{value / size:.3g}{prefix}"
+    for power, prefix in zip((18, 15, 12, 9, 6, 3), "EPTGMk", strict=True):
+        if value >= 10.0**power:
+            return f"{value / 10.0**power:.3g} {prefix}"
     return f"{value:.3g}"

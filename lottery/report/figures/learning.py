@@ -28,7 +28,8 @@ def learning_figure(settings: Sequence[Setting]) -> Figure:
         curves = [_curves(first, SPLITS, of_loss=True), _curves(first, SPLITS, of_loss=False)]
     else:
         shown = settings[:MAX_CURVES]
-        curves = [replace(_curves(s.started, ["val"], of_loss=True), title=s.label) for s in shown]
+        found = [replace(_curves(s.started, ["val"], of_loss=True), title=s.label) for s in shown]
+        curves = [panel for panel in found if panel.lines]  # none without validation data
     seeds = " of the first seed" if any(len(setting.runs) > 1 for setting in settings) else ""
     return Figure(
         name="4_learning",

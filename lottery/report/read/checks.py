@@ -16,6 +16,8 @@ MOST = 2**63
 SHARES = ("remaining", "val_f1", "f1", "precision", "recall")
 SCORES = ("val", "test", "val_last", "test_last")
 COUNTS = ("ES", "params_remaining", "flops", "flops_remaining")
+COSTS = ("train_flops", "train_flops_total", "dense_trainings")
+MOST_FLOPS = 1e30
 
 Bounds = tuple[str, Any, float, float]  # name, value or None, lowest, highest
 
@@ -52,6 +54,7 @@ def _bounds(record: Record, score: Score) -> list[Bounds]:
     found: list[Bounds] = [(f"row.{name}", row.get(name), 0, 1) for name in SHARES]
     found += [(f"row.{name}", row.get(name), low, high) for name in SCORES]
     found += [(f"row.{name}", row.get(name), 0, MOST) for name in COUNTS]
+    found += [(f"row.{name}", row.get(name), 0, MOST_FLOPS) for name in COSTS]
     found.append(("row.params", row.get("params"), 1, MOST))
     found += [(f"timing.{name}", value, 0, MOST) for name, value in record["timing"].items()]
     for name, counts in record["layers"].items():

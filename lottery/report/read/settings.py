@@ -89,9 +89,24 @@ class Setting:
         return {number: summary.mean for number, summary in self.summaries(column).items()}
 
     @cached_property
+    def has_validation(self) -> bool:
+        """Whether there are validation data, which choose ES and rounds."""
+        return bool(self.values("val"))
+
+    @cached_property
+    def choosing(self) -> Values:
+        """The validation scores, which choose rounds.
+
+        Without validation data each is 0: of equal rounds the sparsest is chosen, the last one.
+        """
+        if self.has_validation:
+            return self.values("val")
+        return {n: dict.fromkeys(seeds, 0.0) for n, seeds in self.values("test").items()}
+
+    @cached_property
     def paired(self) -> Values:
         """Validation by round of the seeds and rounds that are compared; see `complete`."""
-        val = self.values("val")
+        val = self.choosing
         dense = val.get(0, {})
         return complete(
             {

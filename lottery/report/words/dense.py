@@ -33,6 +33,11 @@ DENSE = "the dense network's"
 def dense_sentences(setting: Setting, winner: int, gains: Gains | None) -> list[str]:
     """Write how the best pruned round compares with dense, where it ends, and how fast it is."""
     best = f"The best pruned round is {setting.round_text(winner)}."
+    if not setting.has_validation:
+        best = (
+            "Without validation data nothing is chosen: the last round is judged, "
+            f"{setting.round_text(winner)}."
+        )
     if gains is None:
         test = setting.means("test")[winner]
         value = with_unit(setting.score, test)

@@ -14,6 +14,7 @@ ROUND_COLUMNS = (
     ("remaining %", "remaining", 100, 2),
     ("parameters", "params_remaining", 1, 0),
     ("FLOPs", "flops_remaining", 1, 0),
+    ("dense trainings", "dense_trainings", 1, 2),
     ("ES", "ES", 1, 0),
     ("val F1 %", "val_f1", 100, 2),
     ("F1 %", "f1", 100, 2),
@@ -35,7 +36,8 @@ def rounds_table(setting: Setting, title: str) -> Table:
         (entry, setting.means(entry.column))
         for entry in _round_columns(setting.score, setting.further_metrics)
     ]
-    score, tests, winner = setting.score, setting.summaries("test"), setting.best_pruned_round()
+    score, tests = setting.score, setting.summaries("test")
+    winner = setting.best_pruned_round() if setting.has_validation else None
     several = len(setting.runs) > 1
     rows = []
     for number, seeds in setting.values("remaining").items():

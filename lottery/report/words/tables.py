@@ -48,7 +48,7 @@ def _setting_row(setting: Setting) -> dict[str, str]:
         column(score, "dense test"): score.format(
             judged_mean("test", dense) if dense else setting.means("test").get(0)
         ),
-        "best round": _round_cell(winner, best),
+        "best round": _round_cell(winner, best) if setting.has_validation else NONE,
         "remaining %": format_percent(winning("remaining")),
         column(score, "test"): score.format(
             judged_mean("test", best.rounds) if best else winning("test")
@@ -59,6 +59,7 @@ def _setting_row(setting: Setting) -> dict[str, str]:
         "matches dense down to": _matching_text(setting, gains),
         "parameters left": format_number(winning("params_remaining")),
         "FLOPs left %": format_percent(flops_left / flops if flops and flops_left else None),
+        "dense trainings": format_number(winning("dense_trainings"), decimals=2),
         "ES": format_number(winning("ES")),
         "dense ES": format_number(setting.means("ES").get(0)),
     }

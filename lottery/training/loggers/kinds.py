@@ -91,7 +91,7 @@ class Configured:
 def point_of(record: Record, score: Score) -> dict[str, float]:
     """Return a finished round as one point: score, ES and what remains in all and by layer."""
     row = record["row"]
-    values = {
+    values: dict[str, float | None] = {
         f"{score.metric}/val": row["val"],
         f"{score.metric}/test": row["test"],
         "ES": row["ES"],
@@ -100,4 +100,5 @@ def point_of(record: Record, score: Score) -> dict[str, float]:
     }
     for name, counts in record["layers"].items():
         values[f"remaining/{name}"] = counts["remaining"] / counts["weights"]
-    return values
+    # val is None without validation data
+    return {name: value for name, value in values.items() if value is not None}

@@ -95,6 +95,8 @@ class RoundCheckpointer(LightningCheckpoint):
         self.kept = State(**ours["kept"]) if ours["kept"] else None
         self.first_seen = ours["first_seen"]
         self._known_plain = True
+        if ours["begun"]:
+            log.info("%s: carrying on from it", self.path)
         return True
 
     def begin_at(
@@ -158,9 +160,8 @@ class RoundCheckpointer(LightningCheckpoint):
         """Save inside an epoch if that is possible and due; stop where it is asked for."""
         if clock(trainer) == self.watcher.last_step or trainer.should_stop:
             return  # the round is about to be finished, which stores more
-        may_save = self._can_save_here(trainer)
         if clock(trainer) == self.keep_step and not self._ends_epoch(trainer):
-            if not may_save:
+            if not self._can_save_here(trainer):
                 raise NoStepToKeep(
                     f"step {self.keep_step}, which reinit.to names, is inside an epoch, and the "
                     "training data's loader has no state_dict, or a step is pending; name an epoch"
@@ -168,7 +169,7 @@ class RoundCheckpointer(LightningCheckpoint):
             self._keep(trainer, pl_module, begins_epoch=False)
         (signum,) = max_over_ranks([self.stop.signum])
         every = math.inf if self.every_seconds is None else self.every_seconds
-        if may_save and (signum or self._is_due(every)):
+        if (signum or self._is_due(every)) and self._can_save_here(trainer):
             self._save(trainer, pl_module, begins_epoch=False)
         if signum:
             raise Stopped(signum, f"at step {clock(trainer)}")

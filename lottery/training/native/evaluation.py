@@ -13,9 +13,7 @@ from lottery.progress import Display
 from lottery.training.early_bird import EarlyBird
 from lottery.training.module import Diverged
 from lottery.training.native.clock import clock
-from lottery.training.native.metrics import MetricNames
-
-Logged = dict[str, float]
+from lottery.training.native.metrics import Logged, MetricNames
 
 
 @dataclass(kw_only=True, eq=False, repr=False)  # Lightning prints its callbacks' repr
@@ -71,12 +69,38 @@ class MetricWatcher(pl.Callback):
 
     def history_entry(self, logged: Logged) -> Logged:
         """Return the metrics of a validation, with `loss` if a loss decides about ES."""
-        loss = {"loss": logged[self.names.monitor]} if self.names.lower_is_better else {}
-        return loss | logged
+        names = self.names
+        loss = {"loss": logged[names.monitor]} if names.lower_is_better else {}
+        score = {names.score: logged[names.val]} if names.score else {}
+        known = (names.val, names.monitor) if names.score else ()
+        return loss | score | {name: v for name, v in logged.items() if name not in known}
 
-    def test_entry(self, logged: Logged) -> Logged:
+    def note_test(self, step: int, logged: Logged) -> None:
+        """Note a test once."""
+        entry = {"iteration": step, "split": "test", **self._test_entry(logged)}
+        if entry not in self.history:
+            self.history.append(entry)
+
+    def _test_entry(self, logged: Logged) -> Logged:
         """Return the metrics of a test, the score under the name that it has in validation."""
-        return {self.names.val: logged[self.names.test], **logged}
+        names = self.names
+        score = {names.score or names.val: logged[names.test]}
+        known = (names.test,) if names.score else ()
+        return score | {name: v for name, v in logged.items() if name not in known}
+
+    def measured(self, test: Logged, test_last: Logged) -> dict[str, float | None]:
+        """Return the columns of results.csv: all metrics at ES, and the score at the last step."""
+        measured: dict[str, float | None] = {
+            **self.at_es,
+            **test,
+            "val": self.at_es[self.names.val],
+            "test": test[self.names.test],
+            "val_last": self.latest[self.names.val],
+            "test_last": test_last[self.names.test],
+        }
+        if self.names.lower_is_better:
+            measured["val_loss"] = self.at_es[self.names.monitor]
+        return measured
 
     def snapshot(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""

@@ -10,8 +10,8 @@ import pytorch_lightning as pl
 from pytorch_lightning.loggers import Logger
 
 from lottery.distributed import from_main
+from lottery.dynamic import Moving
 from lottery.errors import LotteryError
-from lottery.generators import seed_generators
 from lottery.masks import Masks
 from lottery.measure.evaluate import peak_memory_mb
 from lottery.models.state import Start, State, read_state, write_state
@@ -29,7 +29,8 @@ from lottery.training.fit import OpenLoggers, Outcome
 from lottery.training.module import Diverged
 from lottery.training.native.checkpoint import RoundCheckpointer
 from lottery.training.native.clock import clock
-from lottery.training.native.evaluation import Logged, MetricWatcher
+from lottery.training.native.evaluation import MetricWatcher
+from lottery.training.native.loops import Loops
 from lottery.training.native.masking import MaskKeeper
 from lottery.training.native.metrics import MetricNames
 from lottery.training.native.position import (
@@ -55,7 +56,7 @@ class NativeFit:
     """Trains one round after the other, each with a new module, new data and a new Trainer."""
 
     make_module: Callable[[], pl.LightningModule]  # the same each time
-    make_datamodule: Callable[[], pl.LightningDataModule | None]
+    make_datamodule: Callable[[int], pl.LightningDataModule | None]  # by the key of its order
     names: MetricNames
     evaluation: EvaluationSchedule
     order_seed: int
@@ -79,12 +80,14 @@ class NativeFit:
         masks: Masks,
         keep_step: int | None,
         early_bird: EarlyBird | None = None,
+        moving: Moving | None = None,
     ) -> Outcome:
         """Train a round, from its checkpoint if there is one; `Stopped` if a signal asks for it.
 
         The masks are applied to the start, which may be dense.
         """
-        module, datamodule = self.make_module(), self.make_datamodule()
+        assert moving is None, "module_settings.py refuses masks that move"
+        module = self.make_module()
         write_state(module, State(start.weights, start.buffers))
         keeper = MaskKeeper(module, masks)
         started = read_state(module)
@@ -95,28 +98,20 @@ class NativeFit:
             progress=self.progress,
             early_bird=early_bird,
         )
-        others = self.make_callbacks(round_number)
         checkpointer = RoundCheckpointer(
             path=self.run_dir.round(round_number).checkpoint,
             every_seconds=self.checkpoint_seconds,
             identity=self._identity(started, masks),
             stop=self.stop,
             watcher=watcher,
-            others=others,
+            others=self.make_callbacks(round_number),
             keep_step=keep_step,
             start_optimizers=start.optimizer_state,
         )
-        position = unpack(start.generators) if PACKED in start.generators else None
-        if checkpointer.load():
-            log.info("round %d: carrying on from its checkpoint", round_number)
-        elif position is not None:
-            generators = start.generators if self.fixed_order else {}
-            checkpointer.begin_at(position, module, generators)
-            checkpointer.load()
+        resumes = self._take_up(checkpointer, module, start)
         self.progress.begin_round(round_number, steps=start.num_steps)
         seeding = Seeding(derive_seed(self.order_seed, "training", self._key(round_number)))
-        callbacks = [keeper, seeding, watcher, *others, checkpointer]
-        resumes = from_main(checkpointer.path.exists)
+        callbacks = [keeper, seeding, watcher, *checkpointer.others, checkpointer]
         with (
             quiet(),
             own_sampler_seed(),
@@ -124,29 +119,48 @@ class NativeFit:
         ):
             # In manual optimization, one loss of several seldom has a part in all weights.
             some_unused = not module.automatic_optimization
-            trainer = self._trainer(
-                round_number, start, callbacks, loggers=loggers, some_unused=some_unused
+            loops = Loops(
+                trainer=self._trainer(
+                    round_number, start, callbacks, loggers=loggers, some_unused=some_unused
+                ),
+                module=module,
+                datamodule=self.make_datamodule(self._key(round_number)),
+                names=self.names,
+                split_seed=self.split_seed,
             )
-            self._seed_setup()
             with _errors_of(round_number):
-                path = checkpointer.path if resumes else None
-                trainer.fit(module, datamodule=datamodule, ckpt_path=path, weights_only=True)
-            steps = clock(trainer) - start.first_step
-            optimizers = pack(read_optimizers(trainer.optimizers)) if self.stores_optimizer else {}
-            if watcher.latest_step != clock(trainer):  # another callback has stopped the training
-                self._seed_setup()
-                trainer.validate(module, datamodule=datamodule, verbose=False)
-            final = read_state(module)
-            seconds = checkpointer.seconds
-            test_last = self._test(trainer, module, datamodule)
-            test = test_last
-            if watcher.es_step != clock(trainer):
-                write_state(module, watcher.es)
-                test = self._test(trainer, module, datamodule)
-        for step, logged in ((watcher.es_step, test), (clock(trainer), test_last)):
-            entry = {"iteration": step, "split": "test", **watcher.test_entry(logged)}
-            if entry not in watcher.history:
-                watcher.history.append(entry)
+                loops.fit(checkpointer.path if resumes else None)
+            return self._finish(loops, checkpointer, start, started=started)
+
+    def _take_up(
+        self, checkpointer: RoundCheckpointer, module: pl.LightningModule, start: Start
+    ) -> bool:
+        """Take up the round's checkpoint, or begin at the kept position; False: at step 0."""
+        position = _position(start)
+        if not checkpointer.load() and position is not None:
+            generators = start.generators if self.fixed_order else {}
+            checkpointer.begin_at(position, module, generators)
+            checkpointer.load()
+        return from_main(checkpointer.path.exists)
+
+    def _finish(
+        self, loops: Loops, checkpointer: RoundCheckpointer, start: Start, *, started: State
+    ) -> Outcome:
+        """Test the module at the end and at ES, and return what has become of the round."""
+        trainer, watcher = loops.trainer, checkpointer.watcher
+        last_step = clock(trainer)
+        steps = last_step - start.first_step
+        optimizers = pack(read_optimizers(trainer.optimizers)) if self.stores_optimizer else {}
+        if watcher.latest_step != last_step:  # another callback has stopped the training
+            loops.validate()
+        final = read_state(loops.module)
+        seconds = checkpointer.seconds
+        test = test_last = loops.test()
+        if watcher.es_step != last_step:
+            write_state(loops.module, watcher.es)
+            test = loops.test()
+        watcher.note_test(watcher.es_step, test)
+        watcher.note_test(last_step, test_last)
         return Outcome(
             started=started,
             es=watcher.es,
@@ -154,11 +168,11 @@ class NativeFit:
             kept=checkpointer.kept,
             es_step=watcher.es_step,
             steps=steps,
-            measured=self._measured(watcher, test=test, test_last=test_last),
+            measured=watcher.measured(test, test_last),
             history=watcher.history,
             timing=self._timing(steps, seconds),
             first_seen=checkpointer.first_seen,
-            first_expected=_first_step(start, position),
+            first_expected=_first_step(start),
         )
 
     def _identity(self, started: State, masks: Masks) -> str:
@@ -199,40 +213,6 @@ class NativeFit:
         leave_signals(trainer)
         return trainer
 
-    def _seed_setup(self) -> None:
-        """Seed what the data draw in `setup`: the same split in every round, fit and test."""
-        seed_generators(derive_seed(self.split_seed, "datamodule"))
-
-    def _test(
-        self,
-        trainer: pl.Trainer,
-        module: pl.LightningModule,
-        datamodule: pl.LightningDataModule | None,
-    ) -> Logged:
-        self._seed_setup()
-        results = trainer.test(module, datamodule=datamodule, verbose=False)
-        logged = {name: float(value) for result in results for name, value in result.items()}
-        logged = from_main(lambda: logged)
-        self.names.check_test(logged)
-        return logged
-
-    def _measured(
-        self, watcher: MetricWatcher, *, test: Logged, test_last: Logged
-    ) -> dict[str, float | None]:
-        """Return the columns of results.csv: all metrics at ES, and the score at the last step."""
-        names = self.names
-        measured: dict[str, float | None] = {
-            **watcher.at_es,
-            **test,
-            "val": watcher.at_es[names.val],
-            "test": test[names.test],
-            "val_last": watcher.latest[names.val],
-            "test_last": test_last[names.test],
-        }
-        if names.lower_is_better:
-            measured["val_loss"] = watcher.at_es[names.monitor]
-        return measured
-
     def _timing(self, steps: int, seconds: float) -> dict[str, float | None]:
         return {
             "train_seconds": seconds,
@@ -258,8 +238,14 @@ def _errors_of(round_number: int) -> Iterator[None]:
         raise LightningRefused(f"round {round_number}: Lightning: {error}") from error
 
 
-def _first_step(start: Start, position: Checkpoint | None) -> dict[str, Any]:
+def _position(start: Start) -> Checkpoint | None:
+    """Return the kept position that a round goes on from; None at step 0."""
+    return unpack(start.generators) if PACKED in start.generators else None
+
+
+def _first_step(start: Start) -> dict[str, Any]:
     """Return what a round's first batch must be trained with."""
+    position = _position(start)
     expected: dict[str, Any] = {"first_step": start.first_step}
     if not start.optimizer_state:
         expected["first_optimizer_entries"] = 0

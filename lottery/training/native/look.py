@@ -1,6 +1,7 @@
 """Look at a user's module and data before a run: one batch of each loop, and what it logs."""
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,7 +39,9 @@ def look(
     alone = replace(device, num_devices=1, num_nodes=1)
     of_trainer = {name: value for name, value in options.items() if name != FIND_UNUSED}
     one_batch = {**of_trainer, "limit_val_batches": 1, "limit_test_batches": 1}
-    with TemporaryDirectory() as folder, quiet():
+    with TemporaryDirectory() as folder, quiet(), warnings.catch_warnings():
+        # Several ranks look side by side, each with a Trainer of its own.
+        warnings.filterwarnings("ignore", message=r"It is recommended to use `self.log")
         trainer = make_trainer(alone, one_batch, folder=Path(folder), max_steps=0)
         leave_signals(trainer)
         trainer.fit(module, datamodule=datamodule)
@@ -52,4 +55,5 @@ def look(
         names.check_test(trainer.callback_metrics)
     if math.isinf(batches):
         return Seen(None, has_state)
-    return Seen(-(-int(batches) // device.num_processes), has_state)
+    shared = all(getattr(part, "has_own_share", False) for part in loaders)
+    return Seen(-(-int(batches) // (1 if shared else device.num_processes)), has_state)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from lottery.errors import LotteryError
 
+Logged = dict[str, float]  # metrics by name
+
 
 class MissingMetric(LotteryError):
     """A metric that the run is about was not logged."""
@@ -19,12 +21,14 @@ class MetricNames:
         test: the same score on the test set.
         monitor: what decides about ES, logged in validation.
         lower_is_better: the direction of `monitor`.
+        score: the name of `val` and `test` in history.csv; None: that of `val`.
     """
 
     val: str
     test: str
     monitor: str
     lower_is_better: bool
+    score: str | None = None
 
     def check_validation(self, logged: Iterable[str]) -> None:
         """Check that validation logs `monitor` and `val`."""

@@ -29,6 +29,11 @@ def own_sampler_seed() -> Iterator[None]:
             os.environ[SEED_OF_SAMPLERS] = before
 
 
+def seed_setup(split_seed: int) -> None:
+    """Seed what the data draw in `setup`: the same split in every fit, validation and test."""
+    seed_generators(derive_seed(split_seed, "datamodule"))
+
+
 class Seeding(pl.Callback):
     """Seeds the global generators in a round; `seed` is the round's."""
 
@@ -43,10 +48,15 @@ class Seeding(pl.Callback):
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Seed an epoch, and let Lightning make a new iterator for it.
 
-        In the first epoch of a resumed fit it would use the one that it made before this.
+        In the first epoch of a resumed fit it would use the one that it made before this. And
+        worker processes that outlive an epoch are never seeded again: each epoch starts its own.
         """
         self._seed_generators(trainer.current_epoch)
         trainer.fit_loop._resuming_from_checkpoint = False
+        combined = trainer.fit_loop._combined_loader
+        for loader in [] if combined is None else combined.flattened:
+            if getattr(loader, "persistent_workers", False) and not hasattr(loader, "state_dict"):
+                loader._iterator = None
 
     def _seed_generators(self, purpose: str | int) -> None:
         words = [purpose, rank()] if rank() else [purpose]
