@@ -14,6 +14,7 @@ def main() -> None:
     arguments = _parse()
 
     from lottery.record.disk_errors import check_writable, disk_errors_in
+    from lottery.record.study import read_study
     from lottery.report import find_runs, write_report  # --help need not wait for it
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -29,6 +30,9 @@ def main() -> None:
                 interval=arguments.interval,
                 margin=arguments.margin,
                 at=arguments.at,
+                study=read_study(Path(arguments.folders[0]))
+                if len(arguments.folders) == 1
+                else None,
             )
             print(page)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from lottery.record.opened_run import OpenedRun
 from lottery.record.score import ACCURACY
+from lottery.record.study import StudyJson
 from lottery.report.figures.accuracy import (
     accuracy_figure,
     flops_figure,
@@ -29,6 +30,7 @@ from lottery.report.words.rounds_table import rounds_table
 from lottery.report.words.rules import rules
 from lottery.report.words.sanity import run_checks
 from lottery.report.words.stability import stability_table
+from lottery.report.words.study import study_note, study_table
 from lottery.report.words.summary_text import Answer, write_answers
 from lottery.report.words.table import Table
 from lottery.report.words.tables import (
@@ -61,8 +63,9 @@ def make_contents(
     interval: bool = False,
     margin: float | None = None,
     at: Sequence[int] = (),
+    study: StudyJson | None = None,
 ) -> Contents:
-    """Make everything that a report shows; the arguments are those of `write_report`."""
+    """Make everything that a report shows; most arguments are those of `write_report`."""
     settings, doubles = group_runs(runs, band_is_interval=interval, margin=margin)
     comparisons = compare_with_controls(settings)
     started = [setting for setting in settings if setting.values("remaining")]
@@ -72,7 +75,8 @@ def make_contents(
     # Forests classify: their accuracies stand beside no other score
     forests = [of_run for of_run in of_runs if of_run.forests and of_run.run.score == ACCURACY]
     controls = judge_controls(comparisons)
-    notes = [*problems, *doubles, *_unfinished(runs), *damaged_steps, *damaged_forests]
+    notes = [study_note(study)] if study else []
+    notes += [*problems, *doubles, *_unfinished(runs), *damaged_steps, *damaged_forests]
     notes += missing_steps(started, at)
     if len(started) > len(drawn):
         notes.append(f"The figures show the first {len(drawn)} of {len(started)} settings.")
@@ -95,6 +99,8 @@ def make_contents(
     overviews, compared = _tables_by_score(settings, controls, steps)
     tables = [*compared, *rounds, *overviews] if one else [*overviews, *compared, *rounds]
     tables += fixed
+    if study:
+        tables.insert(0, study_table(study))
     tables += [runs_table(runs), *map(integrity_table, runs[:MAX_RUNS])]
     tables += map(forest_table, forests)
     name = settings[0].name if one else f"{len(settings)} settings"
