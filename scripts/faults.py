@@ -63,6 +63,7 @@ IMPORTED = (
     "sklearn.datasets",
     "torch.utils.tensorboard",
     "lottery.cli.train",
+    "lottery.dynamic",
     "lottery.imp.loop",
     "lottery.models",
     "lottery.pruning",

@@ -10,7 +10,7 @@ import pandas as pd
 
 from lottery.record.opened_run import OpenedRun, open_run
 from lottery.record.run_dir import RunDir, runs_below
-from lottery.record.schema import Record
+from lottery.record.schema import DYNAMIC_COLUMNS, Record
 from lottery.record.score import Score
 from lottery.record.tables import history_columns, results_columns
 
@@ -80,8 +80,17 @@ class Run:
         ]
         return pd.DataFrame(rows, columns=["round", "iteration", "back", "distance"])
 
+    @property
+    def dynamic(self) -> pd.DataFrame:
+        """round, step, layer, dropped, grown, remaining; of rounds whose masks move."""
+        rows = [move for record in self._opened.records for move in record.get("dynamic", [])]
+        return pd.DataFrame(rows, columns=DYNAMIC_COLUMNS)
+
     def masks(self, round_number: int) -> "Masks":
-        """Return a round's masks by parameter name, True = kept."""
+        """Return a round's masks by parameter name, True = kept.
+
+        They are those at its end, if they move while it trains.
+        """
         from lottery.tensors import load_of_run
 
         return load_of_run(self._opened, RunDir(self.path).round(round_number).masks)

@@ -14,6 +14,7 @@ def main() -> None:
     arguments = _parse()
 
     from lottery.record.disk_errors import check_writable, disk_errors_in
+    from lottery.record.study import read_study
     from lottery.report import find_runs, write_report  # --help need not wait for it
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -23,7 +24,15 @@ def main() -> None:
         check_writable(out, "--out")
         with disk_errors_in(out):
             page = write_report(
-                runs, out, problems, interval=arguments.interval, margin=arguments.margin
+                runs,
+                out,
+                problems,
+                interval=arguments.interval,
+                margin=arguments.margin,
+                at=arguments.at,
+                study=read_study(Path(arguments.folders[0]))
+                if len(arguments.folders) == 1
+                else None,
             )
             print(page)
 
@@ -37,10 +46,12 @@ def _parse() -> argparse.Namespace:
         "a network that is worse by less than this matches the dense one: percentage points of a "
         "share, the unit of any other score (default: 0.2 points, or 1 %% of the dense score)"
     )
+    at = "steps at which test scores are judged, too (with evaluation.test_curve=true)"
     parser.add_argument("folders", metavar="DIR", nargs="+", help=folders)
     parser.add_argument("--out", type=Path, help=out)
     parser.add_argument("--interval", action="store_true", help=interval)
     parser.add_argument("--margin", type=_positive, metavar="POINTS", help=margin)
+    parser.add_argument("--at", type=_step, nargs="+", default=[], metavar="STEP", help=at)
     return parser.parse_args()
 
 
@@ -52,3 +63,9 @@ def _positive(text: str) -> float:
     if not 0 < number < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r}: a number above 0, such as 0.5")
     return number
+
+
+def _step(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r}: a whole number above 0, such as 30000")
+    return int(text)

@@ -21,6 +21,8 @@ NO_PATHS = (
 )
 GONE = "the {} weights of {} are gone (keep=winner): what needs them is empty"
 
+MOVED = "the masks of {} have moved while it trained: what needs its start is empty"
+
 Key = tuple[int, int]  # number of the run, round
 
 
@@ -140,4 +142,6 @@ def _notes(network: Network) -> list[str]:
     where = f"{network.label}, round {network.round}"
     missing = [name for name in ("start", "final") if getattr(network, name) is None]
     notes = [GONE.format(name, where) for name in missing]
+    if network.has_moved:
+        notes = [MOVED.format(where), *notes[1:]]
     return notes if network.is_chain else [*notes, NO_PATHS.format(network.label)]

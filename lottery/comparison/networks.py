@@ -30,9 +30,10 @@ class Network:
     path: Path  # of the run
     masks: Masks
     initial: Tensors  # W_0, of round 0
-    start: Tensors | None  # None: keep=winner has dropped it
+    start: Tensors | None  # None: keep=winner has dropped it, or it has other masks
     final: Tensors | None
     is_chain: bool  # whether each layer feeds the next one and no other
+    has_moved: bool = False  # whether masks moved while it trained
 
 
 Reader = Callable[[int, int], Network]
@@ -53,16 +54,19 @@ def make_reader(runs: Sequence[OpenedRun], labels: Sequence[str]) -> Reader:
     def read(index: int, number: int) -> Network:
         run, folder = runs[index], runs[index].folder.round(number)
         masks = _read_masks(run, number)
+        moved = run.masks_moved(number)
         first = _of_layers(initial(index), masks, run.folder.round(0).start)
+        start = first if number == 0 else _read_weights(run, folder.start, masks)
         return Network(
             label=labels[index],
             round=number,
             path=run.path,
             masks=masks,
             initial=first,
-            start=first if number == 0 else _read_weights(run, folder.start, masks),
+            start=None if moved else start,
             final=_read_weights(run, folder.final, masks),
             is_chain=_is_chain(run, masks, initial(index)),
+            has_moved=moved,
         )
 
     return read

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lottery.config.module_settings import check_module_settings
 from lottery.config.process_rank import ProcessRank as ProcessRank
-from lottery.config.settings import check_names, read_settings
+from lottery.config.settings import Settings, check_names, read_settings
 from lottery.errors import ConfigError as ConfigError
 from lottery.record.run_dir import RunDir
 
@@ -22,10 +22,7 @@ ALONE = ProcessRank()
 
 def prepare(config: Mapping[str, Any], path: Path, process: ProcessRank = ALONE) -> "Experiment":
     """Check a config (plain containers) and build its run in a folder. Nothing is written."""
-    check_names(config)
-    settings = read_settings(config)
-    check_module_settings(settings)
-
+    settings = read_checked(config)
     if settings.module is not None:
         from lottery.config.module_experiment import build_module_experiment
 
@@ -34,3 +31,11 @@ def prepare(config: Mapping[str, Any], path: Path, process: ProcessRank = ALONE)
     from lottery.config.experiment import build_experiment  # torch and Lightning: seconds
 
     return build_experiment(settings, RunDir(path), process)
+
+
+def read_checked(config: Mapping[str, Any]) -> Settings:
+    """Return the settings of a composed config (plain containers), checked without torch."""
+    check_names(config)
+    settings = read_settings(config)
+    check_module_settings(settings)
+    return settings

@@ -204,6 +204,7 @@ class Criterion:
     """`criterion`: which weights are kept."""
 
     iterations: Annotated[int, PRUNINGS, "scorings in one pruning, under the masks so far"] = 1
+    inverted: Annotated[bool, FLAG, "remove the highest scores instead of the lowest"] = False
     node: Node
 
 

@@ -13,6 +13,7 @@ from torch.nn.parameter import is_lazy
 
 from lottery.config.check_network import check_layers
 from lottery.config.device import dtype_of
+from lottery.config.groups import Metrics
 from lottery.config.instantiate import make
 from lottery.config.module_settings import score_of_metrics
 from lottery.config.replaced import is_stream
@@ -102,14 +103,14 @@ class DataMaker:
 def build_data_maker(settings: Settings, device: Device) -> DataMaker:
     """Return what makes the data; the folders of our own are read once."""
     node = settings.datamodule
-    seed = derive_seed(settings.dataset.split_seed, "datamodule")
+    split_seed = settings.dataset.split_seed
     offered = {
-        "split_seed": settings.dataset.split_seed,
+        "split_seed": split_seed,
         "order_seed": settings.seed_for("order"),
         "augmentation_seed": settings.seed_for("augmentation"),
     }
     is_ours = is_stream(settings.config)
-    make = partial(drawn, partial(make_datamodule, node, **(offered if is_ours else {})), seed)
+    make = partial(seeded_datamodule, node, split_seed, **(offered if is_ours else {}))
     stream = make() if is_ours else None
     if not isinstance(stream, ImageStream):
         return DataMaker(make, stream=None)
@@ -145,7 +146,7 @@ def set_up_module(settings: Settings, device: Device) -> ModuleSetup:
     maker = ModuleMaker(settings.module, dtype_of(device.precision))
     make_initial = partial(drawn, maker, module_seed(settings))
     make_data = build_data_maker(settings, device)
-    names, network = metric_names(settings), make_initial()
+    names, network = metric_names(settings.metrics), make_initial()
     return ModuleSetup(
         fresh=partial(_draw, maker, settings.seed_for("init")),
         make_initial=make_initial,
@@ -187,6 +188,14 @@ def module_seed(settings: Settings) -> int:
     return derive_seed(settings.seed_for("init"), "init")
 
 
+def seeded_datamodule(
+    node: Node | None, split_seed: int, **offered: Any
+) -> pl.LightningDataModule | None:
+    """Make the data; what their constructor draws is the same each time."""
+    make_data = partial(make_datamodule, node, **offered)
+    return drawn(make_data, derive_seed(split_seed, "datamodule"))
+
+
 def make_datamodule(node: Node | None, **offered: Any) -> pl.LightningDataModule | None:
     """Make a LightningDataModule; None if the module has the loaders itself."""
     if node is None:
@@ -197,9 +206,8 @@ def make_datamodule(node: Node | None, **offered: Any) -> pl.LightningDataModule
     return data
 
 
-def metric_names(settings: Settings) -> MetricNames:
+def metric_names(metrics: Metrics) -> MetricNames:
     """Return the names of the metrics that the run is about."""
-    metrics = settings.metrics
     return MetricNames(
         val=str(metrics.val),
         test=str(metrics.test),

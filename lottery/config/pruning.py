@@ -81,6 +81,7 @@ def set_up_pruning(
         steps=settings.pruning.one_shot or 1,
         iterations=settings.criterion.iterations,
         units=settings.pruning.units,  # type: ignore[arg-type]  # the settings have checked both
+        inverted=settings.criterion.inverted,
         ties=settings.scope.ties,  # type: ignore[arg-type]
     )
     notes = _notes(settings, scope, last=last)

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lottery.config.frozen_weights import reinit_word, with_frozen_weights
+from lottery.config.one_spelling import canonical_duration, canonical_number, trunk_name
 from lottery.config.replaced import (
     KEPT_OF_DATASET,
     OPTIONAL,
@@ -28,7 +29,6 @@ from lottery.config.replaced import (
 from lottery.config.rules import first_line, get_nested, show
 from lottery.config.targets import load_target
 from lottery.errors import ConfigError
-from lottery.record.durations import parse_duration
 
 # Keys that change no result: where and how a run is done, and which of its rounds.
 LEFT_OUT = (
@@ -53,6 +53,7 @@ OWN_STATISTICS = {"trainer.devices", "trainer.num_nodes"}
 # Options added after the first release, with the value that means what was there before. An
 # option with this value is left out of the key, so that keys of older runs last.
 ADDED_LATER: dict[str, Any] = {
+    "criterion.inverted": False,
     "criterion.mode": "train",
     "criterion.sampling": "random",
     "dataset.augment": "none",
@@ -69,10 +70,7 @@ ADDED_LATER: dict[str, Any] = {
     "metrics.test": None,
     "metrics.val": None,
     "metrics.val_mode": None,
-    "model.init": None,
-    "model.init_from": None,
-    "model.init_norms": None,
-    "model.logits": None,
+    **dict.fromkeys(("model.init", "model.init_from", "model.init_norms", "model.logits"), None),
     "optimizer.decay_norms": True,
     "pruning.also": [],
     "pruning.at": "trained",
@@ -151,10 +149,9 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
     if copies_masks(config):
         # Copied masks do not depend on the scope and the pruning of this run.
         flat = {k: v for k, v in flat.items() if not k.startswith(("pruning.", "scope."))}
-        flat["criterion.run"] = _trunk_name(flat["criterion.run"], config["seed"])
+        flat["criterion.run"] = trunk_name(flat["criterion.run"], config["seed"])
     if has_module(config):
-        replaced = replaced_groups(config)
-        flat = {k: v for k, v in flat.items() if k.partition(".")[0] not in replaced}
+        flat = {k: v for k, v in flat.items() if k.split(".")[0] not in replaced_groups(config)}
         flat |= {f"dataset.{name}": config["dataset"][name] for name in KEPT_OF_DATASET}
     if flat.get("pruning.at") == "init":
         from lottery.pruning import trait  # imports torch
@@ -163,8 +160,7 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
             del flat["pruning.at"]
     if is_stream(config):
         flat.pop("datamodule.num_workers", None)
-    groups = ("dataset", "model", "datamodule")
-    targets = [str(flat.get(f"{group}._target_")) for group in groups]
+    targets = [str(flat.get(f"{group}._target_")) for group in ("dataset", "model", "datamodule")]
     for key in ("model.init_from", *(PATH_ARGUMENTS.get(target, "") for target in targets)):
         if isinstance(flat.get(key), str):
             flat[key] = Path(flat[key]).absolute().name
@@ -174,9 +170,9 @@ def canonical(config: Mapping[str, Any]) -> dict[str, Any]:
     for key in (*DURATIONS, *DURATION_ARGUMENTS):
         ours = str(flat.get(f"{key.partition('.')[0]}._target_")).startswith("lottery.")
         if key in flat and (ours or key in DURATIONS):
-            flat[key] = _canonical_duration(flat[key])
+            flat[key] = canonical_duration(flat[key])
     return {
-        key: _canonical_number(value)
+        key: canonical_number(value)
         for key, value in sorted(flat.items())
         if key not in LEFT_OUT
         and not key.startswith(("logger", "callbacks"))
@@ -290,30 +286,3 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _file_name(value: Any) -> str:
     return re.sub(r"[^\w.+]", "_", str(value))
-
-
-def _trunk_name(run: Any, seed: Any) -> str:
-    """Return the name of the trunk's setting, followed by its seed if that is another one."""
-    path = Path(os.path.normpath(Path(str(run)).absolute()))
-    if path.name == f"seed_{seed}":
-        return path.parent.name
-    return "/".join(path.parts[-2:]) if re.fullmatch(r"seed_\d+", path.name) else path.name
-
-
-def _canonical_duration(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_canonical_duration(item) for item in value]
-    try:
-        return parse_duration(value).canonical()
-    except ValueError:  # a wrong value is reported later
-        return value
-
-
-def _canonical_number(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_canonical_number(item) for item in value]
-    if isinstance(value, Mapping):
-        # Pairs in their order: in pruning.rates the first match wins.
-        return [[key, _canonical_number(item)] for key, item in value.items()]
-    whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**63
-    return int(value) if whole else value

@@ -85,6 +85,11 @@ class Settings:
             why = "criterion=copy: its masks are another run's"
         if epsilon is not None and why:
             raise ConfigError(f"early_bird.epsilon={epsilon}: must be null with {why}")
+        if self.copying and self.criterion.inverted:
+            raise ConfigError(
+                "criterion.inverted=true: must be false with criterion=copy, whose masks are "
+                "another run's"
+            )
 
     @cached_property
     def canonical(self) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from lottery.dynamic.exchange import Rigl as Rigl
 from lottery.dynamic.exchange import Set as Set
+from lottery.dynamic.exchange import exchange as exchange
+from lottery.dynamic.exchange import exchanged as exchanged
 from lottery.dynamic.gradual import Gmp as Gmp
 from lottery.dynamic.interface import Dynamic as Dynamic
 from lottery.dynamic.interface import Moment as Moment

@@ -46,8 +46,8 @@ class Gmp:
 
     def keep(self, stage: Stage) -> Keep:
         """Return the weights that are left after the update."""
-        begin, last = stage.span.at(self.begin), self.steps(stage.span)[-1]
-        share = (stage.step - begin) / (last - begin)
+        begin, end = stage.span.at(self.begin), stage.span.at(self.end)
+        share = (stage.step - begin) / ((end - begin) // self.every * self.every)
         in_all = sum(stage.start.values())
         return {
             name: cubic(stage.start.get(name, in_all), target, share)

@@ -95,6 +95,7 @@ def _copy(run: OpenedRun, run_dir: RunDir, needs: Needs) -> bool:
         digests[name] = save_tensors(run_dir.round(0).path / name, tensors)
     if names:
         write_record(run_dir, _as_own(run, record, needs), digests)
+        run_dir.round(0).checkpoint.unlink(missing_ok=True)  # this run had begun to train it
         log.info("round 0: taken from %s", run.path)
     return bool(names)
 

@@ -77,8 +77,10 @@ def check_moved(imp: Imp, moving: Moving, moved: Moved) -> dict[str, Any]:
     """Check every update against the dynamic, and the last masks against the round's counts."""
     number, alive = moving.round, count_ones(moving.start)
     steps = list(dict.fromkeys(move["step"] for move in moved.moves))
-    if any(step not in moving.steps for step in steps):
-        raise BrokenInvariant(f"round {number}: masks moved after steps {steps}, unasked")
+    if steps != list(moving.steps):
+        raise BrokenInvariant(
+            f"round {number}: masks moved after steps {steps}, {list(moving.steps)} expected"
+        )
     for step in steps:
         moves = [move for move in moved.moves if move["step"] == step]
         try:

@@ -24,6 +24,7 @@ from lottery.masks import Masks, count_ones
 from lottery.measure.train_flops import Segment, trained_flops
 from lottery.models.state import Start, State
 from lottery.reinit import Stored
+from lottery.training import Outcome
 
 log = logging.getLogger(__name__)
 
@@ -137,14 +138,7 @@ def train(imp: Imp, ready: Round, check_owned: Callable[[], None]) -> None:
     )
 
     storage.save_outcome(number, outcome, with_optimizer=imp.reinit.carries_optimizer)
-    counts = imp.count(masks)
-    if imp.cost:
-        forward = trained_flops(counts, "flops_remaining")
-        gradients = forward if outcome.learned is None else trained_flops(counts, "flops")
-        segments = [Segment(outcome.steps, forward, gradients)]
-        if moving and moved:
-            segments = moved_segments(moving, moved, counts, outcome.steps)
-        counts |= imp.cost.columns(number, segments, counts=counts, rows=storage.rows())
+    counts = count(imp, ready, outcome, masks)
     record = make_record(number, outcome=outcome, masks=masks, counts=counts, checks=checks)
     if moved:
         record["dynamic"] = list(moved.moves)
@@ -157,3 +151,17 @@ def train(imp: Imp, ready: Round, check_owned: Callable[[], None]) -> None:
             record["trained"]["dense"] = shaped_by
     storage.finish_round(record, check_owned)
     report_round(record["row"], outcome, storage.score)
+
+
+def count(imp: Imp, ready: Round, outcome: Outcome, masks: Masks) -> dict[str, Any]:
+    """Count parameters and operations under a round's last masks, and what its training cost."""
+    counts = imp.count(masks)
+    if imp.cost is None:
+        return counts
+    forward = trained_flops(counts, "flops_remaining")
+    gradients = forward if outcome.learned is None else trained_flops(counts, "flops")
+    segments = [Segment(outcome.steps, forward, gradients)]
+    if ready.moving and outcome.moved:
+        segments = moved_segments(ready.moving, outcome.moved, counts, outcome.steps)
+    rows = imp.storage.rows()
+    return counts | imp.cost.columns(ready.number, segments, counts=counts, rows=rows)

@@ -51,6 +51,7 @@ class ScoredPruner:
             time the number of weights falls by the same factor.
         units: "none" prunes single weights. "l1" and "l2" prune whole filters and neurons by that
             norm of their weights' scores, which must then be >= 0. Rates are then shares of units.
+        inverted: removes the highest scores instead of the lowest.
         ties: which of equal scores stay: "index" those of the lowest indices, "random" any of
             them.
     """
@@ -64,6 +65,7 @@ class ScoredPruner:
     iterations: int = 1
     units: Units = "none"
     ties: Ties = "index"
+    inverted: bool = False
 
     def __post_init__(self) -> None:
         check_whole("iterations", self.iterations, at_least=1)
@@ -87,6 +89,8 @@ class ScoredPruner:
         masks = trained.masks
         if self.units != "none":
             scores, masks = unit_scores(scores, masks, self.units), unit_masks(masks)
+        if self.inverted:
+            scores = {name: -score for name, score in scores.items()}
         if self.ties == "random":
             scores = in_random_order(scores, masks, trained.generator)
         kept = self.scope(scores, masks, keep)

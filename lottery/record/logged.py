@@ -1,11 +1,12 @@
 """logged.json: how a run is called where it is logged, and what was logged of its rounds."""
 
+import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypedDict
 
-from lottery.record.files import write_json
+from lottery.record.files import damaged, write_json
 from lottery.record.run_dir import RunDir
 from lottery.record.typed import read_typed
 
@@ -56,4 +57,7 @@ class Logged:
         if not path.exists():
             first: LoggedJson = {"id": secrets.token_hex(4), "runs": {}, "rounds": {}}
             write_json(path, first)
-        return read_typed(path, LoggedJson, REPAIR)
+        entry = read_typed(path, LoggedJson, REPAIR)
+        if not re.fullmatch(r"[0-9a-f]{8}", entry["id"]):  # folders to be removed are named by it
+            raise damaged(path, f"the id {entry['id']!r} is none of lottery's", REPAIR)
+        return entry

@@ -85,6 +85,10 @@ class OpenedRun:
         """Rounds of older versions, whose files nothing ties to the run."""
         return [record["row"]["round"] for record in self.records if "links" not in record]
 
+    def masks_moved(self, number: int) -> bool:
+        """Return whether masks of a round have moved while it trained: its start has others."""
+        return bool(self.record(number).get("dynamic"))
+
     def digest_of(self, file: Path) -> str | None:
         """Return what the digest of a round's tensors must be; None if nothing states it."""
         number = int(file.parent.name)

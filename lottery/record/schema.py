@@ -200,12 +200,21 @@ class TicketRun(TypedDict):
     config: dict[str, Any]
 
 
+class TicketLoops(TypedDict):
+    """What the test of a LightningModule needs besides the module."""
+
+    datamodule: dict[str, Any] | None
+    metrics: dict[str, Any]
+    lightning: dict[str, Any]  # further arguments of Lightning's Trainer
+
+
 class TicketJson(TypedDict):
     """The content of ticket.json without its digest."""
 
     format: int
     model: dict[str, Any]
     module: NotRequired[dict[str, Any]]  # of a run with module=; a user's has no model
+    loops: NotRequired[TicketLoops]  # what its test needs; older ones have none
     input_shape: list[int]
     num_classes: int | None
     output_shape: NotRequired[list[int]]

@@ -12,7 +12,8 @@ from lottery.reinit.interface import Source, Stored
 class Continue:
     """`reinit=none`: weights and optimizer state are kept, the schedule begins again.
 
-    This is "iterative pruning with continued training", strategy 2 of Frankle & Carbin 2019.
+    This is the pruning of "iterative pruning with continued training", strategy 2 of Frankle &
+    Carbin 2019. The strategy ends with a reset to W_0: a run that copies these masks.
     """
 
     rewind_step: ClassVar[int] = 0

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from lottery.record.opened_run import OpenedRun
 from lottery.record.score import ACCURACY
+from lottery.record.study import StudyJson
 from lottery.report.figures.accuracy import (
     accuracy_figure,
     flops_figure,
@@ -22,12 +23,14 @@ from lottery.report.read.groups import by_score, group_runs
 from lottery.report.read.runs import read_each, state_of
 from lottery.report.read.settings import Setting
 from lottery.report.read.stability import AnalysedStep, find_analysed_steps
+from lottery.report.words.at_steps import at_steps_table, missing_steps
 from lottery.report.words.controls import JudgedControl, judge_controls
 from lottery.report.words.forests import forest_answer, forest_table
 from lottery.report.words.rounds_table import rounds_table
 from lottery.report.words.rules import rules
 from lottery.report.words.sanity import run_checks
 from lottery.report.words.stability import stability_table
+from lottery.report.words.study import study_note, study_table
 from lottery.report.words.summary_text import Answer, write_answers
 from lottery.report.words.table import Table
 from lottery.report.words.tables import (
@@ -59,8 +62,10 @@ def make_contents(
     *,
     interval: bool = False,
     margin: float | None = None,
+    at: Sequence[int] = (),
+    study: StudyJson | None = None,
 ) -> Contents:
-    """Make everything that a report shows; the arguments are those of `write_report`."""
+    """Make everything that a report shows; most arguments are those of `write_report`."""
     settings, doubles = group_runs(runs, band_is_interval=interval, margin=margin)
     comparisons = compare_with_controls(settings)
     started = [setting for setting in settings if setting.values("remaining")]
@@ -70,7 +75,9 @@ def make_contents(
     # Forests classify: their accuracies stand beside no other score
     forests = [of_run for of_run in of_runs if of_run.forests and of_run.run.score == ACCURACY]
     controls = judge_controls(comparisons)
-    notes = [*problems, *doubles, *_unfinished(runs), *damaged_steps, *damaged_forests]
+    notes = [study_note(study)] if study else []
+    notes += [*problems, *doubles, *_unfinished(runs), *damaged_steps, *damaged_forests]
+    notes += missing_steps(started, at)
     if len(started) > len(drawn):
         notes.append(f"The figures show the first {len(drawn)} of {len(started)} settings.")
     if drawn and not any(setting.values("flops_remaining") for setting in drawn):
@@ -85,8 +92,15 @@ def make_contents(
         figures.append(training_figure(drawn))
     one = len(settings) == 1
     rounds = [rounds_table(s, "Rounds" if one else f"Rounds of {s.label}") for s in settings]
+    fixed = [
+        at_steps_table(s, at, "At fixed steps" if one else f"At fixed steps: {s.label}")
+        for s in started
+    ]
     overviews, compared = _tables_by_score(settings, controls, steps)
     tables = [*compared, *rounds, *overviews] if one else [*overviews, *compared, *rounds]
+    tables += fixed
+    if study:
+        tables.insert(0, study_table(study))
     tables += [runs_table(runs), *map(integrity_table, runs[:MAX_RUNS])]
     tables += map(forest_table, forests)
     name = settings[0].name if one else f"{len(settings)} settings"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lottery.errors import NoRun
 from lottery.record.files import DamagedFile, write_text
+from lottery.record.study import StudyJson, read_study
 from lottery.report.contents import Contents, make_contents
 from lottery.report.figures.draw_matplotlib import METADATA, save_figure
 from lottery.report.figures.draw_plotly import panel_json
@@ -35,13 +36,17 @@ def write_report(
     *,
     interval: bool = False,
     margin: float | None = None,
+    at: Sequence[int] = (),
     pictures: bool = True,
+    study: StudyJson | None = None,
 ) -> Path:
     """Write a report of some runs, over an earlier one, and return the path of report.html.
 
     `runs` and `problems` are as `find_runs` returns them. With `interval`, bands are 95 %
     confidence intervals, else lowest to highest. `margin` is by how much a network may be worse
     and still match: in points of a share, in the unit of any other score; None for the usual one.
+    `at` are steps at which the test scores are judged, too.
+    `study` is the search that has made the runs.
     Without `pictures`, which take most of the time, only the page has figures.
 
     Raises:
@@ -51,7 +56,14 @@ def write_report(
     records, damaged = read_each(read_run, runs)
     if not records:
         raise DamagedFile(damaged[0].removeprefix("left out: "))
-    contents = make_contents(records, [*problems, *damaged], interval=interval, margin=margin)
+    contents = make_contents(
+        records,
+        [*problems, *damaged],
+        interval=interval,
+        margin=margin,
+        at=at,
+        study=study,
+    )
     drawn = {figure.name: figure for figure in contents.figures if pictures}
     for figure in drawn.values():
         save_figure(figure, folder / "figures")
@@ -73,7 +85,8 @@ def report_at_end(folder: Path, *, pictures: bool = True) -> Path | None:
         return None
     try:
         runs, problems = find_runs([folder])
-        return write_report(runs, folder, problems, pictures=pictures)
+        study = read_study(folder)
+        return write_report(runs, folder, problems, study=study, pictures=pictures)
     except NoRun:  # a sweep in which no job has begun
         return None
     except Exception as error:  # noqa: BLE001

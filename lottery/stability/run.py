@@ -149,8 +149,15 @@ def _choose_rounds(run: OpenedRun, asked: Sequence[int] | None) -> list[int]:
     if not run.records:
         raise ConfigError(f"{run.path}: no round is finished")
     if asked is None:
-        return [0] if run.winning_round is None else [0, run.winning_round]
-    return check_finished(asked, run.finished_rounds)
+        winner = run.winning_round
+        return [0] if winner is None or run.masks_moved(winner) else [0, winner]
+    for number in (chosen := check_finished(asked, run.finished_rounds)):
+        if run.masks_moved(number):
+            raise ConfigError(
+                f"--rounds: the masks of round {number} have moved while it trained, and copies "
+                "train under one mask"
+            )
+    return chosen
 
 
 def _settings(run: OpenedRun, options: StabilityOptions) -> "Settings":

@@ -5,6 +5,7 @@ from typing import Any
 
 from lottery.config.from_run_json import settings_of_run
 from lottery.config.frozen_base import find_base
+from lottery.config.replaced import is_supervised
 from lottery.config.settings import Settings
 from lottery.config.targets import load_target
 from lottery.config.trust import check_trusted, making_from
@@ -12,7 +13,7 @@ from lottery.errors import ConfigError, LotteryError
 from lottery.record.durations import parse_duration
 from lottery.record.opened_run import OpenedRun
 from lottery.record.rows import has_validation, sparsest_within
-from lottery.record.schema import Record, Row
+from lottery.record.schema import Record, Row, TicketLoops
 from lottery.reinit.interface import Source
 from lottery.runs.run_folder import check_run_folder
 from lottery.seeds import derive_seed
@@ -82,6 +83,12 @@ def take_out(run: OpenedRun, number: int, *, trust_code: bool) -> tuple[Ticket, 
                 f"another, or look at it as it is by --round {there}"
             )
         return ticket, False
+    if run.masks_moved(number):
+        raise ConfigError(
+            f"{run.folder.round(number).path}: its masks have moved while it trained, and a "
+            "ticket is start weights under one mask; `lottery.load_run(...).model(...)` is its "
+            "network, and criterion=copy trains its last masks from the start"
+        )
     settings = settings_of_run(run, trust_code=trust_code)
     check_run_folder(run.folder)
     tensors = read_parts(run, number)
@@ -171,9 +178,8 @@ def facts_of(run: OpenedRun, record: Mapping[str, Any], *, trust_code: bool) -> 
 def _describe(run: OpenedRun, settings: Settings, record: Record) -> dict[str, Any]:
     """Return the content of ticket.json, without the digests."""
     entry, trainer = run.run_json, settings.trainer
-    module = {} if settings.module is None else {"module": settings.module}
     return {
-        **module,
+        **_module(settings),
         "model": settings.config["model"],
         "row": record["row"],
         "layers": record["layers"],
@@ -189,6 +195,20 @@ def _describe(run: OpenedRun, settings: Settings, record: Record) -> dict[str, A
         "versions": entry["versions"],
         "git_commit": entry["git_commit"],
     }
+
+
+def _module(settings: Settings) -> dict[str, Any]:
+    """Return the LightningModule and, of a user's, what its test needs; nothing without one."""
+    if settings.module is None:
+        return {}
+    if is_supervised(settings.config):
+        return {"module": settings.module}
+    loops: TicketLoops = {
+        "datamodule": settings.config["datamodule"],
+        "metrics": settings.config["metrics"],
+        "lightning": dict(settings.trainer.lightning),
+    }
+    return {"module": settings.module, "loops": loops}
 
 
 def _task(settings: Settings) -> dict[str, Any]:

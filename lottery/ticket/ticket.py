@@ -33,7 +33,7 @@ from lottery.masks import Masks
 from lottery.models.state import State, write_state
 from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir, TicketDir
-from lottery.record.schema import TicketJson
+from lottery.record.schema import TicketJson, TicketLoops
 from lottery.runs.run_folder import check_tree
 from lottery.tasks import Task
 from lottery.tensors import Tensors, save_tensors
@@ -91,7 +91,7 @@ class Ticket:
 
     def _random_network(self) -> nn.Module:
         entry, seed = self.entry, initial_seed(self.entry["run"])
-        if self.module is not None and self._is_users:
+        if self.module is not None and self.has_users_module:
             return module_of(self.module, entry["precision"], seed)
         return network_of(
             model=self.model,
@@ -159,9 +159,19 @@ class Ticket:
         return node
 
     @property
-    def _is_users(self) -> bool:
+    def has_users_module(self) -> bool:
         """Whether the network is a user's module; ours trains the network of `model`."""
         return self.module is not None and not is_supervised({"module": self.module})
+
+    @cached_property
+    def loops(self) -> TicketLoops | None:
+        """What the module's test needs; None if the ticket does not say."""
+        loops = self.entry.get("loops")
+        if loops is not None:
+            node, where = {"datamodule": loops["datamodule"]}, str(self.folder.ticket_json)
+            check_trusted(node, where, trust_code=self.trust_code)
+            check_paths(node, where)
+        return loops
 
     @cached_property
     def task(self) -> Task:
@@ -186,7 +196,7 @@ class Ticket:
         where = str(self.folder.ticket_json)
         check_trusted({name: node}, where, trust_code=self.trust_code)
         check_paths({name: node}, where)
-        if not self._is_users:
+        if not self.has_users_module:
             check_sizes(self.entry, where)
         with self.making():
             return read_group(kind, node, name)

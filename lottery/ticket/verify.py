@@ -27,6 +27,7 @@ from lottery.signals import StopRequest
 from lottery.ticket.checks import TicketCheck, check_run, check_tensors
 from lottery.ticket.extract import facts_of, find_source, read_parts
 from lottery.ticket.files import PARTS
+from lottery.ticket.module_scores import measure_module
 from lottery.ticket.ticket import Ticket, open_ticket
 from lottery.training.device import set_kernels
 
@@ -48,7 +49,7 @@ class Scores:
 
     device: str  # as run.json names it
     values: Mapping[str, float]  # by column of results.csv
-    examples: Mapping[str, int]  # of the column's split
+    examples: Mapping[str, int]  # of the column's split; unknown of a module
 
 
 def verify(ticket: Ticket, device: str, data: str | None) -> list[TicketCheck]:
@@ -57,12 +58,15 @@ def verify(ticket: Ticket, device: str, data: str | None) -> list[TicketCheck]:
     `device` is "auto" (the run's kind of device, if there is one here), "cpu" or "gpu"; `data`
     says where the data are now, None: where they were.
     """
+    if ticket.module is not None and data is not None:
+        raise ConfigError(f"--data {data}: the data of a module are where its arguments say")
     ticket.settings(data)  # checked before any work
     with ticket.making():
         checks = _check_files(ticket)
-    if ticket.module is not None:
-        again = "not measured again: its data only the module's own loops read"
-        return [*checks, TicketCheck("val, test", "the run's", again, passed=True)]
+    if ticket.module is not None and ticket.loops is None:
+        why = "made by an older version" if ticket.has_users_module else "it streams its data"
+        again = f"not measured again: {why}"
+        return [*checks, TicketCheck("test", "the run's", again, passed=True)]
     if all(check.passed for check in checks):
         scores = measure_in_fresh_process(ticket.folder.path, device, data, ticket.trust_code)
         with ticket.making():
@@ -101,13 +105,12 @@ def compare(ticket: Ticket, scores: Scores) -> list[TicketCheck]:
     exact = scores.device == entry["device"] and not entry["reordered"]
     about = "" if exact else " to 0.5 points" if score.is_share else " to 0.5 %"
     checks = []
-    for column, (weights, _) in MEASURED.items():
-        if column not in scores.values:  # without validation data
-            continue
-        expected, got, examples = row[column], scores.values[column], scores.examples[column]
+    for column, got in scores.values.items():
+        weights, _ = MEASURED[column]
+        expected, examples = row[column], scores.examples.get(column)
         scale = 1 if score.is_share else abs(expected)
         near = abs(got - expected) <= TOLERANCE * scale
-        if score == ACCURACY:
+        if score == ACCURACY and examples is not None:
             correct = round(expected * examples), round(got * examples)
             what, shown = "correct", (f"{correct[0]} of {examples}", str(correct[1]))
             equal = correct[0] == correct[1]
@@ -150,6 +153,8 @@ def measure_scores(path: Path, device: str, data: str | None, trust_code: bool) 
     )
     accelerator = choose_device(device, entry["device"])
     with ticket.making():
+        if ticket.module is not None:
+            return Scores(device_name(accelerator), measure_module(ticket, accelerator), {})
         return _measure(ticket, accelerator, ticket.splits(data))
 
 

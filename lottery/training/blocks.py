@@ -1,5 +1,6 @@
 """The batches of a round: drawn by seeds, and handed to Lightning in blocks of steps."""
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -82,10 +83,10 @@ class Blocks:
 
     def edges(self) -> Iterator[tuple[int, int]]:
         """Yield each block's steps: from after the first number up to the second."""
-        step = self.first
+        step, ends = self.first, sorted(self.ends)
         while step < self.last:
             stop = min(self.last, step + self.size, (step // self.every + 1) * self.every)
-            stop = min([stop, *(end for end in self.ends if end > step)])
+            stop = min([stop, *ends[(later := bisect_right(ends, step)) : later + 1]])
             yield step, stop
             step = stop
 

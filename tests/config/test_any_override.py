@@ -129,7 +129,7 @@ def _nothing_trains_or_hangs() -> Iterator[None]:
 
     before = signal.signal(signal.SIGALRM, too_late)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "run_with_status", lambda *_: [toy_row(0)])
+        patch.setattr(train, "run_with_status", lambda *_, **__: [toy_row(0)])
         patch.setattr(socket.socket, "connect", no_network)
         patch.setattr(socket, "getaddrinfo", no_network)
         signal.alarm(SECONDS)

@@ -84,6 +84,7 @@ SHORT = [
 
 MORE = {
     "vgg16_head_binary": ["model.weights=random", "dataset.image_size=[32,32]"],
+    "frankle2021_resnet_20": ["criterion.batch_size=10"],
     "vit_tiny_cifar10": ["model.depth=1", "shortened.iterations=2", "scheduler.steps=1it"],
     "resnet_20_width": ["model.depth=8"],
     "imagenet_resnet_50": [

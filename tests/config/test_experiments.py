@@ -87,6 +87,8 @@ def test_protocol_of_the_paper(network: str) -> None:
     config = composed(f"experiment={PAPER[network]}")
     assert _read_protocol(config) == PROTOCOL[network]
     assert config["evaluation"]["every"] == 100
+    # figures 7 and 8 are read at fixed steps
+    assert config["evaluation"]["test_curve"] == (network in ("Resnet-18", "VGG-19"))
     assert config["model"].get("dropout", 0) == 0
     assert config["early_stopping"]["patience"] is None
     assert config["reinit"] == {
@@ -190,6 +192,28 @@ OTHERS = {
         "pruning.rate": 0.2,
         "scope._target_": "lottery.pruning.Layerwise",
     },
+    "frankle2021_resnet_20": {
+        "criterion._target_": "lottery.pruning.Snip",
+        "criterion.num_batches": 1,
+        "criterion.batch_size": 100,  # with criterion.sampling=per_class 10 of each class
+        "pruning.at": "init",
+        "pruning.exclude": [],
+        "scope._target_": "lottery.pruning.Global",
+        "model._target_": "lottery.models.ResNet20",
+        "model.init": "kaiming_normal",
+        "model.init_norms": "uniform",
+        "dataset.name": "cifar10",
+        "dataset.val_share": 0,
+        "dataset.augment": True,
+        "dataset.batch_size": 128,
+        "optimizer._target_": "torch.optim.SGD",
+        "optimizer.lr": 0.1,
+        "optimizer.momentum": 0.9,
+        "optimizer.weight_decay": 1e-4,
+        "scheduler.at": ["80ep", "120ep"],
+        "scheduler.factor": 0.1,
+        "iterations": "160ep",
+    },
     "lenet_mnist_notebook_long": {"dataset.normalize": "mean_std", "iterations": 2_500},
     "grokking_addition": {
         "dataset.p": 97,
@@ -256,9 +280,11 @@ OTHERS = {
     }
     for source, name in (("mnist", "mnist"), ("fashion", "fashion_mnist"), ("cifar10", "cifar10"))
 }
-ROUNDS = {"lenet_mnist_notebook": 19, "lenet_mnist_notebook_long": 19} | dict.fromkeys(
-    ("grid_mnist", "grid_fashion", "grid_cifar10"), 16
-)
+ROUNDS = {
+    "frankle2021_resnet_20": 1,
+    "lenet_mnist_notebook": 19,
+    "lenet_mnist_notebook_long": 19,
+} | dict.fromkeys(("grid_mnist", "grid_fashion", "grid_cifar10"), 16)
 
 
 @pytest.mark.parametrize("name", OTHERS)

@@ -87,6 +87,8 @@ MISTAKES = [
     ("criterion=snip criterion.num_batches=13", "criterion.num_batches", "1200"),
     ("criterion=snip criterion.batch_size=0", "criterion.batch_size", "0"),
     ("criterion=snip criterion.batch_size=most", "criterion.batch_size", "most"),
+    ("criterion.inverted=1", "criterion.inverted", "1"),
+    ("criterion=copy criterion.run=x criterion.inverted=true", "criterion.inverted", "copy"),
     ("criterion=snip criterion.mode=test", "criterion.mode", "test"),
     ("criterion=snip criterion.sampling=all", "criterion.sampling", "all"),
     ("criterion=synflow criterion.iterations=0", "criterion.iterations", "0"),
@@ -162,6 +164,7 @@ MISTAKES = [
     ("output_dir=/proc/nowhere", "output_dir", "/proc/nowhere"),
     ("output_dir=/proc/nowhere dry_run=true", "output_dir", "/proc/nowhere"),
     ("keep=some", "keep", "some"),
+    ("adopt=maybe", "adopt", "maybe"),
     # a value where there are keys below
     ("pruning=0.3", "pruning", "0.3"),
     ("seeds=5", "seeds", "5"),

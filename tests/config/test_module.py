@@ -30,7 +30,10 @@ def mine(folder: Path, write_module: Callable[[str, str], Path]) -> Path:
 
 
 def test_the_pages_example(
-    lottery: Lottery, ticket: Callable[..., Done], mine: Path, folder: Path
+    lottery: Lottery,
+    ticket: Callable[..., Done],
+    mine: Path,
+    write_module: Callable[[str, str], Path],
 ) -> None:
     done = lottery(*WORDS, "logger=csv", "rounds=2")
     assert done.code == 0, done.err
@@ -47,10 +50,15 @@ def test_the_pages_example(
     assert list(val["iteration"]) == [20, 40, 60, 80, 100, 120]
     assert list(val["loss"]) == list(val["val_loss"])
     assert not run.weights(2)["net.0.weight"][~run.masks(2)["net.0.weight"]].any()
-    assert ticket(done.run, "--trust-code").code == 0
+    proof = ticket(done.run, "--trust-code")
+    assert (proof.code, "test: val_acc with es weights" in proof.out) == (0, True)
+    moved = ticket(done.run, "--trust-code", "--data", "elsewhere")
+    assert (moved.code, moved.err.startswith("error: --data elsewhere: the data")) == (2, True)
     assert type(load_ticket(done.run, trust_code=True)).__name__ == "LitClassifier"
     again = lottery(*WORDS, "logger=csv", "rounds=2")
     assert (again.code, again.out) == (0, done.out)
+    write_module("mine", MINE.replace("torch.tensor(labels)", "torch.tensor(labels).flip(0)"))
+    assert ticket(done.run, "--trust-code").code == 1
 
 
 def test_arguments_and_the_trainers_options_are_in_the_key_and_others_not() -> None:

@@ -111,6 +111,11 @@ def a_row_is_lost(outcome: Outcome) -> Outcome:
     return replace(outcome, moved=replace(outcome.moved, moves=outcome.moved.moves[1:]))
 
 
+def an_update_is_left_out(outcome: Outcome) -> Outcome:
+    assert outcome.moved
+    return replace(outcome, moved=replace(outcome.moved, moves=outcome.moved.moves[3:]))
+
+
 def an_update_is_lost(outcome: Outcome) -> Outcome:
     assert outcome.moved
     moves = [dict(move) for move in outcome.moved.moves]
@@ -129,6 +134,7 @@ def masks_of_the_start(outcome: Outcome) -> Outcome:
     [
         (a_weight_left_behind, r"fc1.weight \(at the end\) has 0.5 on a pruned place"),
         (a_row_is_lost, "has dropped"),
+        (an_update_is_left_out, r"masks moved after steps \[8, .*\], \[4, .*\] expected"),
         (an_update_is_lost, "has dropped"),
         (masks_of_the_start, "weights at the end"),
     ],

@@ -235,6 +235,19 @@ class LitDecoder(pl.LightningModule):
         }
 
 
+# The command's words for the decoder.
+LIT_WORDS = (
+    f"module._target_={__name__}.LitDecoder",
+    f"datamodule._target_={__name__}.LitData",
+    "+datamodule.tokens=true",
+    "metrics.val=val_score",
+    "metrics.test=test_score",
+    "metrics.monitor=val_loss",
+    "metrics.mode=min",
+    "metrics.val_mode=min",
+    "evaluation.every=1ep",
+)
+
 MODULES: dict[str, tuple[type[pl.LightningModule], bool]] = {  # whether the data are tokens
     "classifier": (LitClassifier, False),
     "gan": (LitGan, False),

@@ -45,6 +45,19 @@ REINIT = {"reinit._target_": "lottery.reinit.Random", "reinit.draw": 0}
 RANDOM_REINIT = _without(COPIED, "reinit.") | REINIT
 RANDOM_TICKET = COPIED | {"criterion.shuffle": "layerwise"}
 RANDOM_PRUNING = CONFIG | {"criterion._target_": "lottery.pruning.Random"}
+RIGL = {
+    "dynamic._target_": "lottery.dynamic.Rigl",
+    "dynamic.every": 100,
+    "dynamic.end": 0.75,
+    "dynamic.fraction": 0.3,
+}
+STATIC = {"dynamic._target_": "lottery.dynamic.Static", "dynamic.end": 0.75}
+GMP = {
+    "dynamic._target_": "lottery.dynamic.Gmp",
+    "dynamic.every": 100,
+    "dynamic.begin": 0,
+    "dynamic.end": 0.75,
+}
 CHAINED = _without(CONFIG, "reinit.") | REINIT
 
 

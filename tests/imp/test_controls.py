@@ -110,6 +110,24 @@ def test_a_shuffle_draws_from_the_pruning_seed(lottery: Lottery) -> None:
     assert not torch.equal(masks[0]["fc1.weight"], masks[1]["fc1.weight"])
 
 
+def test_strategy_2_prunes_without_rewinding_and_resets_at_the_end(lottery: Lottery) -> None:
+    """The README's one line: the second command gets the last line of the first one's output."""
+    continued = lottery(*TINY, "rounds=2", "reinit=none")
+    folder = continued.out.splitlines()[-1]
+    reset = load_run(lottery(*TINY, "rounds=2", "criterion=copy", f"criterion.run={folder}").run)
+    pruned, ticket = load_run(continued.run), load_run(lottery(*TINY, "rounds=2").run)
+    assert reset.results.iloc[0].equals(pruned.results.iloc[0])
+    initial = reset.weights(0, "start")
+    for number in (1, 2):
+        masks = pruned.masks(number)
+        assert all(torch.equal(mask, masks[name]) for name, mask in reset.masks(number).items())
+        start = reset.weights(number, "start")
+        assert all(torch.equal(start[name], initial[name] * mask) for name, mask in masks.items())
+    # round 1 prunes the dense network in both strategies, round 2 another one
+    assert torch.equal(reset.masks(1)["fc1.weight"], ticket.masks(1)["fc1.weight"])
+    assert not torch.equal(reset.masks(2)["fc1.weight"], ticket.masks(2)["fc1.weight"])
+
+
 def test_single_rounds_are_the_ones_of_the_whole(lottery: Lottery) -> None:
     trunk = lottery(*RUN).run
     some = _copy(lottery, trunk, "reinit=random", "criterion.rounds=[2]", "output_dir=some")

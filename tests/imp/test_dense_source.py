@@ -65,6 +65,8 @@ def test_what_shapes_round_0() -> None:
     [
         ("criterion=random", "seeds.pruning=1"),
         ("scope=global", "reinit=none"),
+        ("dynamic=set",),
+        ("criterion=edge_popup",),
     ],
 )
 def test_round_0_is_taken_as_if_it_were_trained(lottery: Lottery, arm: tuple[str, ...]) -> None:

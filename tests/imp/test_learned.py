@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from lottery.config import ProcessRank
 from lottery.imp import BrokenInvariant, Imp
 from lottery.masks import count_ones, masked, ones
 from lottery.models.state import State, fresh_state, write_state
@@ -21,8 +22,17 @@ from lottery.tensors import Tensors
 from lottery.training import LightningFit, Outcome
 from lottery.training.learned_masks import LearnedMasks
 from tests.conftest import result_tables, tensor_files
+from tests.helpers.ranks import on_ranks
 from tests.helpers.stopping import stopping
-from tests.helpers.toy_runs import NUM_STEPS, SIZES, ToyResNet, adam, run_toy, sgd, toy_fit
+from tests.helpers.toy_runs import (
+    NUM_STEPS,
+    SIZES,
+    ToyResNet,
+    adam,
+    run_toy,
+    sgd,
+    toy_fit,
+)
 from tests.imp.test_planted_errors import Training, wrongly
 
 PRUNER = LearnedPruner(ScoredPruner(EdgePopup(), Layerwise(), dict.fromkeys(SIZES, 0.5)))
@@ -143,6 +153,20 @@ def test_stopped_and_carried_on_is_never_stopped(tmp_path: Path, step: int) -> N
     learn(tmp_path / "run", learning(optimizer=adam), rounds=(0, 1))
     assert result_tables(tmp_path / "run") == result_tables(tmp_path / "whole")
     assert tensor_files(tmp_path / "run") == tensor_files(tmp_path / "whole")
+
+
+def _learn_on_rank(process: ProcessRank, path: Path, own_scores: int) -> None:
+    def draw_here(number: int, masks: dict[str, Tensor]) -> Tensors:
+        return draw(number + own_scores * process.rank, masks)
+
+    learn(path, replace(learning(), draw_scores=draw_here), rounds=(0, 1))
+
+
+def test_ranks_learn_equal_masks_and_are_stopped_if_not(tmp_path: Path) -> None:
+    assert on_ranks(2, _learn_on_rank, tmp_path / "right", 0) == [None, None]
+    errors = on_ranks(2, _learn_on_rank, tmp_path / "wrong", 1)
+    message = "round 1: the trained weights of rank 1 differ from rank 0's"
+    assert [str(error) for error in errors] == [message] * 2
 
 
 def _trains_weights(fit: LightningFit, training: Training) -> Outcome:

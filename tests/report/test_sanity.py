@@ -21,6 +21,8 @@ from tests.helpers.toy_records import (
     RANDOM_PRUNING,
     RANDOM_REINIT,
     RANDOM_TICKET,
+    RIGL,
+    STATIC,
     TRUNK,
     record,
     rewrite_record,
@@ -106,6 +108,40 @@ def test_a_ticket_that_is_no_better_than_its_control(
     # Two seeds are too few to say so, and to say that the check has passed
     few = checks([path for path in runs if path.name != "seed_2"])
     assert not any("control" in line or "random" in line for line in few)
+
+
+def moved_run(folder: Path, tests: Sequence[float], stayed: int, seed: int) -> Path:
+    """Write a run of RigL of whose 880 weights in round 1 so many were there at its start."""
+    path = write_run(folder / f"seed_{seed}", tests=tests, canonical=RANDOM_PRUNING | RIGL)
+    entry = record(1, test=tests[1], val=tests[1], remaining=0.8)
+    entry["checks"] |= {"ones_before": 880, "ones_after": 880}
+    entry["checks"]["stayed"] = {"fc1.weight": stayed - 80, "output.weight": 80}
+    row = {"round": 1, "step": 100, "layer": "fc1.weight", "dropped": 9, "grown": 9}
+    entry["dynamic"] = [{**row, "remaining": 800}]
+    write_record(RunDir(path), entry)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("stayed", "better", "found"),
+    [
+        (850, 0.02, ["The masks of RigL from random pruning hardly moved: 3.4 % of the weights"]),
+        (800, 0.02, []),
+        (800, 0.0, ["RigL from random pruning is not shown to be better than static mask from"]),
+    ],
+)
+def test_masks_that_hardly_move_or_move_in_vain(
+    tmp_path: Path, stayed: int, better: float, found: list[str]
+) -> None:
+    runs = three_seeds(tmp_path / OTHER, (0.95, 0.90), RANDOM_PRUNING | STATIC)
+    for seed in range(3):
+        tests = (0.95 + 0.001 * seed, 0.90 + better + 0.001 * seed)
+        runs.append(moved_run(tmp_path / TRUNK, tests, stayed, seed))
+    *lines, last = checks(runs)
+    assert len(lines) == len(found)
+    assert all(line.startswith(start) for line, start in zip(lines, found, strict=True))
+    assert ("masks that move have moved" in last) == (stayed == 800)
+    assert ("better than masks that stay" in last) == (better > 0)
 
 
 def test_an_empty_layer_is_named_with_its_round(tmp_path: Path) -> None:

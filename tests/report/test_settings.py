@@ -12,9 +12,12 @@ from tests.helpers.toy_records import (
     CHAINED,
     CONFIG,
     COPIED,
+    GMP,
     RANDOM_PRUNING,
     RANDOM_REINIT,
     RANDOM_TICKET,
+    RIGL,
+    STATIC,
     TRUNK,
     toy_record,
 )
@@ -79,6 +82,19 @@ def test_roles(canonical: dict[str, Any], role: str) -> None:
             ],
         ),
         ([CONFIG, RANDOM_PRUNING], ["ticket", "random pruning"]),
+        (
+            [RANDOM_PRUNING | STATIC, RANDOM_PRUNING | RIGL, CONFIG | RIGL, CONFIG | GMP],
+            [
+                "static mask from random pruning",
+                "RigL from random pruning",
+                "RigL from magnitude pruning",
+                "gradual pruning",
+            ],
+        ),
+        (
+            [RANDOM_PRUNING | RIGL, RANDOM_PRUNING | RIGL | {"dynamic.every": 50}],
+            [f"RigL from random pruning, dynamic.every={every}" for every in (100, 50)],
+        ),
         # Chained reinit is not called a control
         (
             [CHAINED, CHAINED | {"pruning.rate": 0.1}],

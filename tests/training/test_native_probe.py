@@ -22,7 +22,7 @@ from tests.helpers.ranks import CPUS
 def _probe(kind: type[pl.LightningModule]) -> ModuleProbe:
     return ModuleProbe(
         network=drawn(kind, 5).double(),
-        make_datamodule=lambda _: LitData(tokens=kind is LitDecoder),
+        make_datamodule=lambda: LitData(tokens=kind is LitDecoder),
         split_seed=0,
         options={},
         device=CPUS,

@@ -18,12 +18,14 @@ from lottery.measure.evaluate import evaluate, measure_further
 from lottery.record.run_dir import RunDir
 from lottery.tasks import Classification
 from lottery.tensors import load_tensors
+from lottery.training.device import quiet
 from lottery.training.native import Supervised
 from lottery.training.native.totals import Totals
-from lottery.training.schedules import Constant
+from lottery.training.native.trainer import make_trainer
+from lottery.training.schedules import Constant, Warmup
 from tests.conftest import result_tables, tensor_files
 from tests.helpers.experiments import composed
-from tests.helpers.ranks import on_ranks
+from tests.helpers.ranks import CPUS, on_ranks
 from tests.helpers.toy_class_folders import STREAM, write_class_folders
 from tests.helpers.toy_runs import masks_of
 
@@ -178,6 +180,20 @@ def test_channels_last_is_a_memory_format_alone() -> None:
     module = _supervised(network)
     assert network.conv.weight.is_contiguous(memory_format=torch.channels_last)
     assert torch.allclose(module(inputs), plain, atol=1e-6)
+
+
+def test_the_schedule_counts_batches_where_gradients_accumulate(tmp_path: Path) -> None:
+    module = _supervised(Net())
+    module.schedule = Warmup(steps=8, at=(), factor=0.1)
+    with quiet():
+        module.trainer = make_trainer(CPUS, {"accumulate_grad_batches": 4}, folder=tmp_path)
+    made = module.configure_optimizers()
+    rates = []
+    for _ in range(3):
+        rates.append(made["optimizer"].param_groups[0]["lr"])
+        made["optimizer"].step()
+        made["lr_scheduler"]["scheduler"].step()
+    assert rates == pytest.approx([0.1 * 1 / 8, 0.1 * 5 / 8, 0.1])
 
 
 def test_totals_of_batches_are_the_measures_of_a_split() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lottery.record.score import Score
 from lottery.report.read.gains import Gains
 from lottery.report.read.pairing import Values, complete, pick_rounds
-from lottery.report.read.roles import is_control, same_but_draw, trunk_of
+from lottery.report.read.roles import has_dynamic, is_control, same_but_draw, trunk_of
 from lottery.report.read.settings import Setting
 from lottery.report.read.speed import pooled_ratios
 from lottery.report.read.statistics import Summary
@@ -65,7 +65,9 @@ def _compare(ticket: Setting, draws: Sequence[Setting]) -> Comparison | None:
     if gains is None:
         return None
     es = _at_equal_sparsity(remaining, draws, "ES")
-    ratio = pooled_ratios(ticket.values("ES"), es, gains.picks, ticket.evaluation_grid)
+    ratio = None
+    if not has_dynamic(ticket.config):
+        ratio = pooled_ratios(ticket.values("ES"), es, gains.picks, ticket.evaluation_grid)
     return Comparison(ticket, tuple(draws), gains, ratio)
 
 
@@ -106,7 +108,12 @@ def against_dense(setting: Setting) -> Gains | None:
 
 
 def speed_against_dense(setting: Setting, picks: Mapping[int, int]) -> Summary | None:
-    """Summarise ln(ES of the best pruned rounds / ES of the dense network) over the seeds."""
+    """Summarise ln(ES of the best pruned rounds / ES of the dense network) over the seeds.
+
+    None where ES is looked for in a part of the pruned rounds only.
+    """
+    if has_dynamic(setting.config):
+        return None
     es = setting.values("ES")
     dense = {number: es.get(0, {}) for number in es}
     return pooled_ratios(es, dense, picks, setting.evaluation_grid)

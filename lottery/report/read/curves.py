@@ -24,3 +24,20 @@ def curve(run: OpenedRun, number: int, *, split: str, of_loss: bool) -> Curve:
             steps.append(float(entry["iteration"]))
             values.append(value if of_loss else run.score.shown(value))
     return tuple(steps), tuple(values)
+
+
+def scores_at(run: OpenedRun, step: int) -> dict[int, float]:
+    """Return the test score at a step by round, of the rounds that were evaluated there.
+
+    Without a test curve the test set was evaluated where the validation loss was lowest, so that
+    only the last step was not chosen by results.
+    """
+    has_curve = run.config.get("evaluation.test_curve") is True
+    return {
+        record["row"]["round"]: value
+        for record in run.records
+        for entry in record["history"]
+        if entry["split"] == "test" and entry["iteration"] == step
+        if has_curve or step == max(other["iteration"] for other in record["history"])
+        if (value := score_of_entry(entry, run.score)) is not None
+    }

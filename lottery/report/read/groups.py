@@ -8,7 +8,7 @@ from dataclasses import astuple
 from lottery.record.opened_run import OpenedRun
 from lottery.record.score import Score
 from lottery.report.read.labels import label_settings
-from lottery.report.read.roles import is_control, is_ticket
+from lottery.report.read.roles import has_dynamic, is_control, is_ticket
 from lottery.report.read.settings import Setting
 
 
@@ -40,10 +40,10 @@ def group_runs(
 
 
 def _in_order(settings: Sequence[Setting]) -> list[Setting]:
-    """Tickets first, each followed by its controls; then all others."""
+    """Tickets and masks that move first, each followed by its controls; then all others."""
     ordered = []
     for ticket in settings:
-        if is_ticket(ticket.config):
+        if is_ticket(ticket.config) or has_dynamic(ticket.config):
             controls = [s for s in settings if is_control(s.config, ticket.config, ticket.name)]
             ordered += [ticket, *controls]
     return list({id(setting): setting for setting in [*ordered, *settings]}.values())

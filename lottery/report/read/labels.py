@@ -42,9 +42,10 @@ class _Draft:
         return {**chosen, "score": metric, "role": self.setting.role, **classes}
 
     def option_of(self, key: str) -> str:
-        """Return the option of a key's group; criterion and reinit decide the role together."""
+        """Return the option of a key's group; criterion, reinit and dynamic decide the role."""
         group = key.partition(".")[0]
-        if group in ("criterion", "reinit") or key in ("pruning.one_shot", "pruning.at"):
+        of_role = group in ("criterion", "reinit", "dynamic")
+        if of_role or key in ("pruning.one_shot", "pruning.at"):
             group = "role"
         return self.options.get(group, "")
 

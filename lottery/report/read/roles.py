@@ -33,6 +33,10 @@ REINITS = {
     "Sign": "initial signs",
 }
 
+# Masks that move while a round trains; STATIC is their control
+STATIC = "static mask"
+DYNAMICS = {"Rigl": "RigL", "Set": "SET", "Gmp": "gradual pruning", "Static": STATIC}
+
 # Keys that may differ between a ticket and a control that copies its masks ...
 MASK_KEYS = ("criterion.", "scope.", "pruning.", "model.rates", "seeds.pruning")
 # ... and between a ticket and random pruning, which does the same before and after training
@@ -53,6 +57,8 @@ def trunk_of(config: Config) -> tuple[str, int | None]:
 def role_of(config: Config) -> str:
     """Return a setting's role, in the field's words; random reinit takes a ticket's masks."""
     reinit = _class(config, "reinit")
+    if has_dynamic(config):
+        return _role_of_dynamic(config, reinit)
     if copies(config):
         return _role_of_copy(config, reinit)
     pruning = _pruning(config)
@@ -67,15 +73,37 @@ def role_of(config: Config) -> str:
     return ONE_SHOT_TICKET if role == TICKET else f"{role}, one shot"
 
 
+def has_dynamic(config: Config) -> bool:
+    """Return whether ES is looked for only where masks that move have settled."""
+    return config.get("dynamic._target_") is not None
+
+
+def _role_of_dynamic(config: Config, reinit: str) -> str:
+    """Name what moves the masks, and the masks that a round begins with."""
+    dynamic = _class(config, "dynamic")
+    name = DYNAMICS.get(dynamic, dynamic)
+    if dynamic == "Gmp":  # begins dense
+        words = [name, _pruning(config)]
+    elif copies(config):
+        words = [f"{name} from copied masks"]
+    else:
+        words = [f"{name} from {_pruning(config) or 'magnitude pruning'}"]
+    if reinit != "Rewind":
+        words.append(_random_start(config, CHAINED_REINIT) or REINITS.get(reinit, reinit))
+    return ", ".join(word for word in words if word)
+
+
 def _pruning(config: Config) -> str:
     """Name what chooses the masks; "" for the default, magnitude after training."""
     criterion = _class(config, "criterion")
     at_init = config.get("pruning.at") == "init"
-    if criterion == "Magnitude" and not at_init:
+    inverted = bool(config.get("criterion.inverted"))
+    if criterion == "Magnitude" and not at_init and not inverted:
         return ""
     name = CRITERIA.get(criterion, criterion)
     if criterion not in CRITERIA and "." not in name:  # LargeInit; mine.LargeInit stays
         name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
+    name = f"inverted {name}" if inverted else name
     return f"{name} at init" if at_init else name
 
 
@@ -100,10 +128,13 @@ def _is_shuffled(config: Config) -> bool:
 
 
 def is_ticket(config: Config) -> bool:
-    """Return whether a setting finds tickets: it chooses masks, not at random, and rewinds."""
+    """Return whether a setting finds tickets: it chooses masks, not at random, and rewinds.
+
+    Masks that move while a round trains are no ticket's.
+    """
     criterion, reinit = _class(config, "criterion"), _class(config, "reinit")
     chosen = not copies(config) and criterion not in ("Random", *NOT_TRAINED)
-    return chosen and reinit == "Rewind"
+    return chosen and reinit == "Rewind" and not has_dynamic(config)
 
 
 def is_one_shot(config: Config) -> bool:
@@ -114,8 +145,12 @@ def is_one_shot(config: Config) -> bool:
 def is_control(control: Config, ticket: Config, ticket_name: str) -> bool:
     """Return whether a setting is a control of a ticket.
 
-    Controls are random pruning, a random ticket, and the ticket's masks with another start.
+    Controls are random pruning, a random ticket, and the ticket's masks with another start. The
+    control of masks that move are the same ones that stay.
     """
+    if has_dynamic(ticket) and _class(control, "dynamic") == "Static" != _class(ticket, "dynamic"):
+        same_end = control.get("dynamic.end") == ticket.get("dynamic.end")
+        return same_end and _equal_except(control, ticket, ("dynamic.",))
     if not is_ticket(ticket):
         return False
     role = role_of(control)

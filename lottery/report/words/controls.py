@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from lottery.report.read.controls import Comparison
 from lottery.report.read.gains import Judged
+from lottery.report.read.roles import is_ticket
 from lottery.report.words.rounds import judged_text
 from lottery.report.words.scores import describe_gain, describe_ratio
 from lottery.report.words.verdicts import (
@@ -60,19 +61,20 @@ def _judge_group(group: Sequence[Comparison]) -> list[JudgedControl]:
 def control_sentence(control: JudgedControl) -> str:
     """Write what is known of a ticket and one control, in the judged rounds and on its speed."""
     pair = control.comparison
+    subject = "the ticket" if is_ticket(pair.ticket.config) else pair.ticket.role
     rounds = []
     for judged, verdict in control.judged:
         gain = describe_gain(pair.ticket.score, judged.summary)
-        rounds.append(f"in {judged_text(pair.ticket, judged)} {gain}, {_words(verdict)}")
+        rounds.append(f"in {judged_text(pair.ticket, judged)} {gain}, {_words(verdict, subject)}")
     return f"Compared with {pair.control}: {'; '.join(rounds)}.{_speed_words(control)}"
 
 
-def _words(verdict: str) -> str:
+def _words(verdict: str, subject: str) -> str:
     if verdict in (TOO_FEW, UNDECIDED):
         return verdict
     if verdict == MATCHES:
-        return "the ticket matches it, but is not shown to beat it"
-    return f"the ticket {verdict}{'' if verdict == BEHIND else ' it'}"
+        return f"{subject} matches it, but is not shown to beat it"
+    return f"{subject} {verdict}{'' if verdict == BEHIND else ' it'}"
 
 
 def _speed_words(control: JudgedControl) -> str:

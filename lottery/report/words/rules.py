@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from lottery.report.read.groups import by_score
 from lottery.report.read.pairing import ENOUGH_SEEDS
+from lottery.report.read.roles import has_dynamic
 from lottery.report.read.settings import Setting
 from lottery.report.words.rounds import enumerate_words
 from lottery.report.words.scores import format_margin
@@ -12,6 +13,11 @@ from lottery.report.words.verdicts import TOO_FEW
 
 def rules(settings: Sequence[Setting]) -> tuple[str, ...]:
     """Return the rules, with the margins of these settings."""
+    moving = (
+        "Of masks that move while a round trains, ES is looked for from the step on from which "
+        "they stay (dynamic.end): so a score is of the masks that the round ends with. ES then "
+        "says nothing about how fast a network learns.",
+    )
     return (
         "All numbers are test scores at the early-stopping step (ES), the step with the lowest "
         "validation loss. Differences are paired by seed. If some seeds have fewer rounds, only "
@@ -37,6 +43,7 @@ def rules(settings: Sequence[Setting]) -> tuple[str, ...]:
         "A winning ticket matches the dense network and beats random reinit, in its best rounds.",
         "Learns faster: the interval of the ratio of the ES is below 1. ES is pooled over the "
         "best round and its two neighbours; the ratio is a geometric mean over the seeds.",
+        *(moving if any(has_dynamic(setting.config) for setting in settings) else ()),
     )
 
 

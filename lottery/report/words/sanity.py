@@ -8,10 +8,12 @@ from lottery.report.read.roles import (
     RANDOM_PRUNING,
     RANDOM_REINIT,
     RANDOM_TICKET,
+    STATIC,
     is_same_training,
 )
 from lottery.report.read.settings import Setting, with_own_masks
 from lottery.report.words.controls import JudgedControl
+from lottery.report.words.moved import hardly_moved
 from lottery.report.words.published import FAR_BELOW, far_below_paper, published_dense
 from lottery.report.words.rounds import judged_text
 from lottery.report.words.scores import describe_gain, format_margin, with_unit
@@ -25,6 +27,7 @@ MEANINGS = {
     RANDOM_REINIT: "its initial weights matter, as they must for a winning ticket",
     RANDOM_TICKET: "it matters which of the weights were kept",
     RANDOM_PRUNING: "its criterion is better than chance",
+    STATIC: "it matters that its masks move",
 }
 
 
@@ -33,7 +36,9 @@ def run_checks(settings: Sequence[Setting], controls: Sequence[JudgedControl]) -
 
     Every setting must have a finished round.
     """
-    judged = [one for one in controls if _meaning(one) and set(one.verdicts) != {TOO_FEW}]
+    known = [one for one in controls if _meaning(one) and set(one.verdicts) != {TOO_FEW}]
+    static = [one for one in known if one.comparison.role.startswith(STATIC)]
+    judged = [one for one in known if one not in static]
     accuracies = by_score(settings).get(ACCURACY, [])
     published = [setting for setting in accuracies if published_dense(setting.config)]
     pruned = [setting for setting in with_own_masks(settings) if max(setting.values("test")) > 0]
@@ -42,6 +47,8 @@ def run_checks(settings: Sequence[Setting], controls: Sequence[JudgedControl]) -
     es = "the early-stopping step (ES) is before the last step"
     checks = (  # what is true if there are no problems, what is checked, problems
         ("every ticket is better than its controls", judged, _not_better(judged)),
+        ("masks that move are better than masks that stay", static, _not_better(static)),
+        ("masks that move have moved", *hardly_moved(settings)),
         ("no layer is empty", pruned, _collapsed(pruned)),
         (papers, published, far_below_paper(published)),
         (es, validated, _still_falling(validated)),
