@@ -6,16 +6,13 @@ from typing import Any
 import pytest
 
 from lottery.config.pruning import set_up_pruning
-from lottery.config.run_key import canonical
 from lottery.config.settings import read_settings
 from lottery.masks import prunable_weights
 from lottery.record.durations import parse_duration
-from tests.helpers.experiments import PAPER, composed, network_of, settings_of
+from tests.helpers.experiments import PAPER, changes_of, composed, network_of
 
 TRAIN_EXAMPLES = {"mnist": 55_000, "cifar10": 45_000}
 
-
-# ---- the paper's protocol ---------------------------------------------------------------------
 
 ADAM = "Adam"
 SGD = "SGD, momentum 0.9, weight decay 0.0001"
@@ -106,7 +103,7 @@ def test_protocol_of_the_paper(network: str) -> None:
     [("conv_2", 60_000, 3e-4), ("conv_4", 75_000, 2e-4), ("conv_6", 90_000, 2e-4)],
 )
 def test_dropout_changes_three_things(variant: str, iterations: int, lr: float) -> None:
-    changes = _changes(
+    changes = changes_of(
         f"experiment=frankle2019_{variant}", f"experiment=frankle2019_{variant}_dropout"
     )
     assert changes == {"iterations": iterations, "optimizer.lr": lr, "model.dropout": 0.5}
@@ -117,197 +114,28 @@ def test_dropout_changes_three_things(variant: str, iterations: int, lr: float) 
 )
 def test_warmup_changes_the_schedule_and_the_rate(network: str, lr: float, steps: int) -> None:
     name = f"experiment=frankle2019_{network}"
-    changes = _changes(name, f"{name}_warmup")
+    changes = changes_of(name, f"{name}_warmup")
     assert composed(f"{name}_warmup")["optimizer"]["lr"] == lr
     changes.pop("optimizer.lr", None)
     assert changes == {
         "scheduler._target_": "lottery.training.schedules.Warmup",
         "scheduler.steps": steps,
     }
-    assert _changes(name, name, "optimizer.lr=0.01") == {"optimizer.lr": 0.01}
+    assert changes_of(name, name, "optimizer.lr=0.01") == {"optimizer.lr": 0.01}
 
 
 def test_widths_of_resnet_20_have_the_papers_low_rate() -> None:
     name = "experiment=resnet_20_width"
-    assert _changes("experiment=frankle2019_resnet_18", name) == {
+    assert changes_of("experiment=frankle2019_resnet_18", name) == {
         "model._target_": "lottery.models.ResNet",
         "model.depth": 20,
         "model.width": 1,
         "optimizer.lr": 0.01,
     }
-    assert _changes(name, name, "model.width=4") == {"model.width": 4}
+    assert changes_of(name, name, "model.width=4") == {"model.width": 4}
 
 
 @pytest.mark.parametrize("network", ["lenet", "conv_2", "conv_4", "conv_6"])
 def test_thesis_is_the_paper_with_a_test_curve(network: str) -> None:
-    changes = _changes(f"experiment=frankle2019_{network}", f"experiment=thesis_{network}")
+    changes = changes_of(f"experiment=frankle2019_{network}", f"experiment=thesis_{network}")
     assert changes == {"evaluation.test_curve": True}
-
-
-def _changes(before: str, *after: str) -> dict[str, Any]:
-    """Entries of the second canonical config that the first has not."""
-    old, new = canonical(composed(before)), canonical(composed(*after))
-    assert old.keys() <= new.keys()
-    return {key: value for key, value in new.items() if old.get(key, KeyError) != value}
-
-
-# ---- the other sources ------------------------------------------------------------------------
-
-OTHERS = {
-    "vgg16_head_binary": {
-        "dataset._target_": "lottery.data.ImageFolder",
-        "dataset.image_size": [128, 128],
-        "dataset.batch_size": 32,
-        "model._target_": "lottery.models.VGG16Head",
-        "model.weights": "imagenet",
-        "model.loss": "binary_cross_entropy",
-        "optimizer._target_": "torch.optim.Adam",
-        "optimizer.lr": 1e-3,
-        "iterations": "10ep",
-        "pruning.rate": 0.2,
-        "scope._target_": "lottery.pruning.Global",
-    },
-    "lenet_binary": {
-        "dataset._target_": "lottery.data.ImageFolder",
-        "dataset.image_size": [128, 128],
-        "dataset.batch_size": 32,
-        "dataset.limit": 2_000,
-        "model._target_": "lottery.models.LeNet5",
-        "model.loss": "binary_cross_entropy",
-        "optimizer._target_": "torch.optim.Adam",
-        "optimizer.lr": 1e-3,
-        "iterations": "20ep",
-        "pruning.rate": 0.2,
-        "pruning.exclude": [],
-        "scope._target_": "lottery.pruning.Global",
-    },
-    "lenet_mnist_notebook": {
-        "dataset.name": "mnist",
-        "dataset.normalize": "mean_std",
-        "dataset.batch_size": 60,
-        "model._target_": "lottery.models.LeNet300100",
-        "optimizer._target_": "torch.optim.Adam",
-        "optimizer.lr": 1.2e-3,
-        "iterations": 5,
-        "pruning.rate": 0.2,
-        "scope._target_": "lottery.pruning.Layerwise",
-    },
-    "frankle2021_resnet_20": {
-        "criterion._target_": "lottery.pruning.Snip",
-        "criterion.num_batches": 1,
-        "criterion.batch_size": 100,  # with criterion.sampling=per_class 10 of each class
-        "pruning.at": "init",
-        "pruning.exclude": [],
-        "scope._target_": "lottery.pruning.Global",
-        "model._target_": "lottery.models.ResNet20",
-        "model.init": "kaiming_normal",
-        "model.init_norms": "uniform",
-        "dataset.name": "cifar10",
-        "dataset.val_share": 0,
-        "dataset.augment": True,
-        "dataset.batch_size": 128,
-        "optimizer._target_": "torch.optim.SGD",
-        "optimizer.lr": 0.1,
-        "optimizer.momentum": 0.9,
-        "optimizer.weight_decay": 1e-4,
-        "scheduler.at": ["80ep", "120ep"],
-        "scheduler.factor": 0.1,
-        "iterations": "160ep",
-    },
-    "lenet_mnist_notebook_long": {"dataset.normalize": "mean_std", "iterations": 2_500},
-    "grokking_addition": {
-        "dataset.p": 97,
-        "dataset.operation": "+",
-        "dataset.train_share": 0.5,
-        "dataset.batch_size": 512,
-        "model.depth": 2,
-        "model.heads": 4,
-        "model.width": 128,
-        "optimizer._target_": "torch.optim.AdamW",
-        "optimizer.lr": 1e-3,
-        "optimizer.betas": [0.9, 0.98],
-        "optimizer.weight_decay": 1,
-        "scheduler.steps": 10,
-        "scheduler.at": [],
-        "iterations": 10_000,
-        "pruning.rate": 0.2,
-    },
-    "char_transformer": {
-        "task._target_": "lottery.tasks.LanguageModel",
-        "dataset.length": 256,
-        "dataset.batch_size": 64,
-        "model.depth": 6,
-        "model.heads": 6,
-        "model.width": 384,
-        "model.dropout": 0.2,
-        "model.tied": True,
-        "optimizer._target_": "torch.optim.AdamW",
-        "optimizer.lr": 1e-3,
-        "optimizer.betas": [0.9, 0.99],
-        "optimizer.weight_decay": 0.1,
-        "optimizer.decay_norms": False,
-        "optimizer.clip_norm": 1,
-        "scheduler.steps": 100,
-        "scheduler.final": 0.1,
-        "iterations": 5_000,
-        "evaluation.every": 250,
-    },
-    "vit_tiny_cifar10": {
-        "dataset.name": "cifar10",
-        "dataset.augment": True,
-        "dataset.batch_size": 128,
-        "model.patch": 4,
-        "model.depth": 12,
-        "model.heads": 3,
-        "model.width": 192,
-        "optimizer._target_": "torch.optim.AdamW",
-        "optimizer.lr": 5e-4 * 128 / 512,
-        "optimizer.weight_decay": 0.05,
-        "scheduler._target_": "lottery.training.schedules.LinearWarmupCosine",
-        "scheduler.steps": "5ep",
-        "iterations": "300ep",
-        "scope._target_": "lottery.pruning.Global",
-    },
-} | {
-    f"grid_{source}": {
-        "dataset.name": name,
-        "dataset.batch_size": 60,
-        "optimizer._target_": "torch.optim.Adam",
-        "optimizer.lr": 1.2e-3,
-        "iterations": 40_000,
-        "pruning.rate": 0.3,
-        "pruning.rates": [],
-    }
-    for source, name in (("mnist", "mnist"), ("fashion", "fashion_mnist"), ("cifar10", "cifar10"))
-}
-ROUNDS = {
-    "frankle2021_resnet_20": 1,
-    "lenet_mnist_notebook": 19,
-    "lenet_mnist_notebook_long": 19,
-} | dict.fromkeys(("grid_mnist", "grid_fashion", "grid_cifar10"), 16)
-
-
-@pytest.mark.parametrize("name", OTHERS)
-def test_protocols_of_the_other_sources(name: str) -> None:
-    config = composed(f"experiment={name}")
-    flat = canonical(config)
-    assert {key: flat.get(key) for key in OTHERS[name]} == OTHERS[name]
-    assert config["rounds"] == ROUNDS.get(name, 10)
-    binary = name.endswith("binary")
-    assert config["seed"] == (42 if binary else 0)
-    assert config["pruning"]["target_sparsity"] == (0.9 if binary else None)
-
-
-def test_the_notebooks_iterations_add_up() -> None:
-    for name, total in (("lenet_mnist_notebook", 100), ("lenet_mnist_notebook_long", 50_000)):
-        config = composed(f"experiment={name}")
-        assert (config["rounds"] + 1) * config["iterations"] == total
-
-
-@pytest.mark.parametrize("model", ["lenet_300_100", "lenet_5", "conv_6"])
-@pytest.mark.parametrize("scope", ["layerwise", "global"])
-def test_the_grid_prunes_every_layer_alike(model: str, scope: str) -> None:
-    settings = settings_of("experiment=grid_cifar10", f"model={model}", f"scope={scope}")
-    network = network_of(settings)
-    weights = prunable_weights(network)
-    assert set_up_pruning(settings, network).rates == dict.fromkeys(weights, 0.3)

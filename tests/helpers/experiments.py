@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from lottery.config.hydra_setup import choices_of, conf_dir, register_resolvers
 from lottery.config.network_maker import build_network_maker
-from lottery.config.run_key import plain, run_path
+from lottery.config.run_key import canonical, plain, run_path
 from lottery.config.settings import Settings, read_settings
 
 PAPER = {
@@ -67,3 +67,10 @@ def network_of(settings: Settings) -> torch.nn.Module:
             num_tokens=None,
             dtype=torch.float32,
         )()
+
+
+def changes_of(before: str, *after: str) -> dict[str, Any]:
+    """Entries of the second canonical config that the first has not."""
+    old, new = canonical(composed(before)), canonical(composed(*after))
+    assert old.keys() <= new.keys()
+    return {key: value for key, value in new.items() if old.get(key, KeyError) != value}
