@@ -1,4 +1,4 @@
-"""Three LightningModules as users write them: a classifier, a GAN, a decoder; and their data."""
+"""LightningModules as users write them: a classifier, a GAN, a decoder, SimCLR; and their data."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, normalize
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, TensorDataset, random_split
 
 from lottery.distributed import num_ranks, rank
@@ -235,21 +235,41 @@ class LitDecoder(pl.LightningModule):
         }
 
 
-# The command's words for the decoder.
-LIT_WORDS = (
-    f"module._target_={__name__}.LitDecoder",
-    f"datamodule._target_={__name__}.LitData",
-    "+datamodule.tokens=true",
-    "metrics.val=val_score",
-    "metrics.test=test_score",
-    "metrics.monitor=val_loss",
-    "metrics.mode=min",
-    "metrics.val_mode=min",
-    "evaluation.every=1ep",
-)
+class LitContrastive(pl.LightningModule):
+    """SimCLR's shape: two noisy views of each example should have the most similar codes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU())
+        self.projector = nn.Linear(8, 4)
+
+    def _loss(self, first: Tensor, second: Tensor) -> Tensor:
+        codes = normalize(self.projector(self.encoder(torch.cat([first, second]))))
+        similar = (codes @ codes.T / 0.5).fill_diagonal_(-1e9)
+        partners = torch.arange(len(codes)).roll(len(first))
+        return cross_entropy(similar, partners)
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        first, second = (batch[0] + 0.1 * torch.randn_like(batch[0]) for _ in range(2))
+        return self._loss(first, second)
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        self._measure(batch, "val")
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        self._measure(batch, "test")
+
+    def _measure(self, batch: Any, split: str) -> None:
+        loss = self._loss(batch[0], batch[0].roll(1, dims=1))
+        self.log_dict({f"{split}_loss": loss, f"{split}_score": loss})
+
+    def configure_optimizers(self) -> Any:
+        return torch.optim.Adam(self.parameters(), lr=0.01)
+
 
 MODULES: dict[str, tuple[type[pl.LightningModule], bool]] = {  # whether the data are tokens
     "classifier": (LitClassifier, False),
     "gan": (LitGan, False),
     "decoder": (LitDecoder, True),
+    "contrastive": (LitContrastive, False),
 }
