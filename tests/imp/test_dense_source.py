@@ -65,7 +65,7 @@ def test_what_shapes_round_0() -> None:
     [
         ("criterion=random", "seeds.pruning=1"),
         ("scope=global", "reinit=none"),
-        ("dynamic=set",),
+        ("dynamic=set", "dynamic.every=5"),
         ("criterion=edge_popup",),
     ],
 )
