@@ -90,9 +90,8 @@ class WandbRuns:
                     logger.log_metrics(dict(point), step=number)
             if files:
                 self._log_artifact(logger, files)
-            place = logger.experiment.url or f"wandb sync {logger.save_dir}/wandb/offline-run-*"
-        if files:
-            log.info("logger.%s: %s", self.own.name, place)
+                if not logger.experiment.offline:  # offline, W&B warns of the question
+                    log.info("logger.%s: %s", self.own.name, logger.experiment.url)
         self.own.logged.note_rounds(self.own.name, points)
 
     def _log_artifact(self, logger: WandbLogger, files: Sequence[Path]) -> None:
