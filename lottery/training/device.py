@@ -122,7 +122,7 @@ def quiet() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=r"GPU available but not used")
         # Every login node has an srun.
         warnings.filterwarnings("ignore", message=r"The `srun` command is available")
-        # Evaluation on several devices, which docs/lightning.md speaks of.
+        # Evaluation on several devices, which docs/tutorials/lightning.md speaks of.
         warnings.filterwarnings("ignore", message=r"Using `DistributedSampler` with the data")
         # A ModelCheckpoint keeps the network after a step, as intended.
         warnings.filterwarnings("ignore", message=r"Using ModelCheckpoint with manual opt")

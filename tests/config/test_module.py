@@ -17,7 +17,7 @@ from tests.conftest import Done, Lottery, snapshot
 from tests.helpers.experiments import composed, name_of
 from tests.helpers.refused import assert_one_line
 
-PAGE = (Path(__file__).parents[2] / "docs/lightning.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs/tutorials/lightning.md").read_text()
 MINE = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0]
 COMMAND = re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)[0].replace("\\\n", "")
 WORDS = shlex.split(COMMAND)[1:]

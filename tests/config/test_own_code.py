@@ -9,26 +9,26 @@ import torch
 from lottery import load_run
 from tests.conftest import QUICK, TINY, Done
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs/how-to/own-code.md"
 
 
-def readme_block(begins: str) -> str:
-    """The README's fenced block that begins with a line."""
-    blocks = README.read_text().split("```")
+def block_of_page(begins: str) -> str:
+    """The page's fenced block that begins with a line."""
+    blocks = PAGE.read_text().split("```")
     return next(block.split("\n", 1)[1] for block in blocks if begins in block[:200])
 
 
 @pytest.fixture
 def own(folder: Path, write_module: Callable[[str, str], Path]) -> Path:
-    """The README's example, saved where the command is started."""
-    write_module("mine", readme_block("# mine.py"))
+    """The page's example, saved where the command is started."""
+    write_module("mine", block_of_page("# mine.py"))
     (folder / "conf_mine/model").mkdir(parents=True)
-    yaml = readme_block("# conf_mine/model/two_layers.yaml")
+    yaml = block_of_page("# conf_mine/model/two_layers.yaml")
     (folder / "conf_mine/model/two_layers.yaml").write_text(yaml)
     return folder
 
 
-def test_the_readmes_example_by_targets(lottery: Callable[..., Done], own: Path) -> None:
+def test_the_pages_example_by_targets(lottery: Callable[..., Done], own: Path) -> None:
     done = lottery(
         *QUICK,
         "dataset._target_=mine.Stripes",
@@ -55,7 +55,7 @@ def test_the_readmes_example_by_targets(lottery: Callable[..., Done], own: Path)
     assert torch.equal(start["hidden.weight"][kept], between[kept])
 
 
-def test_the_readmes_example_by_a_config_folder(lottery: Callable[..., Done], own: Path) -> None:
+def test_the_pages_example_by_a_config_folder(lottery: Callable[..., Done], own: Path) -> None:
     done = lottery("--config-dir", "conf_mine", *QUICK, "model=two_layers")
     assert done.code == 0, done.err
     assert "digits-two_layers-magnitude" in done.out.splitlines()[-1]
@@ -96,7 +96,7 @@ def test_a_changed_source_file_is_refused(lottery: Callable[..., Done], own: Pat
 def test_the_readmes_callback(
     lottery: Callable[..., Done], write_module: Callable[[str, str], Path]
 ) -> None:
-    write_module("my_callbacks", readme_block("# my_callbacks.py"))
+    write_module("my_callbacks", block_of_page("# my_callbacks.py"))
     own = '+callbacks.mine={_target_: my_callbacks.Note, path: "{run_dir}/notes"}'
     done = lottery(*QUICK, own)
     assert done.code == 0, done.err
