@@ -101,6 +101,13 @@ def test_the_table_has_all_rounds_and_names_the_runs(run: OpenedRun) -> None:
     assert not table.folded
 
 
+def test_a_run_that_was_compared_with_itself_is_named_twice(run: OpenedRun) -> None:
+    copies = ["gone-11111111/seed_0", "gone-11111111/seed_0"]
+    write_compared(run.path, PAIR | {"second": "ticket"}, runs=copies)
+    (table,) = (t for t in make_contents([run]).tables if t.title == "Masks compared")
+    assert table.caption.startswith(f"In compare/1a2b3c4d: {'; '.join(copies)}. Overlap: ")
+
+
 def test_the_figure_has_the_overlap_and_its_multiple_of_chance(run: OpenedRun) -> None:
     write_compared(
         run.path, DENSE, FC1, PAIR, DENSE | {"second": "SNIP"}, PAIR | {"second": "SNIP"}
@@ -108,9 +115,15 @@ def test_the_figure_has_the_overlap_and_its_multiple_of_chance(run: OpenedRun) -
     drawn = figure(make_contents([run]))
     overlap, ratio = on_page(drawn)
     assert set(overlap) == {"chance", "ticket and random ticket", "ticket and SNIP"}
-    assert overlap["chance"] == ([100.0, 10.0], pytest.approx([100.0, 5.26]))
-    assert overlap["ticket and SNIP"] == ([100.0, 10.0], pytest.approx([100.0, 11.11]))
-    assert ratio["ticket and SNIP"] == ([100.0, 10.0], pytest.approx([1.0, 0.1111 / 0.0526]))
+    shares = [100.0, 10.0]
+    for lines, label, values in (
+        (overlap, "chance", [100.0, 5.26]),
+        (overlap, "ticket and SNIP", [100.0, 11.11]),
+        (ratio, "ticket and SNIP", [1.0, 0.1111 / 0.0526]),
+    ):
+        x, y = lines[label]
+        assert x == shares
+        assert y == pytest.approx(values)
     assert ratio["as by chance"][1] == [1.0, 1.0]
     assert on_paper(drawn)[0].keys() == overlap.keys()
 
