@@ -189,7 +189,7 @@ def module_seed(settings: Settings) -> int:
 
 
 def seeded_datamodule(
-    node: Node | None, split_seed: int, **offered: Any
+    node: Node | None, split_seed: int, /, **offered: Any
 ) -> pl.LightningDataModule | None:
     """Make the data; what their constructor draws is the same each time."""
     make_data = partial(make_datamodule, node, **offered)
