@@ -61,7 +61,7 @@ WORDS: dict[str, tuple[dict[str, Any], str]] = {
     "two rounds of a run": (
         UNKNOWN | NESTED | {"overlap": 0.2},
         "ticket, rounds 2 and 3 (10.00 and 2.00 % of the weights left): one mask lies in the "
-        "other: their overlap of 20.00 % is the ratio of sizes.",
+        "other, and their overlap of 20.00 % is the ratio of sizes.",
     ),
     "copied masks": (
         UNKNOWN | {"both_kept": 100, "overlap": 1.0},

@@ -109,7 +109,9 @@ def _overlap(row: Row) -> str:
     if first == second == both:
         return "the masks are equal"
     if both == min(first, second):
-        return f"one mask lies in the other: their overlap of {overlap} % is the ratio of sizes"
+        return (
+            f"one mask lies in the other, and their overlap of {overlap} % is the ratio of sizes"
+        )
     chance, sd = (format_percent(row[f"overlap_chance{end}"]) for end in ("", "_sd"))
     return f"the masks overlap by {overlap} %, and chance would give {chance} ± {sd} %"
 
