@@ -20,16 +20,19 @@ ROOT = Path(__file__).resolve().parents[1]
 CONF = ROOT / "conf"
 SETTINGS = """# Settings
 
-Every key of ours, with its value when you type nothing. `lottery --cfg job` prints them with all values of a
-command. The arguments of the options (`optimizer.lr`, `reinit.to` ...) are in [Options](groups.md).
+Every key of ours, with its value when you type nothing. `lottery --cfg job` prints them with all
+values of a command. The arguments of the options (`optimizer.lr`, `reinit.to` ...) are in
+[Options](groups.md).
 
-*In the key* says whether a value makes another run, with a folder of its own: **yes**; **no**: the same run, done in another
-way or place; **if set**: the default value is left out, so that folders of older versions keep their names.
+*In the key* says whether a value makes another run, with a folder of its own: **yes**; **no**: the
+same run, done in another way or place; **if set**: the default value is left out, so that folders
+of older versions keep their names.
 """
 GROUPS = """# Options
 
-The files below `conf/`: what each option of a group sets. Each value is a key, such as `optimizer.lr=0.01`; a `_target_` is the
-class that gets the values. `experiment` is in [Published experiments](experiments.md).
+The files below `conf/`: what each option of a group sets. Each value is a key, such as
+`optimizer.lr=0.01`; a `_target_` is the class that gets the values. `experiment` is in
+[Published experiments](experiments.md).
 """
 COMMANDS = """# Commands
 
@@ -111,7 +114,7 @@ def groups_page() -> str:
     """Return the config files of all groups, as they are."""
     text = GROUPS
     for group in sorted(path for path in CONF.iterdir() if path.is_dir()):
-        if group.name in ("experiment", "hydra"):
+        if group.name in ("claims", "experiment", "hydra"):
             continue
         text += f"\n## `{group.name}`\n"
         for option in sorted(group.glob("*.yaml")):
@@ -125,8 +128,8 @@ def commands_page() -> str:
     text = COMMANDS
     for name, place in project["scripts"].items():
         module, function = place.split(":")
-        program = f"import sys; sys.argv = [{name!r}, '--help']; from {module} import {function} as f; f()"
-        command = [sys.executable, "-c", program]
+        program = f"import sys, {module}; sys.argv[0] = {name!r}; {module}.{function}()"
+        command = [sys.executable, "-c", program, "--help"]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         text += f"\n## `{name}`\n\n```text\n{done.stdout.strip()}\n```\n"
     return text

@@ -23,7 +23,8 @@ def compare(*runs: Run | str | Path, rounds: Sequence[int] | None = None) -> "Co
     Returns:
         `pairs`, a DataFrame with a row for each pair of networks and each layer; `networks`, one
         with a row for each network and each layer; the layer "all" is all layers together. The
-        columns are those of `lottery-compare` (docs/how-to/compare.md). `notes` says why cells are empty.
+        columns are those of `lottery-compare` (docs/how-to/compare.md). `notes` says why cells are
+        empty.
 
     Raises:
         NoRun: there is no run in a folder.

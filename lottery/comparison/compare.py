@@ -31,7 +31,8 @@ class Comparison:
     """What a comparison has found, as tables.
 
     `pairs` has a row for each pair of networks and each layer, `networks` for each network and
-    each layer; the layer "all" is all of them together. docs/how-to/compare.md explains the columns.
+    each layer; the layer "all" is all of them together. docs/how-to/compare.md explains the
+    columns.
     """
 
     pairs: "pd.DataFrame"

@@ -1,28 +1,26 @@
 """The figures of a comparison: overlap by layer, signs and magnitudes, and each network alone."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lottery.comparison.compare import Comparison
-from lottery.comparison.tables import ALL
-from lottery.report.figures.figure import (
-    GREY,
-    MAX_LINES,
-    Axis,
-    Figure,
-    Line,
-    Panel,
-    Style,
-    remaining_axis,
-    style,
+from lottery.report.figures.figure import MAX_LINES, Axis, Figure, style
+from lottery.report.figures.masks import (
+    OVERLAP,
+    Group,
+    group_pairs,
+    group_panel,
+    overlap_panel,
+    ratio_panel,
 )
+from lottery.report.read.masks import ALL
 
 if TYPE_CHECKING:
     import pandas as pd
 
+ALL_LAYERS = "all layers"
 MAX_RATIOS = 5  # panels, so that there are six
-CHANCE = Style(GREY, "dot", None)
 HALF = (50.0, "chance: 50 %")
 SHARES = {
     "same_start_signs": "start of the round",
@@ -36,64 +34,40 @@ OF_NETWORKS = {
 }
 
 
-@dataclass(frozen=True)
-class _Group:
-    """The rows of one line: a pair of runs, or a run; of one layer."""
-
-    label: str
-    rows: "pd.DataFrame"
-
-
 def comparison_figures(comparison: Comparison) -> list[Figure]:
     """Make the figures, of the first pairs and networks if there are many."""
     pairs = _with_density(comparison)
-    groups = _groups_of_pairs(pairs)
-    networks = [
-        _Group(str(label), rows)
-        for label, rows in _each_once(comparison.networks).groupby("run", sort=False)
-    ]
+    groups = group_pairs(pairs)
+    runs = _each_once(comparison.networks).groupby("run", sort=False)
+    networks = [Group(str(run), rows, style(n)) for n, (run, rows) in enumerate(runs)]
     return [_overlap(groups), _signs(groups), _alone(networks)]
 
 
-def _overlap(groups: Sequence[_Group]) -> Figure:
+def _overlap(groups: Sequence[Group]) -> Figure:
     layers = [ALL, *(layer for layer in dict.fromkeys(groups[0].rows["layer"]) if layer != ALL)]
     return Figure(
         name="1_overlap",
         title="1. Overlap of masks",
-        caption="Weights that both networks keep, as a share of those that one of them keeps. "
-        "By chance (dotted): as many weights of each layer at random. The other panels show "
-        f"the overlap as a multiple of it.{_left_out(groups, layers)}",
+        caption=f"{OVERLAP} The other panels show the overlap as a "
+        f"multiple of it.{_left_out(groups, layers)}",
         panels=(
-            _overlap_panel(_of_layer(groups, ALL)),
-            *(_ratio_panel(_of_layer(groups, layer), layer) for layer in layers[:MAX_RATIOS]),
+            overlap_panel(_of_layer(groups, ALL), ALL_LAYERS),
+            *(
+                ratio_panel(_of_layer(groups, layer), ALL_LAYERS if layer == ALL else layer)
+                for layer in layers[:MAX_RATIOS]
+            ),
         ),
     )
 
 
-def _overlap_panel(groups: Sequence[_Group]) -> Panel:
-    chance = [
-        replace(_line(group, "overlap_chance", CHANCE, 100), label="chance") for group in groups
-    ]
-    lines = [*chance, *_lines(groups, "overlap", 100)]
-    return _panel(lines, Axis("overlap (%)", span=(-3, 103)), "all layers")
-
-
-def _ratio_panel(groups: Sequence[_Group], layer: str) -> Panel:
-    ratios = [
-        replace(g, rows=g.rows.assign(ratio=g.rows["overlap"] / g.rows["overlap_chance"]))
-        for g in groups
-    ]
-    y = Axis("overlap / chance")
-    panel = _panel(_lines(ratios, "ratio", 1), y, "all layers" if layer == ALL else layer)
-    return replace(panel, level=(1.0, "as by chance"))
-
-
-def _signs(groups: Sequence[_Group]) -> Figure:
+def _signs(groups: Sequence[Group]) -> Figure:
     drawn = _of_layer(groups, ALL)
     axis = Axis("equal signs (%)", span=(-3, 103))
-    signs = [_panel(_lines(drawn, column, 100), axis, title) for column, title in SHARES.items()]
+    signs = [group_panel(drawn, column, axis, title=title) for column, title in SHARES.items()]
     correlation = Axis("correlation of magnitudes", span=(-0.1, 1.05))
-    magnitudes = _panel(_lines(drawn, "magnitude_correlation", 1), correlation, "end of the round")
+    magnitudes = group_panel(
+        drawn, "magnitude_correlation", correlation, title="end of the round", factor=1
+    )
     return Figure(
         name="2_signs",
         title="2. Signs and magnitudes of the weights that both keep",
@@ -104,9 +78,9 @@ def _signs(groups: Sequence[_Group]) -> Figure:
     )
 
 
-def _alone(networks: Sequence[_Group]) -> Figure:
+def _alone(networks: Sequence[Group]) -> Figure:
     drawn = [replace(g, rows=_of_all(g.rows)) for g in networks[:MAX_LINES]]
-    panels = [_panel(_lines(drawn, column, 100), axis, "") for column, axis in OF_NETWORKS.items()]
+    panels = [group_panel(drawn, column, y, title="") for column, y in OF_NETWORKS.items()]
     return Figure(
         name="3_networks",
         title="3. Each network alone",
@@ -127,27 +101,9 @@ def _of_all(rows: "pd.DataFrame") -> "pd.DataFrame":
     return found.assign(effective_density=found["effective_density"] / found["density"])
 
 
-def _of_layer(groups: Sequence[_Group], layer: str) -> list[_Group]:
+def _of_layer(groups: Sequence[Group], layer: str) -> list[Group]:
     """Return those groups that are drawn, with the rows of a layer."""
     return [replace(g, rows=g.rows[g.rows["layer"] == layer]) for g in groups[:MAX_LINES]]
-
-
-def _panel(lines: Sequence[Line], y: Axis, title: str) -> Panel:
-    return Panel(x=remaining_axis(lines), y=y, lines=tuple(lines), title=title)
-
-
-def _lines(groups: Sequence[_Group], column: str, factor: float) -> list[Line]:
-    return [_line(group, column, style(n), factor) for n, group in enumerate(groups)]
-
-
-def _line(group: _Group, column: str, look: Style, factor: float) -> Line:
-    known = group.rows.dropna(subset=[column])
-    return Line(
-        group.label,
-        x=tuple(100 * known["density"]),
-        y=tuple(factor * known[column]),
-        style=look,
-    )
 
 
 def _with_density(comparison: Comparison) -> "pd.DataFrame":
@@ -158,22 +114,7 @@ def _with_density(comparison: Comparison) -> "pd.DataFrame":
     return pairs.assign(density=[of_all[key] for key in keys])
 
 
-def _groups_of_pairs(pairs: "pd.DataFrame") -> list[_Group]:
-    """Return a group per pair of runs; of one run, the steps to the next round and to the last."""
-    if (pairs["first_round"] == pairs["second_round"]).all():
-        runs = pairs.groupby(["first", "second"], sort=False)
-        return [_Group(f"{one} and {other}", rows) for (one, other), rows in runs]
-    return list(_steps(pairs))
-
-
-def _steps(pairs: "pd.DataFrame") -> Iterator[_Group]:
-    last = pairs["second_round"].max()
-    following = pairs.groupby("first_round")["second_round"].transform("min")
-    yield _Group("with the next round", pairs[pairs["second_round"] == following])
-    yield _Group(f"with the last round, {last}", pairs[pairs["second_round"] == last])
-
-
-def _left_out(groups: Sequence[_Group], layers: Sequence[str]) -> str:
+def _left_out(groups: Sequence[Group], layers: Sequence[str]) -> str:
     texts = ""
     if len(groups) > MAX_LINES:
         texts += f" The first {MAX_LINES} of {len(groups)} lines are drawn."

@@ -16,10 +16,10 @@ from lottery.comparison.shared import (
     same_signs,
 )
 from lottery.masks import count_ones
+from lottery.report.read.masks import ALL
 
 Row = dict[str, Any]
 
-ALL = "all"  # the row of all layers together
 OF_PAIR = ("overlap", "overlap_chance", "overlap_chance_sd", "hamming", "hamming_chance")
 PAIR_COLUMNS = [
     *("first", "first_round", "second", "second_round", "layer"),

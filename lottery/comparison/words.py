@@ -4,16 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from lottery.comparison.compare import Comparison
-from lottery.comparison.tables import ALL
 from lottery.record.text_table import format_percent, text_table
+from lottery.report.read.masks import ALL
+from lottery.report.words.masks import NOTES, pair_cells
 
 Row = Mapping[Any, Any]
-
-NOTES = (
-    "Overlap: intersection over union of the masks; chance: as many weights of each layer at "
-    "random, with the standard deviation.",
-    "Signs and magnitudes: of the weights that both keep; equal signs by chance: 50 %.",
-)
 
 
 def format_comparison(comparison: Comparison) -> str:
@@ -22,23 +17,9 @@ def format_comparison(comparison: Comparison) -> str:
         table[table["layer"] == ALL].to_dict("records")
         for table in (comparison.pairs, comparison.networks)
     )
-    tables = [[_pair_row(row) for row in pairs], [_network_row(row) for row in networks]]
+    tables = [[pair_cells(row) for row in pairs], [_network_row(row) for row in networks]]
     first, second = (text_table(list(t[0]), [list(row.values()) for row in t]) for t in tables)
     return "\n".join([first, "", *NOTES, "", second, *comparison.notes])
-
-
-def _pair_row(row: Row) -> dict[str, str]:
-    chance, sd = (format_percent(row[f"overlap_chance{end}"]) for end in ("", "_sd"))
-    return {
-        "first": _name(row, "first"),
-        "second": _name(row, "second"),
-        "overlap %": format_percent(row["overlap"]),
-        "chance %": f"{chance} ± {sd}",
-        "Hamming %": format_percent(row["hamming"]),
-        "equal signs at start %": format_percent(row["same_start_signs"]),
-        "at end %": format_percent(row["same_final_signs"]),
-        "magnitudes r": _number(row["magnitude_correlation"]),
-    }
 
 
 def _network_row(row: Row) -> dict[str, str]:
@@ -53,11 +34,3 @@ def _network_row(row: Row) -> dict[str, str]:
         "dead units %": format_percent(row["dead_units"]),
         "fan-in": f"{row['fan_in_min']} to {row['fan_in_max']}, median {row['fan_in_median']:g}",
     }
-
-
-def _name(row: Row, which: str) -> str:
-    return f"{row[which]}, round {row[f'{which}_round']}"
-
-
-def _number(value: float) -> str:
-    return "-" if value != value else f"{value:.3f}"

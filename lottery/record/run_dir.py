@@ -162,6 +162,10 @@ class RunDir:
         """The folder of the comparisons of which this is the first run."""
         return self.path / "compare"
 
+    def comparison_folders(self) -> list[CompareDir]:
+        """The comparisons in it, by name; a half-written one has a dot before its name."""
+        return [CompareDir(p) for p in sorted(self.comparisons.glob("[!.]*")) if p.is_dir()]
+
     def round(self, number: int) -> RoundDir:
         """The folder of one round."""
         return RoundDir(self.path / "rounds" / f"{number:02d}")

@@ -16,16 +16,19 @@ from lottery.report.figures.comparison import comparison_figure
 from lottery.report.figures.figure import MAX_LINES, Figure
 from lottery.report.figures.layers import layers_figure
 from lottery.report.figures.learning import learning_figure
+from lottery.report.figures.masks import masks_figure
 from lottery.report.figures.stability import stability_figures
 from lottery.report.read.controls import compare_with_controls
 from lottery.report.read.forests import read_forests
 from lottery.report.read.groups import by_score, group_runs
+from lottery.report.read.masks import find_compared_masks
 from lottery.report.read.runs import read_each, state_of
 from lottery.report.read.settings import Setting
 from lottery.report.read.stability import AnalysedStep, find_analysed_steps
 from lottery.report.words.at_steps import at_steps_table, missing_steps
 from lottery.report.words.controls import JudgedControl, judge_controls
 from lottery.report.words.forests import forest_answer, forest_table
+from lottery.report.words.masks import masks_answers, masks_tables
 from lottery.report.words.rounds_table import rounds_table
 from lottery.report.words.rules import rules
 from lottery.report.words.sanity import run_checks
@@ -71,12 +74,14 @@ def make_contents(
     started = [setting for setting in settings if setting.values("remaining")]
     drawn = started[:MAX_LINES]
     steps, damaged_steps = find_analysed_steps(settings)
+    masks, damaged_masks = find_compared_masks(settings)
     of_runs, damaged_forests = read_each(read_forests, runs[:MAX_RUNS])
     # Forests classify: their accuracies stand beside no other score
     forests = [of_run for of_run in of_runs if of_run.forests and of_run.run.score == ACCURACY]
     controls = judge_controls(comparisons)
     notes = [study_note(study)] if study else []
-    notes += [*problems, *doubles, *_unfinished(runs), *damaged_steps, *damaged_forests]
+    notes += [*problems, *doubles, *_unfinished(runs)]
+    notes += [*damaged_steps, *damaged_masks, *damaged_forests]
     notes += missing_steps(started, at)
     if len(started) > len(drawn):
         notes.append(f"The figures show the first {len(drawn)} of {len(started)} settings.")
@@ -91,6 +96,7 @@ def make_contents(
         figures += stability_figures([step for step in steps if step.setting in drawn])
         figures.append(training_figure(drawn))
     one = len(settings) == 1
+    figures.append(masks_figure(masks))
     rounds = [rounds_table(s, "Rounds" if one else f"Rounds of {s.label}") for s in settings]
     fixed = [
         at_steps_table(s, at, "At fixed steps" if one else f"At fixed steps: {s.label}")
@@ -99,16 +105,18 @@ def make_contents(
     overviews, compared = _tables_by_score(settings, controls, steps)
     tables = [*compared, *rounds, *overviews] if one else [*overviews, *compared, *rounds]
     tables += fixed
+    tables += masks_tables(masks)
     if study:
         tables.insert(0, study_table(study))
     tables += [runs_table(runs), *map(integrity_table, runs[:MAX_RUNS])]
     tables += map(forest_table, forests)
     name = settings[0].name if one else f"{len(settings)} settings"
     which = f"seed {runs[0].seed}" if len(runs) == 1 else f"{len(runs)} runs"
+    answers = [*write_answers(settings, controls), *masks_answers(masks)]
     return Contents(
         title=f"{name}, {which}",
         notes=tuple(notes),
-        answers=(*write_answers(settings, controls), *map(forest_answer, forests)),
+        answers=(*answers, *map(forest_answer, forests)),
         rules=rules(started),
         checks=run_checks(started, controls),
         figures=tuple(figure for figure in figures if figure),

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FIRST_FIGURES = ("1_accuracy", "2_parameters", "3_layers", "4_learning")
-FIGURES = (*FIRST_FIGURES, "5_flops", "6_settings", "7_lines", "8_instability", "9_training")
+FIRST_FIGURES = ("1_accuracy", "2_parameters", "3_layers", "4_learning", "5_flops")
+LATER_FIGURES = ("6_settings", "7_lines", "8_instability", "9_training", "10_masks")
+FIGURES = (*FIRST_FIGURES, *LATER_FIGURES)
 LONG_CELL = 16  # characters; a longer cell may break into several lines
 # Characters of a label that Markdown would read as markup
 MARKUP = re.compile(r"[\\`*|<]|(?<=\])\(|(?<!\w)_|_(?!\w)")

@@ -1,13 +1,14 @@
-"""Every command and every Python block of the documentation is run, or listed here with its reason.
+"""Every command of the documentation is run, or listed here with its reason.
 
-A `lottery` line is run with `dry_run=true`: everything is checked, nothing is trained. Of the other
-commands the options are read.
+A `lottery` line is run with `dry_run=true`: everything is checked, nothing is trained. Of the
+other commands the options are read.
 """
 
 import argparse
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -31,13 +32,18 @@ OPTIONS_READ = {
     "lottery-stability": stability.main,
     "lottery-ticket": ticket.main,
 }
-OF_A_CLUSTER = "needs a cluster, or a second machine; docs/how-to/cluster.md says what was run by hand"
+OF_A_CLUSTER = (
+    "needs a cluster, or a second machine; docs/how-to/cluster.md says what was run by hand"
+)
 NOT_RUN = {
     **dict.fromkeys(("export", "eval", "trap", "wait", "sweep"), "of the shell"),
     **dict.fromkeys(("scripts/run", "scripts/test", "scripts/docs"), "CI begins with them"),
     **dict.fromkeys(("pip", "apt-get", "git"), "installs"),
     **dict.fromkeys(("tensorboard", "LOTTERY_RUNS"), "serves until it is stopped"),
-    **dict.fromkeys(("wandb", "WANDB_MODE"), "tests/training/test_tracking.py does, offline"),
+    **dict.fromkeys(
+        ("wandb", "WANDB_MODE", "mlflow", "MLFLOW_TRACKING_URI"),
+        "tests/training/test_tracking.py does, offline",
+    ),
     **dict.fromkeys(("squeue", "scontrol", "scancel", "sbatch", "ssh", "rsync"), OF_A_CLUSTER),
     **dict.fromkeys(("tmux", "tail", "setsid", "scripts/slurm-local"), OF_A_CLUSTER),
     ".venv/bin/python": "measures for minutes, or needs a folder of somebody's",
@@ -59,6 +65,7 @@ def test_every_other_command_is_listed_with_its_reason() -> None:
     first = {words[0].partition("=")[0] for page in PAGES for words in commands_of(page)}
     assert {*NOT_RUN, *OPTIONS_READ, "lottery"} == first
 
+
 OWN_CODE = Path("docs/how-to/own-code.md")  # whose classes other pages use, too
 
 
@@ -71,13 +78,20 @@ def options(
     in_process: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Done]:
     """`options(main, "lottery-report", "RUN")` ends the command once its options are read."""
-    read = argparse.ArgumentParser.parse_args
+    read, read_known = argparse.ArgumentParser.parse_args, argparse.ArgumentParser.parse_known_args
 
     def stop(self: argparse.ArgumentParser) -> None:
         read(self)
         raise Read
 
+    def stop_if_first(self: argparse.ArgumentParser, *given: Any, **named: Any) -> Any:
+        found = read_known(self, *given, **named)
+        if given or named:  # called by parse_args, or for a subcommand
+            return found
+        raise Read
+
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", stop)
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_known_args", stop_if_first)
     return in_process
 
 
@@ -114,7 +128,7 @@ def toy_data(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         write_mnist(folder / "data", source=source)
     for name in ("cifar10", "cifar100"):
         write_cifar(folder / "data", name)
-    for images in ("pets", "DIR"):
+    for images in ("pets", "imagenet/train", "imagenet/val"):
         write_images(folder / images)
     (folder / "wine.csv").write_text("id,acid,kind\n" + "1,2.5,red\n2,3.5,white\n" * 30)
     (folder / "houses.csv").write_text("rooms,price\n" + "1,250.5\n2,300.5\n3,410\n" * 20)
@@ -161,7 +175,8 @@ def _first_value(word: str) -> str:
 NOT_ACCEPTED = {
     "trainer.num_nodes=2": "needs SLURM or torchrun",
     "model.width=64 rounds=3 iterations=1000 criterion=copy": "needs a trunk with a decoder",
-    "model.init_from=": "needs a checkpoint of 45 MB; tests/config/test_start_weights.py has small ones",
+    "frankle2021_resnet_20 criterion=copy": "needs a trunk with a ResNet-20",
+    "model.init_from=": "needs 45 MB; tests/config/test_start_weights.py has small ones",
 }
 
 

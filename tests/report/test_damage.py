@@ -172,6 +172,7 @@ TABLES: dict[str, tuple[int, Damage]] = {
     "a barrier that is infinite": (0, cells("barrier_test", float("inf"))),
     "a barrier that is empty": (0, cells("barrier_train", None)),
     "a round that is a fraction": (0, cells("round", 0.5)),
+    "a round that is huge": (0, cells("round", 10**30)),
     "a distance that is a text": (0, cells("l2", "far")),
     "an error that is a text": (1, cells("error", "x")),
     "an alpha that is empty": (1, cells("alpha", None)),

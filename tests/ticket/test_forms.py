@@ -1,4 +1,4 @@
-"""A ticket outside `lottery`: the code in docs/how-to/ticket.md is run; exports give the same outputs."""
+"""A ticket outside `lottery`: the code of its page is run; exports give the same outputs."""
 
 import re
 import warnings

@@ -53,12 +53,17 @@ def draw(figure: Figure) -> "Drawing":
         handles |= _draw_panel(drawing.add_subplot(rows, columns, number), panel)
     drawing.legend(
         handles=list(handles.values()),
-        labels=list(handles),
+        labels=list(map(_plain, handles)),
         loc="outside lower center",
         ncols=legend_columns,
         frameon=False,
     )
     return drawing
+
+
+def _plain(text: str) -> str:
+    """Return a text so that matplotlib shows it as it is; it takes "$x$" for a formula."""
+    return text.replace("$", r"\$")
 
 
 def _draw_panel(axes: "Axes", panel: Panel) -> dict[str, Any]:
@@ -75,7 +80,7 @@ def _draw_panel(axes: "Axes", panel: Panel) -> dict[str, Any]:
         _draw_note(axes, note)
     _set_axis(axes, "x", panel.x)
     _set_axis(axes, "y", panel.y)
-    axes.set_title(panel.title)
+    axes.set_title(_plain(panel.title))
     if panel.right and right is not None:
         _set_axis(right, "y", panel.right)
         right.spines["right"].set_visible(True)
@@ -104,7 +109,7 @@ def _draw_line(axes: "Axes", line: Line) -> Any:
 def _draw_note(axes: "Axes", note: Note) -> None:
     axes.plot([note.x], [note.y], marker="o", markersize=8, color="black", fillstyle="none")
     axes.annotate(
-        note.text,
+        _plain(note.text),
         (note.x, note.y),
         xytext=(4 if note.to_left else -4, -30 if note.below else 30),
         textcoords="offset points",
@@ -118,7 +123,7 @@ def _draw_note(axes: "Axes", note: Note) -> None:
 def _set_axis(axes: "Axes", which: str, axis: Axis) -> None:
     from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter, NullLocator
 
-    axes.set(**{f"{which}label": axis.label})
+    axes.set(**{f"{which}label": _plain(axis.label)})
     if axis.log:
         axes.set(**{f"{which}scale": "log"})
     if axis.span:

@@ -13,7 +13,10 @@ ERROR_BARS = {"symmetric": False, "thickness": 1.5, "width": 4}
 
 def panel_json(panel: Panel) -> Json:
     """Return a panel as plotly's `data` and `layout`; the trace of a line has the line's name."""
-    data = [trace for line in panel.lines for trace in (*_band(line), _trace(line))]
+    data: list[Json] = []
+    for number, line in enumerate(panel.lines):
+        again = any(line.label == earlier.label for earlier in panel.lines[:number])
+        data += [*_band(line), _trace(line) | ({"showlegend": False} if again else {})]
     layout: Json = {"xaxis": _axis(panel.x), "yaxis": _axis(panel.y)}
     layout["annotations"] = [_annotation(note, log_x=panel.x.log) for note in panel.notes]
     if panel.right:

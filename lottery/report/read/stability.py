@@ -1,12 +1,11 @@
 """The stability analyses of settings, by round and step: a seed's pairs first, then the seeds."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lottery.record.files import damaged, open_regular
 from lottery.record.opened_run import OpenedRun
+from lottery.report.read.csv_files import read_csv
 from lottery.report.read.runs import read_each
 from lottery.report.read.settings import Setting
 from lottery.report.read.statistics import Summary
@@ -85,27 +84,14 @@ def find_analysed_steps(settings: Sequence[Setting]) -> tuple[list[AnalysedStep]
 
 
 def _read_tables(run: OpenedRun) -> "list[pd.DataFrame]":
-    import pandas as pd  # half a second, which a command's --help need not wait for
-
-    folder, tables = run.folder.stability, []
-    for path, needed, more in (
-        (folder.pairs_csv, PAIRS, MAY_BE_EMPTY),
-        (folder.points_csv, POINTS, {}),
-        (folder.untrained_csv, {**UNTRAINED, run.score.metric: "float64"}, {}),
-    ):
-        try:
-            with open_regular(path, REPAIR) as file:
-                table = pd.read_csv(file, dtype={**needed, **more})
-            missing = sorted({**needed, **more}.keys() - set(table.columns))
-            if missing:
-                raise ValueError(f"no column {missing[0]!r}")
-            numbers = table[[*needed]].replace([math.inf, -math.inf], math.nan)
-        except (ValueError, FileNotFoundError) as error:  # ValueError: pandas' errors
-            raise damaged(path, str(error).splitlines()[0], REPAIR) from error
-        if numbers.isna().any(axis=None):
-            raise damaged(path, "a cell is empty or infinite", REPAIR)
-        tables.append(table.assign(seed=run.seed))
-    return tables
+    folder = run.folder.stability
+    untrained = {**UNTRAINED, run.score.metric: "float64"}
+    tables = [
+        read_csv(folder.pairs_csv, whole=PAIRS, may_be_empty=MAY_BE_EMPTY, repair=REPAIR),
+        read_csv(folder.points_csv, whole=POINTS, may_be_empty={}, repair=REPAIR),
+        read_csv(folder.untrained_csv, whole=untrained, may_be_empty={}, repair=REPAIR),
+    ]
+    return [table.assign(seed=run.seed) for table in tables]
 
 
 def _steps_of(

@@ -1,4 +1,7 @@
-"""The rules of the written answer, as a report states them; docs/explanations/statistics.md explains them."""
+"""The rules of the written answer, as a report states them.
+
+docs/explanations/statistics.md explains them.
+"""
 
 from collections.abc import Sequence
 

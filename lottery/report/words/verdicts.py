@@ -1,4 +1,6 @@
-"""The verdicts of the written answer, as functions of gains (docs/explanations/statistics.md has the rules).
+"""The verdicts of the written answer, as functions of gains.
+
+docs/explanations/statistics.md has the rules.
 
 The gain of one seed is by how much the test score at ES of a network is better than that of the
 network that it is compared with. Validation data alone choose the rounds.
