@@ -9,12 +9,12 @@ import torch
 from lottery import load_run
 from tests.conftest import QUICK, TINY, Done
 
-PAGE = Path(__file__).parents[2] / "docs/how-to/own-code.md"
+PAGES = Path(__file__).parents[2] / "docs/how-to"
 
 
-def block_of_page(begins: str) -> str:
+def block_of_page(begins: str, page: str = "own-code.md") -> str:
     """The page's fenced block that begins with a line."""
-    blocks = PAGE.read_text().split("```")
+    blocks = (PAGES / page).read_text().split("```")
     return next(block.split("\n", 1)[1] for block in blocks if begins in block[:200])
 
 
@@ -93,10 +93,10 @@ def test_a_changed_source_file_is_refused(lottery: Callable[..., Done], own: Pat
     assert "mine.py" in done.err
 
 
-def test_the_readmes_callback(
+def test_the_pages_callback(
     lottery: Callable[..., Done], write_module: Callable[[str, str], Path]
 ) -> None:
-    write_module("my_callbacks", block_of_page("# my_callbacks.py"))
+    write_module("my_callbacks", block_of_page("# my_callbacks.py", "watch.md"))
     own = '+callbacks.mine={_target_: my_callbacks.Note, path: "{run_dir}/notes"}'
     done = lottery(*QUICK, own)
     assert done.code == 0, done.err

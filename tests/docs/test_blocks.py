@@ -19,6 +19,7 @@ from lottery.cli import claims, compare, data, doctor, report, stability, ticket
 from tests.conftest import Done, Lottery, WriteModule
 from tests.docs.blocks import PAGES, blocks_of, commands_of
 from tests.helpers.toy_cifar import shrink_cifar, write_cifar
+from tests.helpers.toy_class_folders import write_class_folders
 from tests.helpers.toy_image_folders import write_images
 from tests.helpers.toy_mnist import write_mnist
 from tests.helpers.toy_tiny_imagenet import write_tiny_imagenet
@@ -128,8 +129,8 @@ def toy_data(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         write_mnist(folder / "data", source=source)
     for name in ("cifar10", "cifar100"):
         write_cifar(folder / "data", name)
-    for images in ("pets", "imagenet/train", "imagenet/val"):
-        write_images(folder / images)
+    write_images(folder / "pets")
+    write_class_folders(folder / "imagenet")
     (folder / "wine.csv").write_text("id,acid,kind\n" + "1,2.5,red\n2,3.5,white\n" * 30)
     (folder / "houses.csv").write_text("rooms,price\n" + "1,250.5\n2,300.5\n3,410\n" * 20)
     for text in ("book.txt", "FILE"):
@@ -148,6 +149,8 @@ def one_run(words: list[str], trunks: Trunks) -> list[str]:
         arguments.append(ON_THIS_MACHINE.get(word, _first_value(RUN.sub(trunk, word))))
     if any(argument.startswith("criterion=snip") for argument in arguments):
         arguments.append("criterion.batch_size=6")
+    if "datamodule=image_stream" in arguments:
+        return [*arguments, "datamodule.batch_size=6", "datamodule.num_workers=1"]
     native = any(argument.startswith("module") for argument in arguments)
     return arguments if native else [*arguments, "dataset.batch_size=6"]
 
