@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 import torch
 
+from lottery.config import prepare
 from lottery.dynamic import Moving, Rigl, Span, Static
 from lottery.imp import TrainCost
 from lottery.imp.moving import moved_segments
 from lottery.measure.train_flops import Segment, static_segment
 from lottery.training.mover import Moved
+from tests.conftest import TINY
+from tests.helpers.experiments import composed
 from tests.helpers.toy_records import toy_record
 
 # Batches of 2, trainings of 10 steps. A dense forward pass has 100 FLOPs, so that a dense
@@ -93,6 +96,22 @@ def test_copied_masks_cost_what_their_trunk_did(tmp_path: Path) -> None:
     assert table(copy) == [(6000, 6000), (3000, found[1] + 3000), (1500, found[2] + 1500)]
     tuned = replace(copy, builds_on_training=True)  # round 2 goes on from the end of round 1
     assert table(tuned)[2] == (1500, found[2] + 3000 + 1500)
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("dynamic", "builds_on_training"),
+    [("none", False), ("static", False), ("gmp", False), ("set", True), ("rigl", True)],
+)
+def test_masks_that_were_exchanged_build_on_the_training_that_did_it(
+    dynamic: str, builds_on_training: bool
+) -> None:
+    """The masks of round 2 are made of those that round 1 has ended with."""
+    every = ["dynamic.every=2"] if dynamic in ("gmp", "set", "rigl") else []
+    config = composed(*TINY, "criterion=random", f"dynamic={dynamic}", *every)
+    cost = prepare(config, Path("run").absolute()).imp.cost
+    assert cost is not None
+    assert (cost.builds_on_training, cost.needs_dense_round) == (builds_on_training, False)
 
 
 def test_what_an_older_version_has_trained_is_not_added_up(tmp_path: Path) -> None:
