@@ -81,8 +81,8 @@ class TrainCost:
         ours = [row for row in before if row["round"] > 0] if self.builds_on_training else []
         if any("train_flops_total" not in row for row in (theirs, *ours)):
             return None
-        found = theirs["train_flops_total"] - theirs["train_flops"]
-        return found + sum(row["train_flops"] for row in ours)
+        found = theirs["train_flops_total"] + sum(row["train_flops"] for row in ours)
+        return found if self.trunk.training_made_masks(number) else found - theirs["train_flops"]
 
     def _scoring(self, counts: Mapping[str, Any], last: Row) -> Segment:
         frozen = counts["flops"] - trained_flops(counts, "flops")

@@ -12,6 +12,7 @@ from lottery.dynamic import Moving, Rigl, Span, Static
 from lottery.imp import TrainCost
 from lottery.imp.moving import moved_segments
 from lottery.measure.train_flops import Segment, static_segment
+from lottery.record.opened_run import OpenedRun
 from lottery.training.mover import Moved
 from tests.conftest import TINY
 from tests.helpers.experiments import composed
@@ -96,6 +97,31 @@ def test_copied_masks_cost_what_their_trunk_did(tmp_path: Path) -> None:
     assert table(copy) == [(6000, 6000), (3000, found[1] + 3000), (1500, found[2] + 1500)]
     tuned = replace(copy, builds_on_training=True)  # round 2 goes on from the end of round 1
     assert table(tuned)[2] == (1500, found[2] + 3000 + 1500)
+
+
+def made_in_training(path: Path, **changes: Any) -> OpenedRun:
+    """Return a trunk of three rounds whose masks were made while they trained."""
+    trunk = toy_record(path)
+    for number in (1, 2):
+        trunk.record(number).update(changes)
+    return trunk
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dynamic": [{"layer": "fc1.weight", "dropped": 1, "grown": 1}]},
+        {"checks": {"frozen_differing": 0}},
+    ],
+    ids=["moved", "learned"],
+)
+def test_copied_masks_cost_the_training_that_made_them(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    trunk = made_in_training(tmp_path / "seed_0", **changes)
+    found = [row["train_flops_total"] for row in trunk.rows]
+    copy = replace(AT_INIT, trunk=trunk)
+    assert table(copy) == [(6000, 6000), (3000, found[1] + 3000), (1500, found[2] + 1500)]
 
 
 @pytest.mark.usefixtures("folder")
