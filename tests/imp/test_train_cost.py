@@ -124,6 +124,26 @@ def test_copied_masks_cost_the_training_that_made_them(
     assert table(copy) == [(6000, 6000), (3000, found[1] + 3000), (1500, found[2] + 1500)]
 
 
+@pytest.mark.parametrize(
+    ("cost", "expected"),
+    [
+        # tuned from the end of the run's own dense round, 6,000
+        (replace(AT_INIT, builds_on_training=True), [(3000, 9000), (1500, 10500)]),
+        # rewound to step 4, 2,400
+        (replace(AT_INIT, rewind_step=4), [(1800, 4200), (900, 3300)]),
+        (AT_INIT, [(3000, 3000), (1500, 1500)]),
+    ],
+    ids=["tuned", "rewound", "at init"],
+)
+def test_a_trained_start_costs_its_training_if_copied_masks_have_cost_none(
+    tmp_path: Path, cost: TrainCost, expected: list[tuple[int, int]]
+) -> None:
+    trunk = toy_record(tmp_path / "seed_0")
+    for row in trunk.rows[1:]:  # its masks are made by chance
+        row["train_flops_total"] = row["train_flops"]
+    assert table(replace(cost, trunk=trunk))[1:] == expected
+
+
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     ("dynamic", "builds_on_training"),
