@@ -29,7 +29,7 @@ from lottery.config.splits import build_splits
 from lottery.config.task import build_task
 from lottery.data import Splits
 from lottery.data.subset import has_classes
-from lottery.dynamic import Dynamic, starts_dense
+from lottery.dynamic import Dynamic, Static, starts_dense
 from lottery.errors import ConfigError
 from lottery.imp import Imp, Pruning, Rounds, Storage, TrainCost
 from lottery.masks import count_outside
@@ -237,11 +237,17 @@ def _train_cost(
         and settings.pruning.at == "trained"
         and trait(pruner.criterion, "needs_training")
     )
+    exchanged = (
+        isinstance(pruner, ScoredPruner)
+        and dynamic is not None
+        and not isinstance(dynamic, Static)
+        and not starts_dense(dynamic)
+    )
     return TrainCost(
         batch_size=settings.dataset.batch_size,
         num_steps=num_steps,
         rewind_step=reinit.rewind_step,
-        builds_on_training=bool(masks_need_it or goes_on),
+        builds_on_training=bool(masks_need_it or exchanged or goes_on),
         needs_dense_round=bool(masks_need_it and not starts_dense(dynamic)) or goes_on,
         examples_scored=pruning.examples_scored,
         trunk=OpenedRun(settings.trunk) if settings.copying else None,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 
+from lottery.config.rules import show
 from lottery.config.settings import Settings
 from lottery.errors import ConfigError
 from lottery.masks import Masks
@@ -25,14 +26,14 @@ def learned_pruner(settings: Settings, scope: Scope, scored: ScoredPruner) -> Pr
         "dynamic._target_": ((settings.dynamic or {}).get("_target_"), None),
         "pruning.units": (settings.pruning.units, "none"),
         "criterion.iterations": (settings.criterion.iterations, 1),
+        "criterion.inverted": (settings.criterion.inverted, False),
         "optimizer.clip_norm": (settings.optimizer.clip_norm, None),
         "early_bird.epsilon": (settings.early_bird.epsilon, None),
         "early_stopping.patience": (settings.early_stopping.patience, None),
     }
     for key, (value, accepted) in refused.items():
         if value != accepted:
-            shown = "null" if accepted is None else accepted
-            raise ConfigError(f"{key}={value}: not with {NAME}; accepted: {shown}")
+            raise ConfigError(f"{key}={show(value)}: not with {NAME}; accepted: {show(accepted)}")
     if trait(scope, "compares_layers"):
         raise ConfigError(
             f"scope={type(scope).__name__.lower()}: {NAME} compares the scores of one layer; "

@@ -64,7 +64,7 @@ class TrainCost:
     def _found(self, number: int, counts: Mapping[str, Any], before: Sequence[Row]) -> int | None:
         """Return what the masks and the start of a later round have cost."""
         if self.trunk is not None:
-            return self._found_by_trunk(number, before)
+            return self._found_by_trunk(number, counts, before)
         last = before[-1]
         if "train_flops_total" not in last:
             return None
@@ -75,14 +75,24 @@ class TrainCost:
             return last["train_flops_total"] + scoring
         return last["train_flops_total"] - last["train_flops"] + scoring
 
-    def _found_by_trunk(self, number: int, before: Sequence[Row]) -> int | None:
+    def _found_by_trunk(
+        self, number: int, counts: Mapping[str, Any], before: Sequence[Row]
+    ) -> int | None:
+        """Return what copied masks have cost, and this run's own rounds where they are needed.
+
+        Masks and start mostly come from one dense training, which counts once.
+        """
         assert self.trunk is not None
         theirs = self.trunk.record(number)["row"]
-        ours = [row for row in before if row["round"] > 0] if self.builds_on_training else []
+        ours = before if self.builds_on_training else []
         if any("train_flops_total" not in row for row in (theirs, *ours)):
             return None
-        found = theirs["train_flops_total"] - theirs["train_flops"]
-        return found + sum(row["train_flops"] for row in ours)
+        masks = theirs["train_flops_total"]
+        if not self.trunk.training_made_masks(number):
+            masks -= theirs["train_flops"]
+        dense = ours[0]["train_flops"] if ours else self._dense_flops(counts, self.rewind_step)
+        later = sum(row["train_flops"] for row in ours[1:])
+        return masks + later + (dense if masks < dense else 0)
 
     def _scoring(self, counts: Mapping[str, Any], last: Row) -> Segment:
         frozen = counts["flops"] - trained_flops(counts, "flops")

@@ -89,6 +89,10 @@ class OpenedRun:
         """Return whether masks of a round have moved while it trained: its start has others."""
         return bool(self.record(number).get("dynamic"))
 
+    def training_made_masks(self, number: int) -> bool:
+        """Return whether masks of a round came out of its own training: moved, or learned."""
+        return self.masks_moved(number) or "frozen_differing" in self.record(number)["checks"]
+
     def digest_of(self, file: Path) -> str | None:
         """Return what the digest of a round's tensors must be; None if nothing states it."""
         number = int(file.parent.name)

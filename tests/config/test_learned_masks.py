@@ -46,6 +46,7 @@ def test_a_run_and_its_ticket(
         ("reinit.optimizer_state=restored", "reinit.optimizer_state", "fresh"),
         ("pruning.units=l2", "pruning.units", "none"),
         ("+criterion.iterations=3", "criterion.iterations", "1"),
+        ("criterion.inverted=true", "criterion.inverted=true", "false"),
         ("optimizer.clip_norm=1", "optimizer.clip_norm", "null"),
         ("early_bird.epsilon=0.1", "early_bird.epsilon", "null"),
         ("early_stopping.patience=2", "early_stopping.patience", "null"),

@@ -7,11 +7,15 @@ from typing import Any
 import pytest
 import torch
 
+from lottery.config import prepare
 from lottery.dynamic import Moving, Rigl, Span, Static
 from lottery.imp import TrainCost
 from lottery.imp.moving import moved_segments
 from lottery.measure.train_flops import Segment, static_segment
+from lottery.record.opened_run import OpenedRun
 from lottery.training.mover import Moved
+from tests.conftest import TINY
+from tests.helpers.experiments import composed
 from tests.helpers.toy_records import toy_record
 
 # Batches of 2, trainings of 10 steps. A dense forward pass has 100 FLOPs, so that a dense
@@ -93,6 +97,67 @@ def test_copied_masks_cost_what_their_trunk_did(tmp_path: Path) -> None:
     assert table(copy) == [(6000, 6000), (3000, found[1] + 3000), (1500, found[2] + 1500)]
     tuned = replace(copy, builds_on_training=True)  # round 2 goes on from the end of round 1
     assert table(tuned)[2] == (1500, found[2] + 3000 + 1500)
+
+
+def made_in_training(path: Path, **changes: Any) -> OpenedRun:
+    """Return a trunk of three rounds whose masks were made while they trained."""
+    trunk = toy_record(path)
+    for number in (1, 2):
+        trunk.record(number).update(changes)
+    return trunk
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dynamic": [{"layer": "fc1.weight", "dropped": 1, "grown": 1}]},
+        {"checks": {"frozen_differing": 0}},
+    ],
+    ids=["moved", "learned"],
+)
+def test_copied_masks_cost_the_training_that_made_them(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    trunk = made_in_training(tmp_path / "seed_0", **changes)
+    found = [row["train_flops_total"] for row in trunk.rows]
+    copy = replace(AT_INIT, trunk=trunk)
+    assert table(copy) == [(6000, 6000), (3000, found[1] + 3000), (1500, found[2] + 1500)]
+
+
+@pytest.mark.parametrize(
+    ("cost", "expected"),
+    [
+        # tuned from the end of the run's own dense round, 6,000
+        (replace(AT_INIT, builds_on_training=True), [(3000, 9000), (1500, 10500)]),
+        # rewound to step 4, 2,400
+        (replace(AT_INIT, rewind_step=4), [(1800, 4200), (900, 3300)]),
+        (AT_INIT, [(3000, 3000), (1500, 1500)]),
+    ],
+    ids=["tuned", "rewound", "at init"],
+)
+def test_a_trained_start_costs_its_training_if_copied_masks_have_cost_none(
+    tmp_path: Path, cost: TrainCost, expected: list[tuple[int, int]]
+) -> None:
+    trunk = toy_record(tmp_path / "seed_0")
+    for row in trunk.rows[1:]:  # its masks are made by chance
+        row["train_flops_total"] = row["train_flops"]
+    assert table(replace(cost, trunk=trunk))[1:] == expected
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("dynamic", "builds_on_training"),
+    [("none", False), ("static", False), ("gmp", False), ("set", True), ("rigl", True)],
+)
+def test_masks_that_were_exchanged_build_on_the_training_that_did_it(
+    dynamic: str, builds_on_training: bool
+) -> None:
+    """The masks of round 2 are made of those that round 1 has ended with."""
+    every = ["dynamic.every=2"] if dynamic in ("gmp", "set", "rigl") else []
+    config = composed(*TINY, "criterion=random", f"dynamic={dynamic}", *every)
+    cost = prepare(config, Path("run").absolute()).imp.cost
+    assert cost is not None
+    assert (cost.builds_on_training, cost.needs_dense_round) == (builds_on_training, False)
 
 
 def test_what_an_older_version_has_trained_is_not_added_up(tmp_path: Path) -> None:
