@@ -25,6 +25,12 @@ class SearchSpace:
         """Return the overrides of one job."""
         return [*self.fixed, *(f"{key}={value}" for key, value in self.used(params).items())]
 
+    def proposes(self, params: Mapping[str, Any]) -> bool:
+        """Tell whether a search of this space proposes such values; a file may hold others."""
+        return params.keys() == self.searched.keys() and all(
+            _holds(self.searched[key], value) for key, value in params.items()
+        )
+
     def used(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return proposed values as they are used: with four digits, for the names of folders."""
         return {key: _short(value, self.searched.get(key)) for key, value in params.items()}
@@ -101,6 +107,14 @@ def _is_log(override: Override, tags: set[str]) -> bool:
     if others := tags - {"log"}:
         raise ConfigError(f"{override.input_line}: tag {sorted(others)[0]}: accepted: log")
     return "log" in tags
+
+
+def _holds(distribution: Distribution, value: Any) -> bool:
+    from optuna.distributions import CategoricalDistribution
+
+    if isinstance(distribution, CategoricalDistribution):
+        return value in distribution.choices
+    return isinstance(value, int | float) and distribution.low <= value <= distribution.high
 
 
 def _short(value: Any, distribution: Distribution) -> Any:
