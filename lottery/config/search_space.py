@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -59,7 +60,7 @@ def read_search_space(arguments: Sequence[str], loader: ConfigLoader) -> SearchS
                 )
             try:
                 searched[key] = _distribution(override)
-            except ValueError as error:  # Optuna's own, such as of an empty interval
+            except (ValueError, OverflowError) as error:  # also Optuna's, as of an empty interval
                 raise ConfigError(f"{override.input_line}: {error}") from error
         else:
             fixed.append(f"{key}={override.get_value_element_as_str()}")
@@ -84,6 +85,8 @@ def _interval(override: Override, sweep: IntervalSweep) -> Distribution:
 
     log = _is_log(override, sweep.tags)
     ends: list[Any] = [sweep.start, sweep.end]
+    if not all(map(isfinite, ends)):
+        raise ValueError("finite ends expected")
     if all(type(end) is int for end in ends):
         return IntDistribution(ends[0], ends[1], log=log)
     return FloatDistribution(ends[0], ends[1], log=log)

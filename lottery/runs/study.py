@@ -44,6 +44,19 @@ class Study:
     find_run: Callable[[Sequence[str]], str]  # the folder of a job, by its overrides
     optuna: "OptunaStudy"
 
+    def __post_init__(self) -> None:
+        """Check that earlier trials had values of the same kinds."""
+        from optuna.distributions import check_distribution_compatibility
+
+        for trial in self.optuna.get_trials(deepcopy=False):
+            for key in trial.distributions.keys() & self.space.searched.keys():
+                try:
+                    check_distribution_compatibility(
+                        trial.distributions[key], self.space.searched[key]
+                    )
+                except ValueError as error:
+                    raise ConfigError(f"{key}: {error} Choose another study.") from error
+
     def unfinished(self) -> list[Proposal]:
         """Return the trials that a killed process has begun; those of another search fail."""
         from optuna.trial import TrialState

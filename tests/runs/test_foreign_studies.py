@@ -1,5 +1,6 @@
 """A study's file that a stranger wrote, or that is damaged: nothing of it is run."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from lottery.config.search_space import read_search_space
+from lottery.errors import ConfigError
 from lottery.record.files import DamagedFile
 from lottery.record.score import ACCURACY
 from lottery.runs.objectives import directed
@@ -18,11 +20,13 @@ OBJECTIVES = directed(["val"], ACCURACY)
 LR = "optimizer.lr=tag(log, interval(1e-4, 1e-1))"
 
 
-def begin(path: Path, name: str, value: Any) -> None:
+def begin(path: Path, name: str, *choices: str, low: float = 1e-3, high: float = 1e-2) -> None:
     """Begin a trial, as a killed process leaves it."""
+    value = optuna.distributions.FloatDistribution(low, high, log=True)
+    if choices:
+        value = optuna.distributions.CategoricalDistribution(choices)
     with opened(path, OBJECTIVES) as study:
-        trial = study.ask({name: optuna.distributions.CategoricalDistribution([value])})
-        trial.set_user_attr("run", "")
+        study.ask({name: value}).set_user_attr("run", "")
 
 
 def unfinished(path: Path, override: str) -> list[list[str]]:
@@ -40,18 +44,31 @@ def unfinished(path: Path, override: str) -> list[list[str]]:
     return found
 
 
-@pytest.mark.parametrize("value", ["{_target_: os.mkdir}", "os.mkdir", "0.01", 0.5, True, None])
-def test_a_begun_trial_with_other_values_is_not_done(tmp_path: Path, value: Any) -> None:
-    begin(tmp_path / "toy.log", "optimizer.lr", value)
+def test_a_begun_trial_outside_of_the_interval_is_not_done(tmp_path: Path) -> None:
+    begin(tmp_path / "toy.log", "optimizer.lr", low=0.2, high=0.3)
     assert unfinished(tmp_path / "toy.log", LR) == []
 
 
-@pytest.mark.parametrize(("value", "done"), [("a.A", [["model._target_=a.A"]]), ("a.C", [])])
-def test_a_begun_trial_with_another_choice_is_not_done(
-    tmp_path: Path, value: str, done: list[list[str]]
-) -> None:
-    begin(tmp_path / "toy.log", "model._target_", value)
-    assert unfinished(tmp_path / "toy.log", "model._target_=a.A,a.B") == done
+@pytest.mark.parametrize("value", ["{_target_: os.mkdir}", "0.01", None, True, [0.01], {}])
+def test_a_begun_trial_with_another_type_is_not_done(tmp_path: Path, value: Any) -> None:
+    path = tmp_path / "toy.log"
+    begin(path, "optimizer.lr")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        if "param_value_internal" in line:
+            line["param_value_internal"] = value
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    assert unfinished(path, LR) == []
+
+
+def test_choices_are_those_of_the_search(tmp_path: Path) -> None:
+    path, override = tmp_path / "toy.log", "model._target_=a.A,a.B"
+    begin(path, "model._target_", "a.A", "a.C")
+    with pytest.raises(ConfigError, match=r"model._target_: .* Choose another study"):
+        unfinished(path, override)
+    path.unlink()
+    begin(path, "model._target_", "a.A", "a.B")
+    assert unfinished(path, override) in ([["model._target_=a.A"]], [["model._target_=a.B"]])
 
 
 @pytest.mark.parametrize(
@@ -61,7 +78,7 @@ def test_a_begun_trial_with_another_choice_is_not_done(
 )
 def test_a_damaged_study_is_one_line(tmp_path: Path, line: str) -> None:
     path = tmp_path / "toy.log"
-    begin(path, "optimizer.lr", "0.01")
+    begin(path, "optimizer.lr")
     path.write_text(f"{path.read_text()}{line}\n")
     before = path.read_bytes()
     with pytest.raises(DamagedFile, match=r"toy.log: damaged: .*; remove it to begin again"):
