@@ -71,6 +71,10 @@ class Scale:
     pairs: int = 3
     seen: str = ""
 
+    def draws_of(self, arm: Arm) -> int:
+        """Return how many draws of an arm there are."""
+        return self.draws if arm.is_drawn else 1
+
 
 @dataclass(frozen=True)
 class Claim:

@@ -43,7 +43,7 @@ def resolve(claim: Claim, scale: str, more: Sequence[str] = ()) -> list[ArmRuns]
         raise ConfigError(f"{claim.id}: scale={scale}: only {', '.join(claim.scales)}")
     found: list[ArmRuns] = []
     for name, arm in claim.arms.items():
-        for draw in range(protocol.draws if arm.is_drawn else 1):
+        for draw in range(protocol.draws_of(arm)):
             known = {"draw": str(draw)} | {one.arm: str(one.folder) for one in reversed(found)}
             words = [_fill(word, known, claim, name) for word in arm.overrides]
             own = (*protocol.overrides, *words)

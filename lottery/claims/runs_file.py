@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lottery.claims.arms import Arms
 from lottery.claims.claim import Claim
-from lottery.record.files import DamagedFile, json_digest, write_json
+from lottery.record.files import DamagedFile, damaged, json_digest, write_json
 from lottery.record.opened_run import OpenedRun
 from lottery.record.run_dir import RunDir
 from lottery.record.schema import ClaimRunsJson
@@ -14,6 +14,7 @@ from lottery.record.typed import read_typed
 from lottery.report.read.runs import read_run
 
 REPAIR = "remove it and run lottery-claims run again"
+MOST_SEEDS = 10_000
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,23 @@ def write_claim_runs(outputs: Path, claim: Claim, scale: str, runs: ClaimRuns) -
 
 def read_claim_runs(outputs: Path, claim: Claim, scale: str) -> ClaimRuns | None:
     """Return the runs that are noted; None if there is no note."""
+    path, protocol = runs_file(outputs, claim.id, scale), claim.scales[scale]
     try:
-        entry = read_typed(runs_file(outputs, claim.id, scale), ClaimRunsJson, REPAIR)
+        entry = read_typed(path, ClaimRunsJson, REPAIR)
     except FileNotFoundError:
         return None
-    is_current = entry["digest"] == protocol_digest(claim, scale)
-    return ClaimRuns(entry["seeds"], entry["arms"], is_current)
+    seeds, arms = entry["seeds"], entry["arms"]
+    if not 0 < seeds <= MOST_SEEDS:
+        raise damaged(path, f"seeds is {seeds}, 1 to {MOST_SEEDS:,} expected", REPAIR)
+    for name in (name for names in arms.values() for name in names):
+        if name in ("", "..") or name != Path(name).name:  # a path, which could lead anywhere
+            raise damaged(path, f"{name!r} is no folder's name", REPAIR)
+    draws = {name: protocol.draws_of(arm) for name, arm in claim.arms.items()}
+    is_current = (
+        entry["digest"] == protocol_digest(claim, scale)
+        and {name: len(names) for name, names in arms.items()} == draws
+    )
+    return ClaimRuns(seeds, arms, is_current)
 
 
 def protocol_digest(claim: Claim, scale: str) -> str:
@@ -79,10 +91,13 @@ def _open(
 ) -> OpenedRun | None:
     for folder in folders:
         path = RunDir(folder / setting / f"seed_{seed}")
-        if path.run_json.exists():
-            try:
+        try:
+            if path.run_json.exists():
                 return read_run(path.path)
-            except DamagedFile as error:
-                problems.append(str(error))
-                return None
+        except DamagedFile as error:
+            problems.append(str(error))
+            return None
+        except OSError as error:  # a name that is too long
+            problems.append(str(DamagedFile(f"{path.path}: {error.strerror}")))
+            return None
     return None

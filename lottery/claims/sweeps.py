@@ -7,12 +7,14 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 from lottery.claims.claim import Claim
 from lottery.claims.resolve import ArmRuns, resolve
 from lottery.claims.runs_file import ClaimRuns, write_claim_runs
 from lottery.errors import LotteryError
+from lottery.record.files import DamagedFile, open_regular
 from lottery.record.run_dir import RunDir
 from lottery.signals import Stopped, handling
 
@@ -161,8 +163,9 @@ def _is_analysed(run: RunDir, rounds: Sequence[int], pairs: int) -> bool:
     if not rounds:
         return True
     try:
-        with run.stability.pairs_csv.open(encoding="utf-8", newline="") as file:
-            found = {(row["round"], row["pair"]) for row in csv.DictReader(file)}
-    except FileNotFoundError:
-        return False
+        with open_regular(run.stability.pairs_csv) as file:
+            rows = list(csv.DictReader(StringIO(file.read().decode())))
+    except (FileNotFoundError, DamagedFile, UnicodeDecodeError, csv.Error):
+        return False  # lottery-stability tells what is damaged
+    found = {(row.get("round"), row.get("pair")) for row in rows}
     return all((str(n), str(pair)) in found for n in rounds for pair in range(pairs))

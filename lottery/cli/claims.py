@@ -99,6 +99,15 @@ def _choose(ids: Sequence[str], scale: str) -> list["Claim"]:
     return [claims[name] for name in dict.fromkeys(ids)]
 
 
+def _seeds(text: str) -> int:
+    from lottery.claims.runs_file import MOST_SEEDS
+
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= MOST_SEEDS):
+        message = f"{text!r}: a whole number from 1 to {MOST_SEEDS:,}"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
+
+
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="lottery-claims", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="list | run | judge")
@@ -119,7 +128,7 @@ def _parse() -> argparse.Namespace:
     seeds = "more seeds than the claims name"
     run.add_argument("words", metavar="ID | KEY=VALUE", nargs="+", help=words)
     run.add_argument("--dry-run", action="store_true", help=dry)
-    run.add_argument("--seeds", type=int, metavar="N", help=seeds)
+    run.add_argument("--seeds", type=_seeds, metavar="N", help=seeds)
     run.set_defaults(do=_run)
     judge = commands.add_parser("judge", help="whether claims hold, by the runs that are there")
     judge.add_argument(

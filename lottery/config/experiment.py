@@ -4,6 +4,7 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -116,7 +117,11 @@ def build_experiment(
     check_batch(settings.dataset.batch_size, device)
     task = build_task(settings.task, settings.model)
     loggers = build_loggers(
-        settings.logger, run_dir, settings=shown_settings(settings), score=task.score
+        settings.logger,
+        run_dir,
+        outputs=Path(settings.output_dir).absolute(),
+        settings=shown_settings(settings),
+        score=task.score,
     )
     splits = build_splits(settings.dataset, task, may_write=may_write and not settings.dry_run)
     networks = set_up_networks(settings, splits, task, device)

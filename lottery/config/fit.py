@@ -88,7 +88,7 @@ def build_fit(
             patience=settings.early_stopping.patience,
         ),
         device=device,
-        make_callbacks=build_callback_maker(settings.callbacks, run_dir),
+        make_callbacks=build_callback_maker(settings, run_dir),
         open_loggers=loggers.round,
         progress=progress,
         run_dir=run_dir,

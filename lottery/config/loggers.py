@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 
 from lottery.config.instantiate import make
+from lottery.config.settings import Settings
 from lottery.config.targets import Node, check_call, load_target
 from lottery.errors import ConfigError
 from lottery.record.logged import Logged
@@ -36,24 +38,29 @@ EXTRAS = {WandbLogger: ("wandb", ["wandb"]), MLFlowLogger: ("mlflow", ["mlflow",
 
 
 def build_loggers(
-    nodes: Nodes, run_dir: RunDir, *, settings: Mapping[str, Any], score: Score
+    nodes: Nodes, run_dir: RunDir, *, outputs: Path, settings: Mapping[str, Any], score: Score
 ) -> RunLoggers:
     """Return the loggers of a run, which show its settings; none is made yet."""
     by_name = {}
     for name, node in nodes.items():
         check_call(node, f"logger.{name}")
-        configured = _configure(node, name, run_dir, settings=settings, score=score)
+        configured = _configure(
+            node, name, run_dir, outputs=outputs, settings=settings, score=score
+        )
         by_name[name] = _kind_of(node, name)(configured)
     return RunLoggers(by_name)
 
 
-def build_callback_maker(nodes: Nodes, run_dir: RunDir) -> Callable[[int], list[pl.Callback]]:
+def build_callback_maker(
+    settings: Settings, run_dir: RunDir
+) -> Callable[[int], list[pl.Callback]]:
     """Return a function from the round to the user's callbacks."""
+    nodes, outputs = settings.callbacks, Path(settings.output_dir).absolute()
     for name, node in nodes.items():
         check_call(node, f"callbacks.{name}")
 
     def make_all(round_number: int) -> list[pl.Callback]:
-        filled = _fill(nodes, _texts(run_dir, name_of(round_number)))
+        filled = _fill(nodes, _texts(run_dir, outputs, name_of(round_number)))
         return [make(node, f"callbacks.{name}") for name, node in filled.items()]
 
     return make_all
@@ -73,13 +80,19 @@ def _kind_of(node: Node, name: str) -> Callable[[Configured], RunLogger]:
 
 
 def _configure(
-    node: Node, name: str, run_dir: RunDir, *, settings: Mapping[str, Any], score: Score
+    node: Node,
+    name: str,
+    run_dir: RunDir,
+    *,
+    outputs: Path,
+    settings: Mapping[str, Any],
+    score: Score,
 ) -> Configured:
     node = {**_defaults(node), **node}
     words = str(node)
 
     def make_logger(round_name: str, **changes: Any) -> Logger:
-        texts = _texts(run_dir, round_name)
+        texts = _texts(run_dir, outputs, round_name)
         if "{id}" in words:
             texts["{id}"] = Logged(run_dir).id_of(round_name)
         logger: Logger = make({**_fill(node, texts), **changes}, f"logger.{name}")
@@ -89,6 +102,7 @@ def _configure(
         name=name,
         make=make_logger,
         run_dir=run_dir,
+        outputs=outputs,
         settings=settings,
         score=score,
         one_per_round="{round}" in words,
@@ -107,11 +121,11 @@ def _defaults(node: Node) -> dict[str, Any]:
     return {}
 
 
-def _texts(run_dir: RunDir, round_name: str) -> dict[str, str]:
+def _texts(run_dir: RunDir, outputs: Path, round_name: str) -> dict[str, str]:
     """Return what replaces the texts in braces."""
     path = run_dir.path
     return {
-        "{output_dir}": str(path.parents[1]),
+        "{output_dir}": str(outputs),
         "{run_dir}": str(path),
         "{run}": f"{path.parent.name}-{path.name}",
         "{round}": round_name,

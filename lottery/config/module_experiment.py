@@ -1,6 +1,7 @@
 """A whole run of a user's LightningModule, built and checked, as `experiment.py` does for ours."""
 
 import socket
+from pathlib import Path
 
 import torch
 
@@ -39,7 +40,11 @@ def build_module_experiment(
     set_up = set_up_supervised if is_supervised(settings.config) else set_up_module
     setup = set_up(settings, device)
     loggers = build_loggers(
-        settings.logger, run_dir, settings=shown_settings(settings), score=setup.score
+        settings.logger,
+        run_dir,
+        outputs=Path(settings.output_dir).absolute(),
+        settings=shown_settings(settings),
+        score=setup.score,
     )
     torch.set_num_threads(choose_threads(settings.trainer.threads, setup.network, device))
     pruning = set_up_pruning(settings, setup.network)
@@ -131,7 +136,7 @@ def _build_fit(
         steps_per_epoch=setup.seen.steps_per_epoch,
         options=setup.options,
         device=device,
-        make_callbacks=build_callback_maker(settings.callbacks, run_dir),
+        make_callbacks=build_callback_maker(settings, run_dir),
         open_loggers=loggers.round,
         progress=progress,
         run_dir=run_dir,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -24,6 +25,12 @@ class SearchSpace:
     def overrides(self, params: Mapping[str, Any]) -> list[str]:
         """Return the overrides of one job."""
         return [*self.fixed, *(f"{key}={value}" for key, value in self.used(params).items())]
+
+    def proposes(self, params: Mapping[str, Any]) -> bool:
+        """Tell whether a search of this space proposes such values; a file may hold others."""
+        return params.keys() == self.searched.keys() and all(
+            _holds(self.searched[key], value) for key, value in params.items()
+        )
 
     def used(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return proposed values as they are used: with four digits, for the names of folders."""
@@ -53,7 +60,7 @@ def read_search_space(arguments: Sequence[str], loader: ConfigLoader) -> SearchS
                 )
             try:
                 searched[key] = _distribution(override)
-            except ValueError as error:  # Optuna's own, such as of an empty interval
+            except (ValueError, OverflowError) as error:  # also Optuna's, as of an empty interval
                 raise ConfigError(f"{override.input_line}: {error}") from error
         else:
             fixed.append(f"{key}={override.get_value_element_as_str()}")
@@ -78,6 +85,8 @@ def _interval(override: Override, sweep: IntervalSweep) -> Distribution:
 
     log = _is_log(override, sweep.tags)
     ends: list[Any] = [sweep.start, sweep.end]
+    if not all(map(isfinite, ends)):
+        raise ValueError("finite ends expected")
     if all(type(end) is int for end in ends):
         return IntDistribution(ends[0], ends[1], log=log)
     return FloatDistribution(ends[0], ends[1], log=log)
@@ -101,6 +110,14 @@ def _is_log(override: Override, tags: set[str]) -> bool:
     if others := tags - {"log"}:
         raise ConfigError(f"{override.input_line}: tag {sorted(others)[0]}: accepted: log")
     return "log" in tags
+
+
+def _holds(distribution: Distribution, value: Any) -> bool:
+    from optuna.distributions import CategoricalDistribution
+
+    if isinstance(distribution, CategoricalDistribution):
+        return value in distribution.choices
+    return isinstance(value, int | float) and distribution.low <= value <= distribution.high
 
 
 def _short(value: Any, distribution: Distribution) -> Any:

@@ -86,4 +86,6 @@ ACCURACY = Score()
 def score_of(entry: Mapping[str, Any]) -> Score:
     """Return the score that run.json or another file names; those of older versions name none."""
     found = entry.get("score")
-    return Score(**found) if found else ACCURACY
+    if not found:
+        return ACCURACY
+    return Score(found["metric"], found["higher_is_better"], is_share=found["is_share"])

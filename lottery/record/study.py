@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
-from lottery.record.files import write_json
+from lottery.record.files import damaged, write_json
 from lottery.record.schema import ScoreJson
 from lottery.record.typed import read_typed
+
+REPAIR = "remove it"
 
 
 class ObjectiveJson(TypedDict):
@@ -44,7 +46,16 @@ def write_study(sweep: Path, entry: StudyJson) -> None:
 def read_study(folder: Path) -> StudyJson | None:
     """Return the study of a sweep; None of another folder."""
     path = folder / "study.json"
-    return read_typed(path, StudyJson, "remove it") if path.exists() else None
+    if not path.exists():
+        return None
+    study = read_typed(path, StudyJson, REPAIR)
+    expected = len(study["objectives"])
+    for trial in study["trials"]:
+        count = expected if trial["values"] is None else len(trial["values"])
+        if count != expected:
+            fault = f"trial {trial['number']} has {count} values, {expected} expected"
+            raise damaged(path, fault, REPAIR)
+    return study
 
 
 def param_text(params: Mapping[str, Any]) -> str:

@@ -31,14 +31,15 @@ class Objective:
 def check_objectives(columns: Any) -> list[str]:
     """Check `hydra.sweeper.objectives`; what the test set measures is refused."""
     line = f"hydra.sweeper.objectives={show(columns)}: "
-    if not isinstance(columns, list) or not columns or len(set(columns)) < len(columns):
+    texts = [one for one in columns if isinstance(one, str)] if isinstance(columns, list) else []
+    if not texts or texts != columns or len(set(texts)) < len(texts):
         raise ConfigError(f"{line}a list of different columns, [val] or [val,remaining]")
-    for column in columns:
+    for column in texts:
         if column not in ACCEPTED:
             known = ("test", "test_last", "f1", "precision", "recall")
             why = "test data choose nothing; " if column in known else ""
             raise ConfigError(f"{line}{why}accepted: {', '.join(ACCEPTED)}")
-    return columns
+    return texts
 
 
 def directed(columns: Sequence[str], score: Score) -> list[Objective]:

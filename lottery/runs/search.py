@@ -1,6 +1,7 @@
 """A sweep whose jobs Optuna proposes, one batch after the other: `hydra/sweeper=optuna`."""
 
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -34,6 +35,7 @@ from lottery.seeds import derive_seed
 
 log = logging.getLogger(__name__)
 
+LONGEST = 200  # bytes of a study's name, so that its lock files have names, too
 COLUMNS = Rule(lambda v: isinstance(v, list), "a list of columns of results.csv")
 
 
@@ -181,6 +183,10 @@ def _read_options(config: DictConfig) -> Options:
     options = read_group(Options, ours, "hydra.sweeper")
     if options.study and options.study != Path(options.study).name:
         raise ConfigError(f"hydra.sweeper.study={options.study}: a name, not a path")
+    if options.study and len(os.fsencode(options.study)) > LONGEST:
+        raise ConfigError(
+            f"hydra.sweeper.study={options.study}: a name of at most {LONGEST} bytes"
+        )
     return options
 
 

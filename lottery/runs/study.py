@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from lottery.config.search_space import SearchSpace
 from lottery.errors import ConfigError
-from lottery.record.files import DamagedFile
+from lottery.record.files import damaged, open_regular
 from lottery.record.study import TrialJson
 from lottery.runs.objectives import Objective
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 NAME = "lottery"  # of the only study in its file
 RUN = "run"  # the folder of a trial's run, an attribute of the trial
+REPAIR = "remove it to begin again"
+# What Optuna raises at a damaged file
+DAMAGE = (ValueError, LookupError, TypeError, AttributeError, AssertionError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -41,13 +44,26 @@ class Study:
     find_run: Callable[[Sequence[str]], str]  # the folder of a job, by its overrides
     optuna: "OptunaStudy"
 
+    def __post_init__(self) -> None:
+        """Check that earlier trials had values of the same kinds."""
+        from optuna.distributions import check_distribution_compatibility
+
+        for trial in self.optuna.get_trials(deepcopy=False):
+            for key in trial.distributions.keys() & self.space.searched.keys():
+                try:
+                    check_distribution_compatibility(
+                        trial.distributions[key], self.space.searched[key]
+                    )
+                except ValueError as error:
+                    raise ConfigError(f"{key}: {error} Choose another study.") from error
+
     def unfinished(self) -> list[Proposal]:
         """Return the trials that a killed process has begun; those of another search fail."""
         from optuna.trial import TrialState
 
         proposals = []
         for trial in self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if trial.params.keys() == self.space.searched.keys() and RUN in trial.user_attrs:
+            if self.space.proposes(trial.params) and RUN in trial.user_attrs:
                 proposals.append(Proposal(trial.number, self.space.overrides(trial.params)))
             else:
                 self.tell(trial.number, None)
@@ -112,8 +128,8 @@ def _open(path: Path, directions: list[str]) -> "OptunaStudy":
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     path.with_name(f"{path.name}.lock").unlink(missing_ok=True)  # Optuna's, of a killed process
-    if path.exists():
-        content = path.read_bytes()  # a kill may have come in the middle of the last line
+    with suppress(FileNotFoundError), open_regular(path, REPAIR) as file:
+        content = file.read()  # a kill may have come in the middle of the last line
         os.truncate(path, content.rfind(b"\n") + 1)
     try:
         study = optuna.create_study(
@@ -122,8 +138,8 @@ def _open(path: Path, directions: list[str]) -> "OptunaStudy":
             directions=[StudyDirection[direction.upper()] for direction in directions],
             load_if_exists=True,
         )
-    except (ValueError, KeyError, TypeError) as error:
-        raise DamagedFile(f"{path}: damaged: {error}; remove it to begin again") from error
+    except DAMAGE as error:
+        raise damaged(path, str(error), REPAIR) from error
     there = [direction.name.lower() for direction in study.directions]
     if there != directions:
         raise ConfigError(

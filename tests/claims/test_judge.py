@@ -1,5 +1,6 @@
 """Verdicts by literal effects, their error rates by made-up ones, and what no verdict can be."""
 
+import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -149,3 +150,25 @@ def test_words_and_rules_may_change_after_the_runs(outputs: Path) -> None:
     rules = [{"kind": "gain", "of": {"a": 80}, "over": {"b": 80}, "above": 2}]
     (verdict,) = judge_claim(claim(rules=rules, statement="by 2 points"), [outputs])
     assert verdict.verdict == FAILS
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"seeds": 10**12}, "seeds is 1000000000000, 1 to 10,000 expected"),
+        ({"seeds": 0}, "seeds is 0, 1 to 10,000 expected"),
+        ({"arms": {"a": ["../A"], "b": ["B"]}}, "'../A' is no folder's name"),
+        ({"arms": {"a": [".."], "b": ["B"]}}, "'..' is no folder's name"),
+        ({"arms": {"a": ["/tmp"], "b": ["B"]}}, "'/tmp' is no folder's name"),
+        ({"arms": {"a": ["a" * 300], "b": ["B"]}}, "File name too long"),
+        ({"arms": {"a": [], "b": ["B"]}}, "an older protocol"),
+        ({"arms": {"a": ["A"], "b": ["B"] * 100_000}}, "an older protocol"),
+        ({"arms": {"a": ["A"]}}, "an older protocol"),
+    ],
+)
+def test_a_forged_note_is_one_line(outputs: Path, change: dict[str, object], words: str) -> None:
+    path = runs_file(outputs, "toy", "small")
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    (verdict,) = judge_claim(claim(), [outputs])
+    assert verdict.verdict == CANNOT_SAY
+    assert words in verdict.reason

@@ -12,8 +12,10 @@ import pytest
 from lottery.claims.claim import Claim
 from lottery.claims.judge import HOLDS, judge_claim
 from lottery.claims.read import claim_of
-from lottery.claims.sweeps import SweepsFailed, do_sweeps, find_sweeps, note_runs
+from lottery.claims.resolve import ArmRuns
+from lottery.claims.sweeps import Sweep, SweepsFailed, do_sweeps, find_sweeps, note_runs
 from lottery.record.records import read_run_json
+from lottery.record.run_dir import RunDir
 from lottery.signals import Stopped
 from tests.conftest import PATIENCE
 from tests.helpers.forked import print_to
@@ -81,3 +83,15 @@ def test_a_sweep_that_fails_is_told_at_the_end(folder: Path) -> None:
     sweeps, _ = find_sweeps([claim("iterations=10", "evaluation.every=10")], "small")
     with pytest.raises(SweepsFailed, match="1 of 1 sweeps are not whole"):
         list(do_sweeps(sweeps))
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"\xff\n", b"round,pair\n0,0\n" * 2])
+def test_a_damaged_table_is_not_analysed(folder: Path, content: bytes) -> None:
+    """`lottery-stability` is called, which tells what is damaged."""
+    run = RunDir(folder / "seed_0")
+    run.stability.path.mkdir(parents=True)
+    run.stability.pairs_csv.write_bytes(content)
+    arm = ArmRuns("a", (), folder, rounds=(0,), stability=(0,))
+    assert Sweep(arm, seeds=1, pairs=2, claims=()).not_analysed == [run]
+    run.stability.pairs_csv.write_text("round,pair\n0,0\n0,1\n")
+    assert Sweep(arm, seeds=1, pairs=2, claims=()).not_analysed == []

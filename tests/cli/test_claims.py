@@ -63,6 +63,13 @@ def test_an_unknown_option_is_refused(claims: Claims) -> None:
     assert "unrecognized arguments: --fast" in done.err
 
 
+@pytest.mark.parametrize("seeds", ["0", "-1", "10001", "many"])
+def test_a_wrong_number_of_seeds_is_refused(claims: Claims, seeds: str) -> None:
+    done = claims("run", "fc19_ladder", "--dry-run", f"--seeds={seeds}")
+    assert done.code == 2
+    assert f"argument --seeds: '{seeds}': a whole number from 1 to 10,000" in done.err
+
+
 def test_verdicts_are_printed_and_written_on_a_page(
     claims: Claims, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -138,7 +138,7 @@ def test_only_the_rounds_own_log_folder_is_cleared(
     node = {"_target_": target, "save_dir": save_dir, "name": name, "version": ""}
     for version in ("", "{round}"):
         nodes = {"csv": {**node, "version": version}}
-        loggers = build_loggers(nodes, run_dir, settings={}, score=ACCURACY)
+        loggers = build_loggers(nodes, run_dir, outputs=tmp_path, settings={}, score=ACCURACY)
         with loggers.round(1, {"fc": torch.ones(2)}):
             pass
         if version == "" or name == "rounds":

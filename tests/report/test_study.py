@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from lottery.record.score import Score
+import pytest
+
+from lottery.record.files import DamagedFile, write_json
+from lottery.record.score import Score, score_of
 from lottery.record.study import StudyJson, read_study, write_study
 from lottery.report.words.study import study_note, study_table
 
@@ -48,3 +51,25 @@ def test_the_note_says_what_was_searched_for() -> None:
 
 def test_another_folder_has_no_study(tmp_path: Path) -> None:
     assert read_study(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            {"trials": [{**STUDY["trials"][0], "values": [1.0]}]},
+            "trial 0 has 1 values, 2 expected",
+        ),
+        ({"trials": [{**STUDY["trials"][0], "values": [1, 2, 3]}]}, "trial 0 has 3 values"),
+    ],
+)
+def test_a_damaged_study_is_one_line(
+    tmp_path: Path, change: dict[str, object], words: str
+) -> None:
+    write_json(tmp_path / "study.json", {**STUDY, **change})
+    with pytest.raises(DamagedFile, match=rf"study.json: damaged: {words}.*; remove it"):
+        read_study(tmp_path)
+
+
+def test_a_score_may_have_keys_of_a_later_version() -> None:
+    assert score_of({"score": {**STUDY["score"], "more": 1}}) == Score(**STUDY["score"])

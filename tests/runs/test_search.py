@@ -65,6 +65,7 @@ def test_numbers_are_used_with_four_digits_inside_their_interval() -> None:
         (["a=tag(linear, interval(0,1))"], "accepted: log"),
         (["a=tag(log, interval(0,1))"], "a=tag(log, interval(0,1)): "),
         (["a=interval(2,1)"], "a=interval(2,1): "),
+        (["a=interval(1,inf)"], "a=interval(1,inf): "),
     ],
 )
 def test_a_wrong_search_space_is_one_line(arguments: list[str], words: str) -> None:
@@ -73,13 +74,16 @@ def test_a_wrong_search_space_is_one_line(arguments: list[str], words: str) -> N
     assert words in str(error.value)
 
 
+TEST_DATA = [["test"], ["val", "test_last"], ["f1"]]
+
+
 @pytest.mark.parametrize(
-    "objectives", [["test"], ["val", "test_last"], ["f1"], ["val", "val"], []]
+    "objectives", [*TEST_DATA, ["val", "val"], [], [["val"]], [{"val": 1}], [None]]
 )
 def test_test_data_are_no_objective(objectives: list[str]) -> None:
     with pytest.raises(ConfigError, match=r"hydra.sweeper.objectives=") as error:
         check_objectives(objectives)
-    assert ("test data choose nothing" in str(error.value)) == bool({*objectives} - {"val"})
+    assert ("test data choose nothing" in str(error.value)) == (objectives in TEST_DATA)
 
 
 def test_directions_follow_the_score() -> None:
@@ -122,9 +126,11 @@ class ToyLauncher:
             self.sweep.note(job)
 
 
-def search(folder: Path, name: str, num_trials: int, **changes: Any) -> ToyLauncher:
+def search(
+    folder: Path, name: str, num_trials: int, override: str = LR, **changes: Any
+) -> ToyLauncher:
     """Do a toy search as one command would."""
-    space: SearchSpace = read_search_space([LR], None)
+    space: SearchSpace = read_search_space([override], None)
     launcher = ToyLauncher(Sweep(folder / name), **changes)
     objectives = directed(["val"], launcher.score)
     path = folder / "studies" / "toy.log"
@@ -179,6 +185,15 @@ def test_more_trials_go_on_and_finished_ones_are_not_done_twice(tmp_path: Path) 
     assert search(tmp_path, "fewer", 2).done == []
 
 
+def test_a_study_goes_on_with_another_kind_of_values_only_under_another_name(
+    tmp_path: Path,
+) -> None:
+    search(tmp_path, "first", 1)
+    with pytest.raises(ConfigError, match=r"optimizer.lr: .* Choose another study"):
+        search(tmp_path, "second", 2, override="optimizer.lr=1e-3,1e-2")
+    assert len(search(tmp_path, "third", 2, override=LR.replace("1e-1", "1e-2")).done) == 1
+
+
 def test_a_failed_trial_counts_for_this_command_only(tmp_path: Path) -> None:
     first = search(tmp_path, "first", 4, fails_at=1)
     assert [t["state"] for t in study_of(first)["trials"]].count("fail") == 1
@@ -229,6 +244,8 @@ def test_a_search_on_digits_and_its_report(
         (("hydra.sweeper.objectives=[test]",), "test data choose nothing"),
         (("hydra.sweeper.n_trials=0",), "hydra.sweeper.n_trials=0"),
         (("hydra.sweeper.study=a/b",), "hydra.sweeper.study=a/b"),
+        ((f"hydra.sweeper.study={'a' * 250}",), "a name of at most 200 bytes"),
+        (("hydra.sweeper.objectives=[{a:1}]",), "hydra.sweeper.objectives=[{"),
         (("pruning.rate=interval(0,1)",), "pruning.rate=0"),
         (("hydra.sweeper.sampler._target_=optuna.samplers.Nothing",), "Nothing"),
     ],

@@ -181,6 +181,15 @@ def test_a_wandb_run_of_the_user_goes_on(
     assert len(run.column("loss/val")) == 4
 
 
+def test_mlflow_keeps_to_the_output_dir_where_a_run_has_a_folder_of_its_own(
+    mlflow_runs: Callable[[], dict[str, list[Any]]], lottery: Lottery, folder: Path
+) -> None:
+    before = set(folder.parent.iterdir())
+    assert lottery(*TINY, "logger=mlflow", "hydra.run.dir=mine").code == 0
+    assert set(folder.parent.iterdir()) == before
+    assert len(mlflow_runs()) == 1
+
+
 @pytest.mark.parametrize("logger", ["wandb", "mlflow"])
 def test_a_missing_package_is_one_line_before_anything_is_written(
     lottery: Lottery, folder: Path, monkeypatch: pytest.MonkeyPatch, logger: str

@@ -64,6 +64,7 @@ class Configured:
     name: str  # in the config group `logger`
     make: MakeLogger
     run_dir: RunDir
+    outputs: Path  # the folder of all runs
     settings: Mapping[str, Any]  # the canonical config and the seed
     score: Score
     one_per_round: bool  # whether `{round}` is in its arguments

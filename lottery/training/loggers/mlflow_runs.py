@@ -79,5 +79,6 @@ class MlflowRuns:
 
     def _alone(self) -> FileLock:
         """Let one run after the other make what all have in common: database and experiment."""
-        outputs = self.own.run_dir.path.parents[1]
+        outputs = self.own.outputs
+        outputs.mkdir(parents=True, exist_ok=True)  # the run's own folder may be elsewhere
         return FileLock(outputs / ".mlflow.lock", fallback_to_soft=False)
