@@ -13,6 +13,7 @@ from lottery.cli import compare, report, stability, ticket
 from lottery.cli.common import errors_end_the_command
 from lottery.data import DataError
 from lottery.doctor.trial import TrialFailed
+from lottery.dynamic.moving import WrongMove
 from lottery.errors import ConfigError, LotteryError, NoRun, OutOfMemory, UntrustedCode
 from lottery.imp import BrokenInvariant, NothingToRewindTo
 from lottery.models.state import OtherNetwork
@@ -27,6 +28,7 @@ from lottery.tensors import MissingTensors
 from lottery.ticket.extract import WrongTicket
 from lottery.ticket.ticket import NoTicket
 from lottery.training import Diverged
+from lottery.training.mover import StoppedEarly
 from lottery.training.native.checkpoint import NoStepToKeep
 from lottery.training.native.fit import LightningRefused
 from lottery.training.native.metrics import MissingMetric
@@ -55,10 +57,12 @@ EXIT_CODES = {
     OutOfMemory: 1,
     RunLocked: 2,
     RunTakenOver: 1,
+    StoppedEarly: 1,
     SweepsFailed: 1,
     TrialFailed: 1,
     UntrustedCode: 2,
     WorkerDied: 1,
+    WrongMove: 1,
     WrongTicket: 1,
 }
 COMMANDS = {

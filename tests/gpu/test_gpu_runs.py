@@ -24,6 +24,7 @@ CASES = [
     ("criterion=synflow", "criterion.iterations=5", "reinit=sign"),
     ("criterion=gradient_magnitude", "reinit=lr_rewind"),
     ("criterion=random", "reinit=finetune"),
+    ("criterion=edge_popup", "reinit=rewind"),
     ("optimizer.clip_norm=0.1", "trainer.tf32=true"),
     ("optimizer=sgd", *LATE),
 ]
