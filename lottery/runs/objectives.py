@@ -42,6 +42,17 @@ def check_objectives(columns: Any) -> list[str]:
     return texts
 
 
+def check_without_validation(columns: Sequence[str]) -> None:
+    """Check the columns of runs with dataset.val_share=0, in which those of validation are empty."""
+    for column in columns:
+        if column.startswith("val") or column == "ES":
+            sizes = [c for c in LESS if "remaining" in c]
+            raise ConfigError(
+                f"hydra.sweeper.objectives={show(list(columns))}: dataset.val_share=0 leaves no "
+                f"validation data; accepted: {', '.join(sizes)}"
+            )
+
+
 def directed(columns: Sequence[str], score: Score) -> list[Objective]:
     """Return the columns with their directions: `val` has that of the score."""
     return [

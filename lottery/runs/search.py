@@ -28,7 +28,7 @@ from lottery.record.run_dir import RunDir
 from lottery.record.schema import SweepJob
 from lottery.record.score import ACCURACY, Score, score_of
 from lottery.record.study import TrialJson, param_text, write_study
-from lottery.runs.objectives import check_objectives, directed, values_of
+from lottery.runs.objectives import check_objectives, check_without_validation, directed, values_of
 from lottery.runs.study import Proposal, Study, opened
 from lottery.runs.sweep import Sweep
 from lottery.seeds import derive_seed
@@ -63,6 +63,8 @@ def search(
     space = read_search_space(arguments, loader)
     compose = partial(loader.load_sweep_config, config)
     settings = read_checked(plain(compose(space.first())))
+    if settings.dataset.val_share == 0:
+        check_without_validation(columns)
     _make_sampler(options, 0)
     score = _score_of_settings(settings)
     objectives = directed(columns, score)

@@ -242,6 +242,7 @@ def test_a_search_on_digits_and_its_report(
     ("overrides", "words"),
     [
         (("hydra.sweeper.objectives=[test]",), "test data choose nothing"),
+        (("dataset.val_share=0",), "dataset.val_share=0 leaves no validation data; accepted"),
         (("hydra.sweeper.n_trials=0",), "hydra.sweeper.n_trials=0"),
         (("hydra.sweeper.study=a/b",), "hydra.sweeper.study=a/b"),
         ((f"hydra.sweeper.study={'a' * 250}",), "a name of at most 200 bytes"),
