@@ -43,7 +43,7 @@ def check_objectives(columns: Any) -> list[str]:
 
 
 def check_without_validation(columns: Sequence[str]) -> None:
-    """Check the columns of runs with dataset.val_share=0, in which those of validation are empty."""
+    """Check the columns of runs with dataset.val_share=0: those of validation are empty."""
     for column in columns:
         if column.startswith("val") or column == "ES":
             sizes = [c for c in LESS if "remaining" in c]
