@@ -28,11 +28,13 @@ from lottery.tensors import MissingTensors
 from lottery.ticket.extract import WrongTicket
 from lottery.ticket.ticket import NoTicket
 from lottery.training import Diverged
+from lottery.training.loggers.run_loggers import LoggerFailed
 from lottery.training.mover import StoppedEarly
 from lottery.training.native.checkpoint import NoStepToKeep
 from lottery.training.native.fit import LightningRefused
 from lottery.training.native.metrics import MissingMetric
 from lottery.training.native.position import NotPlain
+from lottery.training.native.probe import NoLoss
 from tests.conftest import Done
 from tests.helpers.toy_records import TRUNK, write_run
 
@@ -45,10 +47,12 @@ EXIT_CODES = {
     DiskError: 1,
     Diverged: 1,
     LightningRefused: 1,
+    LoggerFailed: 1,
     MissingMetric: 1,
     MissingTensors: 1,
     NoFileLocks: 2,
     NoRun: 2,
+    NoLoss: 1,
     NoStepToKeep: 1,
     NoTicket: 2,
     NotPlain: 1,

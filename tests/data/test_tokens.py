@@ -9,7 +9,7 @@ import torch
 from lottery import load_run, load_ticket
 from lottery.data import DataError, Scaling, Split, Splits
 from lottery.measure.flops import make_counter
-from tests.config.test_own_code import readme_block
+from tests.config.test_own_code import block_of_page
 from tests.conftest import TINY, Done, Lottery
 from tests.helpers.token_networks import TOKEN_MLP, TokenMLP
 
@@ -165,7 +165,7 @@ def test_an_embedding_network_trains(lottery: Lottery, overrides: list[str]) -> 
 def test_the_readmes_network_of_tokens(
     lottery: Lottery, write_module: Callable[[str, str], Path]
 ) -> None:
-    write_module("tokens", readme_block("# tokens.py"))
+    write_module("tokens", block_of_page("# tokens.py", "data.md"))
     own = ("dataset=modular_addition", "model._target_=tokens.TokenNet", "dataset.p=7")
     done = lottery(*TINY, *own, "dataset.batch_size=10", "logger=none")
     assert done.code == 0, done.err

@@ -165,7 +165,7 @@ def test_parameters_that_are_not_used_do_not_stop_the_ranks(tmp_path: Path) -> N
 
 def _logger_names(process: ProcessRank, path: Path) -> list[str]:
     node = {"_target_": "pytorch_lightning.loggers.CSVLogger", "save_dir": str(path)}
-    loggers = build_loggers({"csv": node}, RunDir(path), settings={}, score=ACCURACY)
+    loggers = build_loggers({"csv": node}, RunDir(path), outputs=path, settings={}, score=ACCURACY)
     with loggers.round(0, {"fc": torch.ones(2)}) as made:
         return [type(logger).__name__ for logger in made]
 

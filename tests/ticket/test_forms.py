@@ -21,7 +21,7 @@ from lottery.ticket.extract import take_out
 from lottery.ticket.ticket import open_ticket
 from tests.conftest import TINY
 
-DOC = Path(__file__).parents[2] / "docs" / "ticket.md"
+DOC = Path(__file__).parents[2] / "docs/how-to/ticket.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", DOC.read_text(), re.DOTALL)
 WITH_LOTTERY, LOAD, PRUNE, CSR, DIGITS_28 = BLOCKS
 
