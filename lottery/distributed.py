@@ -63,6 +63,15 @@ def gather(value: T) -> list[T]:
     return values  # type: ignore[return-value]  # all are filled
 
 
+def differing_ranks(describe: Callable[[], str]) -> str:
+    """Return the ranks that describe what they hold otherwise than rank 0: "1, 3", or "".
+
+    A process that is alone describes nothing.
+    """
+    found = gather(describe()) if num_ranks() > 1 else []
+    return ", ".join(str(rank) for rank, other in enumerate(found) if other != found[0])
+
+
 def copy_from_main(tensor: Tensor) -> None:
     """Write rank 0's values into every rank's tensor."""
     if num_ranks() > 1:

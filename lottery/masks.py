@@ -149,6 +149,11 @@ def count_ones(masks: Masks) -> dict[str, int]:
     return {name: int(mask.sum()) for name, mask in masks.items()}
 
 
+def count_shared(first: Masks, second: Masks) -> dict[str, int]:
+    """Count the weights of each layer that both masks keep."""
+    return {name: int((mask & second[name]).sum()) for name, mask in first.items()}
+
+
 def density(masks: Masks) -> float:
     """Return the kept share of the prunable weights: `remaining` in the results."""
     return sum(count_ones(masks).values()) / sum(mask.numel() for mask in masks.values())

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lottery.distributed import gather, num_ranks
+from lottery.distributed import differing_ranks
 from lottery.errors import LotteryError
 from lottery.masks import Masks, check_nested, count_ones
 from lottery.models.state import State
@@ -112,10 +112,7 @@ def check_first_step(
 
 def check_ranks_agree(number: int, what: str, tensors: Mapping[str, Tensor]) -> None:
     """Check that all processes of a run hold the same tensors, bit for bit."""
-    digests = gather(digest(tensors)) if num_ranks() > 1 else []
-    differing = [str(rank) for rank, other in enumerate(digests) if other != digests[0]]
-    if differing:
-        ranks = ", ".join(differing)
+    if ranks := differing_ranks(lambda: digest(tensors)):
         raise BrokenInvariant(f"round {number}: the {what} of rank {ranks} differ from rank 0's")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lottery.imp.checks import BrokenInvariant, count_differing
-from lottery.masks import Masks, count_ones
+from lottery.masks import Masks, count_ones, count_shared
 from lottery.models.state import Start, State
 
 
@@ -26,5 +26,4 @@ def check_learned(
                 f"round {number}: weights were trained that are frozen ({name}): "
                 f"{', '.join(differing)}"
             )
-    shared = {name: int((mask & masks[name]).sum()) for name, mask in at_start.items()}
-    return {"frozen_differing": 0, "stayed": shared}
+    return {"frozen_differing": 0, "stayed": count_shared(at_start, masks)}

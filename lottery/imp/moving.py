@@ -10,7 +10,7 @@ import torch
 from lottery.dynamic import Moving, Span, WrongMove, has_dense_gradients
 from lottery.imp.checks import BrokenInvariant, check_masks
 from lottery.imp.imp import Imp
-from lottery.masks import Masks, count_ones
+from lottery.masks import Masks, count_ones, count_shared
 from lottery.measure.train_flops import Segment, segment_of
 from lottery.models.state import Start
 from lottery.pruning import ScoredPruner, Trained
@@ -102,6 +102,5 @@ def check_moved(imp: Imp, moving: Moving, moved: Moved) -> dict[str, Any]:
         nested=False,
         count=pruner.count,
     )
-    shared = {name: int((m & moved.masks[name]).sum()) for name, m in moving.start.items()}
     checks["ones_before"] = sum(count_ones(moving.start).values())
-    return {**checks, "updates": len(steps), "stayed": shared}
+    return {**checks, "updates": len(steps), "stayed": count_shared(moving.start, moved.masks)}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from lottery.distributed import gather, sum_over_ranks
+from lottery.distributed import differing_ranks, sum_over_ranks
 from lottery.dynamic import Moving, WrongMove
 from lottery.dynamic.moving import moves_of
 from lottery.errors import LotteryError
@@ -87,12 +87,10 @@ class Mover(pl.Callback):
         return Moved(self.masks, self.moves)
 
     def _check_ranks_agree(self, step: int) -> None:
-        digests = gather(digest(self.masks))
-        differing = [str(rank) for rank, other in enumerate(digests) if other != digests[0]]
-        if differing:
+        if ranks := differing_ranks(lambda: digest(self.masks)):
             raise WrongMove(
-                f"round {self.moving.round}: after step {step} the masks of rank "
-                f"{', '.join(differing)} differ from rank 0's"
+                f"round {self.moving.round}: after step {step} the masks of rank {ranks} differ "
+                "from rank 0's"
             )
 
     def snapshot(self) -> dict[str, Any]:
