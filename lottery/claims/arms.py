@@ -50,7 +50,7 @@ class Arms:
 
     def column(self, place: Place, name: str) -> dict[int, float]:
         """Return a column of results.csv, as `values`."""
-        return self.values(place, lambda record: float(record["row"][name]))  # type: ignore[literal-required]
+        return self.values(place, lambda record: float(record["row"][name]))  # type: ignore[literal-required]  # rules name columns that are there
 
     def rounds(self, place: Place) -> dict[tuple[int, int], int]:
         """Return the round with this share of the weights left, by draw and seed.

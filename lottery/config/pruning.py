@@ -82,7 +82,7 @@ def set_up_pruning(
         iterations=settings.criterion.iterations,
         units=settings.pruning.units,  # type: ignore[arg-type]  # the settings have checked both
         inverted=settings.criterion.inverted,
-        ties=settings.scope.ties,  # type: ignore[arg-type]
+        ties=settings.scope.ties,  # type: ignore[arg-type]  # as above
     )
     notes = _notes(settings, scope, last=last)
     pruner = learned_pruner(settings, scope, scored)

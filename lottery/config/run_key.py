@@ -135,7 +135,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
             raise ConfigError(f"shortened={show(shortened)}: {wanted}")
         values = _merged(values, shortened)
     values = with_frozen_weights(values)
-    return _with_paths(values, lambda _, path: os.path.expanduser(path))  # noqa: PTH111
+    return _with_paths(values, lambda _, path: os.path.expanduser(path))  # noqa: PTH111  # Path's fails without a home
 
 
 def copies_masks(config: Mapping[str, Any]) -> bool:
