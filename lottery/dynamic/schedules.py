@@ -9,8 +9,8 @@ from lottery.dynamic.interface import Span
 def check_part(name: str, value: object, *, at_least_0: bool = False) -> None:
     """Check that an argument is a share of the round's steps, or of a layer's weights."""
     is_number = type(value) in (int, float)
-    low = is_number and (value >= 0 if at_least_0 else value > 0)  # type: ignore[operator]
-    if not (low and value <= 1):  # type: ignore[operator]
+    low = is_number and (value >= 0 if at_least_0 else value > 0)  # type: ignore[operator]  # it is a number
+    if not (low and value <= 1):  # type: ignore[operator]  # as above
         accepted = "a number from 0 to 1" if at_least_0 else "a number above 0, at most 1"
         raise ValueError(f"{name}={value}: {accepted}")
 
