@@ -103,6 +103,13 @@ def copy_to_cpu(tensors: Mapping[str, Tensor]) -> Tensors:
     return {name: torch.clone(tensor.detach()).cpu() for name, tensor in tensors.items()}
 
 
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor on a device; the host does not wait for a copy to a GPU."""
+    if device.type == "cuda" and not tensor.is_cuda:
+        tensor = tensor.contiguous().pin_memory()
+    return tensor.to(device, non_blocking=True)
+
+
 def digest(tensors: Mapping[str, Tensor]) -> str:
     """Return the sha256 of names, dtypes, shapes and bytes: equal digests mean equal bits.
 

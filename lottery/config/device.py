@@ -54,6 +54,7 @@ def build_device(trainer: Trainer, process: ProcessRank) -> Device:
         tf32=trainer.tf32,
         benchmark=trainer.benchmark,
         sync_batchnorm=trainer.sync_batchnorm,
+        data_on_gpu=trainer.data_on_gpu,
         accelerator=accelerator,
         precision=trainer.precision,
         deterministic=trainer.deterministic,

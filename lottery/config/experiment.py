@@ -29,6 +29,7 @@ from lottery.config.settings import Settings
 from lottery.config.splits import build_splits
 from lottery.config.task import build_task
 from lottery.data import Splits
+from lottery.data.placement import placed
 from lottery.data.subset import has_classes
 from lottery.dynamic import Dynamic, Static, starts_dense
 from lottery.errors import ConfigError
@@ -139,7 +140,9 @@ def build_experiment(
     data = splits.digests()
     digests = {**data, **file_digests(settings.config), **pruning.digests}
     progress, stop = Progress(score=task.score), StopRequest()
-    load_splits: Callable[[], Splits] = partial(splits.to, device.torch_device, networks.dtype)
+    load_splits: Callable[[], Splits] = partial(
+        placed, splits, device.torch_device, networks.dtype, on_gpu=device.data_on_gpu
+    )
     if base := networks.base:
         digests[base.name] = base.digest()
         load_splits = partial(

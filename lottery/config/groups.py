@@ -146,6 +146,9 @@ class Trainer:
     tf32: Annotated[bool, FLAG, "GPUs: products of 32 bits with 10 bits of precision"]
     benchmark: Annotated[bool, FLAG, "GPUs: time the algorithms of convolutions"] = False
     sync_batchnorm: Annotated[bool, FLAG, "BatchNorm sees the batches of all devices"]
+    data_on_gpu: Annotated[bool | None, or_null(FLAG), "hold inputs there; null = if they fit"] = (
+        None
+    )
 
     def __post_init__(self) -> None:
         if self.benchmark and self.deterministic:

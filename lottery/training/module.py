@@ -20,6 +20,7 @@ from lottery.masks import Masks, apply_masks
 from lottery.models.state import Start, State, load_optimizer, write_optimizer, write_state
 from lottery.signals import StopRequest
 from lottery.tasks import Loss, Task
+from lottery.tensors import send
 from lottery.training.learned_masks import LearnedMasks
 from lottery.training.schedules import Schedule
 
@@ -72,7 +73,8 @@ def describe_step(learning_rate: float, rows: Tensor) -> FirstStep:
 class LotteryModule(pl.LightningModule):
     """Trains a network, which holds the start's weights already, under masks.
 
-    The training split is on the network's device. `batch_size` is that of all ranks together.
+    The training split is placed for the network's device. `batch_size` is that of all ranks
+    together.
     """
 
     def __init__(
@@ -142,6 +144,12 @@ class LotteryModule(pl.LightningModule):
         self.optimizer_state = optimizer_state
         self.first_seen = first_seen
         self.step = step
+
+    def transfer_batch_to_device(
+        self, batch: Tensor, device: torch.device, dataloader_idx: int
+    ) -> Tensor:
+        """Leave a block's example indices where the examples are."""
+        return batch if self.train_split.on_host else send(batch, device)
 
     def on_fit_start(self) -> None:
         """Send the masks to the device to which Lightning has moved the weights."""
@@ -246,8 +254,9 @@ class LotteryModule(pl.LightningModule):
     def _sums(self, made: Tensor, outputs: Sequence[Tensor]) -> Tensor:
         """Return the task's sums by step, (steps, k): once per block, because that is faster."""
         if not self.task.needs_outputs:
-            return torch.zeros(len(made), 0, device=made.device)
-        parts = self.task.parts(torch.cat(list(outputs)), self.train_split.targets[made.flatten()])
+            return torch.zeros(len(made), 0, device=self.train_split.targets.device)
+        targets = self.train_split.targets_of(made.flatten())
+        parts = self.task.parts(torch.cat(list(outputs)), targets)
         return parts.reshape(*made.shape, -1).sum(1)
 
     def _clip_gradients(self, clip_norm: float) -> None:
@@ -271,10 +280,7 @@ class LotteryModule(pl.LightningModule):
         if self.draws is None:
             return [None] * len(block)
         numbers = self.draws.steps(first_step, first_step + len(block))
-        ours = share(numbers, dim=1)
-        if block.is_cuda:  # the host does not wait for a copy from pinned memory
-            ours = ours.contiguous().pin_memory()
-        return ours.to(block.device, non_blocking=True)
+        return send(share(numbers, dim=1), self.train_split.targets.device)
 
     def _check_finite(self, losses: Tensor, first_step: int) -> None:
         finite = torch.isfinite(losses)

@@ -8,7 +8,10 @@ import torch
 from torch import Tensor
 
 from lottery.config import ProcessRank
+from lottery.data import CropAndFlip, Scaling, Split, Splits
+from lottery.data.placement import placed
 from lottery.doctor.machine import check_precision
+from lottery.tensors import send
 from lottery.training.module import LotteryModule
 from tests.helpers.gpu_runs import train
 from tests.helpers.gpus import Gpus
@@ -87,6 +90,39 @@ def test_the_host_waits_once_in_a_block_and_in_no_step(gpus: Gpus, tmp_path: Pat
     clipped = "optimizer.clip_norm=1"
     (blocks,) = on_ranks(1, _count_waits, tmp_path, *steps, clipped, gpus=gpus)
     assert blocks[1:] == [(2, 1), (5, 1)]
+
+
+def _placed(process: ProcessRank, free: int) -> tuple[list[str], list[Any], int]:
+    """Return where inputs are, batches of each split, and how often the host waited for them."""
+    torch.cuda.mem_get_info = lambda device=None: (free, free)
+    torch.manual_seed(0)
+    pixels = torch.randint(256, (40, 3, 8, 8), dtype=torch.uint8)
+    targets, rows = torch.arange(20), torch.arange(39, -1, -2)
+    images = Split(pixels, targets, Scaling.of([0.5] * 3, [0.25] * 3), rows, CropAndFlip(2))
+    numbers = Split(torch.rand(20, 5), targets)
+    device = torch.device("cuda", 0)
+    there = placed(Splits(images, numbers, numbers), device, torch.float32, on_gpu=None)
+    drawn = send(CropAndFlip(2).draw(1, 3, torch.Generator())[0], device)
+    waits, found = torch.ops.emulated_gpu.num_waits(), []
+    for split in (there.train, there.val):
+        chosen = torch.tensor([3, 0, 19])
+        on_host = chosen if split.on_host else send(chosen, device)
+        found += [split.batch(on_host, drawn), split.batch(slice(4, 7))]
+    waited = torch.ops.emulated_gpu.num_waits() - waits
+    kinds = [split.inputs.device.type for split in there.by_name().values()]
+    assert all(tensor.is_cuda for batch in found for tensor in batch)
+    return kinds, [[tensor.tolist() for tensor in batch] for batch in found], waited
+
+
+def test_data_that_do_not_fit_give_the_same_batches(gpus: Gpus) -> None:
+    """The splits have 20 * (3 * 64 + 8) + 2 * 20 * (20 + 8) bytes: half of 10,240."""
+    if not gpus.emulated:
+        pytest.skip("only the emulated GPU counts the waits")
+    (fits,), (too_large,) = (on_ranks(1, _placed, free, gpus=gpus) for free in (10_240, 10_238))
+    assert fits[0] == ["cuda"] * 3
+    assert too_large[0] == ["cpu"] * 3
+    assert too_large[1] == fits[1]
+    assert too_large[2] == fits[2] == 0
 
 
 def _train_on_cpu(process: ProcessRank, folder: Path) -> None:

@@ -229,11 +229,15 @@ Tensor& set_whole_storage(Tensor& self, c10::Storage source) {
   return set_storage(self, std::move(source), 0, size, 1);
 }
 
+// Nothing is computed later than it was asked for, so that no stream needs a tensor longer.
+void record_stream(Tensor&, c10::Stream) {}
+
 TORCH_LIBRARY_IMPL(_, CUDA, library) {
   library.fallback(torch::CppFunction::makeFromBoxedFunction<&run_on_cpu>());
 }
 TORCH_LIBRARY_IMPL(aten, CUDA, library) {
   library.impl("copy_", TORCH_FN(copy_));
+  library.impl("record_stream", TORCH_FN(record_stream));
   library.impl("set_.source_Storage", TORCH_FN(set_whole_storage));
   library.impl("set_.source_Storage_storage_offset", TORCH_FN(set_storage));
 }

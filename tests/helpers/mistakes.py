@@ -148,6 +148,7 @@ MISTAKES = [
     ("trainer.sync_batchnorm=null", "trainer.sync_batchnorm", "null"),
     ("trainer.interface=''", "trainer.interface", ""),
     ("trainer.benchmark=true", "trainer.benchmark", "true"),
+    ("trainer.data_on_gpu=0.5", "trainer.data_on_gpu", "0.5"),
     # folders
     ("output_dir=''", "output_dir", ""),
     ("output_dir=a_file/below", "output_dir", "a_file"),
