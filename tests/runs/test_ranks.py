@@ -1,5 +1,6 @@
 """Several processes train one network as one process would; only rank 0 writes."""
 
+import os
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import replace
@@ -21,7 +22,7 @@ from lottery.record.run_dir import RunDir
 from lottery.record.score import ACCURACY
 from lottery.runs.lifecycle import open_run_folder
 from lottery.runs.process_group import joined
-from lottery.runs.run_lock import locked
+from lottery.runs.run_lock import RunLocked, locked
 from lottery.runs.workers import train_rounds
 from lottery.tasks import Classification
 from lottery.tensors import load_tensors
@@ -30,6 +31,7 @@ from tests.conftest import Lottery
 from tests.helpers import ranks
 from tests.helpers.experiments import composed
 from tests.helpers.ranks import on_ranks
+from tests.helpers.torchrun import free_port
 from tests.helpers.toy_runs import (
     BATCH,
     NUM_STEPS,
@@ -208,8 +210,23 @@ def test_a_network_that_is_not_there() -> None:
         pass
 
 
+def _open_first(process: ProcessRank, config: dict[str, Any], path: Path, port: int) -> None:
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    with open_run_folder(prepare(config, path, ProcessRank(processes=2)), wait=False):
+        pass
+
+
+def test_rank_0_is_refused_though_the_others_never_come(tmp_path: Path) -> None:
+    config = _digits("trainer=ddp_cpu", "trainer.timeout=1")
+    with locked(tmp_path, wait=False):
+        (refusal,) = on_ranks(1, _open_first, config, tmp_path, free_port())
+    assert isinstance(refusal, RunLocked)
+    assert str(refusal).endswith("is working here; wait for it to end")
+
+
 def _wait_for_lock(process: ProcessRank, config: dict[str, Any], path: Path) -> bool:
-    with open_run_folder(prepare(config, path, ProcessRank()), wait=True) as ownership:
+    there = replace(process, processes=1)  # it has met the others already
+    with open_run_folder(prepare(config, path, there), wait=True) as ownership:
         return ownership is not None
 
 
