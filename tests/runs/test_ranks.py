@@ -1,15 +1,18 @@
 """Several processes train one network as one process would; only rank 0 writes."""
 
 import os
+import sys
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from threading import Timer
 from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 from torch import nn
 
 from lottery.config import ConfigError, ProcessRank, prepare
@@ -21,7 +24,7 @@ from lottery.measure.evaluate import evaluate, measure_further
 from lottery.record.run_dir import RunDir
 from lottery.record.score import ACCURACY
 from lottery.runs.lifecycle import open_run_folder
-from lottery.runs.process_group import joined
+from lottery.runs.process_group import ends_at_once, joined
 from lottery.runs.run_lock import RunLocked, locked
 from lottery.runs.workers import train_rounds
 from lottery.tasks import Classification
@@ -222,6 +225,29 @@ def test_rank_0_is_refused_though_the_others_never_come(tmp_path: Path) -> None:
         (refusal,) = on_ranks(1, _open_first, config, tmp_path, free_port())
     assert isinstance(refusal, RunLocked)
     assert str(refusal).endswith("is working here; wait for it to end")
+
+
+def _end(code: int | str | None, meeting: Path | None) -> None:
+    if meeting:
+        store = dist.FileStore(str(meeting), 1)
+        dist.init_process_group("gloo", store=store, rank=0, world_size=1)
+    try:
+        with ends_at_once():
+            sys.exit(code)
+    finally:
+        os._exit(9)  # Python has begun to clean up
+
+
+@pytest.mark.parametrize(("code", "ends_with"), [(2, 2), (0, 0), ("text", 9)])
+def test_no_clean_up_where_a_group_is_left(
+    tmp_path: Path, code: int | str, ends_with: int
+) -> None:
+    fork = get_context("fork")
+    for meeting, expected in ((tmp_path / "meeting", ends_with), (None, 9)):
+        process = fork.Process(target=_end, args=(code, meeting))
+        process.start()
+        process.join()
+        assert process.exitcode == expected
 
 
 def _wait_for_lock(process: ProcessRank, config: dict[str, Any], path: Path) -> bool:
