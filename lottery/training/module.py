@@ -18,6 +18,7 @@ from lottery.distributed import copy_from_main, gather, max_over_ranks, num_rank
 from lottery.errors import LotteryError
 from lottery.masks import Masks, apply_masks
 from lottery.models.state import Start, State, load_optimizer, write_optimizer, write_state
+from lottery.models.synced_batchnorm import SyncedBatchNorm
 from lottery.signals import StopRequest
 from lottery.tasks import Loss, Task
 from lottery.tensors import send
@@ -59,7 +60,8 @@ def own_statistics(network: nn.Module) -> list[Tensor]:
     return [
         buffer
         for layer in network.modules()
-        if isinstance(layer, _BatchNorm) and not isinstance(layer, nn.SyncBatchNorm)
+        if isinstance(layer, _BatchNorm)
+        and not isinstance(layer, SyncedBatchNorm | nn.SyncBatchNorm)
         for buffer in layer.buffers()
     ]
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from lottery.config import ProcessRank
+from lottery.models.synced_batchnorm import SyncedBatchNorm
 from lottery.record.records import read_run_json
 from lottery.record.run_dir import RunDir
 from lottery.tensors import load_tensors
@@ -44,12 +45,24 @@ def test_two_ranks_train_what_one_trains(pair: Gpus, tmp_path: Path) -> None:
     assert _largest_difference(one, two, 1) < 1e-9
 
 
+def _batchnorm_waits(process: ProcessRank) -> int:
+    layer = SyncedBatchNorm.of(torch.nn.BatchNorm1d(3)).cuda()
+    inputs = torch.rand(4, 3, device=torch.device("cuda", process.rank), requires_grad=True)
+    before = torch.ops.emulated_gpu.num_waits()
+    layer(inputs).sum().backward()
+    return int(torch.ops.emulated_gpu.num_waits() - before)
+
+
+def test_the_host_waits_for_no_batchnorm(pair: Gpus) -> None:
+    if not pair.emulated:
+        pytest.skip("only the emulated GPU counts the waits")
+    assert on_ranks(2, _batchnorm_waits, gpus=pair) == [0, 0]
+
+
 @pytest.mark.parametrize("statistics", ["true", "false"])
 def test_ranks_agree_on_batchnorm(pair: Gpus, tmp_path: Path, statistics: str) -> None:
     """The check of every round says so: together or each its own, the averages are equal."""
     small = ("model=resnet", "model.depth=8", "iterations=2", "evaluation.every=1", "rounds=0")
-    if statistics == "true" and pair.emulated:
-        pytest.skip("SyncBatchNorm has kernels for real GPUs only")
     synchronized = f"trainer.sync_batchnorm={statistics}"
     assert on_ranks(2, train, tmp_path, *DDP, *small, synchronized, gpus=pair) == [None] * 2
 

@@ -21,6 +21,7 @@ from lottery.config.loggers import build_loggers
 from lottery.data import Splits
 from lottery.imp import run_rounds
 from lottery.measure.evaluate import evaluate, measure_further
+from lottery.models.synced_batchnorm import SyncedBatchNorm
 from lottery.record.run_dir import RunDir
 from lottery.record.score import ACCURACY
 from lottery.runs.lifecycle import open_run_folder
@@ -116,9 +117,21 @@ def _digits(*overrides: str) -> dict[str, Any]:
     return composed(*overrides, "logger=none")
 
 
-@pytest.mark.parametrize("number", [2, 7])
-def test_ranks_agree_with_one_process_to_1e_9(tmp_path: Path, number: int) -> None:
-    asked = ("trainer.precision=64-true", "rounds=1", "iterations=60", "evaluation.every=20")
+WITH_BATCHNORM = ("model=resnet", "model.depth=8", "iterations=4", "evaluation.every=2")
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (2, ("iterations=60", "evaluation.every=20")),
+        (7, ("iterations=60", "evaluation.every=20")),
+        (2, WITH_BATCHNORM),
+    ],
+)
+def test_ranks_agree_with_one_process_to_1e_9(
+    tmp_path: Path, number: int, words: tuple[str, ...]
+) -> None:
+    asked = ("trainer.precision=64-true", "rounds=1", *words)
     one, many = tmp_path / "one", tmp_path / "many"
     _train(ProcessRank(), _digits(*asked), one)
     results = on_ranks(
@@ -179,19 +192,14 @@ def test_every_rank_has_loggers_and_one_writes(tmp_path: Path) -> None:
     assert on_ranks(2, _logger_names, tmp_path) == [["CSVLogger"], ["DummyLogger"]]
 
 
-def test_batchnorm_needs_gpus_to_see_the_whole_batch() -> None:
+def test_batchnorm_of_several_processes_sees_the_whole_batch() -> None:
     kind = {"precision": "32-true", "deterministic": True, "compile": False, "block": 50}
-    with pytest.raises(ConfigError, match=r"^trainer.devices=2: 1 on CPUs for a network with"):
-        synchronized(ToyResNet(), Device("cpu", **kind, num_devices=2))
-    network = ToyResNet()
+    network, several = ToyResNet(), {**kind, "num_devices": 2}
     assert synchronized(network, Device("cpu", **kind)) is network
-    synced = synchronized(network, Device("gpu", **kind, num_devices=2))
-    assert isinstance(synced.norm1, nn.SyncBatchNorm)
-    assert list(synced.state_dict()) == list(ToyResNet().state_dict())
-    own = ToyResNet()
-    assert synchronized(own, Device("cpu", **kind, num_devices=2, sync_batchnorm=False)) is own
-    without = ToyDropout()
-    assert synchronized(without, Device("cpu", **kind, num_devices=2)) is without
+    assert synchronized(network, Device("cpu", **several, sync_batchnorm=False)) is network
+    assert isinstance(network.norm1, nn.BatchNorm2d)
+    assert isinstance(synchronized(network, Device("cpu", **several)).norm1, SyncedBatchNorm)
+    assert list(network.state_dict()) == list(ToyResNet().state_dict())
 
 
 def _own_statistics(process: ProcessRank, path: Path) -> None:
