@@ -157,6 +157,10 @@ def build_experiment(
     if start := networks.start_weights:
         digests[start.name] = start.digest
     load_splits = cache(load_splits)
+    place: Trained = {"host": socket.gethostname(), "hardware": hardware(device)}
+    dense = dense_source(
+        settings, digests=digests, prunable=pruning.prunable, hardware=place["hardware"]
+    )
     fit = build_fit(
         settings,
         run_dir=run_dir,
@@ -169,6 +173,7 @@ def build_experiment(
         progress=progress,
         stop=stop,
         draw_scores=score_maker(pruning.pruner, settings.seed_for("pruning")),
+        made_by=dense.digest,
     )
     check_criterion(settings, pruning.pruner, splits=splits, task=task, loss=fit.loss)
     steps_per_epoch = settings.dataset.steps_per_epoch(len(splits.train))
@@ -177,7 +182,6 @@ def build_experiment(
     reinit = build_reinit(settings, steps_per_epoch, num_steps)
     check_frozen_weights(settings, pruning.pruner, reinit)
     dynamic = build_dynamic(settings, pruning, reinit, num_steps, steps_per_epoch)
-    place: Trained = {"host": socket.gethostname(), "hardware": hardware(device)}
     imp = Imp(
         rounds=Rounds(settings.rounds_to_do, settings.pruning.target_sparsity),
         num_steps=num_steps,
@@ -197,12 +201,7 @@ def build_experiment(
             run_dir=run_dir,
             buffers=all_buffers(networks.network).keys(),
             keep=settings.keep,
-            dense=dense_source(
-                settings,
-                digests=digests,
-                prunable=pruning.prunable,
-                hardware=place["hardware"],
-            ),
+            dense=dense,
             score=task.score,
             update_summary=loggers.summarise,
         ),

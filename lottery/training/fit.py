@@ -60,6 +60,7 @@ class Outcome:
     first_expected: Mapping[str, Any]  # from the schedule and the data order
     moved: Moved | None = None  # of masks that move
     learned: Masks | None = None  # masks after the last step, where they are learned
+    in_one_place: bool = True  # False: carried on where other last bits may come out
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ class LightningFit:
     stop: StopRequest
     # Scores by round and masks; None trains weights.
     draw_scores: Callable[[int, Masks], Tensors] | None = None
+    made_by: str | None = None  # what the last bits depend on, for checkpoints
 
     @property
     def splits(self) -> Splits:
@@ -130,6 +132,7 @@ class LightningFit:
             keeper=keeper,
             others=others,
             mover=mover,
+            made_by=self.made_by,
         )
         self.data_order.seed_generators(round_number, start, self.device.torch_device)
         if checkpointer.load(module):
@@ -165,6 +168,7 @@ class LightningFit:
             first_expected=self._first_step(round_number, start),
             moved=mover.moved(module.step) if mover else None,
             learned=copy_to_cpu(module.learned.masks()) if module.learned else None,
+            in_one_place=checkpointer.in_one_place,
         )
 
     def _run_digest(self) -> str:
