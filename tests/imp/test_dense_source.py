@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lottery.config import prepare
+from lottery.config import dense_round, prepare
+from lottery.config.provenance import package_versions
 from lottery.imp import run_rounds
 from lottery.record.records import read_record
 from lottery.record.run_dir import RunDir
@@ -62,6 +64,23 @@ def test_what_shapes_round_0() -> None:
     assert [change for change in OTHER if _source(change) == digest] == []
     with_callback = "+callbacks.timer._target_=pytorch_lightning.callbacks.Timer"
     assert _source(with_callback) is None
+
+
+@pytest.mark.usefixtures("folder")
+def test_versions_of_the_packages_that_targets_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of ours alone none are added: older digests stay."""
+    digests, seen = {_source()}, set[str]()
+    for number in ("1", "2"):
+
+        def versions_of(targets: Iterable[object], number: str = number) -> dict[str, str]:
+            seen.update(str(target).partition(".")[0] for target in targets)
+            return {"timm": number}
+
+        monkeypatch.setattr(dense_round, "package_versions", versions_of)
+        digests.add(_source())
+    assert len(digests) == 3
+    assert seen == {"lottery", "torch"}
+    assert package_versions(["torch.optim.SGD", "lottery.models.LeNet5", "mine.Net"]) == {}
 
 
 @pytest.mark.parametrize(
