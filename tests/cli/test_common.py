@@ -23,6 +23,7 @@ from lottery.record.files import DamagedFile
 from lottery.record.run_dir import RunDir
 from lottery.runs.process_group import WorkerDied
 from lottery.runs.run_lock import NoFileLocks, RunLocked, RunTakenOver
+from lottery.runs.shared_data import OtherData
 from lottery.signals import Stopped
 from lottery.tensors import MissingTensors
 from lottery.ticket.extract import WrongTicket
@@ -57,6 +58,7 @@ EXIT_CODES = {
     NoTicket: 2,
     NotPlain: 1,
     NothingToRewindTo: 1,
+    OtherData: 1,
     OtherNetwork: 1,
     OutOfMemory: 1,
     RunLocked: 2,
