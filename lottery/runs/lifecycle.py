@@ -48,7 +48,7 @@ def open_run_folder(experiment: "Experiment", *, wait: bool) -> Iterator[Ownersh
     from lottery.distributed import from_main
 
     with ExitStack() as lock:
-        # Rank 0 tries before it waits for the other processes, whom SLURM may start much later.
+        # Rank 0 tries before it waits for the others, which SLURM may start much later.
         tried = [] if experiment.process.rank else [_try_to_open(lock, experiment)]
 
         def open_on_main() -> Ownership | None:
