@@ -204,8 +204,8 @@ def test_gmp_with_restarts_passes_through_the_whole_schedule_after_each_pruning(
 
 
 # phases of 2 steps from step 2 to step 42
-ACDC = AcDc(begin=2 / 44, phase=2 / 44, end=42 / 44)
+EVERY_2 = AcDc(begin=2 / 44, phase=2 / 44, end=42 / 44)
 
 
 def test_acdc_is_that_of_the_paper(tmp_path: Path) -> None:
-    assert_equal_masks(tmp_path, ACDC, of_acdc, starts_dense=True, resets_all=True)
+    assert_equal_masks(tmp_path, EVERY_2, of_acdc, starts_dense=True, resets_all=True)
