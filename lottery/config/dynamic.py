@@ -73,14 +73,14 @@ def _check_restart(settings: Settings, reinit: Reinit) -> None:
     target = settings.scheduler["_target_"]
     schedule = load_target(settings.scheduler, "scheduler")
     if schedule is Constant:
-        why = f"scheduler._target_={target}: has one rate at all steps"
+        why = f"scheduler._target_={target} has one rate at all steps"
     elif hasattr(schedule, "after"):
-        why = f"scheduler._target_={target}: follows the validation loss and counts no steps"
+        why = f"scheduler._target_={target} follows the validation loss and counts no steps"
     elif isinstance(reinit, Finetune):
-        why = f"reinit._target_={settings.reinit['_target_']}: keeps one rate at all steps"
+        why = f"reinit._target_={settings.reinit['_target_']} keeps one rate at all steps"
     else:
         return
-    raise ConfigError(f"dynamic.restart=true: {why}; accepted: false, or another one")
+    raise ConfigError(f"dynamic.restart=true: {why}; accepted: false")
 
 
 def _arguments(node: Node) -> str:
