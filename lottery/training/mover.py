@@ -73,12 +73,11 @@ class Mover(pl.Callback):
         module.change_masks(self.masks)
         grown = {name: mask & ~before[name] for name, mask in self.masks.items()}
         optimizer = trainer.optimizers[0]
-        if has_fresh_optimizer(self.moving.dynamic):
-            if any(places.any() for places in grown.values()):
-                new = self.optimization.optimizer(module.network)
-                load_optimizer(optimizer, new.state_dict())
-        else:
+        if not has_fresh_optimizer(self.moving.dynamic):
             freshen(optimizer, self.optimization, weights, grown)
+        elif any(places.any() for places in grown.values()):
+            new = self.optimization.optimizer(module.network)
+            load_optimizer(optimizer, new.state_dict())
 
     def moved(self, last_step: int) -> Moved:
         """Return what has become of the masks; `last_step` is the last one that was made.
