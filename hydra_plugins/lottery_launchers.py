@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.utils import JobReturn
 
+
 class LotteryLocalLauncher(BasicLauncher):
     """Several runs at once on this machine: `hydra/launcher=local_parallel`.
 
