@@ -43,6 +43,8 @@ class AcDc:
 
     def steps(self, span: Span) -> list[int]:
         """Return the steps at which phases begin; none if a phase would have no step."""
+        if self.phase * (span.last - span.first) < 1 - 1e-9:
+            return []
         pairs = int((self.end - self.begin) / (2 * self.phase) + 1e-9)  # 0.6 / 0.2 is below 3
         begins = [self.begin + number * self.phase for number in range(2 * pairs)]
         steps = [span.at(share) for share in (*begins, self.end)]

@@ -33,6 +33,9 @@ STATIC = Static(end=0.75)
         (AcDc(0.1, 0.2, 0.7), Span(60, 160), [70, 90, 130], 130),  # rewound to step 60
         (AcDc(0.1, 0.2, 0.49), Span(0, 100), [], 49),  # no room for two phases
         (AcDc(0.1, 0.05, 0.85), Span(0, 10), [], 8),  # phases of half a step
+        (AcDc(0.1, 1e-12, 0.85), Span(0, 10), [], 8),
+        (AcDc(0.15, 0.1, 0.85), Span(0, 10), [], 8),  # after 1.5 and 2.5 steps, both are 2
+        (AcDc(0.1, 0.1, 0.8), Span(0, 10), [1, 2, 3, 4, 5, 6, 8], 8),
         (AcDc(0.01, 0.3, 0.9), Span(0, 10), [], 9),  # the first one begins before the first step
     ],
 )
