@@ -149,16 +149,16 @@ class LightningFit:
         with self.open_loggers(round_number, masks) as loggers:
             self._run(round_number, module, blocks, callbacks=callbacks, loggers=loggers)
         steps = module.step - start.first_step
-        final = read_state(self.network, module.trainer.optimizers[0])
+        es, final = evaluator.es.state, read_state(self.network, module.trainer.optimizers[0])
         self.network.to(self.device.torch_device)  # Lightning has moved it to the CPU
         return Outcome(
             started=started,
-            es=evaluator.es.state,
+            es=es,
             final=final,
             kept=keeper.state,
             es_step=evaluator.es.es_step,
             steps=steps,
-            measured={**evaluator.measured(), **self._further(evaluator.es.state, final)},
+            measured={**evaluator.measured(), **self._further(es, final)},
             history=evaluator.curves.entries,
             timing=self._timing(steps, checkpointer.seconds),
             first_seen=module.first_seen,
