@@ -28,10 +28,12 @@ from lottery.tasks import Loss, Task
 from lottery.tensors import Tensors, copy_to_cpu, digest
 from lottery.training.blocks import Blocks, DataOrder
 from lottery.training.checkpoint import Checkpointer
+from lottery.training.cuda_graph import capture
 from lottery.training.device import Device as Device
 from lottery.training.device import fit_quietly
 from lottery.training.early_bird import EarlyBird
 from lottery.training.evaluation import EvaluationSchedule, Evaluator
+from lottery.training.graphed import Graphs
 from lottery.training.learned_masks import LearnedMasks
 from lottery.training.module import Diverged as Diverged
 from lottery.training.module import FirstStep, LotteryModule, Optimization, describe_step
@@ -191,6 +193,7 @@ class LightningFit:
             draws=self.data_order.draws(round_number, train),
             stop=self.stop,
             learned=learned,
+            graphs=Graphs(capture, self.device.graph is True) if self.device.graph else None,
         )
 
     def _run(
