@@ -15,7 +15,7 @@ from lottery.training.schedules import Schedule
 log = logging.getLogger(__name__)
 
 LOOKED_AT = 1000  # steps whose learning rates are compared with later ones
-KNOWN = ("torch", "lottery")  # whose code has no numbers of Python that change with the steps
+KNOWN = ("torch", "lottery")  # packages whose networks do the same at every step
 
 
 def with_graph(fit: LightningFit, settings: Settings, num_steps: int) -> LightningFit:
@@ -69,11 +69,11 @@ def _stays(schedule: Schedule, num_steps: int) -> bool:
 
 
 def _of_users_code(fit: LightningFit, settings: Settings) -> str | None:
-    """Return the first code that might count its calls, which a replay does not make."""
-    types = [type(layer) for layer in fit.network.modules()]
-    names = [f"{kind.__module__}.{kind.__name__}" for kind in types]
+    """Return the first code that may count its calls or hook into steps: a replay calls none."""
+    kinds = [type(layer) for layer in fit.network.modules()]
+    names = [f"{kind.__module__}.{kind.__name__}" for kind in kinds]
     loss = settings.model.loss
-    if isinstance(loss, Mapping):
-        names.append(str(loss.get("_target_")))
+    nodes = [*([loss] if isinstance(loss, Mapping) else []), *settings.callbacks.values()]
+    names += [str(node.get("_target_")) for node in nodes]
     foreign = [name for name in names if name.partition(".")[0] not in KNOWN]
-    return f"{foreign[0]} may count its calls; true trusts it" if foreign else None
+    return f"{foreign[0]} may do something at every step; true trusts it" if foreign else None

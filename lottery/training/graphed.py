@@ -1,8 +1,8 @@
 """An optimizer step that is captured once and then replayed: one launch instead of some hundred.
 
-A small network's step is over before the host has started all of its kernels. A replay starts
-them together, without Python, on the memory that they had when they were captured. So the batch
-is copied into fixed tensors, and numbers of Python stay as they were, such as the learning rate.
+A GPU waits for the host between the kernels of a small network. A replay starts them together,
+without Python, on the memory that they had when they were captured. So the batch is copied into
+fixed tensors, and numbers of Python stay as they were, such as the learning rate.
 """
 
 import logging

@@ -68,8 +68,14 @@ class Own(LeNet300100):
     """A network of a user's."""
 
 
-def test_auto_leaves_users_code_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "own",
+    [
+        "model._target_=tests.config.test_graph.Own",
+        "+callbacks.own._target_=pytorch_lightning.callbacks.LambdaCallback",
+    ],
+)
+def test_auto_leaves_users_code_alone(tmp_path: Path, own: str) -> None:
     """It may count its calls, which a replay does not make; `true` trusts it."""
-    own = "model._target_=tests.config.test_graph.Own"
     assert _graph("auto", tmp_path, GPU, own) is False
     assert _graph(True, tmp_path, GPU, own) is True
