@@ -18,7 +18,7 @@ from tests.helpers.toy_cifar import shrink_cifar, write_cifar
 
 # of a step; cuDNN adds one to three for each convolution, for its bias and its memory layout
 LAUNCHES = [
-    (26, ("model=lenet_300_100",)),
+    (25, ("model=lenet_300_100",)),
     (192, ("model=resnet_20", "dataset=cifar10", "dataset.augment=true")),
 ]
 MORE = 10  # launches that a change adds before this test says so
