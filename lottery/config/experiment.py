@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from lottery.config.device import build_device, check_batch, choose_threads
 from lottery.config.dynamic import build_dynamic
 from lottery.config.fit import build_fit
 from lottery.config.frozen_features import feature_file, load_features
+from lottery.config.graph import with_graph
 from lottery.config.learned_masks import check_frozen_weights, score_maker
 from lottery.config.loggers import build_loggers
 from lottery.config.network import set_up_networks
@@ -157,10 +158,6 @@ def build_experiment(
     if start := networks.start_weights:
         digests[start.name] = start.digest
     load_splits = cache(load_splits)
-    place: Trained = {"host": socket.gethostname(), "hardware": hardware(device)}
-    dense = dense_source(
-        settings, digests=digests, prunable=pruning.prunable, hardware=place["hardware"]
-    )
     fit = build_fit(
         settings,
         run_dir=run_dir,
@@ -173,12 +170,18 @@ def build_experiment(
         progress=progress,
         stop=stop,
         draw_scores=score_maker(pruning.pruner, settings.seed_for("pruning")),
-        made_by=dense.digest,
     )
     check_criterion(settings, pruning.pruner, splits=splits, task=task, loss=fit.loss)
     steps_per_epoch = settings.dataset.steps_per_epoch(len(splits.train))
     num_steps = settings.iterations.steps(steps_per_epoch)
     check_num_steps(settings, num_steps)
+    fit = with_graph(fit, settings, num_steps)
+    device = fit.device
+    place: Trained = {"host": socket.gethostname(), "hardware": hardware(device)}
+    dense = dense_source(
+        settings, digests=digests, prunable=pruning.prunable, hardware=place["hardware"]
+    )
+    fit = replace(fit, made_by=dense.digest)
     reinit = build_reinit(settings, steps_per_epoch, num_steps)
     check_frozen_weights(settings, pruning.pruner, reinit)
     dynamic = build_dynamic(settings, pruning, reinit, num_steps, steps_per_epoch)

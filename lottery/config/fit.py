@@ -47,7 +47,6 @@ def build_fit(
     progress: Progress,
     stop: StopRequest,
     draw_scores: Callable[[int, Masks], Tensors] | None,
-    made_by: str | None,
 ) -> LightningFit:
     """Return what trains a run's rounds."""
     if len(splits.val) == 0:
@@ -96,7 +95,6 @@ def build_fit(
         checkpoint_seconds=settings.checkpoint.every_seconds,
         stop=stop,
         draw_scores=draw_scores,
-        made_by=made_by,
     )
 
 

@@ -6,10 +6,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from lottery.errors import LotteryError
 from lottery.generators import drawn
+from lottery.models.synced_batchnorm import SyncedBatchNorm
 from lottery.tensors import Tensors, copy_to_cpu
 
 
@@ -92,6 +94,17 @@ def all_buffers(network: nn.Module) -> Tensors:
     parameters = dict(network.named_parameters(remove_duplicate=False))
     persistent = {name: t for name, t in network.state_dict().items() if name not in parameters}
     return persistent | dict(network.named_buffers())
+
+
+def own_statistics(network: nn.Module) -> list[Tensor]:
+    """Return the running averages that each rank makes of its own part of the batches."""
+    return [
+        buffer
+        for layer in network.modules()
+        if isinstance(layer, _BatchNorm)
+        and not isinstance(layer, SyncedBatchNorm | nn.SyncBatchNorm)
+        for buffer in layer.buffers()
+    ]
 
 
 def write_state(network: nn.Module, state: State) -> None:

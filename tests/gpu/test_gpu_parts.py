@@ -5,14 +5,12 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from lottery.config import ProcessRank
 from lottery.data import CropAndFlip, Scaling, Split, Splits
 from lottery.data.placement import placed
 from lottery.doctor.machine import check_precision
 from lottery.tensors import send
-from lottery.training.module import LotteryModule
 from tests.helpers.gpu_runs import train
 from tests.helpers.gpus import Gpus
 from tests.helpers.ranks import on_ranks
@@ -66,32 +64,6 @@ def test_a_gpu_has_a_generator_of_its_own(gpus: Gpus) -> None:
     assert (here == there) == gpus.emulated  # CUDA draws other numbers from one seed
 
 
-def _count_waits(process: ProcessRank, folder: Path, *overrides: str) -> list[tuple[int, int]]:
-    """Return for each block the number of its steps, and how often the host waited."""
-    found: list[tuple[int, int]] = []
-    make_steps = LotteryModule.training_step
-
-    def training_step(module: LotteryModule, block: Tensor, block_idx: int) -> Any:
-        before = torch.ops.emulated_gpu.num_waits()
-        result = make_steps(module, block, block_idx)
-        found.append((len(block), torch.ops.emulated_gpu.num_waits() - before))
-        return result
-
-    LotteryModule.training_step = training_step
-    train(process, folder, "trainer=gpu", "rounds=0", *overrides)
-    return found
-
-
-def test_the_host_waits_once_in_a_block_and_in_no_step(gpus: Gpus, tmp_path: Path) -> None:
-    """The wait of a block looks for a loss that is not finite."""
-    if not gpus.emulated:
-        pytest.skip("only the emulated GPU counts the waits")
-    steps = ("iterations=14", "evaluation.every=9", "trainer.block=7")
-    clipped = "optimizer.clip_norm=1"
-    (blocks,) = on_ranks(1, _count_waits, tmp_path, *steps, clipped, gpus=gpus)
-    assert blocks[1:] == [(2, 1), (5, 1)]
-
-
 def _placed(process: ProcessRank, free: int) -> tuple[list[str], list[Any], int]:
     """Return where inputs are, batches of each split, and how often the host waited for them."""
     torch.cuda.mem_get_info = lambda device=None: (free, free)
@@ -123,6 +95,17 @@ def test_data_that_do_not_fit_give_the_same_batches(gpus: Gpus) -> None:
     assert too_large[0] == ["cpu"] * 3
     assert too_large[1] == fits[1]
     assert too_large[2] == fits[2] == 0
+
+
+def _graph_without_room(process: ProcessRank, folder: Path) -> None:
+    torch.cuda.mem_get_info = lambda device=None: (1000, 1000)
+    train(process, folder, "trainer=gpu", "trainer.graph=true", "iterations=20")
+
+
+def test_a_graph_is_refused_where_the_data_do_not_fit(gpus: Gpus, tmp_path: Path) -> None:
+    """Its copies from the host would be those of the step that was captured."""
+    (refusal,) = on_ranks(1, _graph_without_room, tmp_path, gpus=gpus)
+    assert str(refusal).startswith("trainer.graph=true: the inputs are in the host's memory, ")
 
 
 def _train_on_cpu(process: ProcessRank, folder: Path) -> None:

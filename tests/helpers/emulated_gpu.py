@@ -15,6 +15,7 @@ import torch
 import torch.distributed as dist
 
 from tests.helpers.gpus import NUM_EMULATED
+from tests.helpers.recorded import Recorder
 
 
 class Collectives(dist.ProcessGroup):
@@ -103,8 +104,10 @@ def install() -> None:
         "get_rng_state": lambda device="cuda": ops.read_generator(index(device)),
         "set_rng_state": lambda state, device="cuda": ops.write_generator(index(device), state),
         "Stream": lambda *_, **__: stream,
-        "current_stream": lambda device=None: stream,
+        "current_stream": lambda *_: stream,
         "stream": lambda _: nullcontext(),
+        "CUDAGraph": Recorder,
+        "graph": lambda graph: graph,  # a capture makes the step, which a real one does not
         "manual_seed": seed,
         "manual_seed_all": seed,
     }
