@@ -34,12 +34,15 @@ class DamagedFile(LotteryError):
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, several_writers: bool = False) -> Iterator[Path]:
     """Yield a path aside to write to, then rename it over `path`: nobody sees half a file.
 
     After an exception `path` is as it was. An OSError names `path`, also one of a full disk.
+    With `several_writers` other processes may be writing the same file; in a run's folder there
+    is one writer, who holds its lock.
     """
-    aside = path.with_name(f".{path.name}.part")  # one writer: the run is locked
+    writer = f".{os.getpid()}" if several_writers else ""
+    aside = path.with_name(f".{path.name}{writer}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         aside.unlink(missing_ok=True)  # a fifo would keep the writer waiting, a link lead it away

@@ -15,6 +15,7 @@ from lottery.record.study import StudyJson, read_study
 from lottery.report.contents import Contents, make_contents
 from lottery.report.figures.draw_matplotlib import METADATA, save_figure
 from lottery.report.figures.draw_plotly import panel_json
+from lottery.report.plotly_js import place_plotly
 from lottery.report.read.runs import find_runs, read_each, read_run
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def write_report(
     margin: float | None = None,
     at: Sequence[int] = (),
     pictures: bool = True,
+    self_contained: bool = False,
     study: StudyJson | None = None,
 ) -> Path:
     """Write a report of some runs, over an earlier one, and return the path of report.html.
@@ -48,7 +50,8 @@ def write_report(
     and still match: in points of a share, in the unit of any other score; None for the usual one.
     `at` are steps at which the test scores are judged, too.
     `study` is the search that has made the runs.
-    Without `pictures`, which take most of the time, only the page has figures.
+    Without `pictures`, which take most of the time, only the page has figures. A page that is
+    `self_contained` needs no other file; else plotly.js is where `place_plotly` puts it.
 
     Raises:
         DamagedFile: none of the runs can be read.
@@ -65,6 +68,7 @@ def write_report(
         at=at,
         study=study,
     )
+    plotly = None if self_contained else place_plotly(folder, records)
     drawn = {figure.name: figure for figure in contents.figures if pictures}
     for figure in drawn.values():
         save_figure(figure, folder / "figures")
@@ -72,11 +76,14 @@ def write_report(
         for kind in METADATA:
             (folder / "figures" / f"{name}.{kind}").unlink(missing_ok=True)
     write_text(folder / "report.md", make_markdown(contents, pictures=pictures))
-    write_text(folder / "report.html", make_page(contents, pictures=pictures))
+    page = make_page(contents, pictures=pictures, plotly=plotly)
+    write_text(folder / "report.html", page)
     return folder / "report.html"
 
 
-def report_at_end(folder: Path, *, pictures: bool = True) -> Path | None:
+def report_at_end(
+    folder: Path, *, pictures: bool = True, self_contained: bool = False
+) -> Path | None:
     """Write the report of a run or a sweep that has just ended, into its folder.
 
     An error in a report is only logged: hours of training must not fail because of a picture.
@@ -87,7 +94,14 @@ def report_at_end(folder: Path, *, pictures: bool = True) -> Path | None:
     try:
         runs, problems = find_runs([folder])
         study = read_study(folder)
-        return write_report(runs, folder, problems, study=study, pictures=pictures)
+        return write_report(
+            runs,
+            folder,
+            problems,
+            study=study,
+            pictures=pictures,
+            self_contained=self_contained,
+        )
     except NoRun:  # a sweep in which no job has begun
         return None
     except Exception as error:  # noqa: BLE001
@@ -95,8 +109,11 @@ def report_at_end(folder: Path, *, pictures: bool = True) -> Path | None:
         return None
 
 
-def make_page(contents: Contents, *, pictures: bool = True) -> str:
-    """Return report.html: one file that needs no other file and no network."""
+def make_page(contents: Contents, *, pictures: bool = True, plotly: str | None = None) -> str:
+    """Return report.html, which needs no network.
+
+    `plotly` is the relative path of plotly.js; None: the page holds it, and needs no other file.
+    """
     from plotly.offline import get_plotlyjs
 
     template = _environment(markdown=False).get_template("report.html.jinja")
@@ -107,7 +124,8 @@ def make_page(contents: Contents, *, pictures: bool = True) -> str:
         long_cell=LONG_CELL,
         style=_resource("page.css"),
         script=_resource("page.js"),
-        plotly=get_plotlyjs(),
+        plotly_file=plotly,
+        plotly_js="" if plotly else get_plotlyjs(),
     )
 
 

@@ -1,5 +1,6 @@
 """`lottery-report`: its arguments, its files and what it says of runs."""
 
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -42,8 +43,10 @@ def test_one_run_is_reported_into_its_folder_and_again_the_same(
     new = {name.partition("/")[0] for name in snapshot(run).keys() - before.keys()}
     assert new == {"report.html", "report.md", "figures"}
     page = (run / "report.html").read_text()
-    # The whole page is one file: nothing is fetched
-    assert "<script src" not in page
+    # Nothing is fetched from elsewhere
+    (source,) = re.findall(r'<script src="(.*)"', page)
+    assert (run / source).resolve().parent == folder / "outputs" / ".report"
+    assert "://" not in re.sub(r"(?s)<script>.*?</script>", "", page)
     assert '<link rel="stylesheet' not in page
     assert f"<title>{TRUNK}, seed 0</title>" in page
 
@@ -78,6 +81,15 @@ def test_the_answer_and_the_tables(report: Report, folder: Path) -> None:
     assert "It beats the dense network" in text
     assert "| ticket | random ticket | 2 | 64.00 | 3 | +4.80 | all equal |" in text
     assert "| random pruning | lenet_300_100 on digits | 3 | 95.10 | 1 | 80.00 | 92.10 |" in text
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_page_to_mail_is_one_file(report: Report, folder: Path) -> None:
+    run = write_run(folder / TRUNK / "seed_0")
+    assert report(run, "--self-contained", "--out", "mail").code == 0
+    page = (folder / "mail" / "report.html").read_text()
+    assert "<script src" not in page
+    assert len(page) > 1_000_000  # plotly.js is in it
 
 
 @pytest.mark.usefixtures("no_pictures")

@@ -33,7 +33,7 @@ FLAGS = (
 def open_page(page: Path, width: int, profile: Path) -> tuple[str, list[str]]:
     """Return the page's DOM after its scripts have run, and the lines that they logged."""
     assert CHROMIUM is not None
-    narrow = profile.with_name("page.html")  # Chromium's windows are some 500 pixels wide at least
+    narrow = page.with_name("page.html")  # Chromium's windows are some 500 pixels wide at least
     narrow.write_text(page.read_text().replace("<body>", f'<body style="width: {width}px">'))
     done = subprocess.run(
         [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", narrow.as_uri()],

@@ -28,10 +28,17 @@ function complete(layout, data, width) {
   const size = { width, height: HEIGHT + legend };
   return { ...LAYOUT, ...layout, ...Object.fromEntries(completed), ...size, margin };
 }
-for (const panel of document.querySelectorAll(".panel")) {
+function draw(panel) {
   const { data, layout } = JSON.parse(panel.querySelector("script").textContent);
   const plot = panel.appendChild(document.createElement("div"));
   Plotly.newPlot(plot, data, complete(layout, data, panel.clientWidth), CONFIG);
   window.addEventListener("resize", () =>
     Plotly.relayout(plot, complete(layout, data, panel.clientWidth)));
 }
+function showPictures() {
+  const stills = document.querySelectorAll("#no_plotly, .still");
+  for (const element of stills) element.hidden = false;
+  for (const panels of document.querySelectorAll(".panels")) panels.hidden = true;
+}
+if (typeof Plotly === "undefined") showPictures();
+else document.querySelectorAll(".panel").forEach(draw);
