@@ -35,7 +35,8 @@ def place_plotly(folder: Path, runs: Iterable[OpenedRun]) -> str | None:
     """
     from plotly.offline import get_plotlyjs, get_plotlyjs_version
 
-    above = {outputs for run in runs if (outputs := outputs_of(run)) in folder.parents}
+    homes = {outputs_of(run) for run in runs}
+    above = [outputs for outputs in homes if outputs is not None and outputs in folder.parents]
     shared = max(above, key=lambda outputs: len(outputs.parts), default=None)
     home = shared / SHARED if shared else folder
     file = home / f"plotly-{get_plotlyjs_version()}.min.js"
