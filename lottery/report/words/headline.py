@@ -35,6 +35,7 @@ from lottery.report.words.verdicts import (
 )
 
 CANNOT_SAY = "cannot say"
+MOST_SEEDS = 8  # that are named
 
 
 def write_headline(settings: Sequence[Setting], controls: Sequence[JudgedControl]) -> Headline:
@@ -142,7 +143,8 @@ def _speed(setting: Setting, gains: Gains) -> Tile:
 
 def _seeds(setting: Setting, gains: Gains) -> Tile:
     there, compared = [run.seed for run in setting.runs], gains.seeds
-    detail = f"seed {enumerate_words([*map(str, compared)])}" if len(compared) < 9 else "compared"
+    named = f"seeds {enumerate_words([*map(str, compared)])}"
+    detail = named if len(compared) <= MOST_SEEDS else "all are compared"
     if len(compared) < len(there):
         detail = f"of {len(there)}; the others lack rounds"
     elif len(compared) < ENOUGH_SEEDS:
