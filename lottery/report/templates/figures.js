@@ -3,7 +3,9 @@
 
 const CONFIG = { displaylogo: false, showSendToCloud: false };
 const HEIGHT = 340; // pixels
-const PRINT_PANEL = { width: 460, height: 235 };
+const PRINT_HEIGHT = 235;
+const PRINT_WIDTHS = { 3: 305 }; // by the number of panels; else two stand side by side
+const PRINT_HALF = 460;
 // Colours that would be lost on a dark page
 const ON_DARK = { "#000000": "#f0f0f0", "#666666": "#a8a8a8", "#3C5488": "#93a8dd" };
 const onPage = (color) => (isDark() && ON_DARK[color]) || color;
@@ -32,7 +34,10 @@ function layoutOf(panel) {
   const { layout } = panel.spec;
   const shared = { automargin: true, gridcolor: grid, linecolor: axis, tickcolor: axis, ticks: "outside", zeroline: false };
   const axes = Object.keys(layout).filter((name) => /axis/.test(name));
-  const size = printing ? PRINT_PANEL : { width: panel.element.clientWidth, height: HEIGHT };
+  const { shown } = panel.element.closest("section").dataset;
+  const size = printing
+    ? { width: PRINT_WIDTHS[shown] ?? PRINT_HALF, height: PRINT_HEIGHT }
+    : { width: panel.element.clientWidth, height: HEIGHT };
   return {
     font: { family: "system-ui, sans-serif", size: printing ? 11 : 13, color: text },
     paper_bgcolor: "rgba(0,0,0,0)",
