@@ -45,7 +45,7 @@ def place_plotly(folder: Path, runs: Iterable[OpenedRun]) -> str | None:
     content = get_plotlyjs().encode()
     try:
         if not _holds(file, content):
-            with replacing(file, several_writers=True) as aside:
+            with replacing(file, shared=True) as aside:
                 aside.write_bytes(content)
     except OSError as error:
         if error.errno in NOT_OURS:
