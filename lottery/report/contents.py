@@ -59,14 +59,14 @@ class Contents:
     """The contents of a report."""
 
     title: str
-    headline: Headline
     notes: tuple[str, ...]  # what a reader must know first: unfinished runs, what was left out
-    verdicts: tuple[Table, ...]  # of several settings
     answers: tuple[Answer, ...]
     rules: tuple[str, ...]  # of the answers
     checks: tuple[str, ...]  # reasons to doubt the results, and the checks that passed
     figures: tuple[Figure, ...]
     tables: tuple[Table, ...]
+    headline: Headline | None = None
+    verdicts: tuple[Table, ...] = ()  # of several settings, in place of the sentences
     settings: tuple[str, ...] = ()  # labels of those that the figures show, if there are several
     questions: tuple[Question, ...] = ()  # that a reader can choose between
 
