@@ -126,7 +126,24 @@ def test_damaged_masks_are_named_and_the_rest_is_shown(
     assert len(contents.figures) > 4
 
 
-def test_very_large_masks_are_left_out(run: OpenedRun) -> None:
-    with run.folder.round(1).masks.open("ab") as file:
+def test_very_large_masks_are_named_and_not_read(run: OpenedRun) -> None:
+    path = run.folder.round(1).masks
+    with path.open("ab") as file:
         file.truncate(1 << 28)
+    contents = make_contents([run])
+    assert contents.notes == (f"left out: {path}: 256 MiB of masks, too many for figure 11",)
     assert units([run]) is None
+
+
+def test_of_many_settings_the_first_have_a_map(tmp_path: Path) -> None:
+    runs = [
+        write(
+            tmp_path / f"digits-lenet-magnitude-0.2-layerwise-rewind-{number:08d}" / "seed_0",
+            canonical=CONFIG | {"optimizer.lr": 0.001 * (number + 1)},
+        )
+        for number in range(25)
+    ]
+    contents = make_contents(runs)
+    assert "Figure 11 shows the first 24 of 25 settings." in contents.notes
+    (figure,) = (figure for figure in contents.figures if figure.name == "11_units")
+    assert len(figure.panels) == 24

@@ -7,6 +7,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lottery.record.files import DamagedFile
 from lottery.record.opened_run import OpenedRun
 from lottery.record.tensor_header import check_header, damaged_tensors
 from lottery.report.read.runs import read_each
@@ -45,12 +46,16 @@ class KeptWeights:
 
 
 def find_kept(settings: Sequence[Setting]) -> tuple[list[KeptWeights], list[str]]:
-    """Return what is left in settings with masks of their own; a line for each damaged file.
+    """Return what is left in settings with masks of their own, and a line for what is not read.
 
-    Settings without a pruned round, without the file, or with a very large one are left out.
+    Settings without a pruned round are left out, and those whose masks have been deleted.
     """
-    found, problems = read_each(_read_setting, with_own_masks(settings)[:MOST_SETTINGS])
-    return [kept for kept in found if kept], problems
+    own = with_own_masks(settings)
+    found, problems = read_each(_read_setting, own[:MOST_SETTINGS])
+    kept = [one for one in found if one]
+    if kept and len(own) > MOST_SETTINGS:
+        problems.append(f"Figure 11 shows the first {MOST_SETTINGS} of {len(own)} settings.")
+    return kept, problems
 
 
 def _read_setting(setting: Setting) -> KeptWeights | None:
@@ -59,8 +64,10 @@ def _read_setting(setting: Setting) -> KeptWeights | None:
     best = setting.best_pruned_round()
     number = best if best in pruned else max(pruned, default=0)
     path = run.folder.round(number).masks
-    if not number or not path.exists() or path.lstat().st_size > MOST_BYTES:
+    if not number or not path.exists():
         return None
+    if (size := path.lstat().st_size) > MOST_BYTES:
+        raise DamagedFile(f"{path}: {size >> 20:,} MiB of masks, too many for figure 11")
     masks, record = read_masks(path, run.digest_of(path)), run.record(number)
     names = [name for name in record["layers"] if name in masks]
     return KeptWeights(
