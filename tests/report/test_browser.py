@@ -103,7 +103,7 @@ def test_a_report_of_several_settings_can_be_used(tmp_path: Path, width: int) ->
     assert console == []
     check_figures(dom, 9, width)
     (title,) = re.findall(r"<title>(.*?)</title>", dom)
-    choices = "all settings/ticket/ticket and 1 more"  # all, its controls, another criterion
+    choices = "all settings/controls: ticket/criterion: ticket and 1 more"
     up, down = "ascending|random pruning", "descending|ticket"
     assert title == f"{up}|{down}|{choices}|12 - 3|true"  # a line and its band's two edges
 

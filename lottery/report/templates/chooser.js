@@ -32,7 +32,7 @@ function listChoices() {
   const all = { name: "in order", choices: cut("all settings", choice.settings) };
   const questions = choice.questions.map(({ name, groups }) => ({
     name: `by ${name}`,
-    choices: groups.flatMap(({ title, labels }) => cut(title, labels)),
+    choices: groups.flatMap(({ title, labels }) => cut(`${name}: ${title}`, labels)),
   }));
   return [all, ...questions];
 }
