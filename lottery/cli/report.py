@@ -30,6 +30,7 @@ def main() -> None:
                 interval=arguments.interval,
                 margin=arguments.margin,
                 at=arguments.at,
+                self_contained=arguments.self_contained,
                 study=read_study(Path(arguments.folders[0]))
                 if len(arguments.folders) == 1
                 else None,
@@ -46,12 +47,14 @@ def _parse() -> argparse.Namespace:
         "a network that is worse by less than this matches the dense one: percentage points of a "
         "share, the unit of any other score (default: 0.2 points, or 1 %% of the dense score)"
     )
+    alone = "report.html holds plotly.js (5 MB), so that it needs no other file: to mail it"
     at = "steps at which test scores are judged, too (with evaluation.test_curve=true)"
     parser.add_argument("folders", metavar="DIR", nargs="+", help=folders)
     parser.add_argument("--out", type=Path, help=out)
     parser.add_argument("--interval", action="store_true", help=interval)
     parser.add_argument("--margin", type=_positive, metavar="POINTS", help=margin)
     parser.add_argument("--at", type=_step, nargs="+", default=[], metavar="STEP", help=at)
+    parser.add_argument("--self-contained", action="store_true", help=alone)
     return parser.parse_args()
 
 

@@ -148,7 +148,8 @@ def run_with_status(
                     rows = train_rounds(experiment, ownership)
             if experiment.imp.rounds.todo(rows):
                 raise WorkerDied("a process of the run has ended before all rounds were done")
-        report_at_end(path, pictures=not in_sweep)
+        alone = experiment.loggers.keep_files
+        report_at_end(path, pictures=not in_sweep, self_contained=alone)
         experiment.loggers.keep_results(OpenedRun(experiment.imp.run_dir))
         return rows
 

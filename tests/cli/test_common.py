@@ -21,11 +21,11 @@ from lottery.pruning import BadScores
 from lottery.record.disk_errors import DiskError
 from lottery.record.files import DamagedFile
 from lottery.record.run_dir import RunDir
+from lottery.record.tensor_header import MissingTensors
 from lottery.runs.process_group import WorkerDied
 from lottery.runs.run_lock import NoFileLocks, RunLocked, RunTakenOver
 from lottery.runs.shared_data import OtherData
 from lottery.signals import Stopped
-from lottery.tensors import MissingTensors
 from lottery.ticket.extract import WrongTicket
 from lottery.ticket.ticket import NoTicket
 from lottery.training import Diverged
