@@ -49,7 +49,7 @@ def train_rounds(experiment: "Experiment", ownership: Ownership) -> list[Row]:
         memory_errors(),
         experiment.progress.running(todo, steps, visible=is_main()),
     ):
-        return run_rounds(imp, ownership.check_owned)
+        return run_rounds(imp, ownership.check_owned, experiment.progress.show_rows)
 
 
 @dataclass(frozen=True)

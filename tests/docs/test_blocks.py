@@ -15,7 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep
 
 import lottery as package
-from lottery.cli import claims, compare, data, doctor, report, stability, ticket
+from lottery.cli import claims, compare, data, doctor, ls, report, stability, ticket
 from tests.conftest import Done, Lottery, WriteModule
 from tests.docs.blocks import PAGES, blocks_of, commands_of
 from tests.helpers.toy_cifar import shrink_cifar, write_cifar
@@ -29,6 +29,7 @@ OPTIONS_READ = {
     "lottery-compare": compare.main,
     "lottery-data": data.main,
     "lottery-doctor": doctor.main,
+    "lottery-ls": ls.main,
     "lottery-report": report.main,
     "lottery-stability": stability.main,
     "lottery-ticket": ticket.main,
