@@ -3,7 +3,7 @@
 import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -40,6 +40,7 @@ def write_report(
     at: Sequence[int] = (),
     pictures: bool = True,
     study: StudyJson | None = None,
+    against: Collection[Path] = (),
 ) -> Path:
     """Write a report of some runs, over an earlier one, and return the path of report.html.
 
@@ -47,7 +48,8 @@ def write_report(
     confidence intervals, else lowest to highest. `margin` is by how much a network may be worse
     and still match: in points of a share, in the unit of any other score; None for the usual one.
     `at` are steps at which the test scores are judged, too.
-    `study` is the search that has made the runs.
+    `study` is the search that has made the runs. All others are compared with the settings of the
+    runs in `against`, which are among `runs`.
     Without `pictures`, which take most of the time, only the page has figures.
 
     Raises:
@@ -64,6 +66,7 @@ def write_report(
         margin=margin,
         at=at,
         study=study,
+        against=against,
     )
     drawn = {figure.name: figure for figure in contents.figures if pictures}
     for figure in drawn.values():
