@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from lottery.errors import NoRun, escaped
 from lottery.record.files import DamagedFile, damaged, open_regular
-from lottery.record.opened_run import OpenedRun
+from lottery.record.opened_run import OpenedRun, suggest_run
 from lottery.record.rows import has_validation, winning_round
 from lottery.record.run_dir import RunDir, runs_below
 from lottery.record.schema import Row
@@ -59,7 +59,8 @@ def list_runs(folders: Sequence[Path]) -> list[ListedRun]:
         found = runs_below(folder)
         if not found:
             missing = "" if folder.is_dir() else "no such folder; "
-            raise NoRun(f"{folder}: {missing}not a run and holds none (no run.json)")
+            near = suggest_run(folder)
+            raise NoRun(f"{folder}: {missing}not a run and holds none (no run.json){near}")
         paths |= dict.fromkeys(found)
     opened = [OpenedRun(RunDir(path)) for path in paths]
     differs = _differing(opened)

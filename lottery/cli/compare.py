@@ -5,6 +5,14 @@ import logging
 from pathlib import Path
 
 from lottery.cli.common import check_surroundings, command_line, errors_end_the_command, numbers
+from lottery.cli.parser import Parser
+
+EXAMPLES = (
+    ("lottery-compare TRUNK CONTROL", "two runs, at equal rounds"),
+    ("lottery-compare outputs/mnist-*/seed_*", "every run with every other"),
+    ("lottery-compare RUN", "each round with the next one and with the last"),
+    ("lottery-compare RUN OTHER --rounds 0,7", "only these rounds"),
+)
 
 
 def main() -> None:
@@ -37,8 +45,9 @@ def main() -> None:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="lottery-compare",
+        examples=EXAMPLES,
         description=f"{__doc__} Several runs are compared in pairs at equal rounds; of one run, "
         "each round with the next one and with the last. No network is made, nothing is trained.",
     )

@@ -9,8 +9,15 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from lottery.cli.common import check_surroundings, command_line, errors_end_the_command
+from lottery.cli.parser import Parser
 from lottery.config.hydra_setup import conf_dir
 from lottery.config.instantiate import make
+
+EXAMPLES = (
+    ("lottery-data download mnist", "into dataset.root"),
+    ("lottery-data download cifar10 --root ~/data", "into another folder"),
+    ("lottery-data prepare pets", "write pets/metadata.csv for a folder of images"),
+)
 
 
 def main() -> None:
@@ -43,7 +50,7 @@ def _prepare(arguments: argparse.Namespace) -> str:
 
 def _parse() -> argparse.Namespace:
     config = _config("config.yaml")
-    parser = argparse.ArgumentParser(prog="lottery-data", description=__doc__)
+    parser = Parser(prog="lottery-data", description=__doc__, examples=EXAMPLES)
     commands = parser.add_subparsers(required=True)
     download = commands.add_parser("download", help="fetch the files that are missing, and check")
     download.set_defaults(work=_download)

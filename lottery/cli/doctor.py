@@ -5,7 +5,14 @@ import sys
 from pathlib import Path
 
 from lottery.cli.common import check_surroundings, command_line, errors_end_the_command
+from lottery.cli.parser import Parser
 from lottery.errors import FAILED
+
+EXAMPLES = (
+    ("lottery-doctor", "the checks of this machine, as a table"),
+    ("lottery-doctor --folder /scratch/me", "with the disk that results will lie on"),
+    ("lottery-doctor --json", "for other programs"),
+)
 
 
 def main() -> None:
@@ -30,8 +37,9 @@ def main() -> None:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="lottery-doctor",
+        examples=EXAMPLES,
         description=f"{__doc__} It takes about a minute and needs no root. Short runs on "
         "digits are made in a hidden folder, which is removed at the end. If a check fails, the "
         "exit code is 1.",

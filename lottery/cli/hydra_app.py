@@ -1,8 +1,9 @@
 """Hydra around our task: its app is run, and no mistake and no full disk is a traceback of it."""
 
 import logging
+import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from lottery.config.hydra_setup import conf_dir
 from lottery.config.overrides import check_overrides, composing
 from lottery.config.run_key import located, plain
 from lottery.errors import ConfigError
+from lottery.nearest import did_you_mean
 from lottery.record.disk_errors import disk_errors_in
 from lottery.record.files import write_text
 
@@ -45,6 +47,7 @@ def run_app(task: Callable[[DictConfig], Any], same_command: str) -> None:
         return hydras(with_our_errors)
 
     def app() -> None:
+        _check_flags(sys.argv[1:])
         check_overrides(sys.argv[1:])
         try:
             main(task)()
@@ -56,6 +59,15 @@ def run_app(task: Callable[[DictConfig], Any], same_command: str) -> None:
         report(app)
     finally:
         utils.run_and_report = hydras
+
+
+def _check_flags(words: Sequence[str]) -> None:
+    """Check that Hydra has the options of a command; it takes their beginnings, too."""
+    known = re.findall(r"--[a-z][\w-]*", utils.get_args_parser().format_usage())
+    for name in (word.partition("=")[0] for word in words if word.startswith("--")):
+        if not any(flag.startswith(name) for flag in known):
+            near = did_you_mean(name, known) or "`lottery --hydra-help` lists them"
+            raise ConfigError(f"{name}: no such option; {near}")
 
 
 @contextmanager

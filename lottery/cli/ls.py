@@ -7,6 +7,14 @@ import sys
 from pathlib import Path
 
 from lottery.cli.common import check_surroundings, command_line, errors_end_the_command
+from lottery.cli.parser import Parser
+
+EXAMPLES = (
+    ("lottery-ls", "all runs below outputs/"),
+    ("lottery-ls outputs/mnist-*", "those of some settings"),
+    ("lottery-ls | grep -v finished", "what is left to do, a line for each run"),
+    ("lottery-ls --json", "for other programs"),
+)
 
 
 def main() -> None:
@@ -27,8 +35,9 @@ def main() -> None:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="lottery-ls",
+        examples=EXAMPLES,
         description=__doc__,
         epilog="On a terminal it prints a table, elsewhere one line a run with tabs between the "
         "values. It reads run.json and results.csv alone, and writes nothing.",

@@ -9,6 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from lottery.cli.common import check_surroundings, command_line, errors_end_the_command
+from lottery.cli.parser import Parser
+
+EXAMPLES = (
+    ("lottery-report outputs", "one report of all runs, into ./report"),
+    ("lottery-report RUN", "of one run, into its own folder"),
+    ("lottery-report outputs --text", "on the terminal; no file is written"),
+    ("lottery-report A B --against B", "A compared with B, paired by seed"),
+    ("lottery-report outputs --margin 0.5", "what is worse by less than half a point matches"),
+)
 
 
 def main() -> None:
@@ -42,7 +51,7 @@ def main() -> None:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="lottery-report", description=__doc__)
+    parser = Parser(prog="lottery-report", description=__doc__, examples=EXAMPLES)
     folders = "a run, a folder with runs anywhere below it, or a sweep's folder"
     out = "folder for the report (default: the run's own folder; for several runs ./report)"
     interval = "bands show the 95 %% confidence interval of the mean, not lowest to highest"

@@ -15,6 +15,14 @@ from lottery.cli.common import (
     name_the_command,
     numbers,
 )
+from lottery.cli.parser import Parser
+
+EXAMPLES = (
+    ("lottery-stability RUN", "rounds 0 and the winning one, three pairs of copies"),
+    ("lottery-stability RUN --steps 0,100,1ep", "copies from these steps on"),
+    ("lottery-stability RUN --between rounds", "lines between the ends of rounds; trains nothing"),
+    ("lottery-stability RUN --with OTHER", "lines to the rounds of another run"),
+)
 
 
 def main() -> None:
@@ -37,8 +45,9 @@ def main() -> None:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="lottery-stability",
+        examples=EXAMPLES,
         description=f"{__doc__} Copies of a round's network are trained from step k to the end; "
         "they differ in data order, augmentation and dropout alone. Then the error is measured "
         "on the straight line between two copies. Finished pairs are kept in RUN_DIR/stability.",

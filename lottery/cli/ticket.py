@@ -17,11 +17,19 @@ from lottery.cli.common import (
     errors_end_the_command,
     name_the_command,
 )
+from lottery.cli.parser import Parser
 from lottery.errors import FAILED, ConfigError
 
 if TYPE_CHECKING:
     from lottery.forests.run import ForestRequest
     from lottery.ticket.ticket import Ticket
+
+EXAMPLES = (
+    ("lottery-ticket RUN", "the winning round, verified, into RUN/ticket"),
+    ("lottery-ticket RUN --within 0.5", "the sparsest round at most half a point below dense"),
+    ("lottery-ticket RUN --round 7 --export csr", "this round, also in compressed sparse rows"),
+    ("lottery-ticket FOLDER --data ~/data", "verify a ticket that came from elsewhere"),
+)
 
 
 def main() -> None:
@@ -114,7 +122,7 @@ def _find(arguments: argparse.Namespace) -> "Ticket":
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="lottery-ticket", description=__doc__)
+    parser = Parser(prog="lottery-ticket", description=__doc__, examples=EXAMPLES)
     path = "the folder of a run, or of a ticket to verify"
     parser.add_argument("path", metavar="DIR", type=Path, help=path)
     which = parser.add_mutually_exclusive_group()

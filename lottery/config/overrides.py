@@ -9,9 +9,10 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, ValueType
-from hydra.errors import HydraException
+from hydra.errors import ConfigCompositionException, HydraException
 
 from lottery.conf_dir import conf_dir
+from lottery.config.known_keys import named_mistake
 from lottery.config.rules import first_line, show
 from lottery.errors import ConfigError
 
@@ -48,9 +49,14 @@ def check_overrides(words: Iterable[str]) -> None:
 
 @contextmanager
 def composing(words: Iterable[str]) -> Iterator[None]:
-    """Raise what Hydra has not foreseen, such as a key below a list, as a ConfigError."""
+    """Raise a ConfigError for what is not there, and for what Hydra has not foreseen."""
+    words = list(words)
     try:
         yield
+    except ConfigCompositionException as error:
+        if (mistake := named_mistake(error, words)) is None:
+            raise
+        raise mistake from error
     except HydraException:
         raise
     except (ValueError, TypeError, AssertionError, LookupError, AttributeError) as error:

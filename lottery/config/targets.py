@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lottery.errors import ConfigError
+from lottery.nearest import did_you_mean
 
 Node = Mapping[str, Any]  # a `_target_` and its arguments
 
@@ -50,7 +51,9 @@ def load_target(node: Node, key: str) -> Callable[..., Any]:
         try:
             target = reduce(getattr, words[length:], found)
         except AttributeError as error:
-            raise ConfigError(f"{shown}: {error}{_hidden_file(words[0])}") from error
+            near = did_you_mean(words[-1], vars(found), prefix=f"{module}.")
+            more = f"{near and f'; {near}'}{_hidden_file(words[0])}"
+            raise ConfigError(f"{shown}: {error}{more}") from error
         if not callable(target):
             raise ConfigError(f"{shown}: not a class or function")
         return target

@@ -155,7 +155,10 @@ def _changed(changes: Mapping[str, Any]) -> dict[str, Any]:
         ({"seed": True}, "seed=true: a whole number >= 0"),
         ({"pruning.rate": "0.2"}, "pruning.rate=0.2: a number above 0 and below 1"),
         ({"pruning.rate": ...}, "pruning.rate=null: a number above 0 and below 1"),
-        ({"pruning.rat": 0.1}, "pruning.rat=0.1: no such key; pruning.rate, "),
+        (
+            {"pruning.rat": 0.1},
+            "pruning.rat=0.1: no such key; did you mean pruning.rate or pruning.rates?",
+        ),
         ({"pruning": 0.3}, "pruning=0.3: has keys of its own: pruning.rate, "),
         ({"model": None}, "model=null: has keys of its own: model.loss, model.rates"),
         ({"scope": None}, "scope=null: has keys of its own: scope.ties"),

@@ -105,6 +105,18 @@ def test_options_of_commands_are_known(page: Path, options: Callable[..., Done])
                 options(OPTIONS_READ[words[0]], *words)
 
 
+@pytest.mark.parametrize("command", OPTIONS_READ)
+def test_examples_of_help_are_known(command: str, options: Callable[..., Done]) -> None:
+    shown = options(OPTIONS_READ[command], command, "--help").out
+    lines = shown.partition("\nexamples:\n")[2].splitlines()
+    assert len(lines) >= 3
+    for line in lines:
+        words = line.strip().partition("  ")[0].partition(" | ")[0].split()
+        assert words[0] == command
+        with pytest.raises(Read):
+            options(OPTIONS_READ[command], *words)
+
+
 Trunks = dict[str, str]
 
 
