@@ -117,7 +117,8 @@ def _seeds(text: str) -> int:
     return int(text)
 
 
-def _parse() -> argparse.Namespace:
+def make_parser() -> Parser:
+    """Make the parser of the command's options."""
     parser = Parser(prog="lottery-claims", description=__doc__, examples=EXAMPLES)
     commands = parser.add_subparsers(required=True, metavar="list | run | judge")
     listing = commands.add_parser("list", help="claims with their cost")
@@ -146,6 +147,11 @@ def _parse() -> argparse.Namespace:
     out = "folder for claims.html, claims.md and the figure (default: claims/ of the first DIR)"
     judge.add_argument("--out", type=Path, help=out)
     judge.set_defaults(do=_judge)
+    return parser
+
+
+def _parse() -> argparse.Namespace:
+    parser = make_parser()
     arguments, rest = parser.parse_known_args()  # ids may stand on both sides of an option
     if rest and (arguments.do is not _run or any(word.startswith("-") for word in rest)):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")

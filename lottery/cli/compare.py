@@ -1,6 +1,5 @@
 """The command `lottery-compare`: masks and weights of rounds and runs side by side."""
 
-import argparse
 import logging
 from pathlib import Path
 
@@ -18,7 +17,7 @@ EXAMPLES = (
 def main() -> None:
     """Run the command."""
     check_surroundings()
-    arguments = _parse()
+    arguments = make_parser().parse_args()
 
     from lottery.comparison import (  # --help need not wait for torch
         choose_rounds,
@@ -44,7 +43,8 @@ def main() -> None:
             print(write_comparison(comparison, runs, rounds, out))
 
 
-def _parse() -> argparse.Namespace:
+def make_parser() -> Parser:
+    """Make the parser of the command's options."""
     parser = Parser(
         prog="lottery-compare",
         examples=EXAMPLES,
@@ -56,4 +56,4 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("runs", metavar="RUN_DIR", nargs="+", type=Path, help="folders of runs")
     parser.add_argument("--rounds", type=numbers, help=rounds)
     parser.add_argument("--out", type=Path, help=out)
-    return parser.parse_args()
+    return parser

@@ -23,7 +23,7 @@ EXAMPLES = (
 def main() -> None:
     """Run the command."""
     check_surroundings(needs_torch=False)
-    arguments = _parse()
+    arguments = make_parser().parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     with errors_end_the_command(command_line("lottery-data")):
         print(arguments.work(arguments))
@@ -48,7 +48,8 @@ def _prepare(arguments: argparse.Namespace) -> str:
     return f"{arguments.folder / LIST}: {listed}"
 
 
-def _parse() -> argparse.Namespace:
+def make_parser() -> Parser:
+    """Make the parser of the command's options."""
     config = _config("config.yaml")
     parser = Parser(prog="lottery-data", description=__doc__, examples=EXAMPLES)
     commands = parser.add_subparsers(required=True)
@@ -70,7 +71,7 @@ def _parse() -> argparse.Namespace:
     prepare.set_defaults(work=_prepare)
     prepare.add_argument("folder", type=Path)
     prepare.add_argument("--force", action="store_true", help="replace a metadata.csv")
-    return parser.parse_args()
+    return parser
 
 
 def _config(name: str) -> DictConfig:

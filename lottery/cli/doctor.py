@@ -1,6 +1,5 @@
 """The command `lottery-doctor`: check a machine, and whether runs keep their promises on it."""
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -18,7 +17,7 @@ EXAMPLES = (
 def main() -> None:
     """Run the command."""
     check_surroundings()
-    arguments = _parse()
+    arguments = make_parser().parse_args()
     folder: Path = arguments.folder.absolute()
 
     from lottery.doctor import examine  # --help need not wait for it
@@ -36,7 +35,8 @@ def main() -> None:
         sys.exit(FAILED)
 
 
-def _parse() -> argparse.Namespace:
+def make_parser() -> Parser:
+    """Make the parser of the command's options."""
     parser = Parser(
         prog="lottery-doctor",
         examples=EXAMPLES,
@@ -47,4 +47,4 @@ def _parse() -> argparse.Namespace:
     where = "where results will lie, to check its disk (default: %(default)s)"
     parser.add_argument("--folder", type=Path, default=Path("outputs"), help=where)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    return parser.parse_args()
+    return parser

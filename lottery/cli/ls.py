@@ -1,6 +1,5 @@
 """The command `lottery-ls`: the runs in a folder, how far they are, and their best rounds."""
 
-import argparse
 import json
 import shutil
 import sys
@@ -20,7 +19,7 @@ EXAMPLES = (
 def main() -> None:
     """Run the command."""
     check_surroundings(needs_torch=False)
-    arguments = _parse()
+    arguments = make_parser().parse_args()
 
     from lottery.listing import format_list, list_runs, to_entry, to_tab_separated
 
@@ -34,7 +33,8 @@ def main() -> None:
             print(to_tab_separated(runs))
 
 
-def _parse() -> argparse.Namespace:
+def make_parser() -> Parser:
+    """Make the parser of the command's options."""
     parser = Parser(
         prog="lottery-ls",
         examples=EXAMPLES,
@@ -48,4 +48,4 @@ def _parse() -> argparse.Namespace:
         "folders", metavar="DIR", nargs="*", type=Path, default=[Path("outputs")], help=folders
     )
     parser.add_argument("--json", action="store_true", help=as_json)
-    return parser.parse_args()
+    return parser

@@ -27,6 +27,20 @@ class Parser(argparse.ArgumentParser):
         lines = [f"  {command:{width}}  {words}\n" for command, words in self.examples]
         return super().format_help() + "".join(["\nexamples:\n", *lines] if lines else [])
 
+    def words(self) -> dict[str, tuple[str, ...]]:
+        """Return the options with what each chooses from; "" has what stands without an option."""
+        found: dict[str, tuple[str, ...]] = {"": ()}
+        for action in self._actions:
+            choices = tuple(str(choice) for choice in action.choices or ())
+            options = [name for name in action.option_strings if name.startswith("--")]
+            found |= dict.fromkeys(options, choices)
+            if not action.option_strings:
+                found[""] += choices
+            if isinstance(action.choices, dict):  # commands of this command
+                for inner in action.choices.values():
+                    found |= inner.words() | {"": found[""] + inner.words()[""]}
+        return found
+
     def error(self, message: str) -> NoReturn:
         """End the command with one line and exit code 2."""
         more = ""

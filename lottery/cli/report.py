@@ -23,7 +23,7 @@ EXAMPLES = (
 def main() -> None:
     """Run the command."""
     check_surroundings(needs_torch=False)
-    arguments = _parse()
+    arguments = make_parser().parse_args()
 
     from lottery.record.disk_errors import check_writable, disk_errors_in
     from lottery.record.study import read_study
@@ -50,7 +50,8 @@ def main() -> None:
             print(write_report(runs, out, problems, **asked))
 
 
-def _parse() -> argparse.Namespace:
+def make_parser() -> Parser:
+    """Make the parser of the command's options."""
     parser = Parser(prog="lottery-report", description=__doc__, examples=EXAMPLES)
     folders = "a run, a folder with runs anywhere below it, or a sweep's folder"
     out = "folder for the report (default: the run's own folder; for several runs ./report)"
@@ -70,7 +71,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--interval", action="store_true", help=interval)
     parser.add_argument("--margin", type=_positive, metavar="POINTS", help=margin)
     parser.add_argument("--at", type=_step, nargs="+", default=[], metavar="STEP", help=at)
-    return parser.parse_args()
+    return parser
 
 
 def _positive(text: str) -> float:

@@ -1,6 +1,5 @@
 """The command `lottery-stability`: linear mode connectivity of a finished run's networks."""
 
-import argparse
 import logging
 from functools import partial
 from pathlib import Path
@@ -28,7 +27,7 @@ EXAMPLES = (
 def main() -> None:
     """Run the command."""
     check_surroundings()
-    arguments = _parse()
+    arguments = make_parser().parse_args()
 
     from lottery.config.targets import make_cwd_importable
     from lottery.progress import StderrHandler  # --help need not wait for it
@@ -44,7 +43,8 @@ def main() -> None:
     print(arguments.run.absolute() / "stability")
 
 
-def _parse() -> argparse.Namespace:
+def make_parser() -> Parser:
+    """Make the parser of the command's options."""
     parser = Parser(
         prog="lottery-stability",
         examples=EXAMPLES,
@@ -76,7 +76,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--data", metavar="ROOT", help=DATA_HELP)
     parser.add_argument("--device", choices=DEVICES, help=device)
     parser.add_argument("--trust-code", action="store_true", help=TRUST_HELP)
-    return parser.parse_args()
+    return parser
 
 
 def _words(text: str) -> list[str]:

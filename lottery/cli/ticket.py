@@ -35,7 +35,7 @@ EXAMPLES = (
 def main() -> None:
     """Run the command."""
     check_surroundings()
-    arguments = _parse()
+    arguments = make_parser().parse_args()
 
     from lottery.config.targets import make_cwd_importable
     from lottery.record.disk_errors import disk_errors_in
@@ -121,7 +121,8 @@ def _find(arguments: argparse.Namespace) -> "Ticket":
     return ticket
 
 
-def _parse() -> argparse.Namespace:
+def make_parser() -> Parser:
+    """Make the parser of the command's options."""
     parser = Parser(prog="lottery-ticket", description=__doc__, examples=EXAMPLES)
     path = "the folder of a run, or of a ticket to verify"
     parser.add_argument("path", metavar="DIR", type=Path, help=path)
@@ -152,4 +153,4 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--features", metavar="LAYER", nargs="+", help=features)
     parser.add_argument("--compare", metavar="FILE", type=Path, help=compared)
     parser.add_argument("--trust-code", action="store_true", help=TRUST_HELP)
-    return parser.parse_args()
+    return parser
