@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from traceback import walk_tb
+from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -15,6 +16,8 @@ from lottery.conf_dir import conf_dir
 from lottery.config.known_keys import named_mistake
 from lottery.config.rules import first_line, show
 from lottery.errors import ConfigError
+
+CLASSES = (type, FunctionType, BuiltinFunctionType)  # what `_target_` may name
 
 
 def check_overrides(words: Iterable[str]) -> None:
@@ -87,14 +90,18 @@ def _words(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield from _words(value, f"{key}.")
         elif _is_group(key) and isinstance(value, str):
             yield f"{key}={value}"
+        elif _is_group(key) and isinstance(value, CLASSES):
+            yield f"++{key}._target_={_written(value, key)}"
         else:
             yield f"++{key}={_written(value, key)}"  # ++: the argument of a class may be new
 
 
 def _written(value: Any, key: str) -> str:
-    """Return a value as Hydra's grammar of overrides reads it."""
+    """Return a value as Hydra's grammar of overrides reads it; a class as its dotted name."""
     if isinstance(value, PathLike):
         value = str(value)
+    if isinstance(value, CLASSES):
+        value = _dotted_name(value, key)
     if value is None or isinstance(value, bool):
         return show(value)
     if isinstance(value, int | float):
@@ -109,7 +116,14 @@ def _written(value: Any, key: str) -> str:
         names = [re.sub(r"([\\()\[\]{}:=, \t])", r"\\\1", str(name)) for name in value]
         pairs = zip(names, value.values(), strict=True)
         return "{" + ",".join(f"{name}:{_written(item, key)}" for name, item in pairs) + "}"
-    raise ConfigError(f"{key}={value!r}: a number, text, boolean, None, list or dict")
+    raise ConfigError(f"{key}={value!r}: a number, text, boolean, None, list, dict or class")
+
+
+def _dotted_name(value: Any, key: str) -> str:
+    name = f"{value.__module__}.{value.__qualname__}"
+    if "<" in name:  # of a function's own, or a lambda
+        raise ConfigError(f"{key}: {name}: define it at the top of a file, notebook or script")
+    return name
 
 
 def _parse(word: str) -> Override:
