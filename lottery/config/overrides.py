@@ -91,7 +91,7 @@ def _words(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
         elif _is_group(key) and isinstance(value, str):
             yield f"{key}={value}"
         elif _is_group(key) and isinstance(value, CLASSES):
-            yield f"++{key}._target_={_written(value, key)}"
+            yield f"++{key}._target_={_written(value, f'{key}._target_')}"
         else:
             yield f"++{key}={_written(value, key)}"  # ++: the argument of a class may be new
 
@@ -100,7 +100,7 @@ def _written(value: Any, key: str) -> str:
     """Return a value as Hydra's grammar of overrides reads it; a class as its dotted name."""
     if isinstance(value, PathLike):
         value = str(value)
-    if isinstance(value, CLASSES):
+    if isinstance(value, CLASSES) and key.endswith(("._target_", ".loss")):
         value = _dotted_name(value, key)
     if value is None or isinstance(value, bool):
         return show(value)
@@ -115,7 +115,11 @@ def _written(value: Any, key: str) -> str:
     if isinstance(value, Mapping):
         names = [re.sub(r"([\\()\[\]{}:=, \t])", r"\\\1", str(name)) for name in value]
         pairs = zip(names, value.values(), strict=True)
-        return "{" + ",".join(f"{name}:{_written(item, key)}" for name, item in pairs) + "}"
+        return (
+            "{"
+            + ",".join(f"{name}:{_written(item, f'{key}.{name}')}" for name, item in pairs)
+            + "}"
+        )
     raise ConfigError(f"{key}={value!r}: a number, text, boolean, None, list, dict or class")
 
 

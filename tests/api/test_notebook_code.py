@@ -128,6 +128,8 @@ def test_classes_and_dicts_as_words(cell: Cell) -> None:
         "++model._target_='__main__.Net'",
         "++optimizer._target_='torch.optim.sgd.SGD'",
     ]
+    (rows,) = as_overrides([{"callbacks": {"all": [{"_target_": net}]}}])
+    assert rows == "++callbacks.all=[{_target_:'__main__.Net'}]"
     nested = {"model": {"loss": {"_target_": cell("def loss(a, b): pass").loss}}}
     assert as_overrides([nested]) == ["++model.loss._target_='__main__.loss'"]
 
