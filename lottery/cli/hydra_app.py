@@ -1,5 +1,6 @@
 """Hydra around our task: its app is run, and no mistake and no full disk is a traceback of it."""
 
+import argparse
 import logging
 import re
 import sys
@@ -47,10 +48,11 @@ def run_app(task: Callable[[DictConfig], Any], same_command: str) -> None:
         return hydras(with_our_errors)
 
     def app() -> None:
-        _check_flags(sys.argv[1:])
         check_overrides(sys.argv[1:])
         try:
-            main(task)()
+            with texts_as_help():
+                _check_flags(sys.argv[1:])
+                main(task)()
         except ValueError as error:  # of flags: everything else has been reported by now
             raise ConfigError(str(error)) from error
 
@@ -68,6 +70,24 @@ def _check_flags(words: Sequence[str]) -> None:
         if not any(flag.startswith(name) for flag in known):
             near = did_you_mean(name, known) or "`lottery --hydra-help` lists them"
             raise ConfigError(f"{name}: no such option; {near}")
+
+
+@contextmanager
+def texts_as_help() -> Iterator[None]:
+    """Give argparse texts as help: Hydra 1.3 has an object there, which Python 3.14 refuses."""
+    container = argparse._ActionsContainer
+    add_argument = container.add_argument
+
+    def with_text(self: Any, *names: str, **options: Any) -> argparse.Action:
+        if options.get("help") is not None:
+            options["help"] = str(options["help"])
+        return add_argument(self, *names, **options)
+
+    container.add_argument = with_text  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        container.add_argument = add_argument  # type: ignore[method-assign]
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from os import PathLike
 from traceback import walk_tb
 from types import BuiltinFunctionType, FunctionType
@@ -10,7 +11,7 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, ValueType
-from hydra.errors import ConfigCompositionException, HydraException
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 
 from lottery.conf_dir import conf_dir
 from lottery.config.known_keys import named_mistake
@@ -57,6 +58,9 @@ def composing(words: Iterable[str]) -> Iterator[None]:
     try:
         yield
     except ConfigCompositionException as error:
+        if _lacks_submitit(error):
+            line = "needs the package hydra-submitit-launcher: pip install 'lottery[slurm]'"
+            raise ConfigError(f"hydra/launcher=slurm: {line}") from error
         if (mistake := named_mistake(error, words)) is None:
             raise
         raise mistake from error
@@ -68,6 +72,13 @@ def composing(words: Iterable[str]) -> Iterator[None]:
             raise
         message = f"{show(' '.join(words))}: Hydra cannot use this: {first_line(error)}"
         raise ConfigError(message) from error
+
+
+def _lacks_submitit(error: ConfigCompositionException) -> bool:
+    """Tell if a launcher on SLURM needs the plugin of the extra `slurm`, which is missing."""
+    missing = error.missing_cfg_file if isinstance(error, MissingConfigException) else None
+    is_there = find_spec("hydra_plugins.hydra_submitit_launcher") is not None
+    return missing == "hydra/launcher/submitit_slurm" and not is_there
 
 
 def as_overrides(given: Iterable[str | Mapping[str, Any]]) -> list[str]:

@@ -36,6 +36,7 @@ from lottery.training.learned_masks import LearnedMasks
 from lottery.training.module import Diverged as Diverged
 from lottery.training.module import FirstStep, LotteryModule, Optimization, describe_step
 from lottery.training.mover import Moved, Mover
+from lottery.training.restarts import restarted
 from lottery.training.rewind_state import StateKeeper
 
 log = logging.getLogger(__name__)
@@ -104,7 +105,7 @@ class LightningFit:
         """
         if self.device.accelerator == "gpu":
             torch.cuda.reset_peak_memory_stats(self.device.torch_device)
-        module = self._module(round_number, start, masks)
+        module = self._module(round_number, start, masks, moving)
         started = read_state(self.network)
         evaluator = Evaluator(
             splits=self.splits,
@@ -172,13 +173,18 @@ class LightningFit:
         there = self.run_dir.run_json.exists()
         return f"{digest_of_run(read_run_json(self.run_dir))} " if there else ""
 
-    def _module(self, round_number: int, start: Start, masks: Masks) -> LotteryModule:
+    def _module(
+        self, round_number: int, start: Start, masks: Masks, moving: Moving | None
+    ) -> LotteryModule:
         """Write the start's weights into the network, and make a module over it."""
         write_state(self.network, State(start.weights, start.buffers))
         learned, train = None, self.splits.train
         if self.draw_scores and round_number > 0:
             scores = self.draw_scores(round_number, masks)
             learned = LearnedMasks(self.network, masks, scores)
+        optimization = self.optimization
+        if moving:
+            optimization = restarted(optimization, start, moving)
         return LotteryModule(
             network=self.network,
             train=train,
@@ -186,7 +192,7 @@ class LightningFit:
             task=self.task,
             masks=masks,
             start=start,
-            optimization=self.optimization,
+            optimization=optimization,
             batch_size=self.data_order.batch_size,
             draws=self.data_order.draws(round_number, train),
             stop=self.stop,
