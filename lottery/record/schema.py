@@ -129,6 +129,7 @@ class Hardware(TypedDict):
     compile: bool
     tf32: NotRequired[bool]  # this and the rest: on a GPU
     benchmark: NotRequired[bool]
+    graph: NotRequired[bool]
     cuda: NotRequired[str | None]
     cudnn: NotRequired[str | None]
     nccl: NotRequired[str | None]

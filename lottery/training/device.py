@@ -36,6 +36,7 @@ class Device:
     tf32: bool = False  # of a GPU: round factors of 32 bits to 10 bits of precision
     benchmark: bool = False  # of a GPU: time the algorithms of convolutions, take the quickest
     sync_batchnorm: bool = True  # BatchNorm sees the batches of all processes
+    graph: bool | str = False  # replay captured steps: as asked, or "auto" where that succeeds
 
     @property
     def num_processes(self) -> int:

@@ -28,10 +28,12 @@ from lottery.tasks import Loss, Task
 from lottery.tensors import Tensors, copy_to_cpu, digest
 from lottery.training.blocks import Blocks, DataOrder
 from lottery.training.checkpoint import Checkpointer
+from lottery.training.cuda_graph import capture
 from lottery.training.device import Device as Device
 from lottery.training.device import fit_quietly
 from lottery.training.early_bird import EarlyBird
 from lottery.training.evaluation import EvaluationSchedule, Evaluator
+from lottery.training.graphed import Graphs
 from lottery.training.learned_masks import LearnedMasks
 from lottery.training.module import Diverged as Diverged
 from lottery.training.module import FirstStep, LotteryModule, Optimization, describe_step
@@ -150,16 +152,16 @@ class LightningFit:
         with self.open_loggers(round_number, masks) as loggers:
             self._run(round_number, module, blocks, callbacks=callbacks, loggers=loggers)
         steps = module.step - start.first_step
-        final = read_state(self.network, module.trainer.optimizers[0])
+        es, final = evaluator.es.state, read_state(self.network, module.trainer.optimizers[0])
         self.network.to(self.device.torch_device)  # Lightning has moved it to the CPU
         return Outcome(
             started=started,
-            es=evaluator.es.state,
+            es=es,
             final=final,
             kept=keeper.state,
             es_step=evaluator.es.es_step,
             steps=steps,
-            measured={**evaluator.measured(), **self._further(evaluator.es.state, final)},
+            measured={**evaluator.measured(), **self._further(es, final)},
             history=evaluator.curves.entries,
             timing=self._timing(steps, checkpointer.seconds),
             first_seen=module.first_seen,
@@ -197,6 +199,7 @@ class LightningFit:
             draws=self.data_order.draws(round_number, train),
             stop=self.stop,
             learned=learned,
+            graphs=Graphs(capture, self.device.graph is True) if self.device.graph else None,
         )
 
     def _run(

@@ -5,21 +5,29 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from lottery.data import Draws, Split
 from lottery.distributed import copy_from_main, gather, max_over_ranks, num_ranks, share
 from lottery.errors import LotteryError
 from lottery.masks import Masks, apply_masks
-from lottery.models.state import Start, State, load_optimizer, write_optimizer, write_state
+from lottery.models.state import (
+    Start,
+    State,
+    load_optimizer,
+    own_statistics,
+    write_optimizer,
+    write_state,
+)
 from lottery.signals import StopRequest
 from lottery.tasks import Loss, Task
+from lottery.training.graphed import GraphedStep, Graphs, Step
 from lottery.training.learned_masks import LearnedMasks
 from lottery.training.schedules import Schedule
 
@@ -53,16 +61,6 @@ class Optimization:
         return self.make_optimizer([p for p in network.parameters() if p.requires_grad])
 
 
-def own_statistics(network: nn.Module) -> list[Tensor]:
-    """Return the running averages that each rank makes of its own part of the batches."""
-    return [
-        buffer
-        for layer in network.modules()
-        if isinstance(layer, _BatchNorm) and not isinstance(layer, nn.SyncBatchNorm)
-        for buffer in layer.buffers()
-    ]
-
-
 def describe_step(learning_rate: float, rows: Tensor) -> FirstStep:
     """Return the learning rate of a step and a digest of its batch's example indices."""
     batch = hashlib.sha256(str(rows.tolist()).encode()).hexdigest()[:16]
@@ -89,6 +87,7 @@ class LotteryModule(pl.LightningModule):
         draws: Draws | None,
         stop: StopRequest,
         learned: LearnedMasks | None = None,
+        graphs: Graphs | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -102,6 +101,8 @@ class LotteryModule(pl.LightningModule):
         self.draws = draws
         self.stop = stop
         self.learned = learned  # trained instead of the weights
+        self.graphs = graphs  # None makes steps kernel by kernel
+        self._graphed: GraphedStep | None = None
         self.optimizer_state: dict[str, Any] | None = None
         self.first_seen: FirstStep = {}
         # Our own count: Lightning's global_step does not move with plain optimizer steps.
@@ -174,12 +175,12 @@ class LotteryModule(pl.LightningModule):
         assert isinstance(optimizer, Optimizer)
         first_step, begun = self.step, time.monotonic()
         losses, outputs = [], []
-        drawn = self.drawn(block, first_step)
+        drawn, make_step = self.drawn(block, first_step), self._step_of_block(optimizer)
         for step, rows in enumerate(block, start=first_step):
             self._set_learning_rate(optimizer, step)
             if step == self.start.first_step:
                 self.first_seen = describe_step(optimizer.param_groups[0]["lr"], rows)
-            loss, output = self._optimizer_step(optimizer, rows, drawn[step - first_step])
+            loss, output = make_step(rows, drawn[step - first_step])
             losses.append(loss)
             if self.task.needs_outputs:
                 outputs.append(output)
@@ -224,6 +225,16 @@ class LotteryModule(pl.LightningModule):
         # BatchNorm that sees one rank's part of the batch: rank 0's averages stand, as in DDP
         for buffer in own_statistics(self.network):
             copy_from_main(buffer)
+
+    def _step_of_block(self, optimizer: Optimizer) -> Step:
+        step = partial(self._optimizer_step, optimizer)
+        if self.graphs is None:
+            return step
+        if self._graphed is None:
+            tensors = [*self.network.parameters(), *self.network.buffers(), *self.mask_factors]
+            self._graphed = GraphedStep(step, optimizer, tensors, self.graphs)
+        self._graphed.begin_block()
+        return self._graphed
 
     def _optimizer_step(
         self, optimizer: Optimizer, rows: Tensor, drawn: Tensor | None

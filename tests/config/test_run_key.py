@@ -75,6 +75,7 @@ def test_one_value_in_two_spellings_is_one_run(some: list[str], others: list[str
         "trainer.benchmark=true",
         "trainer.interface=eth0",
         "trainer.tf32=false",
+        "trainer.graph=false",
         "trainer.devices=2",
         "hydra.run.dir=elsewhere",
         "seed=7",

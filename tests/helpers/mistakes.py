@@ -164,6 +164,8 @@ MISTAKES = [
     ("trainer.sync_batchnorm=null", "trainer.sync_batchnorm", "null"),
     ("trainer.interface=''", "trainer.interface", ""),
     ("trainer.benchmark=true", "trainer.benchmark", "true"),
+    ("trainer.graph=maybe", "trainer.graph", "maybe"),
+    ("trainer.graph=true", "trainer.graph", "true"),
     # folders
     ("output_dir=''", "output_dir", ""),
     ("output_dir=a_file/below", "output_dir", "a_file"),
