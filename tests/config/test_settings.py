@@ -14,6 +14,7 @@ from lottery.config.rules import Rule
 from lottery.config.run_key import ADDED_LATER
 from lottery.config.settings import Settings, read_settings
 from lottery.data import ImageFolder, Tabular
+from lottery.dynamic import Gmp
 from lottery.pruning import Snip
 from lottery.record.durations import Duration
 from lottery.reinit import LrRewind
@@ -68,6 +69,7 @@ def test_options_added_later_are_keys_of_ours() -> None:
         "criterion.sampling": Snip,
         "dataset.augment": ImageFolder,
         "dataset.numeric_target": Tabular,
+        "dynamic.restart": Gmp,
         "reinit.keep_optimizer": LrRewind,
         "task.class_weights": Classification,
         "task.label_smoothing": Classification,
