@@ -1,7 +1,8 @@
 """The contents of a report of one run or many, before a template writes them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from lottery.record.opened_run import OpenedRun
 from lottery.record.score import ACCURACY
@@ -19,6 +20,7 @@ from lottery.report.figures.learning import learning_figure
 from lottery.report.figures.masks import masks_figure
 from lottery.report.figures.stability import stability_figures
 from lottery.report.figures.units import units_figure
+from lottery.report.read.against import compare_against
 from lottery.report.read.controls import compare_with_controls
 from lottery.report.read.forests import read_forests
 from lottery.report.read.groups import by_score, group_runs
@@ -29,6 +31,7 @@ from lottery.report.read.roles import copies
 from lottery.report.read.runs import read_each, state_of
 from lottery.report.read.settings import Setting
 from lottery.report.read.stability import AnalysedStep, find_analysed_steps
+from lottery.report.words.against import AGAINST_RULE, against_answers, against_tables
 from lottery.report.words.at_steps import at_steps_table, missing_steps
 from lottery.report.words.controls import JudgedControl, judge_controls
 from lottery.report.words.forests import forest_answer, forest_table
@@ -86,10 +89,12 @@ def make_contents(
     margin: float | None = None,
     at: Sequence[int] = (),
     study: StudyJson | None = None,
+    against: Collection[Path] = (),
 ) -> Contents:
     """Make everything that a report shows; most arguments are those of `write_report`."""
     settings, doubles = group_runs(runs, band_is_interval=interval, margin=margin)
     comparisons = compare_with_controls(settings)
+    pairs = compare_against(settings, [run.config for run in runs if run.path in against])
     started = [setting for setting in settings if setting.values("remaining")]
     steps, damaged_steps = find_analysed_steps(settings)
     masks, damaged_masks = find_compared_masks(settings)
@@ -128,7 +133,7 @@ def make_contents(
     ]
     verdicts, overviews, compared = _tables_by_score(settings, controls, steps)
     tables = [*compared, *rounds, *overviews] if one else [*overviews, *compared, *rounds]
-    tables += fixed
+    tables = [*against_tables(pairs), *tables, *fixed]
     tables += masks_tables(masks)
     if study:
         tables.insert(0, study_table(study))
@@ -136,14 +141,14 @@ def make_contents(
     tables += map(forest_table, forests)
     name = settings[0].name if one else f"{len(settings)} settings"
     which = f"seed {runs[0].seed}" if len(runs) == 1 else f"{len(runs)} runs"
-    answers = [*write_answers(settings, controls), *masks_answers(masks)]
+    answers = [*against_answers(pairs), *write_answers(settings, controls), *masks_answers(masks)]
     return Contents(
         title=f"{name}, {which}",
         headline=write_headline(settings, controls),
         notes=tuple(notes),
         verdicts=() if one else tuple(table for table in verdicts if table.rows),
         answers=(*answers, *map(forest_answer, forests)),
-        rules=rules(started),
+        rules=(*rules(started), *([AGAINST_RULE] if pairs else [])),
         checks=run_checks(started, controls),
         figures=tuple(figure for figure in figures if figure),
         tables=tuple(table for table in tables if table.rows),

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from lottery.errors import NoRun
@@ -32,6 +32,7 @@ def write_report(
     pictures: bool = True,
     self_contained: bool = False,
     study: StudyJson | None = None,
+    against: Collection[Path] = (),
 ) -> Path:
     """Write a report of some runs, over an earlier one, and return the path of report.html.
 
@@ -39,7 +40,8 @@ def write_report(
     confidence intervals, else lowest to highest. `margin` is by how much a network may be worse
     and still match: in points of a share, in the unit of any other score; None for the usual one.
     `at` are steps at which the test scores are judged, too.
-    `study` is the search that has made the runs.
+    `study` is the search that has made the runs. All others are compared with the settings of the
+    runs in `against`, which are among `runs`.
     Without `pictures`, which take most of the time, only the page has figures. A page that is
     `self_contained` needs no other file; else plotly.js is where `place_plotly` puts it.
 
@@ -57,6 +59,7 @@ def write_report(
         margin=margin,
         at=at,
         study=study,
+        against=against,
     )
     plotly = None if self_contained else place_plotly(folder, records)
     drawn = {figure.name: figure for figure in contents.pictures if pictures}

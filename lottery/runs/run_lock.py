@@ -192,6 +192,31 @@ def has_owner(folder: Path) -> bool:
     return _owner_file(folder).exists()
 
 
+def works_there(folder: Path) -> bool:
+    """Return whether a process works in a folder, as far as files show that nobody touches.
+
+    The lock itself is not tried: a run that starts meanwhile would be refused.
+    """
+    owner = _read_owner(folder)
+    try:
+        age = time.time() - _owner_file(folder).stat().st_mtime
+    except OSError:
+        return False
+    if owner is None or age >= STALE_SECONDS:
+        return False
+    return owner.host != socket.gethostname() or _is_alive(owner.process)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
+
+
 def _owner_file(folder: Path) -> Path:
     return folder / ".owner.json"
 

@@ -56,7 +56,7 @@ def train_rounds(
         memory_errors(),
         experiment.progress.running(todo, steps, visible=is_main()),
     ):
-        return run_rounds(imp, ownership.check_owned)
+        return run_rounds(imp, ownership.check_owned, experiment.progress.show_rows)
 
 
 @dataclass(frozen=True)

@@ -164,3 +164,21 @@ def test_a_full_disk_is_no_mistake(
     monkeypatch.setattr("lottery.report.write.write_text", full)
     done = in_process(report.main, "lottery-report", run)
     assert done == Done(1, "", "error: no space left on device: report.html\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["RUN", "--wihin", "1"], "unrecognized arguments: --wihin 1; did you mean --within?"),
+        (["RUN", "--export", "csrr"], "did you mean csr?"),
+        (["RUN", "--round", "x"], "argument --round: invalid int value: 'x'"),
+        ([], "the following arguments are required: DIR; `lottery-ticket --help` says what there"),
+    ],
+)
+def test_a_mistake_in_options_is_one_line(
+    in_process: InProcess, words: list[str], line: str
+) -> None:
+    done = in_process(ticket.main, "lottery-ticket", *words)
+    assert (done.code, done.out) == (2, "")
+    assert line in done.err
+    assert len(done.err.splitlines()) == 1
