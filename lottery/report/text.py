@@ -13,7 +13,7 @@ from lottery.report.words.table import NONE, Table, plural
 
 # Columns that a narrow terminal goes without first, then those on the right, but not the verdicts
 LESS_NEEDED = ("network", "parameters", "FLOPs", "dense trainings", "by seed")
-NEEDED = ("verdict", "the ticket")
+NEEDED = ("verdict", "the ticket", "against dense")
 OF_OTHER_COMMANDS = ("Runs",)  # tables: lottery-ls has them
 WIDEST = 100  # characters of a line of sentences
 
