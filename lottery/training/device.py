@@ -36,6 +36,7 @@ class Device:
     tf32: bool = False  # of a GPU: round factors of 32 bits to 10 bits of precision
     benchmark: bool = False  # of a GPU: time the algorithms of convolutions, take the quickest
     sync_batchnorm: bool = True  # BatchNorm sees the batches of all processes
+    grouped: int = 1  # runs that are trained as one network, this one included
 
     @property
     def num_processes(self) -> int:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
@@ -37,6 +38,7 @@ from lottery.training.module import Diverged as Diverged
 from lottery.training.module import FirstStep, LotteryModule, Optimization, describe_step
 from lottery.training.mover import Moved, Mover
 from lottery.training.rewind_state import StateKeeper
+from lottery.training.stacked import Meeting
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +85,7 @@ class LightningFit:
     stop: StopRequest
     # Scores by round and masks; None trains weights.
     draw_scores: Callable[[int, Masks], Tensors] | None = None
+    meeting: Meeting | None = None  # with other runs, to be trained as one
 
     @property
     def splits(self) -> Splits:
@@ -191,6 +194,7 @@ class LightningFit:
             draws=self.data_order.draws(round_number, train),
             stop=self.stop,
             learned=learned,
+            train_together=self.meeting and partial(self.meeting.train, round_number),
         )
 
     def _run(

@@ -22,8 +22,12 @@ from lottery.signals import StopRequest
 from lottery.tasks import Loss, Task
 from lottery.training.learned_masks import LearnedMasks
 from lottery.training.schedules import Schedule
+from lottery.training.stacked import Made, NextBlock
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
+
+# Makes a block of steps together with other runs; None leaves it to this run.
+TrainTogether = Callable[[NextBlock], Made | None]
 
 FirstStep = dict[str, str | float]  # what a round's first step was made with, for the checks
 
@@ -89,6 +93,7 @@ class LotteryModule(pl.LightningModule):
         draws: Draws | None,
         stop: StopRequest,
         learned: LearnedMasks | None = None,
+        train_together: TrainTogether | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -102,6 +107,7 @@ class LotteryModule(pl.LightningModule):
         self.draws = draws
         self.stop = stop
         self.learned = learned  # trained instead of the weights
+        self.train_together = train_together
         self.optimizer_state: dict[str, Any] | None = None
         self.first_seen: FirstStep = {}
         # Our own count: Lightning's global_step does not move with plain optimizer steps.
@@ -173,27 +179,19 @@ class LotteryModule(pl.LightningModule):
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, Optimizer)
         first_step, begun = self.step, time.monotonic()
-        losses, outputs = [], []
-        drawn = self.drawn(block, first_step)
-        for step, rows in enumerate(block, start=first_step):
-            self._set_learning_rate(optimizer, step)
-            if step == self.start.first_step:
-                self.first_seen = describe_step(optimizer.param_groups[0]["lr"], rows)
-            loss, output = self._optimizer_step(optimizer, rows, drawn[step - first_step])
-            losses.append(loss)
-            if self.task.needs_outputs:
-                outputs.append(output)
-            if self._stops_after(len(losses)):
-                break
+        if first_step == self.start.first_step:
+            self._set_learning_rate(optimizer, first_step)
+            self.first_seen = describe_step(optimizer.param_groups[0]["lr"], block[0])
+        made = self._make_steps(optimizer, block)
+        losses = made.losses
         self.step = first_step + len(losses)
         # Callbacks such as ModelCheckpoint read Lightning's own count, global_step.
         loop = self.trainer.fit_loop.epoch_loop.manual_optimization
         loop.optim_step_progress.total.completed += len(losses)
-        block_losses = torch.stack(losses)
-        self._check_finite(block_losses, first_step)
+        self._check_finite(losses, first_step)
         self._agree(seconds=(time.monotonic() - begun) / len(losses))
         # Not under the key "loss", which Lightning would change.
-        return {"losses": block_losses, "sums": self._sums(block[: len(losses)], outputs)}
+        return {"losses": losses, "sums": self._sums(block[: len(losses)], made.outputs)}
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Apply the masks again: a callback may have touched the weights."""
@@ -224,6 +222,45 @@ class LotteryModule(pl.LightningModule):
         # BatchNorm that sees one rank's part of the batch: rank 0's averages stand, as in DDP
         for buffer in own_statistics(self.network):
             copy_from_main(buffer)
+
+    def _make_steps(self, optimizer: Optimizer, block: Tensor) -> Made:
+        """Make the steps of a block, with other runs if there are some."""
+        drawn = self.drawn(block, self.step)
+        if self.train_together and (made := self._make_together(optimizer, block, drawn)):
+            return made
+        losses, outputs = [], []
+        for number, rows in enumerate(block):
+            self._set_learning_rate(optimizer, self.step + number)
+            loss, output = self._optimizer_step(optimizer, rows, drawn[number])
+            losses.append(loss)
+            if self.task.needs_outputs:
+                outputs.append(output)
+            if self._stops_after(len(losses)):
+                break
+        return Made(torch.stack(losses), outputs)
+
+    def _make_together(
+        self, optimizer: Optimizer, block: Tensor, drawn: Sequence[Tensor | None] | Tensor
+    ) -> Made | None:
+        assert self.train_together is not None
+        steps = range(self.step, self.step + len(block))
+        return self.train_together(
+            NextBlock(
+                network=self.network,
+                optimizer=optimizer,
+                pruned=self.pruned_weights,
+                factors=self.mask_factors,
+                clip_norm=self.optimization.clip_norm,
+                split=self.train_split,
+                loss=self.loss,
+                rows=block,
+                drawn=drawn if isinstance(drawn, Tensor) else None,
+                rates=[self._learning_rates(step) for step in steps],
+                made=self.step - self.start.first_step,
+                restored=bool(self.start.optimizer_state),
+                keeps_outputs=self.task.needs_outputs,
+            )
+        )
 
     def _optimizer_step(
         self, optimizer: Optimizer, rows: Tensor, drawn: Tensor | None
@@ -257,11 +294,16 @@ class LotteryModule(pl.LightningModule):
         apply_masks([grad for grad, _ in used], [factor for _, factor in used])
         nn.utils.clip_grad_norm_(self.network.parameters(), clip_norm)
 
-    def _set_learning_rate(self, optimizer: Optimizer, step: int) -> None:
+    def _learning_rates(self, step: int) -> list[float]:
+        """Return the learning rate of each group of parameters for a step."""
         made = 0 if self.start.rate_stays else step - self.start.first_step
         factor = self.schedule(self.start.schedule_step + made)
-        for group, rate in zip(optimizer.param_groups, self.base_rates, strict=True):
-            group["lr"] = rate * factor
+        return [rate * factor for rate in self.base_rates]
+
+    def _set_learning_rate(self, optimizer: Optimizer, step: int) -> None:
+        rates = self._learning_rates(step)
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
 
     def drawn(self, block: Tensor, first_step: int) -> Sequence[Tensor | None] | Tensor:
         """Return this rank's random numbers for the augmentation, for each step of a block.

@@ -1,0 +1,64 @@
+"""Whether a run is trained as one network with the other runs of its group."""
+
+import logging
+
+from torch import nn
+
+from lottery.config.settings import Settings
+from lottery.training import Device
+from lottery.training.stacked import Meeting, current_meeting
+
+log = logging.getLogger(__name__)
+
+PRECISIONS = ("32-true", "64-true")
+# Each moves a weight by its own gradients alone, whatever else its tensor holds.
+OPTIMIZERS = ("torch.optim.Adam", "torch.optim.AdamW", "torch.optim.SGD")
+LOGGERS = tuple(f"pytorch_lightning.loggers.{name}Logger" for name in ("TensorBoard", "CSV"))
+DROPOUT = nn.modules.dropout._DropoutNd
+ON_CPU = (
+    "the runs are trained as one network; on CPUs this is no faster for most networks "
+    "(docs/how-to/sweeps.md)"
+)
+
+
+def find_meeting(
+    settings: Settings, network: nn.Module, device: Device, *, learns_masks: bool
+) -> Meeting | None:
+    """Return where the runs of this process meet; None if there are none or this is no such run.
+
+    Why it is none, is logged.
+    """
+    meeting = current_meeting.get()
+    if meeting is None:
+        return None
+    reason = _why_of_settings(settings, device, learns_masks) or _why_of_network(network)
+    if reason:
+        log.info("trained alone, not as one with other runs: %s", reason)
+        return None
+    if device.accelerator == "cpu":
+        meeting.tell(ON_CPU)
+    return meeting
+
+
+def _why_of_settings(settings: Settings, device: Device, learns_masks: bool) -> str:
+    """Return why a run cannot be trained as one network with others; "" if it can."""
+    optimizer = str(settings.optimizer.node["_target_"])
+    loggers = [str(node["_target_"]) for node in settings.logger.values()]
+    reasons = {
+        f"trainer.devices={device.num_processes}": device.num_processes > 1,
+        f"trainer.precision={device.precision}": device.precision not in PRECISIONS,
+        "trainer.compile=true": device.compile,
+        f"optimizer={optimizer}": optimizer not in OPTIMIZERS,
+        f"logger={', '.join(loggers)}": not set(loggers) <= set(LOGGERS),
+        "callbacks": bool(settings.callbacks),
+        "dynamic": settings.dynamic is not None,
+        "its masks are learned": learns_masks,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
+
+
+def _why_of_network(network: nn.Module) -> str:
+    if any(True for _ in network.buffers()):
+        return "its network has buffers, such as the averages of BatchNorm"
+    dropout = [type(layer).__name__ for layer in network.modules() if isinstance(layer, DROPOUT)]
+    return f"its network has {dropout[0]}" if dropout else ""
