@@ -138,9 +138,7 @@ def build_experiment(
     num_classes = splits.num_classes if has_classes(splits.train) else None
     pruning = set_up_pruning(settings, networks.network, num_classes)
     draw_scores = score_maker(pruning.pruner, settings.seed_for("pruning"))
-    meeting = find_meeting(
-        settings, networks.network, device, learns_masks=draw_scores is not None
-    )
+    meeting = find_meeting(settings, networks, device, learns_masks=draw_scores is not None)
     if meeting:
         device = replace(device, grouped=meeting.size)
     data = splits.digests()

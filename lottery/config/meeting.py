@@ -2,8 +2,11 @@
 
 import logging
 
-from torch import nn
+import torch
+from torch.func import functional_call, vmap
 
+from lottery.config.network import Networks
+from lottery.config.rules import first_line
 from lottery.config.settings import Settings
 from lottery.training import Device
 from lottery.training.stacked import Meeting, current_meeting
@@ -14,7 +17,6 @@ PRECISIONS = ("32-true", "64-true")
 # Each moves a weight by its own gradients alone, whatever else its tensor holds.
 OPTIMIZERS = ("torch.optim.Adam", "torch.optim.AdamW", "torch.optim.SGD")
 LOGGERS = tuple(f"pytorch_lightning.loggers.{name}Logger" for name in ("TensorBoard", "CSV"))
-DROPOUT = nn.modules.dropout._DropoutNd
 ON_CPU = (
     "the runs are trained as one network; on CPUs this is no faster for most networks "
     "(docs/how-to/sweeps.md)"
@@ -22,7 +24,7 @@ ON_CPU = (
 
 
 def find_meeting(
-    settings: Settings, network: nn.Module, device: Device, *, learns_masks: bool
+    settings: Settings, networks: Networks, device: Device, *, learns_masks: bool
 ) -> Meeting | None:
     """Return where the runs of this process meet; None if there are none or this is no such run.
 
@@ -31,7 +33,7 @@ def find_meeting(
     meeting = current_meeting.get()
     if meeting is None:
         return None
-    reason = _why_of_settings(settings, device, learns_masks) or _why_of_network(network)
+    reason = _why_of_settings(settings, device, learns_masks) or _why_of_network(networks)
     if reason:
         log.info("trained alone, not as one with other runs: %s", reason)
         return None
@@ -57,8 +59,16 @@ def _why_of_settings(settings: Settings, device: Device, learns_masks: bool) -> 
     return next((reason for reason, holds in reasons.items() if holds), "")
 
 
-def _why_of_network(network: nn.Module) -> str:
+def _why_of_network(networks: Networks) -> str:
+    network, inputs = networks.network, networks.make.inputs(2)
     if any(True for _ in network.buffers()):
         return "its network has buffers, such as the averages of BatchNorm"
-    dropout = [type(layer).__name__ for layer in network.modules() if isinstance(layer, DROPOUT)]
-    return f"its network has {dropout[0]}" if dropout else ""
+    weights = {name: torch.stack([w.detach()] * 2) for name, w in network.named_parameters()}
+    try:
+        with torch.no_grad():
+            vmap(functional_call, in_dims=(None, 0, None))(network, weights, (inputs,))
+    except (RuntimeError, ValueError, TypeError) as error:
+        if "random" in str(error):
+            return "its network draws random numbers, as dropout does"
+        return f"its network cannot be one with another: {first_line(error)}"
+    return ""

@@ -28,7 +28,17 @@ DoJob = Callable[[Sequence[str], int], JobReturn]  # of its overrides and its nu
 Job = tuple[int, Sequence[str]]  # its number and its overrides
 
 # Keys and groups in which the runs of a group may differ: they change no step but its numbers.
-MAY_DIFFER = {"adopt", "criterion", "keep", "pruning", "reinit", "rounds", "scope", "seed", "seeds"}
+MAY_DIFFER = {
+    "adopt",
+    "criterion",
+    "keep",
+    "pruning",
+    "reinit",
+    "rounds",
+    "scope",
+    "seed",
+    "seeds",
+}
 
 
 def groups_of(jobs: Sequence[Job], most: int) -> list[list[Job]]:
@@ -83,6 +93,7 @@ class Globals:
     """What is one for the whole process, and each run sets for itself."""
 
     generators: dict[str, torch.Tensor]
+    on_gpus: list[torch.Tensor]  # the states of their generators
     dtype: torch.dtype
     warning_filters: Any
     handlers: list[logging.Handler]
@@ -93,6 +104,7 @@ class Globals:
         """Return how it is now."""
         return cls(
             generators=read_generators(),
+            on_gpus=torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
             dtype=torch.get_default_dtype(),
             warning_filters=warnings.filters,
             handlers=list(logging.getLogger().handlers),
@@ -102,6 +114,8 @@ class Globals:
     def write(self) -> None:
         """Put it back."""
         write_generators(self.generators)
+        for number, state in enumerate(self.on_gpus):
+            torch.cuda.set_rng_state(state, number)
         torch.set_default_dtype(self.dtype)
         warnings.filters = self.warning_filters
         logging.getLogger().handlers[:] = self.handlers
@@ -114,7 +128,8 @@ class Group:
     def __init__(self, do_job: DoJob, jobs: Sequence[Job]) -> None:
         self._do_job, self._jobs = do_job, jobs
         self._stop = StopRequest()
-        self._turns = Turns(len(jobs), read=Globals.read, write=Globals.write)
+        self._handlers: set[logging.Handler] = set()  # of log lines, of all jobs
+        self._turns = Turns(len(jobs), read=self._read, write=Globals.write)
         self._meeting = Meeting(self._turns, len(jobs), self._stop)
         self._returned: dict[int, JobReturn] = {}
         self._ends: list[BaseException] = []  # of threads that are to end the sweep
@@ -135,9 +150,16 @@ class Group:
                     thread.join()
         finally:
             before.write()
+            for handler in self._handlers.difference(before.handlers):
+                handler.close()  # Hydra closes those of the last job only
         if self._ends:
             raise self._ends[0]
         return self._returned
+
+    def _read(self) -> Globals:
+        now = Globals.read()
+        self._handlers.update(now.handlers)
+        return now
 
     def _do(self, seat: int) -> None:
         """Do a job in this thread."""

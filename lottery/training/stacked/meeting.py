@@ -75,7 +75,9 @@ class Meeting:
                 kinds.setdefault(request.block.kind, []).append(number)
         served = {number for numbers in kinds.values() for number in numbers}
         # the weights of a stack stay in memory as long as it is known
-        self._stacks = {key: stack for key, stack in self._stacks.items() if served.issuperset(key)}
+        self._stacks = {
+            key: stack for key, stack in self._stacks.items() if served.issuperset(key)
+        }
         for numbers in kinds.values():
             self._train(tuple(numbers))
         for number in served:

@@ -166,9 +166,7 @@ def _together(values: Sequence[Any], stacked: Tensor) -> Any:
 def _over_runs(block: NextBlock) -> Callable[..., tuple[Tensor, Tensor]]:
     """Return a function from stacked weights, inputs and targets to losses and outputs."""
 
-    def run(
-        weights: dict[str, Tensor], inputs: Tensor, targets: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def run(weights: dict[str, Tensor], inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         outputs = functional_call(block.network, weights, (inputs,))
         return block.loss(outputs, targets), outputs
 
