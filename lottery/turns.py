@@ -24,7 +24,7 @@ class Turns:
     """
 
     def __init__(
-        self, number: int, *, read: Callable[[], Any] = dict, write: Callable[[Any], None] = id
+        self, number: int, *, read: Callable[[], Any], write: Callable[[Any], None]
     ) -> None:
         self._read, self._write = read, write
         self._states = [read()] * number

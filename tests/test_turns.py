@@ -7,6 +7,10 @@ from threading import Event, Thread
 from lottery.turns import Turns, away, my_number
 
 
+def _turns(number: int) -> Turns:
+    return Turns(number, read=dict, write=lambda state: None)
+
+
 def _in_threads(turns: Turns, *jobs: Callable[[int], None]) -> None:
     def be(number: int, job: Callable[[int], None]) -> None:
         with suppress(ValueError), turns.seat(number):
@@ -21,7 +25,7 @@ def _in_threads(turns: Turns, *jobs: Callable[[int], None]) -> None:
 
 def test_all_meet_before_any_goes_on() -> None:
     seen: list[str] = []
-    turns = Turns(3)
+    turns = _turns(3)
     waiting: list[int] = []
 
     def serve() -> set[int]:
@@ -43,16 +47,20 @@ def test_all_meet_before_any_goes_on() -> None:
 
 def test_those_that_are_not_served_wait_on() -> None:
     seen: list[int] = []
-    turns = Turns(3)
+    turns = _turns(3)
     order = iter([2, 0, 1])
-    alone = [lambda number: turns.meet(number, lambda: {next(order)}) or seen.append(number)] * 3
-    _in_threads(turns, *alone)
+
+    def job(number: int) -> None:
+        turns.meet(number, lambda: {next(order)})
+        seen.append(number)
+
+    _in_threads(turns, job, job, job)
     assert seen == [2, 0, 1]
 
 
 def test_one_that_fails_leaves_the_others_whole() -> None:
     seen: list[int] = []
-    turns = Turns(3)
+    turns = _turns(3)
 
     def good(number: int) -> None:
         turns.meet(number, lambda: {0, 2})
@@ -78,13 +86,13 @@ def test_the_others_run_while_one_is_away() -> None:
         seen.append(number)
         over.set()
 
-    _in_threads(Turns(2), goes, stays)
+    _in_threads(_turns(2), goes, stays)
     assert seen == [1, 0]
 
 
 def test_each_finds_global_state_as_it_left_it() -> None:
     state = {"value": "before"}
-    turns = Turns(2, read=lambda: dict(state), write=lambda kept: state.update(kept))
+    turns = Turns(2, read=lambda: dict(state), write=state.update)
     found: list[str] = []
 
     def job(number: int) -> None:

@@ -104,7 +104,7 @@ class Globals:
         """Return how it is now."""
         return cls(
             generators=read_generators(),
-            on_gpus=torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+            on_gpus=_read_gpus(),
             dtype=torch.get_default_dtype(),
             warning_filters=warnings.filters,
             handlers=list(logging.getLogger().handlers),
@@ -120,6 +120,12 @@ class Globals:
         warnings.filters = self.warning_filters
         logging.getLogger().handlers[:] = self.handlers
         HydraConfig.instance().cfg = self.hydra
+
+
+def _read_gpus() -> list[torch.Tensor]:
+    """Return the states of the generators of all GPUs; a run on the CPU does not start CUDA."""
+    started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    return torch.cuda.get_rng_state_all() if started else []
 
 
 class Group:

@@ -194,7 +194,7 @@ class LightningFit:
             draws=self.data_order.draws(round_number, train),
             stop=self.stop,
             learned=learned,
-            train_together=self.meeting and partial(self.meeting.train, round_number),
+            train_together=partial(self.meeting.train, round_number) if self.meeting else None,
         )
 
     def _run(

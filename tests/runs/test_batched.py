@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from safetensors.torch import load_file
 
 from lottery.api import load_run
 from lottery.config import prepare
@@ -18,6 +17,7 @@ from lottery.signals import StopRequest
 from lottery.training.stacked import Meeting, current_meeting
 from lottery.turns import Turns
 from tests.conftest import Done, Lottery
+from tests.helpers.distance import furthest
 from tests.helpers.experiments import composed
 from tests.helpers.forked import ForkedCommand
 from tests.helpers.sweeps import jobs_of, wait_for
@@ -54,21 +54,6 @@ class Fails:
 """
 
 
-def _furthest(runs: list[Path], others: list[Path]) -> float:
-    """Return the largest difference of any number in the runs' tensor files."""
-    furthest, files = 0.0, 0
-    for run, other in zip(runs, others, strict=True):
-        for file in sorted(run.glob("rounds/*/*.safetensors")):
-            here, there = load_file(file), load_file(other / file.relative_to(run))
-            assert here.keys() == there.keys()
-            for name, tensor in here.items():
-                difference = (tensor.double() - there[name].double()).abs().nan_to_num()
-                furthest = max(furthest, float(difference.max()))
-            files += 1
-    assert files > 3
-    return furthest
-
-
 def _runs(out: str) -> list[Path]:
     return [Path(run) for run in jobs_of(out)["run"]]
 
@@ -90,8 +75,8 @@ def test_runs_as_one_are_those_of_a_plain_sweep(
     one = ("criterion._target_=lottery.pruning.Random", *late, "logger=none")
     plain = _runs(lottery("-m", *SMALL, *one, "seed=0,1", "output_dir=plain").out)
     runs = [Path(run) for run in jobs["run"][:2]]
-    assert _furthest(runs, plain) < 1e-12
     for run, other in zip(runs, plain, strict=True):
+        assert furthest(run, other) < 1e-12
         columns = ["round", "remaining", "ES", "steps", "val", "test"]
         rows, others = (load_run(path).results[columns] for path in (run, other))
         assert rows.to_numpy() == pytest.approx(others.to_numpy(), abs=1e-9)
@@ -124,7 +109,8 @@ def test_a_group_that_is_stopped_and_killed_is_carried_on(
     done = lottery(*BATCHED, *sweep, *often)
     assert done.err.count("round 0: carrying on from step 15") == 2, done.err
     plain = lottery("-m", *sweep, "output_dir=plain")
-    assert _furthest(_runs(done.out), _runs(plain.out)) < 1e-12
+    for run, other in zip(_runs(done.out), _runs(plain.out), strict=True):
+        assert furthest(run, other) < 1e-12
 
 
 def _end_while_it_trains(number: signal.Signals, *arguments: str) -> Done:
@@ -175,7 +161,7 @@ def test_which_jobs_are_trained_as_one() -> None:
 def test_what_is_trained_alone_is_said(
     folder: Path, caplog: pytest.LogCaptureFixture, overrides: tuple[str, ...], reason: str
 ) -> None:
-    meeting = Meeting(Turns(2), 2, StopRequest())
+    meeting = Meeting(Turns(2, read=dict, write=lambda state: None), 2, StopRequest())
     token = current_meeting.set(meeting)
     try:
         with caplog.at_level("INFO"):

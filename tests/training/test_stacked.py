@@ -31,7 +31,7 @@ class Flip:
         return torch.where(drawn[:, None, None, None] < 0, inputs.flip(-1), inputs)
 
 
-def _network(seed: int) -> nn.Module:
+def _network(seed: int) -> nn.Sequential:
     torch.manual_seed(seed)
     layers = (nn.Conv2d(1, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(27, 6), nn.ReLU())
     return nn.Sequential(*layers, nn.Linear(6, 3)).double()
@@ -80,7 +80,7 @@ def _train_alone(block: NextBlock) -> tuple[list[Tensor], list[Tensor]]:
         output = block.network(inputs)
         loss = block.loss(output, targets)
         block.optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         if block.clip_norm is not None:
             apply_masks([w.grad for w in block.pruned if w.grad is not None], block.factors)
             nn.utils.clip_grad_norm_(block.network.parameters(), block.clip_norm)
@@ -97,7 +97,10 @@ def _far(first: Iterable[Tensor], second: Iterable[Tensor]) -> float:
 
 def _undecayed(network: nn.Module) -> Optimizer:
     biases = [weight for weight in network.parameters() if weight.ndim == 1]
-    groups = [{"params": _weights(network)}, {"params": biases, "weight_decay": 0}]
+    groups: list[dict[str, Any]] = [
+        {"params": _weights(network)},
+        {"params": biases, "weight_decay": 0},
+    ]
     return AdamW(groups, weight_decay=0.1, fused=True)
 
 
@@ -176,7 +179,7 @@ class RandomNetwork(nn.Sequential):
     """A user's network that draws in its forward pass."""
 
     def forward(self, inputs: Tensor) -> Tensor:
-        drawn: Tensor = super().forward(inputs)
+        drawn: Tensor = super().forward(inputs)  # type: ignore[no-untyped-call]
         return drawn + torch.randn(())
 
 
@@ -184,14 +187,15 @@ class OwnNetwork(nn.Sequential):
     """A user's network whose connections differ from one network to the next."""
 
     def forward(self, inputs: Tensor) -> Tensor:
-        moved: Tensor = super().forward(inputs.roll(getattr(self, "shift", 0), 0))
-        return moved
+        rolled = inputs.roll(getattr(self, "shift", 0), 0)
+        outputs: Tensor = super().forward(rolled)  # type: ignore[no-untyped-call]
+        return outputs
 
 
 def _blocks(kind: type[nn.Sequential], shifts: Sequence[int]) -> list[NextBlock]:
     networks = [kind(*_network(0)) for _ in shifts]
     for network, shift in zip(networks, shifts, strict=True):
-        network.shift = shift  # type: ignore[assignment]
+        network.shift = shift
     return [_block(r, n, SGD(n.parameters()), 0) for r, n in enumerate(networks)]
 
 

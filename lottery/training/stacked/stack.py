@@ -91,11 +91,10 @@ class Stack:
         self, block: NextBlock, rows: Tensor, numbers: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         inputs, targets = block.split.batch(rows.flatten(), numbers)
-        losses, outputs = self._run(
-            self._weights, inputs.unflatten(0, rows.shape), targets.unflatten(0, rows.shape)
-        )
+        by_run = [part.reshape(*rows.shape, *part.shape[1:]) for part in (inputs, targets)]
+        losses, outputs = self._run(self._weights, *by_run)
         self._optimizer.zero_grad()
-        losses.sum().backward()
+        losses.sum().backward()  # type: ignore[no-untyped-call]
         if block.clip_norm is not None:
             self._clip_gradients(block.clip_norm)
         self._optimizer.step()
