@@ -80,7 +80,7 @@ def _train_alone(block: NextBlock) -> tuple[list[Tensor], list[Tensor]]:
         output = block.network(inputs)
         loss = block.loss(output, targets)
         block.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         if block.clip_norm is not None:
             apply_masks([w.grad for w in block.pruned if w.grad is not None], block.factors)
             nn.utils.clip_grad_norm_(block.network.parameters(), block.clip_norm)
@@ -179,7 +179,7 @@ class RandomNetwork(nn.Sequential):
     """A user's network that draws in its forward pass."""
 
     def forward(self, inputs: Tensor) -> Tensor:
-        drawn: Tensor = super().forward(inputs)  # type: ignore[no-untyped-call]
+        drawn: Tensor = super().forward(inputs)
         return drawn + torch.randn(())
 
 
@@ -188,7 +188,7 @@ class OwnNetwork(nn.Sequential):
 
     def forward(self, inputs: Tensor) -> Tensor:
         rolled = inputs.roll(getattr(self, "shift", 0), 0)
-        outputs: Tensor = super().forward(rolled)  # type: ignore[no-untyped-call]
+        outputs: Tensor = super().forward(rolled)
         return outputs
 
 
