@@ -5,10 +5,12 @@ The threads take turns, and meet before each block of steps (lottery/training/st
 """
 
 import logging
+import os
 import warnings
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -16,9 +18,10 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn
 
+from lottery.errors import ConfigError
 from lottery.generators import read_generators, write_generators
 from lottery.runs.sweep import DEAD_JOB
-from lottery.signals import StopRequest, of_main_thread
+from lottery.signals import Stopped, StopRequest, of_main_thread
 from lottery.training.stacked import Meeting, current_meeting
 from lottery.turns import Turns
 
@@ -70,22 +73,20 @@ def launch(
     do_job: DoJob, job_overrides: Sequence[Sequence[str]], first_number: int, *, most: int
 ) -> list[JobReturn]:
     """Do the jobs of a sweep, group after group; return what they return, by number."""
+    if most < 1:
+        raise ConfigError(f"hydra.launcher.n_jobs={most}: a whole number above 0")
     jobs: list[Job] = list(enumerate(job_overrides, first_number))
     done: dict[int, JobReturn] = {}
     for group in groups_of(jobs, most):
-        numbers = ", ".join(str(number) for number, _ in group)
+        numbers, differ = ", ".join(str(number) for number, _ in group), "seeds, masks and starts"
         if len(group) == 1:
-            log.info("job %s: alone; no other differs in %s only", numbers, _may_differ())
+            log.info("job %s: alone; no other differs from it in %s only", numbers, differ)
             ((number, overrides),) = group
             done[number] = do_job(overrides, number)
         else:
-            log.info("jobs %s: as one; they differ in %s only", numbers, _may_differ())
+            log.info("jobs %s: as one; they differ in %s only", numbers, differ)
             done |= Group(do_job, group).run()
     return [done[number] for number, _ in jobs]
-
-
-def _may_differ() -> str:
-    return "seeds, masks and starts"
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ class Globals:
     warning_filters: Any
     handlers: list[logging.Handler]
     hydra: Any
+    folder: Path  # of the process, with hydra.job.chdir
 
     @classmethod
     def read(cls) -> "Globals":
@@ -109,6 +111,7 @@ class Globals:
             warning_filters=warnings.filters,
             handlers=list(logging.getLogger().handlers),
             hydra=HydraConfig.instance().cfg,
+            folder=Path.cwd(),
         )
 
     def write(self) -> None:
@@ -120,6 +123,7 @@ class Globals:
         warnings.filters = self.warning_filters
         logging.getLogger().handlers[:] = self.handlers
         HydraConfig.instance().cfg = self.hydra
+        os.chdir(self.folder)
 
 
 def _read_gpus() -> list[torch.Tensor]:
@@ -160,6 +164,8 @@ class Group:
                 handler.close()  # Hydra closes those of the last job only
         if self._ends:
             raise self._ends[0]
+        if self._stop.signum:  # when no run was training
+            raise Stopped(self._stop.signum, "between two runs")
         return self._returned
 
     def _read(self) -> Globals:

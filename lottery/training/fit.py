@@ -33,9 +33,10 @@ from lottery.training.device import Device as Device
 from lottery.training.device import fit_quietly
 from lottery.training.early_bird import EarlyBird
 from lottery.training.evaluation import EvaluationSchedule, Evaluator
+from lottery.training.first_step import FirstStep, describe_step
 from lottery.training.learned_masks import LearnedMasks
 from lottery.training.module import Diverged as Diverged
-from lottery.training.module import FirstStep, LotteryModule, Optimization, describe_step
+from lottery.training.module import LotteryModule, Optimization
 from lottery.training.mover import Moved, Mover
 from lottery.training.rewind_state import StateKeeper
 from lottery.training.stacked import Meeting

@@ -1,6 +1,5 @@
 """The LightningModule: optimizer steps in blocks, pruned weights at zero after every step."""
 
-import hashlib
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -10,16 +9,18 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from lottery.data import Draws, Split
-from lottery.distributed import copy_from_main, gather, max_over_ranks, num_ranks, share
-from lottery.errors import LotteryError
+from lottery.distributed import copy_from_main, max_over_ranks, num_ranks, share
 from lottery.masks import Masks, apply_masks
+from lottery.models.running_averages import own_statistics
 from lottery.models.state import Start, State, load_optimizer, write_optimizer, write_state
 from lottery.signals import StopRequest
 from lottery.tasks import Loss, Task
+from lottery.training.divergence import Diverged as Diverged
+from lottery.training.divergence import check_losses
+from lottery.training.first_step import FirstStep, describe_step
 from lottery.training.learned_masks import LearnedMasks
 from lottery.training.schedules import Schedule
 from lottery.training.stacked import Made, NextBlock
@@ -29,14 +30,7 @@ MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 # Makes a block of steps together with other runs; None leaves it to this run.
 TrainTogether = Callable[[NextBlock], Made | None]
 
-FirstStep = dict[str, str | float]  # what a round's first step was made with, for the checks
-
-
 QUESTION_SECONDS = 10  # between questions whether to stop; SLURM warns 120 s before the end
-
-
-class Diverged(LotteryError):
-    """The training loss is no longer a finite number."""
 
 
 @dataclass(frozen=True)
@@ -55,22 +49,6 @@ class Optimization:
     def optimizer(self, network: nn.Module) -> Optimizer:
         """Make a new optimizer over the trainable parameters of a network."""
         return self.make_optimizer([p for p in network.parameters() if p.requires_grad])
-
-
-def own_statistics(network: nn.Module) -> list[Tensor]:
-    """Return the running averages that each rank makes of its own part of the batches."""
-    return [
-        buffer
-        for layer in network.modules()
-        if isinstance(layer, _BatchNorm) and not isinstance(layer, nn.SyncBatchNorm)
-        for buffer in layer.buffers()
-    ]
-
-
-def describe_step(learning_rate: float, rows: Tensor) -> FirstStep:
-    """Return the learning rate of a step and a digest of its batch's example indices."""
-    batch = hashlib.sha256(str(rows.tolist()).encode()).hexdigest()[:16]
-    return {"first_learning_rate": learning_rate, "first_batch": batch}
 
 
 class LotteryModule(pl.LightningModule):
@@ -188,7 +166,7 @@ class LotteryModule(pl.LightningModule):
         # Callbacks such as ModelCheckpoint read Lightning's own count, global_step.
         loop = self.trainer.fit_loop.epoch_loop.manual_optimization
         loop.optim_step_progress.total.completed += len(losses)
-        self._check_finite(losses, first_step)
+        check_losses(losses, first_step)
         self._agree(seconds=(time.monotonic() - begun) / len(losses))
         # Not under the key "loss", which Lightning would change.
         return {"losses": losses, "sums": self._sums(block[: len(losses)], made.outputs)}
@@ -226,8 +204,10 @@ class LotteryModule(pl.LightningModule):
     def _make_steps(self, optimizer: Optimizer, block: Tensor) -> Made:
         """Make the steps of a block, with other runs if there are some."""
         drawn = self.drawn(block, self.step)
-        if self.train_together and (made := self._make_together(optimizer, block, drawn)):
-            return made
+        if self.train_together:
+            made = self.train_together(self._next_block(optimizer, block, drawn))
+            if made is not None:
+                return made
         losses, outputs = [], []
         for number, rows in enumerate(block):
             self._set_learning_rate(optimizer, self.step + number)
@@ -239,27 +219,24 @@ class LotteryModule(pl.LightningModule):
                 break
         return Made(torch.stack(losses), outputs)
 
-    def _make_together(
+    def _next_block(
         self, optimizer: Optimizer, block: Tensor, drawn: Sequence[Tensor | None] | Tensor
-    ) -> Made | None:
-        assert self.train_together is not None
+    ) -> NextBlock:
         steps = range(self.step, self.step + len(block))
-        return self.train_together(
-            NextBlock(
-                network=self.network,
-                optimizer=optimizer,
-                pruned=self.pruned_weights,
-                factors=self.mask_factors,
-                clip_norm=self.optimization.clip_norm,
-                split=self.train_split,
-                loss=self.loss,
-                rows=block,
-                drawn=drawn if isinstance(drawn, Tensor) else None,
-                rates=[self._learning_rates(step) for step in steps],
-                made=self.step - self.start.first_step,
-                restored=bool(self.start.optimizer_state),
-                keeps_outputs=self.task.needs_outputs,
-            )
+        return NextBlock(
+            network=self.network,
+            optimizer=optimizer,
+            pruned=self.pruned_weights,
+            factors=self.mask_factors,
+            clip_norm=self.optimization.clip_norm,
+            split=self.train_split,
+            loss=self.loss,
+            rows=block,
+            drawn=drawn if isinstance(drawn, Tensor) else None,
+            rates=[self._learning_rates(step) for step in steps],
+            made=self.step - self.start.first_step,
+            restored=bool(self.start.optimizer_state),
+            keeps_outputs=self.task.needs_outputs,
         )
 
     def _optimizer_step(
@@ -317,13 +294,3 @@ class LotteryModule(pl.LightningModule):
         if block.is_cuda:  # the host does not wait for a copy from pinned memory
             ours = ours.contiguous().pin_memory()
         return ours.to(block.device, non_blocking=True)
-
-    def _check_finite(self, losses: Tensor, first_step: int) -> None:
-        finite = torch.isfinite(losses)
-        # All ranks end together, whichever of them saw it first.
-        (diverged,) = max_over_ranks([int(not finite.all())])
-        if diverged:
-            bad = [(first_step + 1 + step, loss) for step, loss in enumerate(losses.tolist())]
-            seen = [(step, loss) for step, loss in bad if not math.isfinite(loss)][:1]
-            step, loss = min(entry for entries in gather(seen) for entry in entries)
-            raise Diverged(f"step {step}: the training loss is {loss}")
