@@ -127,7 +127,7 @@ class Hardware(TypedDict):
     threads: int
     deterministic: bool
     compile: bool
-    grouped: NotRequired[int]  # runs that were trained as one network; alone, if there is none
+    grouped: NotRequired[int]  # runs in its group, trained as one network; absent: alone
     tf32: NotRequired[bool]  # this and the rest: on a GPU
     benchmark: NotRequired[bool]
     cuda: NotRequired[str | None]
