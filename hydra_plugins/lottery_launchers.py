@@ -5,10 +5,10 @@ Hydra app starts. Therefore what is slow to import is imported where it is used.
 """
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.utils import JobReturn
-from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
 
 
 class LotteryLocalLauncher(BasicLauncher):
@@ -63,13 +63,16 @@ class LotteryBatchedLauncher(BasicLauncher):
         return result
 
 
-class LotterySlurmLauncher(SlurmLauncher):  # type: ignore[misc]  # it has no types
-    """An array of SLURM jobs: `hydra/launcher=slurm` and `slurm_gpu`."""
+if find_spec("hydra_plugins.hydra_submitit_launcher"):  # the extra `slurm`
+    from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
 
-    def launch(
-        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
-    ) -> list[JobReturn]:
-        """Submit the jobs of a sweep, and wait for every one."""
-        from lottery.runs.slurm_launcher import launch
+    class LotterySlurmLauncher(SlurmLauncher):  # type: ignore[misc]  # it has no types
+        """An array of SLURM jobs: `hydra/launcher=slurm` and `slurm_gpu`."""
 
-        return launch(self, job_overrides, first_number=initial_job_idx)
+        def launch(
+            self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+        ) -> list[JobReturn]:
+            """Submit the jobs of a sweep, and wait for every one."""
+            from lottery.runs.slurm_launcher import launch
+
+            return launch(self, job_overrides, first_number=initial_job_idx)

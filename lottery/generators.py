@@ -25,22 +25,28 @@ def seed_generators(seed: int) -> None:
     random.seed(seed)
 
 
-def read_generators() -> dict[str, Tensor]:
-    """Return the states of the generators in CPU memory, by name."""
+def read_generators(device: torch.device | None = None) -> dict[str, Tensor]:
+    """Return the states of the generators in CPU memory, by name.
+
+    Of GPUs only that of `device`: to ask for the generator of a GPU would start CUDA.
+    """
     legacy = np.random.get_state(legacy=False)
     words, position = legacy["state"]["key"].tolist(), legacy["state"]["pos"]
     version, state, gauss = random.getstate()
     of_numpy = [*words, position, legacy["has_gauss"], legacy["gauss"]]
     of_python = [version, *state, math.nan if gauss is None else gauss]
-    return {
+    states = {
         "cpu": torch.get_rng_state(),
         # float64 holds the 32 bits of each word, and the second of two normal numbers
         "numpy": torch.tensor(of_numpy, dtype=torch.float64, device="cpu"),
         "python": torch.tensor(of_python, dtype=torch.float64, device="cpu"),
     }
+    if device is not None and device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    return states
 
 
-def write_generators(states: Mapping[str, Tensor]) -> None:
+def write_generators(states: Mapping[str, Tensor], device: torch.device | None = None) -> None:
     """Put states of `read_generators` back; a generator without a state stays as it is."""
     if "cpu" in states:
         torch.set_rng_state(states["cpu"])
@@ -52,6 +58,8 @@ def write_generators(states: Mapping[str, Tensor]) -> None:
         version, *state, gauss = states["python"].tolist()
         next_gauss = None if math.isnan(gauss) else gauss
         random.setstate((int(version), tuple(map(int, state)), next_gauss))
+    if "cuda" in states and device is not None and device.type == "cuda":
+        torch.cuda.set_rng_state(states["cuda"], device)
 
 
 @contextmanager

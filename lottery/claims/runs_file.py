@@ -38,7 +38,8 @@ def write_claim_runs(outputs: Path, claim: Claim, scale: str, runs: ClaimRuns) -
         "seeds": runs.seeds,
         "arms": runs.arms,
     }
-    write_json(runs_file(outputs, claim.id, scale), entry)
+    # two processes may do the sweeps of one claim
+    write_json(runs_file(outputs, claim.id, scale), entry, shared=True)
 
 
 def read_claim_runs(outputs: Path, claim: Claim, scale: str) -> ClaimRuns | None:

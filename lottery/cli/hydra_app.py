@@ -1,5 +1,6 @@
 """Hydra around our task: its app is run, and no mistake and no full disk is a traceback of it."""
 
+import argparse
 import logging
 import sys
 from collections.abc import Callable, Iterator
@@ -47,7 +48,8 @@ def run_app(task: Callable[[DictConfig], Any], same_command: str) -> None:
     def app() -> None:
         check_overrides(sys.argv[1:])
         try:
-            main(task)()
+            with texts_as_help():
+                main(task)()
         except ValueError as error:  # of flags: everything else has been reported by now
             raise ConfigError(str(error)) from error
 
@@ -56,6 +58,24 @@ def run_app(task: Callable[[DictConfig], Any], same_command: str) -> None:
         report(app)
     finally:
         utils.run_and_report = hydras
+
+
+@contextmanager
+def texts_as_help() -> Iterator[None]:
+    """Give argparse texts as help: Hydra 1.3 has an object there, which Python 3.14 refuses."""
+    container = argparse._ActionsContainer
+    add_argument = container.add_argument
+
+    def with_text(self: Any, *names: str, **options: Any) -> argparse.Action:
+        if options.get("help") is not None:
+            options["help"] = str(options["help"])
+        return add_argument(self, *names, **options)
+
+    container.add_argument = with_text  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        container.add_argument = add_argument  # type: ignore[method-assign]
 
 
 @contextmanager

@@ -4,10 +4,11 @@ from lottery.config.instantiate import check_made, make
 from lottery.config.pruning import PruningSetup
 from lottery.config.rules import show
 from lottery.config.settings import Settings
-from lottery.config.targets import Node
-from lottery.dynamic import Dynamic, Span, Static, starts_dense
+from lottery.config.targets import Node, load_target
+from lottery.dynamic import Dynamic, Span, Static, restarts_schedule, starts_dense
 from lottery.errors import ConfigError
-from lottery.reinit import Reinit, steps_to_come
+from lottery.reinit import Finetune, Reinit, steps_to_come
+from lottery.training.schedules import Constant
 
 
 def build_dynamic(
@@ -35,6 +36,8 @@ def build_dynamic(
         )
     if starts_dense(dynamic):
         _check_pruning(settings, pruning, name)
+    if restarts_schedule(dynamic):
+        _check_restart(settings, reinit)
     steps = steps_to_come(reinit, num_steps)
     if not isinstance(dynamic, Static) and not dynamic.steps(Span(num_steps - steps, num_steps)):
         raise ConfigError(f"{_arguments(node)}: no update in a round of {steps} steps")
@@ -65,7 +68,22 @@ def _check_pruning(settings: Settings, pruning: PruningSetup, name: str) -> None
         )
 
 
+def _check_restart(settings: Settings, reinit: Reinit) -> None:
+    """Check that the schedule of the learning rate can begin again, and that this changes it."""
+    target = settings.scheduler["_target_"]
+    schedule = load_target(settings.scheduler, "scheduler")
+    if schedule is Constant:
+        why = f"scheduler._target_={target} has one rate at all steps"
+    elif hasattr(schedule, "after"):
+        why = f"scheduler._target_={target} follows the validation loss and counts no steps"
+    elif isinstance(reinit, Finetune):
+        why = f"reinit._target_={settings.reinit['_target_']} keeps one rate at all steps"
+    else:
+        return
+    raise ConfigError(f"dynamic.restart=true: {why}; accepted: false")
+
+
 def _arguments(node: Node) -> str:
-    names = [name for name in ("every", "begin", "end") if name in node]
+    names = [name for name in ("every", "begin", "phase", "end") if name in node]
     shown = ", ".join(f"dynamic.{name}={show(node[name])}" for name in names)
     return shown or f"dynamic._target_={node['_target_']}"

@@ -15,6 +15,7 @@ from lottery.config.device import build_device, check_batch, choose_threads
 from lottery.config.dynamic import build_dynamic
 from lottery.config.fit import build_fit
 from lottery.config.frozen_features import feature_file, load_features
+from lottery.config.graph import with_graph
 from lottery.config.learned_masks import check_frozen_weights, score_maker
 from lottery.config.loggers import build_loggers
 from lottery.config.meeting import find_meeting
@@ -177,6 +178,8 @@ def build_experiment(
     steps_per_epoch = settings.dataset.steps_per_epoch(len(splits.train))
     num_steps = settings.iterations.steps(steps_per_epoch)
     check_num_steps(settings, num_steps)
+    fit = with_graph(fit, settings, num_steps)
+    device = fit.device
     reinit = build_reinit(settings, steps_per_epoch, num_steps)
     check_frozen_weights(settings, pruning.pruner, reinit)
     dynamic = build_dynamic(settings, pruning, reinit, num_steps, steps_per_epoch)

@@ -23,6 +23,7 @@ SHARE_OR_ALL = number(lambda v: 0 < v <= 1, "a number above 0, at most 1")
 SHARE_OR_NONE = number(lambda v: 0 <= v <= 1, "a number from 0 to 1")
 POSITIVE = number(lambda v: v > 0, "a number above 0")
 FLAG = Rule(lambda v: isinstance(v, bool), "true or false")
+AUTO_OR_FLAG = Rule(lambda v: v == "auto" or isinstance(v, bool), "auto, true or false")
 TEXT = Rule(lambda v: isinstance(v, str) and v != "" and "\0" not in v, "a text")
 PRECISION = one_of("32-true", "64-true", "bf16-true", "bf16-mixed")
 LOSS = Rule(lambda v: isinstance(v, str | Mapping), "the name of a loss, or one by _target_")
@@ -146,6 +147,7 @@ class Trainer:
     tf32: Annotated[bool, FLAG, "GPUs: products of 32 bits with 10 bits of precision"]
     benchmark: Annotated[bool, FLAG, "GPUs: time the algorithms of convolutions"] = False
     sync_batchnorm: Annotated[bool, FLAG, "BatchNorm sees the batches of all devices"]
+    graph: Annotated[bool | str, AUTO_OR_FLAG, "one GPU: replay captured steps"] = "auto"
 
     def __post_init__(self) -> None:
         if self.benchmark and self.deterministic:

@@ -25,6 +25,7 @@ def learned_pruner(settings: Settings, scope: Scope, scored: ScoredPruner) -> Pr
         "module._target_": ((settings.module or {}).get("_target_"), None),
         "dynamic._target_": ((settings.dynamic or {}).get("_target_"), None),
         "pruning.units": (settings.pruning.units, "none"),
+        "scope.ties": (settings.scope.ties, "index"),
         "criterion.iterations": (settings.criterion.iterations, 1),
         "criterion.inverted": (settings.criterion.inverted, False),
         "optimizer.clip_norm": (settings.optimizer.clip_norm, None),

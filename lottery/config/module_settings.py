@@ -78,6 +78,11 @@ def check_module_settings(settings: Settings) -> None:
             f"dynamic._target_={settings.dynamic['_target_']}: masks cannot move yet while a "
             "LightningModule trains; accepted with module=: dynamic=none"
         )
+    if settings.trainer.graph is True:
+        raise ConfigError(
+            "trainer.graph=true: with module= Lightning's own loop makes the steps; accepted: "
+            "auto, false"
+        )
     _check_options(settings.trainer.lightning)
     for name, node in settings.callbacks.items():
         target = str(node.get("_target_"))

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from os import PathLike
 from traceback import walk_tb
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, ValueType
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException
 
 from lottery.conf_dir import conf_dir
 from lottery.config.rules import first_line, show
@@ -51,6 +52,11 @@ def composing(words: Iterable[str]) -> Iterator[None]:
     """Raise what Hydra has not foreseen, such as a key below a list, as a ConfigError."""
     try:
         yield
+    except MissingConfigException as error:
+        if _has_submitit() or error.missing_cfg_file != "hydra/launcher/submitit_slurm":
+            raise
+        line = "needs the package hydra-submitit-launcher: pip install 'lottery[slurm]'"
+        raise ConfigError(f"hydra/launcher=slurm: {line}") from error
     except HydraException:
         raise
     except (ValueError, TypeError, AssertionError, LookupError, AttributeError) as error:
@@ -59,6 +65,11 @@ def composing(words: Iterable[str]) -> Iterator[None]:
             raise
         message = f"{show(' '.join(words))}: Hydra cannot use this: {first_line(error)}"
         raise ConfigError(message) from error
+
+
+def _has_submitit() -> bool:
+    """Tell if the plugin of the extra `slurm` is installed."""
+    return find_spec("hydra_plugins.hydra_submitit_launcher") is not None
 
 
 def as_overrides(given: Iterable[str | Mapping[str, Any]]) -> list[str]:

@@ -74,6 +74,7 @@ def hardware(device: Device) -> Hardware:
         found |= {
             "tf32": device.tf32,
             "benchmark": device.benchmark,
+            "graph": bool(device.graph),
             "cuda": torch.version.cuda,
             "cudnn": _version_of_cudnn(),
             "nccl": _version_of_nccl(),

@@ -63,6 +63,7 @@ ADDED_LATER: dict[str, Any] = {
     "dataset.random_labels": 0,
     "dataset.shuffle_pixels": False,
     "dataset.val_share": None,
+    "dynamic.restart": False,
     "early_bird.epsilon": None,
     "metrics.is_share": False,
     "metrics.mode": None,

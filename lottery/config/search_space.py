@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import isfinite
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
+from hydra.errors import HydraException
 
 from lottery.errors import ConfigError
 
 Distribution = Any  # of Optuna, which is imported where it is used
+MOST_VALUES = 100_000  # of a range
 EXAMPLE = "optimizer.lr=tag(log, interval(1e-4, 1e-2))"
 
 
@@ -60,7 +63,7 @@ def read_search_space(arguments: Sequence[str], loader: ConfigLoader) -> SearchS
                 )
             try:
                 searched[key] = _distribution(override)
-            except (ValueError, OverflowError) as error:  # also Optuna's, as of an empty interval
+            except (ValueError, OverflowError, HydraException) as error:  # Optuna's, too
                 raise ConfigError(f"{override.input_line}: {error}") from error
         else:
             fixed.append(f"{key}={override.get_value_element_as_str()}")
@@ -96,7 +99,9 @@ def _range(override: Override, sweep: RangeSweep) -> Distribution:
     from optuna.distributions import FloatDistribution, IntDistribution
 
     log = _is_log(override, sweep.tags)
-    values = list(sweep.range())
+    values = list(islice(sweep.range(), MOST_VALUES + 1))  # Hydra counts none of them
+    if len(values) > MOST_VALUES:
+        raise ValueError(f"more than {MOST_VALUES:,} values; an interval(start, end) has no limit")
     if not values:
         raise ConfigError(f"{override.input_line}: an empty range")
     low, high = sorted((values[0], values[-1]))

@@ -59,6 +59,7 @@ def _checks(folder: Path, trials: Trials) -> dict[str, Callable[[], Finding]]:
         "kill and resume": partial(promises.check_resumes, trials),
         "2 CPU processes": partial(promises.check_cpu_processes, trials),
         "GPU against CPU": partial(promises.check_gpu_run, trials),
+        "CUDA graphs": partial(promises.check_graphs, trials),
         "2 GPUs": partial(promises.check_gpu_processes, trials),
         "speed": partial(promises.check_speed, trials),
     }

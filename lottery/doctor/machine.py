@@ -57,7 +57,7 @@ def check_slurm() -> Finding:
     except (OSError, subprocess.SubprocessError):
         return not_here("sbatch is installed, but does not answer: is SLURM set up?")
     if find_spec("hydra_plugins.hydra_submitit_launcher") is None:
-        return failed("hydra-submitit-launcher is not installed")
+        return failed("hydra-submitit-launcher is not installed: pip install 'lottery[slurm]'")
     return passed(f"{done.stdout.strip()}; -m hydra/launcher=slurm sends jobs to it")
 
 

@@ -55,6 +55,20 @@ def check_gpu_run(trials: Trials) -> Finding:
     return _compare(trials, "a GPU", "gpu")
 
 
+def check_graphs(trials: Trials) -> Finding:
+    """Check that steps that are replayed as a CUDA graph change nothing but the time."""
+    if not count_gpus():
+        return not_here("no GPU that torch can use")
+    replayed, ordinary = (
+        trials.run(f"graph_{asked}", "trainer=gpu", f"trainer.graph={asked}")
+        for asked in ("true", "false")
+    )
+    if different := different_tables(replayed, ordinary):
+        return failed(f"runs with and without CUDA graphs differ in {', '.join(different)}")
+    times = [f"{1e6 / steps_per_second(run):.0f} us" for run in (replayed, ordinary)]
+    return passed(f"equal tables with and without; {times[0]} a step, without {times[1]}")
+
+
 def check_gpu_processes(trials: Trials) -> Finding:
     """Check that two GPUs, which talk by NCCL, train like one CPU."""
     if count_gpus() < 2:

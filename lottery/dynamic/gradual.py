@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from lottery.arguments import check_flag
 from lottery.dynamic.interface import Moment, Quota, Span, Stage
 from lottery.dynamic.schedules import check_every, check_part, cubic
 from lottery.masks import Masks
@@ -21,6 +22,7 @@ class Gmp:
         every: steps between updates; a duration.
         begin: a, as a share of the round's steps, from 0 to 1.
         end: b, as a share of them; the last update is the last one that fits before or at b.
+        restart: whether the schedule of the learning rate begins again at each update.
     """
 
     durations: ClassVar[tuple[str, ...]] = ("every",)
@@ -29,11 +31,13 @@ class Gmp:
     every: int
     begin: float
     end: float
+    restart: bool = False
 
     def __post_init__(self) -> None:
         check_every(self.every)
         check_part("begin", self.begin, at_least_0=True)
         check_part("end", self.end)
+        check_flag("restart", self.restart)
 
     def steps(self, span: Span) -> list[int]:
         """Return every `every`-th step after `begin`, up to `end`."""
@@ -56,10 +60,15 @@ class Gmp:
 
     def quota(self, stage: Stage) -> Quota:
         """Return how many weights go; none comes."""
-        keep, in_all = self.keep(stage), sum(stage.alive.values())
-        dropped = {name: stage.alive.get(name, in_all) - left for name, left in keep.items()}
-        return Quota(dropped, dict.fromkeys(dropped, 0))
+        return pruned_to(stage, self.keep(stage))
 
     def __call__(self, moment: Moment) -> Masks:
         """Prune to the schedule's counts."""
         return moment.prune(moment.trained, self.keep(moment.stage))
+
+
+def pruned_to(stage: Stage, keep: Keep) -> Quota:
+    """Return how many weights go if so many are kept; none comes."""
+    in_all = sum(stage.alive.values())
+    dropped = {name: stage.alive.get(name, in_all) - left for name, left in keep.items()}
+    return Quota(dropped, dict.fromkeys(dropped, 0))

@@ -64,12 +64,14 @@ class Moment:
         prune: prunes to some counts by the run's criterion and scope.
         gradients: computes dL/dw of all prunable weights, of pruned ones too, on the batch of the
             step just made. It takes one more forward and backward pass.
+        start: the masks that the round began with.
     """
 
     stage: Stage
     trained: Trained
     prune: Callable[[Trained, Keep], Masks]
     gradients: Callable[[], Tensors]
+    start: Masks
 
 
 class Dynamic(Protocol):
@@ -78,7 +80,10 @@ class Dynamic(Protocol):
     A class whose rounds begin with the masks of the round before, and which prunes them itself,
     has the class attribute `starts_dense = True`. Otherwise a round begins with masks of the run's
     criterion and scope. One that calls `Moment.gradients` has `dense_gradients = True`: the FLOPs
-    of training then have this pass. `durations` names arguments such as '5ep', as in a reinit.
+    of training then have this pass. With `fresh_optimizer = True` an update that grows weights
+    gives the whole optimizer a fresh state, not only the weights that it grows. One whose
+    `restart` is true lets the schedule of the learning rate begin again at each update.
+    `durations` names arguments such as '5ep', as in a reinit.
     """
 
     def steps(self, span: Span) -> Sequence[int]:
@@ -101,6 +106,16 @@ class Dynamic(Protocol):
 def has_dense_gradients(dynamic: Dynamic) -> bool:
     """Return whether each update takes the gradients of all weights, one more pass each time."""
     return bool(getattr(dynamic, "dense_gradients", False))
+
+
+def has_fresh_optimizer(dynamic: Dynamic) -> bool:
+    """Return whether an update that grows weights gives the whole optimizer a fresh state."""
+    return bool(getattr(dynamic, "fresh_optimizer", False))
+
+
+def restarts_schedule(dynamic: Dynamic) -> bool:
+    """Return whether the schedule of the learning rate begins again at each update."""
+    return bool(getattr(dynamic, "restart", False))
 
 
 def starts_dense(dynamic: Dynamic | None) -> bool:

@@ -27,6 +27,7 @@ class Moving:
         target: weights that are left at its end, by layer or `IN_ALL`.
         now: makes what a criterion looks at, from the step, the weights and the masks.
         prune: prunes to some counts by the run's criterion and scope.
+        num_steps: steps of a whole training, which its schedule of the learning rate is made for.
     """
 
     round: int
@@ -36,6 +37,7 @@ class Moving:
     target: Keep
     now: Callable[[int, Tensors, Masks], Trained]
     prune: Callable[[Trained, Keep], Masks]
+    num_steps: int
 
     @property
     def steps(self) -> Sequence[int]:
@@ -60,6 +62,7 @@ class Moving:
             trained=self.now(step, weights, masks),
             prune=self.prune,
             gradients=gradients,
+            start=self.start,
         )
         moved = self.dynamic(moment)
         self.check(step, count_ones(masks), moves_of(self.round, step, masks, moved))

@@ -55,6 +55,7 @@ def begin_moving(
         target=pruning.pruner.expected(trained),
         now=now,
         prune=prune,
+        num_steps=imp.num_steps,
     )
 
 

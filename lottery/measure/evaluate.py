@@ -1,5 +1,6 @@
 """Measure a network: loss, score and other metrics, counts, inference time, memory."""
 
+import math
 import resource
 import time
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from lottery.tasks import Loss, Task
 Batch = tuple[slice, Tensor, Tensor]  # places in the split, outputs, targets
 
 EVALUATION_BATCH = 1000
+MOST_NUMBERS = 1000 * 3 * 64 * 64  # in the inputs of one evaluation batch
 INFERENCE_BATCH = 100
 
 
@@ -47,16 +49,19 @@ def evaluate(network: nn.Module, split: Split, *, loss: Loss, task: Task) -> Eva
 
     With several processes, each evaluates its share of the examples.
     """
-    total = torch.zeros((), dtype=torch.float64)
-    sums = []
+    losses, sums = [], []
     with evaluating(network):
         for _, outputs, targets in _batches(network, split):
             if len(targets):
-                total += loss(outputs, targets).double().cpu() * len(targets)
+                losses.append(loss(outputs, targets).double() * len(targets))
             sums.append(task.parts(outputs, targets).double().sum(0))
-    joined = sum_over_ranks(torch.stack(sums).sum(0))
-    mean_loss = float(sum_over_ranks(total)) / len(split)
-    return Evaluation(mean_loss, task.score_of(joined.cpu(), mean_loss, len(split)))
+    total = torch.zeros((), dtype=torch.float64, device=sums[0].device)
+    for of_batch in losses:  # one after the other, which decides the last bit
+        total += of_batch
+    # the host waits for the device once
+    joined = sum_over_ranks(torch.cat([total[None], torch.stack(sums).sum(0)]).cpu())
+    mean_loss = float(joined[0]) / len(split)
+    return Evaluation(mean_loss, task.score_of(joined[1:], mean_loss, len(split)))
 
 
 def measure_further(network: nn.Module, splits: Splits, task: Task) -> dict[str, float]:
@@ -103,18 +108,28 @@ def all_batches(
 ) -> Iterator[Batch]:
     """Yield places, outputs and targets of a split's examples, a batch at a time.
 
-    Outputs are not in bfloat16: its 8 bits would round different losses to one value. Of a text, a
-    batch has about as many tokens as another split has examples.
+    Outputs are not in bfloat16: its 8 bits would round different losses to one value.
     """
     stop = len(split) if stop is None else stop
-    positions = split.inputs.shape[1] if split.has_tokens and split.targets.dim() > 1 else 1
-    size = max(1, EVALUATION_BATCH // positions)
+    size = evaluation_batch(split)
     for begin in range(first, stop, size):
         places = slice(begin, min(begin + size, stop))  # a slice copies nothing
         inputs, targets = split.batch(places)
         outputs = network(inputs)
         wide = outputs if outputs.dtype == torch.float64 else outputs.float()
         yield places, wide, targets
+
+
+def evaluation_batch(split: Split) -> int:
+    """Return how many examples are evaluated at once: 1,000, of large inputs fewer.
+
+    Layers take memory in proportion to their inputs: VGG-16 takes 2 GB for its 81 images of
+    224x224. The number never goes by the memory that is free, because it affects the last bits. Of
+    a text, a batch has about as many tokens as another split has examples.
+    """
+    positions = split.inputs.shape[1] if split.has_tokens and split.targets.dim() > 1 else 1
+    numbers = math.prod(split.inputs.shape[1:])
+    return max(1, min(EVALUATION_BATCH // positions, MOST_NUMBERS // max(1, numbers)))
 
 
 def count_parameters(network: nn.Module, masks: Masks) -> dict[str, int | float]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from lottery.errors import LotteryError
@@ -92,6 +93,16 @@ def all_buffers(network: nn.Module) -> Tensors:
     parameters = dict(network.named_parameters(remove_duplicate=False))
     persistent = {name: t for name, t in network.state_dict().items() if name not in parameters}
     return persistent | dict(network.named_buffers())
+
+
+def own_statistics(network: nn.Module) -> list[Tensor]:
+    """Return the running averages that each rank makes of its own part of the batches."""
+    return [
+        buffer
+        for layer in network.modules()
+        if isinstance(layer, _BatchNorm) and not isinstance(layer, nn.SyncBatchNorm)
+        for buffer in layer.buffers()
+    ]
 
 
 def write_state(network: nn.Module, state: State) -> None:

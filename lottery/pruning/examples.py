@@ -27,7 +27,10 @@ class OnExamples(Protocol):
 
     @property
     def sampling(self) -> str:
-        """Which examples: any ("random"), or as many of each class ("per_class")."""
+        """Which examples: any ("random"), or as many of each class ("per_class").
+
+        With "per_class" a class that has too few gives all it has, and the others go on.
+        """
 
     @property
     def num_classes(self) -> int | None:

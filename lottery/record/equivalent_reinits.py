@@ -85,6 +85,8 @@ def _rate_is_constant(config: Config, steps: Any) -> bool:
 
     Numbers of steps and of epochs are not compared: the settings do not say how long an epoch is.
     """
+    if config.get("dynamic.restart"):  # each pruning sets the rate back
+        return False
     scheduler = str(config.get("scheduler._target_")).removeprefix("lottery.training.schedules.")
     if scheduler == "Constant":
         return True

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
+from uuid import uuid4
 
 from lottery.errors import LotteryError
 
@@ -34,12 +35,15 @@ class DamagedFile(LotteryError):
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
     """Yield a path aside to write to, then rename it over `path`: nobody sees half a file.
 
-    After an exception `path` is as it was. An OSError names `path`, also one of a full disk.
+    After an exception `path` is as it was. An OSError names `path`, also one of a full disk. A
+    file of a run has one writer, as the run is locked. A file that is `shared` may have several
+    at once; the last one's stays.
     """
-    aside = path.with_name(f".{path.name}.part")  # one writer: the run is locked
+    own = f".{uuid4().hex}" if shared else ""
+    aside = path.with_name(f".{path.name}{own}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         aside.unlink(missing_ok=True)  # a fifo would keep the writer waiting, a link lead it away
@@ -78,9 +82,9 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Replace a text file, whole or not at all."""
-    with replacing(path) as aside:
+def write_text(path: Path, text: str, *, shared: bool = False) -> None:
+    """Replace a text file, whole or not at all; `shared` as in `replacing`."""
+    with replacing(path, shared=shared) as aside:
         aside.write_text(text, encoding="utf-8")
 
 
@@ -89,9 +93,9 @@ def to_json(value: Any) -> str:
     return json.dumps(value, indent=1, allow_nan=False) + "\n"
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Replace a JSON file, whole or not at all."""
-    write_text(path, to_json(value))
+def write_json(path: Path, value: Any, *, shared: bool = False) -> None:
+    """Replace a JSON file, whole or not at all; `shared` as in `replacing`."""
+    write_text(path, to_json(value), shared=shared)
 
 
 def to_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:

@@ -130,6 +130,7 @@ class Hardware(TypedDict):
     grouped: NotRequired[int]  # runs in its group, trained as one network; absent: alone
     tf32: NotRequired[bool]  # this and the rest: on a GPU
     benchmark: NotRequired[bool]
+    graph: NotRequired[bool]
     cuda: NotRequired[str | None]
     cudnn: NotRequired[str | None]
     nccl: NotRequired[str | None]

@@ -111,7 +111,9 @@ def _log_device(experiment: "Experiment") -> None:
     device = experiment.device
     if device.accelerator == "gpu":
         name, tf32 = device_name(device.accelerator), "on" if device.tf32 else "off"
-        log.info("computing on %d x %s, TF32 %s", device.num_processes, name, tf32)
+        steps = "replayed as a CUDA graph" if device.graph else "made kernel by kernel"
+        place = f"{device.num_processes} x {name}"
+        log.info("computing on %s, TF32 %s, steps %s", place, tf32, steps)
     elif experiment.settings.trainer.accelerator == "auto" and (unusable := unusable_gpu()):
         log.warning("%s; the CPU is used, many times slower", unusable)
 

@@ -89,8 +89,8 @@ class TrainingSums:
         if not self._losses:
             return None
         loss, sums = torch.cat(self._losses).sum(), torch.cat(self._sums).double().sum(0)
-        here = torch.cat([loss.cpu()[None], sums.cpu(), torch.tensor([self._examples])])
-        total = sum_over_ranks(here)
+        here = torch.cat([loss[None], sums]).cpu()  # the host waits for the device once
+        total = sum_over_ranks(torch.cat([here, torch.tensor([self._examples])]))
         self._losses, self._sums, self._examples = [], [], 0
         mean_loss = float(total[0] / total[-1])
         return mean_loss, task.score_of(total[1:-1], mean_loss, int(total[-1]))

@@ -132,7 +132,7 @@ class Evaluator(pl.Callback):
         """Return what a checkpoint keeps: the curves and ES so far."""
         return {
             **self.curves.snapshot(),
-            **vars(self.es),
+            **self.es.snapshot(),
             "early_bird": self.early_bird.snapshot() if self.early_bird else {},
         }
 

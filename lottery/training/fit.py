@@ -29,15 +29,18 @@ from lottery.tasks import Loss, Task
 from lottery.tensors import Tensors, copy_to_cpu, digest
 from lottery.training.blocks import Blocks, DataOrder
 from lottery.training.checkpoint import Checkpointer
+from lottery.training.cuda_graph import capture
 from lottery.training.device import Device as Device
 from lottery.training.device import fit_quietly
 from lottery.training.early_bird import EarlyBird
 from lottery.training.evaluation import EvaluationSchedule, Evaluator
 from lottery.training.first_step import FirstStep, describe_step
+from lottery.training.graphed import Graphs
 from lottery.training.learned_masks import LearnedMasks
 from lottery.training.module import Diverged as Diverged
 from lottery.training.module import LotteryModule, Optimization
 from lottery.training.mover import Moved, Mover
+from lottery.training.restarts import restarted
 from lottery.training.rewind_state import StateKeeper
 from lottery.training.stacked import Meeting
 
@@ -108,7 +111,7 @@ class LightningFit:
         """
         if self.device.accelerator == "gpu":
             torch.cuda.reset_peak_memory_stats(self.device.torch_device)
-        module = self._module(round_number, start, masks)
+        module = self._module(round_number, start, masks, moving)
         started = read_state(self.network)
         evaluator = Evaluator(
             splits=self.splits,
@@ -153,16 +156,16 @@ class LightningFit:
         with self.open_loggers(round_number, masks) as loggers:
             self._run(round_number, module, blocks, callbacks=callbacks, loggers=loggers)
         steps = module.step - start.first_step
-        final = read_state(self.network, module.trainer.optimizers[0])
+        es, final = evaluator.es.state, read_state(self.network, module.trainer.optimizers[0])
         self.network.to(self.device.torch_device)  # Lightning has moved it to the CPU
         return Outcome(
             started=started,
-            es=evaluator.es.state,
+            es=es,
             final=final,
             kept=keeper.state,
             es_step=evaluator.es.es_step,
             steps=steps,
-            measured={**evaluator.measured(), **self._further(evaluator.es.state, final)},
+            measured={**evaluator.measured(), **self._further(es, final)},
             history=evaluator.curves.entries,
             timing=self._timing(steps, checkpointer.seconds),
             first_seen=module.first_seen,
@@ -176,13 +179,18 @@ class LightningFit:
         there = self.run_dir.run_json.exists()
         return f"{digest_of_run(read_run_json(self.run_dir))} " if there else ""
 
-    def _module(self, round_number: int, start: Start, masks: Masks) -> LotteryModule:
+    def _module(
+        self, round_number: int, start: Start, masks: Masks, moving: Moving | None
+    ) -> LotteryModule:
         """Write the start's weights into the network, and make a module over it."""
         write_state(self.network, State(start.weights, start.buffers))
         learned, train = None, self.splits.train
         if self.draw_scores and round_number > 0:
             scores = self.draw_scores(round_number, masks)
             learned = LearnedMasks(self.network, masks, scores)
+        optimization = self.optimization
+        if moving:
+            optimization = restarted(optimization, start, moving)
         return LotteryModule(
             network=self.network,
             train=train,
@@ -190,13 +198,17 @@ class LightningFit:
             task=self.task,
             masks=masks,
             start=start,
-            optimization=self.optimization,
+            optimization=optimization,
             batch_size=self.data_order.batch_size,
             draws=self.data_order.draws(round_number, train),
             stop=self.stop,
             learned=learned,
             train_together=partial(self.meeting.train, round_number) if self.meeting else None,
+            graphs=None if self.meeting else self._graphs(),
         )
+
+    def _graphs(self) -> Graphs | None:
+        return Graphs(capture, self.device.graph is True) if self.device.graph else None
 
     def _run(
         self,

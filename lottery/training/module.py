@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
@@ -14,41 +14,29 @@ from torch.optim import Optimizer
 from lottery.data import Draws, Split
 from lottery.distributed import copy_from_main, max_over_ranks, num_ranks, share
 from lottery.masks import Masks, apply_masks
-from lottery.models.running_averages import own_statistics
-from lottery.models.state import Start, State, load_optimizer, write_optimizer, write_state
+from lottery.models.state import (
+    Start,
+    State,
+    load_optimizer,
+    own_statistics,
+    write_optimizer,
+    write_state,
+)
 from lottery.signals import StopRequest
 from lottery.tasks import Loss, Task
 from lottery.training.divergence import Diverged as Diverged
 from lottery.training.divergence import check_losses
 from lottery.training.first_step import FirstStep, describe_step
+from lottery.training.graphed import GraphedStep, Graphs, Step
 from lottery.training.learned_masks import LearnedMasks
-from lottery.training.schedules import Schedule
+from lottery.training.optimization import MakeOptimizer as MakeOptimizer
+from lottery.training.optimization import Optimization as Optimization
 from lottery.training.stacked import Made, NextBlock
-
-MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 
 # Makes a block of steps together with other runs; None leaves it to this run.
 TrainTogether = Callable[[NextBlock], Made | None]
 
 QUESTION_SECONDS = 10  # between questions whether to stop; SLURM warns 120 s before the end
-
-
-@dataclass(frozen=True)
-class Optimization:
-    """How a step moves the weights."""
-
-    make_optimizer: MakeOptimizer  # it has the learning rate
-    schedule: Schedule
-    clip_norm: float | None = None  # largest gradient norm over the weights that are left
-
-    def schedule_after(self, val_losses: Sequence[float]) -> Schedule:
-        """Return the schedule up to the next evaluation, after the losses of those before it."""
-        own: Any = getattr(self.schedule, "after", None)
-        return self.schedule if own is None else own(val_losses)
-
-    def optimizer(self, network: nn.Module) -> Optimizer:
-        """Make a new optimizer over the trainable parameters of a network."""
-        return self.make_optimizer([p for p in network.parameters() if p.requires_grad])
 
 
 class LotteryModule(pl.LightningModule):
@@ -72,6 +60,7 @@ class LotteryModule(pl.LightningModule):
         stop: StopRequest,
         learned: LearnedMasks | None = None,
         train_together: TrainTogether | None = None,
+        graphs: Graphs | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -86,6 +75,8 @@ class LotteryModule(pl.LightningModule):
         self.stop = stop
         self.learned = learned  # trained instead of the weights
         self.train_together = train_together
+        self.graphs = graphs  # None makes steps kernel by kernel
+        self._graphed: GraphedStep | None = None
         self.optimizer_state: dict[str, Any] | None = None
         self.first_seen: FirstStep = {}
         # Our own count: Lightning's global_step does not move with plain optimizer steps.
@@ -208,10 +199,10 @@ class LotteryModule(pl.LightningModule):
             made = self.train_together(self._next_block(optimizer, block, drawn))
             if made is not None:
                 return made
-        losses, outputs = [], []
+        losses, outputs, make_step = [], [], self._step_of_block(optimizer)
         for number, rows in enumerate(block):
             self._set_learning_rate(optimizer, self.step + number)
-            loss, output = self._optimizer_step(optimizer, rows, drawn[number])
+            loss, output = make_step(rows, drawn[number])
             losses.append(loss)
             if self.task.needs_outputs:
                 outputs.append(output)
@@ -238,6 +229,16 @@ class LotteryModule(pl.LightningModule):
             restored=bool(self.start.optimizer_state),
             keeps_outputs=self.task.needs_outputs,
         )
+
+    def _step_of_block(self, optimizer: Optimizer) -> Step:
+        step = partial(self._optimizer_step, optimizer)
+        if self.graphs is None:
+            return step
+        if self._graphed is None:
+            tensors = [*self.network.parameters(), *self.network.buffers(), *self.mask_factors]
+            self._graphed = GraphedStep(step, optimizer, tensors, self.graphs)
+        self._graphed.begin_block()
+        return self._graphed
 
     def _optimizer_step(
         self, optimizer: Optimizer, rows: Tensor, drawn: Tensor | None

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lottery.distributed import differing_ranks, sum_over_ranks
-from lottery.dynamic import Moving, WrongMove
+from lottery.dynamic import Moving, WrongMove, has_fresh_optimizer
 from lottery.dynamic.moving import moves_of
 from lottery.errors import LotteryError
 from lottery.masks import Masks
 from lottery.measure.evaluate import evaluating
+from lottery.models.state import load_optimizer
 from lottery.pruning.probe import scoring
 from lottery.record.schema import Move
 from lottery.tensors import Tensors, copy_to_cpu, digest
@@ -71,7 +72,12 @@ class Mover(pl.Callback):
         self.moves += moves_of(self.moving.round, step, before, self.masks)
         module.change_masks(self.masks)
         grown = {name: mask & ~before[name] for name, mask in self.masks.items()}
-        freshen(trainer.optimizers[0], self.optimization, weights, grown)
+        optimizer = trainer.optimizers[0]
+        if not has_fresh_optimizer(self.moving.dynamic):
+            freshen(optimizer, self.optimization, weights, grown)
+        elif any(places.any() for places in grown.values()):
+            new = self.optimization.optimizer(module.network)
+            load_optimizer(optimizer, new.state_dict())
 
     def moved(self, last_step: int) -> Moved:
         """Return what has become of the masks; `last_step` is the last one that was made.

@@ -39,14 +39,8 @@ class StateKeeper(pl.Callback):
 
 
 def read_all_generators(device: torch.device) -> Tensors:
-    """Return the states of the global generators of all ranks, by "rank/generator".
-
-    A run on the CPU leaves a GPU alone: to ask for its generator would start CUDA.
-    """
-    states = read_generators()
-    if device.type == "cuda":
-        states["cuda"] = torch.cuda.get_rng_state(device)
-    here = {f"{rank()}/{name}": state for name, state in states.items()}
+    """Return the states of the global generators of all ranks, by "rank/generator"."""
+    here = {f"{rank()}/{name}": state for name, state in read_generators(device).items()}
     return {name: state for ranks in gather(here) for name, state in ranks.items()}
 
 
@@ -54,6 +48,4 @@ def write_own_generators(states: Tensors, device: torch.device) -> None:
     """Put this rank's generators back; a rank without a state keeps the generators it has."""
     ours = f"{rank()}/"
     own = {name.removeprefix(ours): s for name, s in states.items() if name.startswith(ours)}
-    write_generators(own)
-    if device.type == "cuda" and "cuda" in own:
-        torch.cuda.set_rng_state(own["cuda"], device)
+    write_generators(own, device)

@@ -44,12 +44,14 @@ SETTINGS = {
     "LeNet-300-100, MNIST, batch 60": Setting(("model=lenet_300_100",), "mnist", 2000, 100),
     "Conv-2, CIFAR-10, batch 60": Setting(("model=conv_2",), "cifar10", 100, 50),
 }
+KERNELS = "trainer.graph=false"  # by which `auto` is compared with steps made kernel by kernel
+RESNET_20 = ("model=resnet_20", *SGD, "dataset.batch_size=128")
 GPU_SETTINGS = {
     "LeNet-300-100, MNIST, batch 60": Setting(("model=lenet_300_100",), "mnist", 5000, 100),
+    "LeNet-300-100, no graph": Setting(("model=lenet_300_100", KERNELS), "mnist", 5000, 100),
     "Conv-6, CIFAR-10, batch 60": Setting(("model=conv_6",), "cifar10", 2000, 100),
-    "ResNet-20, CIFAR-10, batch 128": Setting(
-        ("model=resnet_20", *SGD, "dataset.batch_size=128"), "cifar10", 1000, 500
-    ),
+    "ResNet-20, CIFAR-10, batch 128": Setting(RESNET_20, "cifar10", 1000, 500),
+    "ResNet-20, no graph": Setting((*RESNET_20, KERNELS), "cifar10", 1000, 500),
 }
 QUICK_SETTINGS = {
     "LeNet-300-100, MNIST, batch 60": Setting(("model=lenet_300_100",), "quick", 40, 20),

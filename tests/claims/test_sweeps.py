@@ -13,6 +13,7 @@ from lottery.claims.claim import Claim
 from lottery.claims.judge import HOLDS, judge_claim
 from lottery.claims.read import claim_of
 from lottery.claims.resolve import ArmRuns
+from lottery.claims.runs_file import ClaimRuns, read_claim_runs, write_claim_runs
 from lottery.claims.sweeps import Sweep, SweepsFailed, do_sweeps, find_sweeps, note_runs
 from lottery.record.records import read_run_json
 from lottery.record.run_dir import RunDir
@@ -50,6 +51,25 @@ def test_a_sweep_is_done_once_and_judged(folder: Path) -> None:
     assert list(do_sweeps(sweeps)) == ["[1/1] finished"]
     (verdict,) = judge_claim(toy, [outputs])
     assert verdict.verdict == HOLDS
+
+
+def test_two_processes_may_note_the_runs_of_one_claim_at_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, sync = ClaimRuns(3, {"ticket": ["T"]}), os.fsync
+    meanwhile = [True]
+
+    def sync_and_let_another_one_write(descriptor: int) -> None:
+        if meanwhile:
+            meanwhile.clear()
+            write_claim_runs(folder, claim(), "small", runs)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync_and_let_another_one_write)
+    write_claim_runs(folder, claim(), "small", runs)
+    assert not meanwhile
+    assert read_claim_runs(folder, claim(), "small") == runs
+    assert [path.name for path in (folder / "claims").iterdir()] == ["toy.small.json"]
 
 
 def test_a_signal_reaches_the_sweep_which_saves_its_run(folder: Path) -> None:

@@ -28,6 +28,7 @@ from lottery.tensors import MissingTensors
 from lottery.ticket.extract import WrongTicket
 from lottery.ticket.ticket import NoTicket
 from lottery.training import Diverged
+from lottery.training.graphed import GraphFailed
 from lottery.training.loggers.run_loggers import LoggerFailed
 from lottery.training.mover import StoppedEarly
 from lottery.training.native.checkpoint import NoStepToKeep
@@ -46,6 +47,7 @@ EXIT_CODES = {
     DataError: 2,
     DiskError: 1,
     Diverged: 1,
+    GraphFailed: 1,
     LightningRefused: 1,
     LoggerFailed: 1,
     MissingMetric: 1,

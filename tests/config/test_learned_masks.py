@@ -45,6 +45,7 @@ def test_a_run_and_its_ticket(
         ("reinit=finetune", "reinit._target_", "rewind, none, sign, random"),
         ("reinit.optimizer_state=restored", "reinit.optimizer_state", "fresh"),
         ("pruning.units=l2", "pruning.units", "none"),
+        ("scope.ties=random", "scope.ties", "index"),
         ("+criterion.iterations=3", "criterion.iterations", "1"),
         ("criterion.inverted=true", "criterion.inverted=true", "false"),
         ("optimizer.clip_norm=1", "optimizer.clip_norm", "null"),

@@ -1,17 +1,20 @@
 """Overrides as dicts of Python: the same values as on the command line."""
 
+import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import MissingConfigException
 from hypothesis import given
 from hypothesis import strategies as st
 
 import lottery as package
 from lottery.config import ConfigError
-from lottery.config.overrides import as_overrides
+from lottery.config.overrides import as_overrides, composing
 from tests.conftest import TINY, Lottery, snapshot
 from tests.helpers.experiments import composed, path_of
 
@@ -77,3 +80,17 @@ def test_a_mistake_in_an_override_from_python(folder: Path, override: str) -> No
     with pytest.raises(ConfigError, match=override.lstrip("+")):
         package.run(override)
     assert snapshot(folder) == {}
+
+
+def test_slurm_needs_its_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "hydra_plugins.hydra_submitit_launcher", None)
+    missing = MissingConfigException("no file", missing_cfg_file="hydra/launcher/submitit_slurm")
+    line = (
+        "hydra/launcher=slurm: needs the package hydra-submitit-launcher: "
+        "pip install 'lottery[slurm]'"
+    )
+    with pytest.raises(ConfigError, match=f"^{re.escape(line)}$"), composing([]):
+        raise missing
+    monkeypatch.undo()
+    with pytest.raises(MissingConfigException, match=r"^no file$"), composing([]):
+        raise missing

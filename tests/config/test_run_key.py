@@ -49,6 +49,7 @@ SHUFFLED = ("criterion=copy", "criterion.run=outputs/trunk-1234abcd/seed_0")
         ([], ["model.init_from=null", "model.init=null", "model.init_norms=null"]),
         ([], ["dataset.val_share=null", "scope.ties=index"]),
         ([], ["dynamic=none"]),
+        (["dynamic=gmp"], ["dynamic=gmp", "dynamic.restart=false"]),
         (["dynamic=rigl"], ["dynamic=rigl", "dynamic.every=100it", "dynamic.end=0.750"]),
         (["model.init_from=weights.pth"], ["model.init_from=elsewhere/weights.pth"]),
     ],
@@ -74,6 +75,7 @@ def test_one_value_in_two_spellings_is_one_run(some: list[str], others: list[str
         "trainer.benchmark=true",
         "trainer.interface=eth0",
         "trainer.tf32=false",
+        "trainer.graph=false",
         "trainer.devices=2",
         "hydra.run.dir=elsewhere",
         "seed=7",
@@ -149,7 +151,9 @@ def test_whatever_changes_a_result_has_a_key_of_its_own() -> None:
         ["scheduler=plateau", "scheduler.patience=3"],
         ["scheduler=triangular"],
         ["scheduler=warmup", "scheduler.at=[500]"],
-        *[[f"dynamic={name}"] for name in ("static", "set", "rigl", "gmp")],
+        *[[f"dynamic={name}"] for name in ("static", "set", "rigl", "gmp", "acdc")],
+        ["dynamic=gmp", "dynamic.restart=true"],
+        ["dynamic=acdc", "dynamic.phase=0.1"],
         ["dynamic=rigl", "dynamic.every=50"],
         ["dynamic=rigl", "dynamic.every=1ep"],
         ["dynamic=rigl", "dynamic.fraction=0.1"],
@@ -190,6 +194,10 @@ def test_keys_of_old_runs_last() -> None:
     assert (
         name_of(*SHUFFLED, "optimizer=sgd", "scheduler=warmup")
         == "digits-lenet_300_100-copy-none-none-rewind-f367c798"
+    )
+    assert (
+        name_of("dynamic=gmp")
+        == "digits-lenet_300_100-magnitude+gmp-0.2-layerwise-rewind-c27e55b7"
     )
 
 

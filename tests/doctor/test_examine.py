@@ -88,6 +88,17 @@ def test_other_devices_may_differ_by_rounding_only(
     assert promises.check_cpu_processes(cast(Trials, recorded)).status is status
 
 
+@pytest.mark.parametrize(("val_loss", "status"), [(2.0, Status.PASS), (2.0001, Status.FAIL)])
+def test_cuda_graphs_change_no_number(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch, val_loss: float, status: Status
+) -> None:
+    assert promises.check_graphs(cast(Trials, recorded)).status is Status.NOT_HERE
+    monkeypatch.setattr(promises, "count_gpus", lambda: 1)
+    recorded.write("graph_true", val_loss=val_loss)
+    recorded.write("graph_false", val_loss=2.0)
+    assert promises.check_graphs(cast(Trials, recorded)).status is status
+
+
 def test_the_first_evaluation_is_compared(recorded: Recorded) -> None:
     other = recorded.write("other", val_loss=2.5)
     assert largest_loss_difference(recorded.plain, other) == 0.25

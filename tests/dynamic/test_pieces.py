@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from lottery.dynamic import Dynamic, Gmp, Moment, Quota, Rigl, Set, Span, Stage, Static
+from lottery.dynamic import AcDc, Dynamic, Gmp, Moment, Quota, Rigl, Set, Span, Stage, Static
 from lottery.masks import Masks
 from lottery.pruning import IN_ALL, Keep, Trained
 from lottery.tensors import Tensors
@@ -27,6 +27,16 @@ STATIC = Static(end=0.75)
         (GMP, Span(0, 100), [30, 40, 50], 58),
         (Gmp(10, 0, 0.5), Span(0, 100), [10, 20, 30, 40, 50], 50),
         (STATIC, Span(0, 100), [], 75),
+        # the epochs of the authors' runs: ResNet-50 on ImageNet, WideResNet on CIFAR-100
+        (AcDc(0.1, 0.05, 0.85), Span(0, 100), [*range(10, 80, 5), 85], 85),
+        (AcDc(0.05, 0.1, 0.85), Span(0, 200), [10, 30, 50, 70, 90, 110, 130, 150, 170], 170),
+        (AcDc(0.1, 0.2, 0.7), Span(60, 160), [70, 90, 130], 130),  # rewound to step 60
+        (AcDc(0.1, 0.2, 0.49), Span(0, 100), [], 49),  # no room for two phases
+        (AcDc(0.1, 0.05, 0.85), Span(0, 10), [], 8),  # phases of half a step
+        (AcDc(0.1, 1e-12, 0.85), Span(0, 10), [], 8),
+        (AcDc(0.15, 0.1, 0.85), Span(0, 10), [], 8),  # after 1.5 and 2.5 steps, both are 2
+        (AcDc(0.1, 0.1, 0.8), Span(0, 10), [1, 2, 3, 4, 5, 6, 8], 8),
+        (AcDc(0.01, 0.3, 0.9), Span(0, 10), [], 9),  # the first one begins before the first step
     ],
 )
 def test_masks_move_at_these_steps(
@@ -68,8 +78,23 @@ def test_gmp_follows_the_cubic_schedule_to_the_exact_end() -> None:
     assert in_all == Quota({IN_ALL: 30}, {IN_ALL: 0})
 
 
+ACDC = AcDc(begin=0.1, phase=0.2, end=0.7)  # pruned after steps 10 and 70, dense after 30
+
+
+def test_acdc_prunes_to_the_end_s_numbers_and_lets_all_that_was_there_come_back() -> None:
+    for step in (10, 70):
+        quota = ACDC.quota(stage(step, {"a": 100, "b": 50}, a=1000, b=50))
+        assert quota == Quota({"a": 900, "b": 0}, {"a": 0, "b": 0})
+        in_all = ACDC.quota(stage(step, {IN_ALL: 105}, a=1000, b=50))
+        assert in_all == Quota({IN_ALL: 945}, {IN_ALL: 0})
+    for target in ({"a": 100, "b": 50}, {IN_ALL: 105}):
+        quota = ACDC.quota(stage(30, target, a=95, b=10))
+        assert quota == Quota({"a": 0, "b": 0}, {"a": 905, "b": 40})
+
+
 WEIGHTS = {"w": torch.tensor([0.5, -2.0, 0.1, 3.0, 0.0, 0.0, 0.0, 0.0])}
 MASKS = {"w": torch.tensor([True, True, True, True, False, False, False, False])}
+START = {"w": torch.tensor([True, True, True, True, True, True, False, False])}
 GRADIENTS = {"w": torch.tensor([9.0, 9.0, 9.0, 9.0, 0.1, -0.4, 0.2, 0.4])}
 
 
@@ -93,6 +118,7 @@ def moment(dynamic: Dynamic, number: int, pruned: list[Keep] | None = None) -> M
         trained=Trained(1, WEIGHTS, WEIGHTS, MASKS, generator),
         prune=prune,
         gradients=lambda: GRADIENTS,
+        start=START,
     )
 
 
@@ -124,6 +150,16 @@ def test_gmp_leaves_the_choice_to_criterion_and_scope() -> None:
     assert asked == [{"w": 3}]  # 2 + (8 - 2) / 8, and the half to even
 
 
+def test_acdc_leaves_the_choice_to_criterion_and_scope_and_returns_to_the_start() -> None:
+    asked: list[Keep] = []
+    acdc = AcDc(begin=0.25, phase=0.25, end=0.75)
+    acdc(moment(acdc, 2, asked))  # of 40 steps, after step 10
+    assert asked == [{"w": 2}]
+    dense = AcDc(begin=0.125, phase=0.125, end=0.75)
+    assert dense(moment(dense, 2, asked)) is START
+    assert asked == [{"w": 2}]
+
+
 def test_static_keeps_its_masks() -> None:
     assert STATIC(moment(STATIC, 1)) is MASKS
 
@@ -137,6 +173,9 @@ def test_static_keeps_its_masks() -> None:
         (lambda: Rigl(10, 0.5, True), "fraction=True: a number above 0, at most 1"),
         (lambda: Rigl(10, 0.5, float("nan")), "fraction=nan: a number above 0, at most 1"),
         (lambda: Gmp(10, -0.1, 0.5), "begin=-0.1: a number from 0 to 1"),
+        (lambda: Gmp(10, 0, 0.5, 1), "restart=1: true or false"),  # type: ignore[arg-type]
+        (lambda: AcDc(0, 0.1, 0.5), "begin=0: a number above 0, at most 1"),
+        (lambda: AcDc(0.1, 0, 0.5), "phase=0: a number above 0, at most 1"),
         (lambda: Static("x"), "end=x: a number above 0, at most 1"),  # type: ignore[arg-type]
     ],
 )
@@ -155,7 +194,7 @@ def test_random_growth_is_another_one_at_each_step() -> None:
         stage = Stage(
             10, Span(0, 40), sizes={"w": 1000}, start=counts, alive=counts, target=counts
         )
-        return SET(Moment(stage, trained, prune=lambda t, k: t.masks, gradients=dict))
+        return SET(Moment(stage, trained, prune=lambda t, k: t.masks, gradients=dict, start=masks))
 
     assert not torch.equal(grown(1)["w"], grown(2)["w"])
     assert int(grown(1)["w"].sum()) == 500

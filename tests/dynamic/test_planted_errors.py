@@ -14,14 +14,16 @@ from lottery.dynamic import Dynamic, Gmp, Moment, Quota, Rigl, Set, WrongMove
 from lottery.dynamic.exchange import exchange
 from lottery.imp import BrokenInvariant, Fit
 from lottery.masks import Masks
-from lottery.pruning import Magnitude
+from lottery.pruning import Criterion, Magnitude
 from lottery.pruning.top_k import keep_highest
+from lottery.record.run_dir import RunDir
 from lottery.tensors import load_tensors
 from lottery.training import LightningFit, Outcome, mover
-from tests.dynamic.test_papers import assert_equal_masks, of_rigl
-from tests.dynamic.test_rounds import COUNTS, RIGL, assert_grown_weights_start_afresh
+from tests.dynamic.test_papers import EVERY_2, assert_equal_masks, of_acdc, of_rigl
+from tests.dynamic.test_rounds import ACDC, COUNTS, RIGL, assert_grown_weights_start_afresh
 from tests.helpers.ranks import on_ranks
-from tests.helpers.toy_dynamic import ENDS, moves_of_run, record_of, run_dynamic
+from tests.helpers.toy_dynamic import ENDS, ToyMlp, moves_of_run, record_of, run_dynamic
+from tests.helpers.toy_runs import toy_fit
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,14 @@ def test_stale_momentum_fails_the_test_of_grown_weights(
         assert_grown_weights_start_afresh(tmp_path)
 
 
+def test_an_optimizer_that_goes_on_fails_the_test_of_acdc_s_fresh_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mover, "load_optimizer", lambda *_: None)
+    with pytest.raises(AssertionError):
+        assert_equal_masks(tmp_path, EVERY_2, of_acdc, starts_dense=True, resets_all=True)
+
+
 def of_the_masked_weights(moment: Moment, quota: Quota) -> Masks:
     """The gradient by masked weights is 0 where they are pruned: growth goes by the index."""
     drop, grow = scores(moment)
@@ -194,8 +204,19 @@ class OfTheRank(Set):
         return super().__call__(moment)
 
 
+KINDS: dict[str, tuple[Dynamic, Criterion | None]] = {
+    "rigl": (RIGL, None),
+    "acdc": (ACDC, Magnitude()),
+}
+
+
 def _train(process: ProcessRank, path: Path, dynamic: Dynamic) -> None:
     run_dynamic(path, dynamic)
+
+
+def _train_kinds(process: ProcessRank, path: Path) -> None:
+    for name, (dynamic, criterion) in KINDS.items():
+        run_dynamic(path / name, dynamic, toy_fit(ToyMlp()), criterion=criterion)
 
 
 def test_ranks_with_other_masks_are_stopped_and_equal_ones_are_those_of_one_process(
@@ -204,10 +225,14 @@ def test_ranks_with_other_masks_are_stopped_and_equal_ones_are_those_of_one_proc
     errors = on_ranks(2, _train, tmp_path / "wrong", OfTheRank(4, 0.75, 0.5))
     message = "round 1: after step 4 the masks of rank 1 differ from rank 0's"
     assert [str(error) for error in errors] == [message] * 2
-    assert on_ranks(2, _train, tmp_path / "ranks", RIGL) == [None, None]
-    many, one = (run_dynamic(tmp_path / name, RIGL) for name in ("ranks", "one"))
-    assert moves_of_run(many) == moves_of_run(one)
-    assert record_of(many)["row"]["remaining"] == sum(COUNTS.values()) / 1416
-    there = load_tensors(many.round(1).masks)
-    for name, mask in load_tensors(one.round(1).masks).items():
-        assert int((mask != there[name]).sum()) <= 4  # two weights of nearly equal gradients
+    assert on_ranks(2, _train_kinds, tmp_path / "ranks") == [None, None]
+    for name, (dynamic, criterion) in KINDS.items():
+        many = RunDir(tmp_path / "ranks" / name)
+        fit = toy_fit(ToyMlp())
+        one = run_dynamic(tmp_path / "one" / name, dynamic, fit, criterion=criterion)
+        assert moves_of_run(many) == moves_of_run(one)
+        assert record_of(many)["row"]["remaining"] == sum(COUNTS.values()) / 1416
+        there = load_tensors(many.round(1).masks)
+        for layer, mask in load_tensors(one.round(1).masks).items():
+            # two weights of nearly equal gradients or sizes
+            assert int((mask != there[layer]).sum()) <= 4

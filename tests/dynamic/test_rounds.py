@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from lottery.data import CropAndFlip
-from lottery.dynamic import Dynamic, Gmp, Moment, Quota, Rigl, Set, Span, Stage, Static
+from lottery.dynamic import AcDc, Dynamic, Gmp, Moment, Quota, Rigl, Set, Span, Stage, Static
 from lottery.masks import Masks, count_ones
 from lottery.pruning import Criterion, Magnitude
 from lottery.record.run_dir import RunDir
@@ -19,11 +19,11 @@ from lottery.signals import Stopped
 from lottery.tensors import load_tensors
 from lottery.training import LightningFit, Optimization
 from lottery.training.mover import StoppedEarly, freshen
-from lottery.training.schedules import Constant
+from lottery.training.schedules import Constant, StepDrops, Warmup
 from tests.conftest import result_tables, tensor_files
 from tests.helpers.stopping import stopping
 from tests.helpers.toy_dynamic import ToyMlp, Watch, moves_of_run, record_of, run_dynamic
-from tests.helpers.toy_runs import NUM_STEPS, ToyDropout, ToyResNet, adam, sgd, toy_fit
+from tests.helpers.toy_runs import NUM_STEPS, Recorder, ToyDropout, ToyResNet, adam, sgd, toy_fit
 
 RIGL = Rigl(every=4, end=0.75, fraction=0.5)
 KINDS: dict[str, tuple[Dynamic, Criterion | None]] = {
@@ -52,6 +52,57 @@ def test_counts_are_exact_at_every_update_and_stand_in_dynamic_csv(
     header, *lines = run.dynamic_csv.read_text().splitlines()
     assert header == "round,step,layer,dropped,grown,remaining"
     assert lines == [",".join(map(str, move.values())) for move in moves]
+
+
+# of 44 steps: few weights after steps 11 and 33, all of them after step 22
+ACDC = AcDc(begin=0.25, phase=0.25, end=0.75)
+SIZES = {"fc1.weight": 1296, "fc2.weight": 96, "output.weight": 24}
+
+
+def test_acdc_has_the_last_number_or_all_weights_in_turns(tmp_path: Path) -> None:
+    run = run_dynamic(tmp_path, ACDC, criterion=Magnitude())
+    remaining = {
+        step: {
+            move["layer"]: move["remaining"] for move in moves_of_run(run) if move["step"] == step
+        }
+        for step in (11, 22, 33)
+    }
+    assert remaining == {11: COUNTS, 22: SIZES, 33: COUNTS}
+    assert count_ones(load_tensors(run.round(1).masks)) == COUNTS
+    assert record_of(run)["row"]["ES"] >= 33
+
+
+def adagrad(parameters: Any) -> torch.optim.Optimizer:
+    return torch.optim.Adagrad(parameters, lr=0.05, initial_accumulator_value=0.5)
+
+
+@pytest.mark.parametrize(("optimizer", "fresh"), [(adam, {}), (adagrad, {"sum": 0.5})])
+def test_acdc_lets_weights_come_back_as_0_with_a_fresh_optimizer(
+    tmp_path: Path, optimizer: Any, fresh: dict[str, float]
+) -> None:
+    watch = Watch()
+    fit = toy_fit(ToyMlp(), optimizer=optimizer, callbacks=[watch], block=1)
+    run_dynamic(tmp_path, ACDC, fit, criterion=Magnitude())
+    for name in SIZES:
+        before, dense, after = (watch.seen[step] for step in (21, 22, 23))
+        assert bool(before.state[name])
+        state = dense.state[name]  # of the weights that stayed, too
+        assert {entry: float(value.unique()) for entry, value in state.items()} == fresh
+        came_back = ~before.masks[name]
+        assert dense.masks[name].all()
+        assert not dense.weights[name][came_back].any()
+        assert name == "output.weight" or after.weights[name][came_back].any()
+        assert watch.seen[33].state[name]  # pruning leaves the optimizer as it is
+
+
+def test_a_schedule_begins_again_where_a_round_is_pruned(tmp_path: Path) -> None:
+    recorder = Recorder()
+    schedule = StepDrops((22,), 0.1)  # in the middle of 44 steps
+    fit = toy_fit(ToyMlp(), schedule=schedule, callbacks=[recorder], block=1)
+    gmp = Gmp(every=11, begin=0, end=0.5, restart=True)  # after steps 11 and 22
+    run_dynamic(tmp_path, gmp, fit, criterion=Magnitude())
+    rates = [round(rate / 0.05, 3) for rate in recorder.rates[-44:]]
+    assert rates == [1.0] * 11 + [1.0] * 6 + [0.1] * 5 + [1.0] * 11 + [0.1] * 11
 
 
 def test_start_is_under_the_start_masks_and_es_and_end_under_the_last(tmp_path: Path) -> None:
@@ -187,9 +238,44 @@ def test_static_is_the_training_without_a_dynamic(tmp_path: Path) -> None:
     assert not plain.dynamic_csv.exists()
 
 
-FITS: dict[str, Callable[[], LightningFit]] = {
-    "Adam": lambda: toy_fit(ToyMlp(), optimizer=adam),
-    "momentum, BatchNorm": lambda: toy_fit(ToyResNet(), augmentation=CropAndFlip(1)),
+@dataclass(frozen=True)
+class Resumed:
+    """A round of 12 steps, evaluated every 4, and where it is stopped."""
+
+    dynamic: Dynamic
+    criterion: Criterion | None
+    fit: Callable[[], LightningFit]
+    updates: list[int]
+    stops: tuple[int, ...]
+
+
+EVERY_3 = Rigl(every=3, end=0.75, fraction=0.5)
+RISING = Warmup(steps=8, at=(10,), factor=0.1)
+RESUMED = {
+    "rigl, Adam": Resumed(
+        EVERY_3, None, lambda: toy_fit(ToyMlp(), optimizer=adam), [3, 6], (2, 3, 4, 6, 7)
+    ),
+    "rigl, momentum, BatchNorm": Resumed(
+        EVERY_3,
+        None,
+        lambda: toy_fit(ToyResNet(), augmentation=CropAndFlip(1)),
+        [3, 6],
+        (2, 3, 4, 6, 7),
+    ),
+    "gmp, whose schedule begins again": Resumed(
+        Gmp(every=3, begin=0, end=0.75, restart=True),
+        Magnitude(),
+        lambda: toy_fit(ToyMlp(), optimizer=adam, schedule=RISING),
+        [3, 6, 9],
+        (3, 4),
+    ),
+    "acdc, dense after steps 4 and 8": Resumed(
+        AcDc(begin=2 / 12, phase=2 / 12, end=10 / 12),
+        Magnitude(),
+        lambda: toy_fit(ToyMlp(), optimizer=adam),
+        [2, 4, 6, 8, 10],
+        (3, 4, 5),
+    ),
 }
 
 
@@ -200,20 +286,24 @@ def assert_equal_runs(run: RunDir, whole: RunDir) -> None:
     assert not list(run.path.glob("rounds/*/checkpoint.pt"))
 
 
-@pytest.mark.parametrize("name", FITS)
+@pytest.mark.parametrize("name", RESUMED)
 def test_a_round_stopped_between_and_at_updates_is_never_stopped(
     tmp_path: Path, name: str
 ) -> None:
-    dynamic = Rigl(every=3, end=0.75, fraction=0.5)  # after steps 3 and 6, evaluations every 4
-    whole = run_dynamic(tmp_path / "whole", dynamic, FITS[name](), num_steps=NUM_STEPS)
-    assert {move["step"] for move in moves_of_run(whole)} == {3, 6}
-    for step in (2, 3, 4, 6, 7):
+    case = RESUMED[name]
+
+    def run(path: Path, fit: LightningFit) -> RunDir:
+        criterion = case.criterion
+        return run_dynamic(path, case.dynamic, fit, criterion=criterion, num_steps=NUM_STEPS)
+
+    whole = run(tmp_path / "whole", case.fit())
+    assert sorted({move["step"] for move in moves_of_run(whole)}) == case.updates
+    for step in case.stops:
         path = tmp_path / f"stopped_{step}"
         with pytest.raises(Stopped):
-            run_dynamic(path, dynamic, stopping(FITS[name](), 1, step), num_steps=NUM_STEPS)
+            run(path, stopping(case.fit(), 1, step))
         assert RunDir(path).round(1).checkpoint.exists()
-        run = run_dynamic(path, dynamic, FITS[name](), num_steps=NUM_STEPS)
-        assert_equal_runs(run, whole)
+        assert_equal_runs(run(path, case.fit()), whole)
 
 
 def test_the_size_of_blocks_changes_nothing(tmp_path: Path) -> None:

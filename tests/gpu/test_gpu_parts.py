@@ -3,13 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
-from torch import Tensor
 
 from lottery.config import ProcessRank
 from lottery.doctor.machine import check_precision
-from lottery.training.module import LotteryModule
 from tests.helpers.gpu_runs import train
 from tests.helpers.gpus import Gpus
 from tests.helpers.ranks import on_ranks
@@ -61,32 +58,6 @@ def test_a_gpu_has_a_generator_of_its_own(gpus: Gpus) -> None:
     assert second == again
     assert there != second
     assert (here == there) == gpus.emulated  # CUDA draws other numbers from one seed
-
-
-def _count_waits(process: ProcessRank, folder: Path, *overrides: str) -> list[tuple[int, int]]:
-    """Return for each block the number of its steps, and how often the host waited."""
-    found: list[tuple[int, int]] = []
-    make_steps = LotteryModule.training_step
-
-    def training_step(module: LotteryModule, block: Tensor, block_idx: int) -> Any:
-        before = torch.ops.emulated_gpu.num_waits()
-        result = make_steps(module, block, block_idx)
-        found.append((len(block), torch.ops.emulated_gpu.num_waits() - before))
-        return result
-
-    LotteryModule.training_step = training_step
-    train(process, folder, "trainer=gpu", "rounds=0", *overrides)
-    return found
-
-
-def test_the_host_waits_once_in_a_block_and_in_no_step(gpus: Gpus, tmp_path: Path) -> None:
-    """The wait of a block looks for a loss that is not finite."""
-    if not gpus.emulated:
-        pytest.skip("only the emulated GPU counts the waits")
-    steps = ("iterations=14", "evaluation.every=9", "trainer.block=7")
-    clipped = "optimizer.clip_norm=1"
-    (blocks,) = on_ranks(1, _count_waits, tmp_path, *steps, clipped, gpus=gpus)
-    assert blocks[1:] == [(2, 1), (5, 1)]
 
 
 def _train_on_cpu(process: ProcessRank, folder: Path) -> None:

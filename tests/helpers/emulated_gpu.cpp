@@ -2,7 +2,7 @@
 //
 // Every operation without a kernel of its own runs the CPU's kernel on tensors that share the memory of its
 // arguments. What CUDA refuses is refused: tensors on two devices, a generator of the CPU. Each device has
-// a random generator of its own, and waits of the host for the device are counted.
+// a random generator of its own. Counted are waits of the host for the device, and kernels that it launches.
 
 #include <ATen/core/Tensor.h>
 #include <ATen/CPUGeneratorImpl.h>
@@ -24,7 +24,7 @@ using c10::kCUDA;
 
 constexpr DeviceIndex kNumDevices = 2;
 thread_local DeviceIndex current = 0;
-std::atomic<int64_t> num_waits{0};
+std::atomic<int64_t> num_waits{0}, num_launches{0};
 
 DeviceIndex exchange(DeviceIndex index) {
   TORCH_CHECK(index < kNumDevices, "CUDA error: invalid device ordinal");
@@ -190,6 +190,15 @@ struct Arguments {
 const std::set<std::string> kWaiting{
     "aten::_local_scalar_dense", "aten::_unique2", "aten::equal", "aten::masked_select", "aten::nonzero", "aten::unique_consecutive"};
 
+const std::set<std::string> kWithoutKernel{"aten::_local_scalar_dense", "aten::resize_"};
+
+// Whether an operation starts a kernel. Views and new memory do not; cuDNN and cuBLAS may start further ones.
+bool launches(const c10::FunctionSchema& schema) {
+  const auto* alias = schema.returns().empty() ? nullptr : schema.returns()[0].alias_info();
+  const bool view = alias && !alias->isWrite();
+  return !view && schema.name().find("aten::empty") != 0 && !kWithoutKernel.count(schema.name());
+}
+
 void run_on_cpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   Arguments arguments{op.schema().name()};
   for (auto& value : torch::jit::last(*stack, op.schema().arguments().size())) {
@@ -198,6 +207,7 @@ void run_on_cpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   const bool indexing = arguments.name.find("index") != std::string::npos;  // indices may be on the CPU
   TORCH_CHECK(!arguments.with_cpu || arguments.shared.empty() || indexing, "Expected all tensors to be on the same device, but found cpu and cuda (", arguments.name, ")");
   num_waits += kWaiting.count(arguments.name);
+  num_launches += launches(op.schema());
   if (op.hasTag(at::Tag::nondeterministic_seeded)) {
     Drawing drawing(arguments.device ? arguments.device->index() : current);
     op.redispatchBoxed(c10::DispatchKeySet(c10::DispatchKey::CPU), stack);
@@ -213,6 +223,7 @@ void run_on_cpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
 // torch has a kernel for these that looks for CUDA's own code.
 Tensor& copy_(Tensor& self, const Tensor& source, bool non_blocking) {
   num_waits += !non_blocking && self.is_cuda() != source.is_cuda();
+  num_launches++;
   on_cpu(self).copy_(on_cpu(source));
   return self;
 }
@@ -234,12 +245,18 @@ TORCH_LIBRARY_IMPL(_, CUDA, library) {
 }
 TORCH_LIBRARY_IMPL(aten, CUDA, library) {
   library.impl("copy_", TORCH_FN(copy_));
+  for (const auto& op : c10::Dispatcher::singleton().getAllOpNames()) {  // which torch makes of many operations
+    if (op.name.find("aten::_foreach_") != 0) continue;
+    const std::string name = op.overload_name.empty() ? op.name : op.name + "." + op.overload_name;
+    library.impl(name.c_str(), torch::CppFunction::makeFromBoxedFunction<&run_on_cpu>());
+  }
   library.impl("set_.source_Storage", TORCH_FN(set_whole_storage));
   library.impl("set_.source_Storage_storage_offset", TORCH_FN(set_storage));
 }
 TORCH_LIBRARY(emulated_gpu, library) {
   library.def("exchange_device(int index) -> int", [](int64_t index) { return int64_t(exchange(DeviceIndex(index))); });
   library.def("num_waits() -> int", [] { return num_waits.load(); });
+  library.def("num_launches() -> int", [] { return num_launches.load(); });
   library.def("on_cpu(Tensor tensor) -> Tensor", [](const Tensor& tensor) { return on_cpu(tensor); });
   library.def("seed(int seed) -> ()", [](int64_t seed) {
     for (DeviceIndex index = 0; index < kNumDevices; index++) generator_of(index).set_current_seed(seed);

@@ -15,6 +15,7 @@ import torch
 import torch.distributed as dist
 
 from tests.helpers.gpus import NUM_EMULATED
+from tests.helpers.recorded import Recorder
 
 
 class Collectives(dist.ProcessGroup):
@@ -68,6 +69,7 @@ def install() -> None:
     def seed(number: int) -> None:
         ops.seed(number)
 
+    stream = SimpleNamespace(wait_stream=lambda other: None)
     name = "emulated GPU"
     replaced: dict[str, Any] = {
         "_lazy_init": lambda: None,
@@ -90,8 +92,11 @@ def install() -> None:
         "reset_peak_memory_stats": lambda device=None: None,
         "get_rng_state": lambda device="cuda": ops.read_generator(index(device)),
         "set_rng_state": lambda state, device="cuda": ops.write_generator(index(device), state),
-        "Stream": lambda *_, **__: None,
+        "Stream": lambda *_, **__: stream,
+        "current_stream": lambda *_: stream,
         "stream": lambda _: nullcontext(),
+        "CUDAGraph": Recorder,
+        "graph": lambda graph: graph,  # a capture makes the step, which a real one does not
         "manual_seed": seed,
         "manual_seed_all": seed,
     }

@@ -58,6 +58,7 @@ GMP = {
     "dynamic.begin": 0,
     "dynamic.end": 0.75,
 }
+ACDC = {"dynamic._target_": "lottery.dynamic.AcDc", "dynamic.phase": 0.05}
 CHAINED = _without(CONFIG, "reinit.") | REINIT
 
 

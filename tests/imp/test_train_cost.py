@@ -147,7 +147,14 @@ def test_a_trained_start_costs_its_training_if_copied_masks_have_cost_none(
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     ("dynamic", "builds_on_training"),
-    [("none", False), ("static", False), ("gmp", False), ("set", True), ("rigl", True)],
+    [
+        ("none", False),
+        ("static", False),
+        ("gmp", False),
+        ("acdc", False),
+        ("set", True),
+        ("rigl", True),
+    ],
 )
 def test_masks_that_were_exchanged_build_on_the_training_that_did_it(
     dynamic: str, builds_on_training: bool
@@ -184,6 +191,7 @@ def test_updates_of_masks_divide_a_round_into_segments() -> None:
         target={"weight": 20},
         now=lambda *_: pytest.fail("not called"),
         prune=lambda *_: pytest.fail("not called"),
+        num_steps=10,
     )
     moves: list[Any] = [
         {"step": step, "layer": "weight", "dropped": 6, "grown": 6, "remaining": 20}
@@ -199,3 +207,6 @@ def test_updates_of_masks_divide_a_round_into_segments() -> None:
     dropping = [move | {"remaining": 100 - 10 * move["step"]} for move in moves]
     found = moved_segments(gmp, Moved(start, dropping), counts(20), steps=10)
     assert found == [static_segment(4, 100), static_segment(4, 60), static_segment(2, 20)]
+    taking_turns = [moves[0], moves[1] | {"remaining": 100}]  # AC/DC: few weights, then all
+    found = moved_segments(gmp, Moved(start, taking_turns), counts(20), steps=10)
+    assert found == [static_segment(4, 100), static_segment(4, 20), static_segment(2, 100)]

@@ -15,6 +15,7 @@ from lottery.measure.evaluate import (
     count_live_zeros,
     count_parameters,
     evaluate,
+    evaluation_batch,
 )
 from lottery.models import LeNet300100
 from lottery.models.state import all_buffers
@@ -44,6 +45,21 @@ def test_every_example_counts_once_however_the_split_is_cut(
     result = _evaluate(nn.Identity(), SPLIT, _first)
     assert result.loss == pytest.approx((8 + 1 + 2 + 3 + 4) / 5)
     assert result.score == 3 / 5
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [
+        ((1, 28, 28), 1000),
+        ((3, 64, 64), 1000),
+        ((3, 96, 96), 444),
+        ((3, 224, 224), 81),
+        ((), 1000),
+    ],
+)
+def test_large_images_are_evaluated_in_smaller_batches(shape: tuple[int, ...], size: int) -> None:
+    inputs = torch.empty(2, *shape, device="meta")
+    assert evaluation_batch(Split(inputs, torch.zeros(2))) == size
 
 
 def test_a_last_chunk_that_is_shorter_does_not_weigh_more() -> None:

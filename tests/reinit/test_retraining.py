@@ -187,6 +187,12 @@ def test_where_rewinding_the_rate_is_fine_tuning(
         )
 
 
+def test_a_rate_that_each_pruning_sets_back_is_not_the_same_in_all_steps() -> None:
+    reinit = {"reinit._target_": "lottery.reinit.LrRewind", "reinit.steps": 50}
+    config = {"iterations": 100, **_drops(50), **ADAM, **reinit, "dynamic.restart": True}
+    assert plainest_reinit(config)["option"] == "lr_rewind"
+
+
 def test_optimizer_states_that_make_no_difference() -> None:
     rewind = {"reinit._target_": "lottery.reinit.Rewind", "iterations": 100, **CONSTANT}
     for optimizer, step, same in ((ADAM, 0, True), (ADAM, 5, False), (SGD, 5, True)):

@@ -9,6 +9,7 @@ from lottery.report.read.controls import compare_with_controls
 from lottery.report.read.groups import group_runs
 from lottery.report.read.roles import role_of
 from tests.helpers.toy_records import (
+    ACDC,
     CHAINED,
     CONFIG,
     COPIED,
@@ -94,6 +95,10 @@ def test_roles(canonical: dict[str, Any], role: str) -> None:
         (
             [RANDOM_PRUNING | RIGL, RANDOM_PRUNING | RIGL | {"dynamic.every": 50}],
             [f"RigL from random pruning, dynamic.every={every}" for every in (100, 50)],
+        ),
+        (
+            [CONFIG | GMP, CONFIG | GMP | {"dynamic.restart": True}, CONFIG | ACDC],
+            ["gradual pruning", "gradual pruning, learning rate restarted", "AC/DC"],
         ),
         # Chained reinit is not called a control
         (

@@ -66,6 +66,10 @@ def test_numbers_are_used_with_four_digits_inside_their_interval() -> None:
         (["a=tag(log, interval(0,1))"], "a=tag(log, interval(0,1)): "),
         (["a=interval(2,1)"], "a=interval(2,1): "),
         (["a=interval(1,inf)"], "a=interval(1,inf): "),
+        (["a=range(1,100000000000)"], "more than 100,000 values"),
+        (["a=range(0.1,inf,0.1)"], "more than 100,000 values"),
+        (["a=range(1,1)"], "an empty range"),
+        (["a=range(0.1,1,0.0)"], "a=range(0.1,1,0.0): "),
     ],
 )
 def test_a_wrong_search_space_is_one_line(arguments: list[str], words: str) -> None:

@@ -16,6 +16,7 @@ UNUSUAL: dict[str, Callable[[Any], str]] = {
     "dataset.subsample": lambda share: f"{100 * share:g} % of the training data",
     "dataset.random_labels": lambda share: f"{100 * share:g} % random labels",
     "dataset.shuffle_pixels": lambda _: "shuffled pixels",
+    "dynamic.restart": lambda _: "learning rate restarted",
     "model.init_from": lambda file: f"round 0 from {file}",
     "pruning.units": lambda units: f"whole units by {units.upper()}",
 }

@@ -35,7 +35,13 @@ REINITS = {
 
 # Masks that move while a round trains; STATIC is their control
 STATIC = "static mask"
-DYNAMICS = {"Rigl": "RigL", "Set": "SET", "Gmp": "gradual pruning", "Static": STATIC}
+DYNAMICS = {
+    "AcDc": "AC/DC",
+    "Gmp": "gradual pruning",
+    "Rigl": "RigL",
+    "Set": "SET",
+    "Static": STATIC,
+}
 
 # Keys that may differ between a ticket and a control that copies its masks ...
 MASK_KEYS = ("criterion.", "scope.", "pruning.", "model.rates", "seeds.pruning")
@@ -82,7 +88,7 @@ def _role_of_dynamic(config: Config, reinit: str) -> str:
     """Name what moves the masks, and the masks that a round begins with."""
     dynamic = _class(config, "dynamic")
     name = DYNAMICS.get(dynamic, dynamic)
-    if dynamic == "Gmp":  # begins dense
+    if dynamic in ("Gmp", "AcDc"):  # begin dense
         words = [name, _pruning(config)]
     elif copies(config):
         words = [f"{name} from copied masks"]
