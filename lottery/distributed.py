@@ -1,6 +1,7 @@
 """Communication between the processes that train one network; trivial for a single process."""
 
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import TypeVar
 
 import torch
@@ -10,9 +11,12 @@ from torch import Tensor
 T = TypeVar("T")
 
 
+_main_works: ContextVar[bool] = ContextVar("main_works", default=False)
+
+
 def num_ranks() -> int:
-    """Return how many processes train together."""
-    return dist.get_world_size() if dist.is_initialized() else 1
+    """Return how many processes train together: 1 where the others wait for rank 0's result."""
+    return dist.get_world_size() if dist.is_initialized() and not _main_works.get() else 1
 
 
 def rank() -> int:
@@ -38,15 +42,21 @@ def share(tensor: Tensor, dim: int = 0) -> Tensor:
 
 
 def from_main(make: Callable[[], T]) -> T:
-    """Call `make` on rank 0 only; return its result, or raise its error, on every rank."""
+    """Call `make` on rank 0 only; return its result, or raise its error, on every rank.
+
+    Meanwhile rank 0 is alone: it exchanges nothing with the others, who wait for the result.
+    """
     if num_ranks() == 1:
         return make()
     box: list[tuple[T | None, Exception | None]] = [(None, None)]
     if is_main():
+        token = _main_works.set(True)
         try:
             box = [(make(), None)]
         except Exception as error:  # noqa: BLE001  # raised below, everywhere
             box = [(None, error)]
+        finally:
+            _main_works.reset(token)
     dist.broadcast_object_list(box, src=0)
     result, failure = box[0]
     if failure is not None:

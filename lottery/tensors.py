@@ -1,7 +1,6 @@
 """Named tensors: their files (safetensors, whole or absent) and their digest."""
 
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,19 +9,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from lottery.record.files import DamagedFile, open_regular, replacing
+from lottery.record.files import replacing
 from lottery.record.opened_run import OpenedRun
+from lottery.record.tensor_header import check_header, damaged_tensors
 
 Tensors = dict[str, Tensor]
-
-MOST_HEADER_BYTES = 1 << 24  # some hundred for each tensor
-
-
-class MissingTensors(DamagedFile, FileNotFoundError):
-    """A tensor file is not there; `filename` names it."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
@@ -49,49 +40,28 @@ def load_tensors(
         DamagedFile: it is not what was written.
         MissingTensors: there is no such file.
     """
-    _check_header(path)
+    check_header(path)
     try:
         with safe_open(path, framework="pt") as file:
             stated = (file.metadata() or {}).get("digest")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
-        raise _damaged(path, str(error)) from error
+        raise damaged_tensors(path, str(error)) from error
     if not check:
         return tensors
     if stated is None and expected is None and needs_digest:
-        raise _damaged(path, "it states no digest")
+        raise damaged_tensors(path, "it states no digest")
     there = digest(tensors)
     if stated not in (None, there):
-        raise _damaged(path, "its digest is another")
+        raise damaged_tensors(path, "its digest is another")
     if expected not in (None, there):
-        raise _damaged(path, "it is not the file that the round's record names")
+        raise damaged_tensors(path, "it is not the file that the round's record names")
     return tensors
 
 
 def load_of_run(run: OpenedRun, path: Path) -> Tensors:
     """Read a tensor file of a round of a run, by the digest that the round's record states."""
     return load_tensors(path, run.digest_of(path), needs_digest=False)
-
-
-def _check_header(path: Path) -> None:
-    """Check that a file is a regular one, and that its header can be read without harm."""
-    try:
-        with open_regular(path, _repair(path)) as file:
-            length = int.from_bytes(file.read(8), "little")
-            if length > min(MOST_HEADER_BYTES, os.fstat(file.fileno()).st_size - 8):
-                raise _damaged(path, f"a header of {length:,} bytes")
-    except FileNotFoundError as error:
-        missing = MissingTensors(f"{path}: missing; {_repair(path)}")
-        missing.filename = str(path)
-        raise missing from error
-
-
-def _damaged(path: Path, fault: str) -> DamagedFile:
-    return DamagedFile(f"{path}: damaged: {fault}; {_repair(path)}")
-
-
-def _repair(path: Path) -> str:
-    return f"remove {path.parent} to do that round again"
 
 
 def copy_to_cpu(tensors: Mapping[str, Tensor]) -> Tensors:
@@ -101,6 +71,13 @@ def copy_to_cpu(tensors: Mapping[str, Tensor]) -> Tensors:
     initial weights that way.
     """
     return {name: torch.clone(tensor.detach()).cpu() for name, tensor in tensors.items()}
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor on a device; the host does not wait for a copy to a GPU."""
+    if device.type == "cuda" and not tensor.is_cuda:
+        tensor = tensor.contiguous().pin_memory()
+    return tensor.to(device, non_blocking=True)
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:

@@ -1,4 +1,4 @@
-"""Progress: a bar on a terminal; elsewhere, and in the log file, lines."""
+"""Progress: live on a terminal; elsewhere, and in the log file, lines."""
 
 import logging
 import os
@@ -6,12 +6,14 @@ import pty
 import re
 import signal
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
-from lottery.progress import Progress
+from lottery.progress import INSTEAD_OF_SCREEN, LINES, Progress, StderrHandler
 from tests.helpers.forked import ForkedCommand
+from tests.helpers.toy_records import record
 
 LONG = ("rounds=1", "iterations=50000", "trainer.threads=1", "logger=none")
 
@@ -43,6 +45,81 @@ def test_no_more_than_one_line_per_interval(caplog: pytest.LogCaptureFixture) ->
         for _ in range(100):
             progress.advance(1, 0.5)
     assert caplog.records == []
+
+
+class Terminal(StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def open_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Make standard error a terminal of 80 x 8 characters; pytest undoes this in a fixture."""
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    for name, value in {"TERM": "xterm", "COLUMNS": "80", "LINES": "8"}.items():
+        monkeypatch.setenv(name, value)
+    return stream
+
+
+def _last_screen(terminal: Terminal) -> list[str]:
+    """Return the lines that were drawn last, without colours and cursor movements."""
+    last = re.split(r"(?:\r?\x1b\[(?:2K|1A))+", terminal.getvalue())[-1]
+    return [line.rstrip() for line in re.sub(r"\x1b\[[?\d;]*\w", "", last).splitlines()]
+
+
+def test_a_terminal_shows_the_rounds_as_they_end_and_keeps_them_after_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = open_terminal(monkeypatch)
+    rows = [
+        record(n, test=val, val=val, remaining=0.8**n)["row"]
+        for n, val in enumerate((0.95, 0.97, 0.96, 0.9, 0.93, 0.94))
+    ]
+    progress = Progress()
+
+    def train() -> None:
+        with progress.running([0, 1, 2, 3, 4, 5, 6], [100] * 7):
+            progress.show_rows(rows[:1])
+            progress.show_rows(rows)
+            progress.begin_round(6, 100)
+            for score in (float("nan"), 0.5, 0.9, 0.9):
+                progress.advance(20, score)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train()
+    header, *lines, by_round, bar = _last_screen(terminal)
+    assert header.split()[:2] == ["round", "remaining"]
+    assert [line.split()[0] for line in lines] == ["2", "3", "4", "5"]  # what there is room for
+    assert by_round == "val by round ▆█▇▁▄▅ 90.00 to 97.00 %"
+    assert re.match(r"round 6/6 .* step 80/100 val 90.00 % ▁█", bar)
+
+
+def test_a_terminal_is_empty_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = open_terminal(monkeypatch)
+    progress = Progress()
+    with progress.running([0], [100]):
+        progress.show_rows([record(0, test=0.95, val=0.95, remaining=1.0)["row"]])
+    assert _last_screen(terminal) == []
+
+
+@pytest.mark.parametrize("variable", [LINES, {"TERM": "dumb"}])
+def test_lines_on_a_terminal_that_runs_share_or_that_cannot_redraw(
+    monkeypatch: pytest.MonkeyPatch, variable: dict[str, str]
+) -> None:
+    terminal = open_terminal(monkeypatch)
+    monkeypatch.setattr(sys, "__stderr__", terminal)
+    handler, record = StderrHandler(), logging.makeLogRecord({"name": INSTEAD_OF_SCREEN})
+    handler.emit(record)
+    assert terminal.getvalue() == ""
+    for name, value in variable.items():
+        monkeypatch.setenv(name, value)
+    handler.emit(record)
+    with Progress().running([0], [100]):
+        pass
+    assert terminal.getvalue() == "\n"  # the record, which is empty, and no screen
 
 
 def test_a_terminal_shows_a_bar_and_ctrl_c_says_how_to_carry_on(folder: Path) -> None:

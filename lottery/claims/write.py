@@ -8,7 +8,7 @@ from lottery.claims.judge import Verdict
 from lottery.claims.words import make_contents
 from lottery.record.files import write_text
 from lottery.report.figures.draw_matplotlib import METADATA, save_figure
-from lottery.report.write import make_markdown, make_page
+from lottery.report.render import make_markdown, make_page
 
 
 def write_verdicts(verdicts: Sequence[Verdict], folder: Path) -> Path:

@@ -7,11 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lottery.cli.common import check_surroundings, command_line, errors_end_the_command
+from lottery.cli.parser import Parser
 
 if TYPE_CHECKING:
     from lottery.claims.claim import Claim
 
 ALL = "all"
+EXAMPLES = (
+    ("lottery-claims list", "what is claimed, and what its runs cost"),
+    ("lottery-claims run all scale=small", "the runs of all claims, in a small form"),
+    ("lottery-claims run all scale=small --dry-run", "which runs these are, and how far"),
+    ("lottery-claims judge outputs", "whether the claims hold, by the runs there"),
+)
 
 
 def main() -> None:
@@ -85,13 +92,15 @@ def _choose(ids: Sequence[str], scale: str) -> list["Claim"]:
     from lottery.claims.claim import SCALES
     from lottery.claims.read import read_claims
     from lottery.errors import ConfigError
+    from lottery.nearest import did_you_mean
 
     claims = read_claims()
     if scale not in SCALES:
         raise ConfigError(f"scale={scale}: one of {', '.join(SCALES)}")
     for name in ids:
         if name not in (*claims, ALL):
-            raise ConfigError(f"{name}: no such claim; `lottery-claims list` lists them")
+            near = did_you_mean(name, claims) or "`lottery-claims list` lists them"
+            raise ConfigError(f"{name}: no such claim; {near}")
     if ALL in ids:  # those that can be run
         return [one for one in claims.values() if scale in one.scales and not one.needs]
     if not ids:
@@ -108,8 +117,9 @@ def _seeds(text: str) -> int:
     return int(text)
 
 
-def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="lottery-claims", description=__doc__)
+def make_parser() -> Parser:
+    """Make the parser of the command's options."""
+    parser = Parser(prog="lottery-claims", description=__doc__, examples=EXAMPLES)
     commands = parser.add_subparsers(required=True, metavar="list | run | judge")
     listing = commands.add_parser("list", help="claims with their cost")
     listing.set_defaults(do=_list)
@@ -137,6 +147,11 @@ def _parse() -> argparse.Namespace:
     out = "folder for claims.html, claims.md and the figure (default: claims/ of the first DIR)"
     judge.add_argument("--out", type=Path, help=out)
     judge.set_defaults(do=_judge)
+    return parser
+
+
+def _parse() -> argparse.Namespace:
+    parser = make_parser()
     arguments, rest = parser.parse_known_args()  # ids may stand on both sides of an option
     if rest and (arguments.do is not _run or any(word.startswith("-") for word in rest)):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")

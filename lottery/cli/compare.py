@@ -1,16 +1,23 @@
 """The command `lottery-compare`: masks and weights of rounds and runs side by side."""
 
-import argparse
 import logging
 from pathlib import Path
 
 from lottery.cli.common import check_surroundings, command_line, errors_end_the_command, numbers
+from lottery.cli.parser import Parser
+
+EXAMPLES = (
+    ("lottery-compare TRUNK CONTROL", "two runs, at equal rounds"),
+    ("lottery-compare outputs/mnist-*/seed_*", "every run with every other"),
+    ("lottery-compare RUN", "each round with the next one and with the last"),
+    ("lottery-compare RUN OTHER --rounds 0,7", "only these rounds"),
+)
 
 
 def main() -> None:
     """Run the command."""
     check_surroundings()
-    arguments = _parse()
+    arguments = make_parser().parse_args()
 
     from lottery.comparison import (  # --help need not wait for torch
         choose_rounds,
@@ -36,9 +43,11 @@ def main() -> None:
             print(write_comparison(comparison, runs, rounds, out))
 
 
-def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+def make_parser() -> Parser:
+    """Make the parser of the command's options."""
+    parser = Parser(
         prog="lottery-compare",
+        examples=EXAMPLES,
         description=f"{__doc__} Several runs are compared in pairs at equal rounds; of one run, "
         "each round with the next one and with the last. No network is made, nothing is trained.",
     )
@@ -47,4 +56,4 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("runs", metavar="RUN_DIR", nargs="+", type=Path, help="folders of runs")
     parser.add_argument("--rounds", type=numbers, help=rounds)
     parser.add_argument("--out", type=Path, help=out)
-    return parser.parse_args()
+    return parser

@@ -9,14 +9,21 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from lottery.cli.common import check_surroundings, command_line, errors_end_the_command
+from lottery.cli.parser import Parser
 from lottery.config.hydra_setup import conf_dir
 from lottery.config.instantiate import make
+
+EXAMPLES = (
+    ("lottery-data download mnist", "into dataset.root"),
+    ("lottery-data download cifar10 --root ~/data", "into another folder"),
+    ("lottery-data prepare pets", "write pets/metadata.csv for a folder of images"),
+)
 
 
 def main() -> None:
     """Run the command."""
     check_surroundings(needs_torch=False)
-    arguments = _parse()
+    arguments = make_parser().parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     with errors_end_the_command(command_line("lottery-data")):
         print(arguments.work(arguments))
@@ -41,9 +48,10 @@ def _prepare(arguments: argparse.Namespace) -> str:
     return f"{arguments.folder / LIST}: {listed}"
 
 
-def _parse() -> argparse.Namespace:
+def make_parser() -> Parser:
+    """Make the parser of the command's options."""
     config = _config("config.yaml")
-    parser = argparse.ArgumentParser(prog="lottery-data", description=__doc__)
+    parser = Parser(prog="lottery-data", description=__doc__, examples=EXAMPLES)
     commands = parser.add_subparsers(required=True)
     download = commands.add_parser("download", help="fetch the files that are missing, and check")
     download.set_defaults(work=_download)
@@ -63,7 +71,7 @@ def _parse() -> argparse.Namespace:
     prepare.set_defaults(work=_prepare)
     prepare.add_argument("folder", type=Path)
     prepare.add_argument("--force", action="store_true", help="replace a metadata.csv")
-    return parser.parse_args()
+    return parser
 
 
 def _config(name: str) -> DictConfig:

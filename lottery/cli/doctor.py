@@ -1,17 +1,23 @@
 """The command `lottery-doctor`: check a machine, and whether runs keep their promises on it."""
 
-import argparse
 import sys
 from pathlib import Path
 
 from lottery.cli.common import check_surroundings, command_line, errors_end_the_command
+from lottery.cli.parser import Parser
 from lottery.errors import FAILED
+
+EXAMPLES = (
+    ("lottery-doctor", "the checks of this machine, as a table"),
+    ("lottery-doctor --folder /scratch/me", "with the disk that results will lie on"),
+    ("lottery-doctor --json", "for other programs"),
+)
 
 
 def main() -> None:
     """Run the command."""
     check_surroundings()
-    arguments = _parse()
+    arguments = make_parser().parse_args()
     folder: Path = arguments.folder.absolute()
 
     from lottery.doctor import examine  # --help need not wait for it
@@ -29,9 +35,11 @@ def main() -> None:
         sys.exit(FAILED)
 
 
-def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+def make_parser() -> Parser:
+    """Make the parser of the command's options."""
+    parser = Parser(
         prog="lottery-doctor",
+        examples=EXAMPLES,
         description=f"{__doc__} It takes about a minute and needs no root. Short runs on "
         "digits are made in a hidden folder, which is removed at the end. If a check fails, the "
         "exit code is 1.",
@@ -39,4 +47,4 @@ def _parse() -> argparse.Namespace:
     where = "where results will lie, to check its disk (default: %(default)s)"
     parser.add_argument("--folder", type=Path, default=Path("outputs"), help=where)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    return parser.parse_args()
+    return parser

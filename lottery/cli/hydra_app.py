@@ -2,8 +2,9 @@
 
 import argparse
 import logging
+import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from lottery.config.hydra_setup import conf_dir
 from lottery.config.overrides import check_overrides, composing
 from lottery.config.run_key import located, plain
 from lottery.errors import ConfigError
+from lottery.nearest import did_you_mean
 from lottery.record.disk_errors import disk_errors_in
 from lottery.record.files import write_text
 
@@ -49,6 +51,7 @@ def run_app(task: Callable[[DictConfig], Any], same_command: str) -> None:
         check_overrides(sys.argv[1:])
         try:
             with texts_as_help():
+                _check_flags(sys.argv[1:])
                 main(task)()
         except ValueError as error:  # of flags: everything else has been reported by now
             raise ConfigError(str(error)) from error
@@ -58,6 +61,15 @@ def run_app(task: Callable[[DictConfig], Any], same_command: str) -> None:
         report(app)
     finally:
         utils.run_and_report = hydras
+
+
+def _check_flags(words: Sequence[str]) -> None:
+    """Check that Hydra has the options of a command; it takes their beginnings, too."""
+    known = re.findall(r"--[a-z][\w-]*", utils.get_args_parser().format_usage())
+    for name in (word.partition("=")[0] for word in words if word.startswith("--")):
+        if not any(flag.startswith(name) for flag in known):
+            near = did_you_mean(name, known) or "`lottery --hydra-help` lists them"
+            raise ConfigError(f"{name}: no such option; {near}")
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """The command `lottery-stability`: linear mode connectivity of a finished run's networks."""
 
-import argparse
 import logging
 from functools import partial
 from pathlib import Path
@@ -15,12 +14,20 @@ from lottery.cli.common import (
     name_the_command,
     numbers,
 )
+from lottery.cli.parser import Parser
+
+EXAMPLES = (
+    ("lottery-stability RUN", "rounds 0 and the winning one, three pairs of copies"),
+    ("lottery-stability RUN --steps 0,100,1ep", "copies from these steps on"),
+    ("lottery-stability RUN --between rounds", "lines between the ends of rounds; trains nothing"),
+    ("lottery-stability RUN --with OTHER", "lines to the rounds of another run"),
+)
 
 
 def main() -> None:
     """Run the command."""
     check_surroundings()
-    arguments = _parse()
+    arguments = make_parser().parse_args()
 
     from lottery.config.targets import make_cwd_importable
     from lottery.progress import StderrHandler  # --help need not wait for it
@@ -36,9 +43,11 @@ def main() -> None:
     print(arguments.run.absolute() / "stability")
 
 
-def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+def make_parser() -> Parser:
+    """Make the parser of the command's options."""
+    parser = Parser(
         prog="lottery-stability",
+        examples=EXAMPLES,
         description=f"{__doc__} Copies of a round's network are trained from step k to the end; "
         "they differ in data order, augmentation and dropout alone. Then the error is measured "
         "on the straight line between two copies. Finished pairs are kept in RUN_DIR/stability.",
@@ -67,7 +76,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--data", metavar="ROOT", help=DATA_HELP)
     parser.add_argument("--device", choices=DEVICES, help=device)
     parser.add_argument("--trust-code", action="store_true", help=TRUST_HELP)
-    return parser.parse_args()
+    return parser
 
 
 def _words(text: str) -> list[str]:

@@ -17,17 +17,25 @@ from lottery.cli.common import (
     errors_end_the_command,
     name_the_command,
 )
+from lottery.cli.parser import Parser
 from lottery.errors import FAILED, ConfigError
 
 if TYPE_CHECKING:
     from lottery.forests.run import ForestRequest
     from lottery.ticket.ticket import Ticket
 
+EXAMPLES = (
+    ("lottery-ticket RUN", "the winning round, verified, into RUN/ticket"),
+    ("lottery-ticket RUN --within 0.5", "the sparsest round at most half a point below dense"),
+    ("lottery-ticket RUN --round 7 --export csr", "this round, also in compressed sparse rows"),
+    ("lottery-ticket FOLDER --data ~/data", "verify a ticket that came from elsewhere"),
+)
+
 
 def main() -> None:
     """Run the command."""
     check_surroundings()
-    arguments = _parse()
+    arguments = make_parser().parse_args()
 
     from lottery.config.targets import make_cwd_importable
     from lottery.record.disk_errors import disk_errors_in
@@ -113,8 +121,9 @@ def _find(arguments: argparse.Namespace) -> "Ticket":
     return ticket
 
 
-def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="lottery-ticket", description=__doc__)
+def make_parser() -> Parser:
+    """Make the parser of the command's options."""
+    parser = Parser(prog="lottery-ticket", description=__doc__, examples=EXAMPLES)
     path = "the folder of a run, or of a ticket to verify"
     parser.add_argument("path", metavar="DIR", type=Path, help=path)
     which = parser.add_mutually_exclusive_group()
@@ -144,4 +153,4 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--features", metavar="LAYER", nargs="+", help=features)
     parser.add_argument("--compare", metavar="FILE", type=Path, help=compared)
     parser.add_argument("--trust-code", action="store_true", help=TRUST_HELP)
-    return parser.parse_args()
+    return parser

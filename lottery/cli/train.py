@@ -41,7 +41,7 @@ from lottery.record.schema import Row, SweepJob
 from lottery.record.score import ACCURACY, Score
 from lottery.report import report_at_end
 from lottery.runs.lifecycle import open_run_folder, run_with_status
-from lottery.runs.process_group import find_process_rank
+from lottery.runs.process_group import ends_at_once, find_process_rank
 from lottery.runs.run_folder import check_run_folder
 from lottery.runs.run_lock import Ownership
 from lottery.runs.sweep import Sweep
@@ -254,10 +254,11 @@ def main() -> None:
     current_command.set(command)
     make_cwd_importable()
     os.environ["LOTTERY_COMMAND"] = command_line("lottery")
-    try:
-        run_app(task, _same_command())
-    finally:  # Hydra skips its own on_multirun_end when a job has failed
-        if command.sweep is not None:
-            _end_sweep(command.sweep)
-    if command.sweep is not None and not command.sweep.all_finished():
-        sys.exit(1)
+    with ends_at_once():
+        try:
+            run_app(task, _same_command())
+        finally:  # Hydra skips its own on_multirun_end when a job has failed
+            if command.sweep is not None:
+                _end_sweep(command.sweep)
+        if command.sweep is not None and not command.sweep.all_finished():
+            sys.exit(1)

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from lottery.config.copied_masks import trunk_of_equal_shape, without_masks
-from lottery.config.provenance import source_digest, versions
+from lottery.config.provenance import package_versions, source_digest, versions
 from lottery.config.run_key import shapes_dense_round
 from lottery.config.settings import Settings
 from lottery.imp import DenseSource
@@ -39,14 +39,17 @@ def _digest(
     settings: Settings, digests: Mapping[str, str], prunable: Sequence[str], hardware: Hardware
 ) -> str:
     """Return the digest of all that shapes round 0, to the last bit of its weights."""
+    shaping = shapes_dense_round(settings.canonical, settings.seed)
+    others = package_versions(v for k, v in shaping.items() if k.endswith("_target_"))
     return json_digest(
         {
-            "config": shapes_dense_round(settings.canonical, settings.seed),
+            "config": shaping,
             "files": without_masks(digests),
             "prunable": list(prunable),  # they have masks, all of ones
             "hardware": hardware,
             "kernels": torch.backends.cpu.get_cpu_capability(),  # such as AVX2
             "versions": versions(),
             "sources": source_digest(),  # of a checkout that somebody works on
+            **({"packages": others} if others else {}),
         }
     )

@@ -9,6 +9,7 @@ from lottery.config.gpus import count_gpus, unusable_gpu
 from lottery.config.groups import Trainer
 from lottery.config.process_rank import ProcessRank
 from lottery.errors import ConfigError
+from lottery.models.synced_batchnorm import with_synced_batchnorm
 from lottery.training import Device
 from lottery.training.device import set_kernels
 
@@ -54,6 +55,7 @@ def build_device(trainer: Trainer, process: ProcessRank) -> Device:
         tf32=trainer.tf32,
         benchmark=trainer.benchmark,
         sync_batchnorm=trainer.sync_batchnorm,
+        data_on_gpu=trainer.data_on_gpu,
         accelerator=accelerator,
         precision=trainer.precision,
         deterministic=trainer.deterministic,
@@ -82,16 +84,9 @@ def synchronized(network: nn.Module, device: Device) -> nn.Module:
 
     With `trainer.sync_batchnorm=false` each layer sees its own process's share of the batch.
     """
-    if device.num_processes == 1 or not device.sync_batchnorm or not has_batch_norm(network):
+    if device.num_processes == 1 or not device.sync_batchnorm:
         return network
-    if device.accelerator == "cpu":
-        raise ConfigError(
-            f"trainer.devices={device.num_devices}: 1 on CPUs for a network with BatchNorm, "
-            "which would see a part of each batch only; GPUs synchronize it, and "
-            "trainer.sync_batchnorm=false leaves each process its part"
-        )
-    synced: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]  # torch has no types for it
-    return synced
+    return with_synced_batchnorm(network)
 
 
 def choose_threads(

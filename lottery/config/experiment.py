@@ -31,6 +31,7 @@ from lottery.config.settings import Settings
 from lottery.config.splits import build_splits
 from lottery.config.task import build_task
 from lottery.data import Splits
+from lottery.data.placement import placed
 from lottery.data.subset import has_classes
 from lottery.dynamic import Dynamic, Static, starts_dense
 from lottery.errors import ConfigError
@@ -145,7 +146,9 @@ def build_experiment(
     data = splits.digests()
     digests = {**data, **file_digests(settings.config), **pruning.digests}
     progress, stop = Progress(score=task.score), StopRequest()
-    load_splits: Callable[[], Splits] = partial(splits.to, device.torch_device, networks.dtype)
+    load_splits: Callable[[], Splits] = partial(
+        placed, splits, device.torch_device, networks.dtype, on_gpu=device.data_on_gpu
+    )
     if base := networks.base:
         digests[base.name] = base.digest()
         load_splits = partial(
@@ -180,10 +183,14 @@ def build_experiment(
     check_num_steps(settings, num_steps)
     fit = with_graph(fit, settings, num_steps)
     device = fit.device
+    place: Trained = {"host": socket.gethostname(), "hardware": hardware(device)}
+    dense = dense_source(
+        settings, digests=digests, prunable=pruning.prunable, hardware=place["hardware"]
+    )
+    fit = replace(fit, made_by=dense.digest)
     reinit = build_reinit(settings, steps_per_epoch, num_steps)
     check_frozen_weights(settings, pruning.pruner, reinit)
     dynamic = build_dynamic(settings, pruning, reinit, num_steps, steps_per_epoch)
-    place: Trained = {"host": socket.gethostname(), "hardware": hardware(device)}
     imp = Imp(
         rounds=Rounds(settings.rounds_to_do, settings.pruning.target_sparsity),
         num_steps=num_steps,
@@ -203,12 +210,7 @@ def build_experiment(
             run_dir=run_dir,
             buffers=all_buffers(networks.network).keys(),
             keep=settings.keep,
-            dense=dense_source(
-                settings,
-                digests=digests,
-                prunable=pruning.prunable,
-                hardware=place["hardware"],
-            ),
+            dense=dense,
             score=task.score,
             update_summary=loggers.summarise,
         ),

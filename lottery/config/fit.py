@@ -30,7 +30,7 @@ from lottery.tensors import Tensors
 from lottery.training import DataOrder, Device, LightningFit, Optimization
 from lottery.training.evaluation import EvaluationSchedule
 from lottery.training.loggers import RunLoggers
-from lottery.training.module import MakeOptimizer
+from lottery.training.optimization import MakeOptimizer
 from lottery.training.schedules import Schedule
 from lottery.training.stacked import Meeting
 

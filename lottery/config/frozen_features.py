@@ -16,6 +16,7 @@ from lottery.config.frozen_base import FrozenBase
 from lottery.config.provenance import device_name
 from lottery.config.settings import Settings
 from lottery.data import Split, Splits
+from lottery.data.placement import placed
 from lottery.distributed import is_main
 from lottery.measure.evaluate import evaluating
 from lottery.record.files import DamagedFile
@@ -76,7 +77,7 @@ def load_features(
         log.info("computing the features of %d images, once", count)
         begun = time.monotonic()
         network = base.load().to(device.torch_device, dtype)
-        images = splits.to(device.torch_device, dtype)
+        images = placed(splits, device.torch_device, dtype, on_gpu=device.data_on_gpu)
         features = {
             name: compute_features(network, split, stop)
             for name, split in images.by_name().items()
@@ -87,7 +88,7 @@ def load_features(
         Split(features[name], split.targets) for name, split in splits.by_name().items()
     )
     on_features = replace(splits, train=train, val=val, test=test)
-    return on_features.to(device.torch_device, dtype)
+    return placed(on_features, device.torch_device, dtype, on_gpu=device.data_on_gpu)
 
 
 def compute_features(network: nn.Module, images: Split, stop: StopRequest) -> torch.Tensor:

@@ -43,6 +43,8 @@ def _of_device(device: Device) -> str | None:
         return "only on one GPU"
     if not device.deterministic:
         return "not with trainer.deterministic=false, where a captured step cannot be compared"
+    if device.data_on_gpu is False:
+        return "not with trainer.data_on_gpu=false: a captured step takes no inputs from the host"
     return "not with trainer.compile=true" if device.compile else None
 
 

@@ -11,6 +11,7 @@ from lottery.config.rules import Rule, duration, list_of, number, one_of, or_nul
 from lottery.config.run_key import ADDED_LATER
 from lottery.config.targets import Node
 from lottery.errors import ConfigError
+from lottery.nearest import did_you_mean
 from lottery.record.durations import Duration
 
 Group = TypeVar("Group")
@@ -147,6 +148,9 @@ class Trainer:
     tf32: Annotated[bool, FLAG, "GPUs: products of 32 bits with 10 bits of precision"]
     benchmark: Annotated[bool, FLAG, "GPUs: time the algorithms of convolutions"] = False
     sync_batchnorm: Annotated[bool, FLAG, "BatchNorm sees the batches of all devices"]
+    data_on_gpu: Annotated[bool | None, or_null(FLAG), "hold inputs there; null = if they fit"] = (
+        None
+    )
     graph: Annotated[bool | str, AUTO_OR_FLAG, "one GPU: replay captured steps"] = "auto"
 
     def __post_init__(self) -> None:
@@ -258,7 +262,8 @@ def read_group(kind: type[Group], values: Any, name: str) -> Group:
         read["node"] = others
     elif others:
         key, value = next(iter(others.items()))
-        raise ConfigError(f"{name}.{key}={show(value)}: no such key; {shown}")
+        near = did_you_mean(key, known, prefix=f"{name}.")
+        raise ConfigError(f"{name}.{key}={show(value)}: no such key; {near or shown}")
     return kind(**read)
 
 

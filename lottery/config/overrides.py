@@ -6,15 +6,19 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from os import PathLike
 from traceback import walk_tb
+from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, ValueType
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 
 from lottery.conf_dir import conf_dir
+from lottery.config.known_keys import named_mistake
 from lottery.config.rules import first_line, show
 from lottery.errors import ConfigError
+
+CLASSES = (type, FunctionType, BuiltinFunctionType)  # what `_target_` may name
 
 
 def check_overrides(words: Iterable[str]) -> None:
@@ -49,14 +53,17 @@ def check_overrides(words: Iterable[str]) -> None:
 
 @contextmanager
 def composing(words: Iterable[str]) -> Iterator[None]:
-    """Raise what Hydra has not foreseen, such as a key below a list, as a ConfigError."""
+    """Raise a ConfigError for what is not there, and for what Hydra has not foreseen."""
+    words = list(words)
     try:
         yield
-    except MissingConfigException as error:
-        if _has_submitit() or error.missing_cfg_file != "hydra/launcher/submitit_slurm":
+    except ConfigCompositionException as error:
+        if _lacks_submitit(error):
+            line = "needs the package hydra-submitit-launcher: pip install 'lottery[slurm]'"
+            raise ConfigError(f"hydra/launcher=slurm: {line}") from error
+        if (mistake := named_mistake(error, words)) is None:
             raise
-        line = "needs the package hydra-submitit-launcher: pip install 'lottery[slurm]'"
-        raise ConfigError(f"hydra/launcher=slurm: {line}") from error
+        raise mistake from error
     except HydraException:
         raise
     except (ValueError, TypeError, AssertionError, LookupError, AttributeError) as error:
@@ -67,9 +74,11 @@ def composing(words: Iterable[str]) -> Iterator[None]:
         raise ConfigError(message) from error
 
 
-def _has_submitit() -> bool:
-    """Tell if the plugin of the extra `slurm` is installed."""
-    return find_spec("hydra_plugins.hydra_submitit_launcher") is not None
+def _lacks_submitit(error: ConfigCompositionException) -> bool:
+    """Tell if a launcher on SLURM needs the plugin of the extra `slurm`, which is missing."""
+    missing = error.missing_cfg_file if isinstance(error, MissingConfigException) else None
+    is_there = find_spec("hydra_plugins.hydra_submitit_launcher") is not None
+    return missing == "hydra/launcher/submitit_slurm" and not is_there
 
 
 def as_overrides(given: Iterable[str | Mapping[str, Any]]) -> list[str]:
@@ -92,14 +101,18 @@ def _words(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield from _words(value, f"{key}.")
         elif _is_group(key) and isinstance(value, str):
             yield f"{key}={value}"
+        elif _is_group(key) and isinstance(value, CLASSES):
+            yield f"++{key}._target_={_written(value, f'{key}._target_')}"
         else:
             yield f"++{key}={_written(value, key)}"  # ++: the argument of a class may be new
 
 
 def _written(value: Any, key: str) -> str:
-    """Return a value as Hydra's grammar of overrides reads it."""
+    """Return a value as Hydra's grammar of overrides reads it; a class as its dotted name."""
     if isinstance(value, PathLike):
         value = str(value)
+    if isinstance(value, CLASSES) and key.endswith(("._target_", ".loss")):
+        value = _dotted_name(value, key)
     if value is None or isinstance(value, bool):
         return show(value)
     if isinstance(value, int | float):
@@ -113,8 +126,19 @@ def _written(value: Any, key: str) -> str:
     if isinstance(value, Mapping):
         names = [re.sub(r"([\\()\[\]{}:=, \t])", r"\\\1", str(name)) for name in value]
         pairs = zip(names, value.values(), strict=True)
-        return "{" + ",".join(f"{name}:{_written(item, key)}" for name, item in pairs) + "}"
-    raise ConfigError(f"{key}={value!r}: a number, text, boolean, None, list or dict")
+        return (
+            "{"
+            + ",".join(f"{name}:{_written(item, f'{key}.{name}')}" for name, item in pairs)
+            + "}"
+        )
+    raise ConfigError(f"{key}={value!r}: a number, text, boolean, None, list, dict or class")
+
+
+def _dotted_name(value: Any, key: str) -> str:
+    name = f"{value.__module__}.{value.__qualname__}"
+    if "<" in name:  # of a function's own, or a lambda
+        raise ConfigError(f"{key}: {name}: define it at the top of a file, notebook or script")
+    return name
 
 
 def _parse(word: str) -> Override:

@@ -9,7 +9,8 @@ from importlib.util import resolve_name
 from pathlib import Path
 from typing import Any
 
-from lottery.config.targets import find_nodes, load_target
+from lottery.config.main_code import is_in_main, main_digests
+from lottery.config.targets import MAIN, find_nodes, load_target
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -18,12 +19,20 @@ def file_digests(config: Mapping[str, Any]) -> dict[str, str]:
     """Return sha256 of the files of users' `_target_`s and of all that they import, by module.
 
     Imports are read from the source, so that those inside functions count. Loggers and callbacks
-    are left out: they may change during a run.
+    are left out: they may change during a run. Of a notebook or script there are digests by
+    definition: only what the run rests on counts.
     """
     shaping = {key: node for key, node in config.items() if key not in ("logger", "callbacks")}
-    todo = {load_target(node, key).__module__ for key, node in find_nodes(shaping)}
-    done: set[str] = set()
+    targets = {key: load_target(node, key) for key, node in find_nodes(shaping)}
+    todo = {target.__module__ for target in targets.values() if not is_in_main(target)}
+    done: set[str] = {MAIN}
     digests: dict[str, str] = {}
+    for key, target in targets.items():
+        if is_in_main(target):
+            found, modules = main_digests(target, key)
+            digests |= found
+            todo |= modules
+    todo -= done
     while todo:
         name = todo.pop()
         done.add(name)

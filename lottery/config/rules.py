@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lottery.errors import ConfigError
+from lottery.nearest import did_you_mean
 from lottery.record.durations import ACCEPTED, parse_duration
 
 MOST = 10**9  # of whole numbers that are no seeds
@@ -20,11 +21,13 @@ class Rule:
     accepts: Callable[[Any], bool]
     accepted: str
     read: Callable[[Any], Any] = lambda value: value
+    choices: tuple[str, ...] = ()  # of texts, to suggest the nearest
 
     def check(self, key: str, value: Any) -> Any:
         """Return the setting for the value of a key."""
         if not self.accepts(value):
-            raise ConfigError(f"{key}={show(value)}: {self.accepted}")
+            near = did_you_mean(show(value), self.choices)
+            raise ConfigError(f"{key}={show(value)}: {self.accepted}{near and f'; {near}'}")
         return self.read(value)
 
 
@@ -77,7 +80,7 @@ def duration(at_least: int) -> Rule:
 
 def one_of(*texts: str) -> Rule:
     """Accept one of some texts."""
-    return Rule(lambda v: v in texts, f"one of {', '.join(texts)}")
+    return Rule(lambda v: v in texts, f"one of {', '.join(texts)}", choices=texts)
 
 
 def list_of(rule: Rule) -> Rule:
@@ -89,4 +92,6 @@ def list_of(rule: Rule) -> Rule:
 
 def or_null(rule: Rule) -> Rule:
     """Accept null, or what a rule accepts."""
-    return Rule(lambda v: v is None or rule.accepts(v), f"{rule.accepted}, or null")
+    return Rule(
+        lambda v: v is None or rule.accepts(v), f"{rule.accepted}, or null", choices=rule.choices
+    )

@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 from lottery.config import groups
 from lottery.config.groups import FLAG, SEED, TEXT, read_values
+from lottery.config.known_keys import suggest_key
 from lottery.config.rules import Rule, duration, one_of, show, whole
-from lottery.config.run_key import canonical, copies_masks, flatten, key_of
+from lottery.config.run_key import canonical, copies_masks, key_of
 from lottery.config.targets import Node
 from lottery.errors import ConfigError
 from lottery.record.durations import Duration
@@ -134,11 +134,7 @@ def check_names(config: Mapping[str, Any]) -> None:
     """Check that a config has no group or key besides ours, such as one that is misspelt."""
     known = get_type_hints(Settings).keys() - {"copying", "config"}
     for name in config.keys() - known:
-        full = [key for key in flatten(config) if key.partition(".")[0] in known]
-        near = [key for key in full if key.rpartition(".")[2] == name]
-        near = near or get_close_matches(name, full)
-        hint = f"did you mean {' or '.join(near)}?" if near else "`lottery --cfg job` prints all"
-        raise ConfigError(f"{name}={show(config[name])}: no such key; {hint}")
+        raise ConfigError(f"{name}={show(config[name])}: no such key; {suggest_key(name)}")
 
 
 def read_settings(config: Mapping[str, Any]) -> Settings:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from lottery.errors import ConfigError
+from lottery.nearest import did_you_mean
 
 Node = Mapping[str, Any]  # a `_target_` and its arguments
 
+MAIN = "__main__"  # the notebook, the script or the command that runs
 SPECIAL = ("_target_", "_args_", "_partial_", "_recursive_", "_convert_")  # Hydra's own keys
 
 
@@ -34,8 +36,6 @@ def load_target(node: Node, key: str) -> Callable[..., Any]:
     shown = f"{key}._target_={'null' if name is None else name}"
     if not isinstance(name, str):
         raise ConfigError(f"{shown}: the dotted name of a class or function")
-    if name.startswith("__main__."):
-        raise ConfigError(f"{shown}: put it in a file, whose content can be checked")
     words = name.split(".")
     if not all(word.isidentifier() for word in words):
         raise ConfigError(f"{shown}: the dotted name of a class or function")
@@ -50,7 +50,12 @@ def load_target(node: Node, key: str) -> Callable[..., Any]:
         try:
             target = reduce(getattr, words[length:], found)
         except AttributeError as error:
-            raise ConfigError(f"{shown}: {error}{_hidden_file(words[0])}") from error
+            if module == MAIN:  # of another process: a worker's, a command's
+                where = "or define it in the notebook or script that calls lottery.run"
+                raise ConfigError(f"{shown}: put it in a file, {where}") from error
+            near = did_you_mean(words[-1], vars(found), prefix=f"{module}.")
+            more = f"{near and f'; {near}'}{_hidden_file(words[0])}"
+            raise ConfigError(f"{shown}: {error}{more}") from error
         if not callable(target):
             raise ConfigError(f"{shown}: not a class or function")
         return target

@@ -14,6 +14,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.lib.format import write_array_header_1_0
 
+from lottery.data.checked import is_checked, note_checked, status_of
 from lottery.data.decode import Bytes, Unreadable, decode
 from lottery.data.errors import DataError
 from lottery.data.files import open_data
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 CACHE = ".lottery_cache"  # beside the images
 VERSION = 1  # of what `decode` does
+DIGEST_BYTES = 64  # of a sha256 in hexadecimal digits
 AT_ONCE = 256  # at most so many images wait to be written
 
 
@@ -36,14 +38,15 @@ def cached_pixels(
     Images are decoded once for a list, a size and the files' sizes and times. The pixels are kept
     beside the images or, if that is read-only, in the user's cache folder. They are mapped from
     the file; changes to them stay in memory. Several processes may call it at once: one decodes.
-    A damaged file is made again. If there is no file, and none may be written, the pixels are in
-    memory.
+    A damaged file is made again. All bytes are compared with the digest once; from then on a file
+    with the same size, times and place on the disk is trusted. If there is no file, and none may
+    be written, the pixels are in memory.
     """
     shape = (len(images), 3, *size)
     name = f"{size[0]}x{size[1]}_{len(images)}_{_key(images, size)}.npy"
     caches = [folder / CACHE, _users_cache(folder)]
     for cache in caches:
-        if (found := _load(cache / name, shape)) is not None:
+        if (found := _load(cache / name, shape, may_write=may_write)) is not None:
             return found
     if not may_write:
         pixels = np.stack(list(_decoded(folder, images, size)))
@@ -54,9 +57,9 @@ def cached_pixels(
     path = writable[0] / name
     try:
         with FileLock(path.with_name(f".{name}.lock"), fallback_to_soft=False):
-            if (found := _load(path, shape)) is None:
+            if (found := _load(path, shape, may_write=True)) is None:
                 _write(path, shape, _decoded(folder, images, size))
-                found = _load(path, shape)
+                found = _load(path, shape, may_write=True)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from error
     assert found is not None
@@ -84,17 +87,21 @@ def _is_writable(folder: Path) -> bool:
         return False
 
 
-def _load(path: Path, shape: tuple[int, ...]) -> tuple[Bytes, str] | None:
+def _load(path: Path, shape: tuple[int, ...], *, may_write: bool) -> tuple[Bytes, str] | None:
     """Return pixels and digest; None if there is no file, or it is damaged."""
     header = _header(shape)
     try:
         with open_data(path) as file:
             is_ours = file.read(len(header)) == header
             pixels = np.memmap(file, np.uint8, mode="c", offset=len(header), shape=shape)
-        digest = hashlib.sha256(pixels.data).hexdigest()
-        with open_data(_digest_file(path)) as file:
-            if is_ours and digest.encode() == file.read(len(digest) + 1):
-                return pixels, digest
+            status = status_of(file)
+            stated = _stated_digest(path)
+            if is_ours and is_checked(path, stated, status):
+                return pixels, stated
+            if is_ours and hashlib.sha256(pixels.data).hexdigest() == stated:
+                if may_write and status == status_of(file):  # nobody has written while we read
+                    note_checked(path, stated, status)
+                return pixels, stated
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError):  # cut off
@@ -119,6 +126,11 @@ def _header(shape: tuple[int, ...]) -> bytes:
     header = io.BytesIO()
     write_array_header_1_0(header, {"shape": shape, "fortran_order": False, "descr": "|u1"})
     return header.getvalue()
+
+
+def _stated_digest(path: Path) -> str:
+    with open_data(_digest_file(path)) as file:
+        return file.read(DIGEST_BYTES + 1).decode(errors="replace")
 
 
 def _digest_file(path: Path) -> Path:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lottery import tensors
 from lottery.data.errors import DataError
+from lottery.data.from_host import copied, gathered
 from lottery.data.scaling import Scaling
 
 INTEGERS = (torch.int16, torch.int32, torch.int64)
@@ -53,6 +54,11 @@ class Split:
         return len(self.targets)
 
     @property
+    def on_host(self) -> bool:
+        """Whether the inputs are in the host's memory, and targets and network on a GPU."""
+        return self.inputs.device != self.targets.device
+
+    @property
     def has_tokens(self) -> bool:
         """Whether the inputs are tokens: whole numbers that are no bytes."""
         return self.scaling is None and self.inputs.dtype in INTEGERS
@@ -65,32 +71,49 @@ class Split:
         """Return inputs, ready for the network, and targets of some examples.
 
         Args:
-            which: their positions in the split, (batch,).
+            which: their positions in the split, (batch,). If the inputs are in the host's memory
+                and these are on a GPU, the host waits for it.
             drawn: the augmentation's random numbers, (batch, ...); None leaves images as they are.
         """
-        inputs = self.inputs[which if self.rows is None else self.rows[which]]
+        if self.on_host:
+            which = which if isinstance(which, slice) else which.cpu()
+        places = which if self.rows is None else self.rows[which]
+        if self.on_host:
+            inputs = copied(self.inputs, places, self.targets.device)
+        else:
+            inputs = self.inputs[places]
         if drawn is not None and self.augmentation is not None:
             inputs = self.augmentation(inputs, drawn)
         if self.scaling is not None:
             inputs = self.scaling(inputs)
-        return inputs, self.targets[which]
+        return inputs, self.targets_of(which)
 
-    def to(self, device: torch.device | str, dtype: torch.dtype) -> "Split":
+    def targets_of(self, which: Tensor | slice) -> Tensor:
+        """Return the targets of examples by their positions, which may be in the host's memory."""
+        if not isinstance(which, slice):
+            which = tensors.send(which, self.targets.device)
+        return self.targets[which]
+
+    def to(
+        self, device: torch.device | str, dtype: torch.dtype, *, on_host: bool = False
+    ) -> "Split":
         """Return the split in a device's memory, for a network of a floating-point type.
 
         Bytes stay bytes, and a mapped file stays mapped if the device is the CPU. Whole numbers
-        become torch.long.
+        become torch.long. With `on_host` the inputs stay in the host's memory, and each batch is
+        copied to the device.
         """
         inputs, rows = self.inputs, self.rows
-        if rows is not None and torch.device(device).type != "cpu":
-            inputs, rows = inputs[rows], None
+        place = torch.device("cpu" if on_host else device)
+        if rows is not None and place.type != "cpu":
+            inputs, rows = gathered(inputs, rows, place), None
         scaling = self.scaling and self.scaling.to(device, dtype)
         targets = self.targets.to(device)
         if targets.is_floating_point():  # a loss in bfloat16 would have 8 bits
             targets = targets.to(torch.promote_types(dtype, torch.float32))
         if self.has_tokens:
             dtype = torch.long
-        inputs = inputs.to(device, dtype if self.scaling is None else inputs.dtype)
+        inputs = inputs.to(place, dtype if self.scaling is None else inputs.dtype)
         return replace(self, inputs=inputs, targets=targets, scaling=scaling, rows=rows)
 
 

@@ -8,6 +8,7 @@ import torch
 
 from lottery.config.frozen_features import CHUNK
 from lottery.data import Splits
+from lottery.data.placement import placed
 from lottery.errors import ConfigError
 from lottery.forests.features import choose_layers, layer_names
 from lottery.forests.measure import SPLITS, ForestOptions, PrunedAndDense, measure_layers
@@ -111,7 +112,7 @@ def _networks(
     pruned, dense, base = ticket.trained(), ticket.trained(), ticket.base()
     # every run keeps its dense network at ES
     write_state(dense, State(load_of_run(request.run, request.folder.round(0).es), buffers={}))
-    inputs = splits.to(device, ticket.dtype)
+    inputs = placed(splits, device, ticket.dtype, on_gpu=None)
     networks, frozen_flops = [], 0
     if base is not None:
         base = base.to(device)

@@ -1,6 +1,6 @@
 """Iterative magnitude pruning: train, prune, rewind, repeat."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from lottery.imp.imp import Imp
 from lottery.imp.moving import begin_moving
@@ -10,16 +10,22 @@ from lottery.models.state import start_at
 from lottery.record.schema import Row
 
 
-def run_rounds(imp: Imp, check_owned: Callable[[], None] = lambda: None) -> list[Row]:
+def run_rounds(
+    imp: Imp,
+    check_owned: Callable[[], None] = lambda: None,
+    show: Callable[[Sequence[Row]], None] = lambda _: None,
+) -> list[Row]:
     """Do the rounds that are not finished yet; return the rows of all rounds asked for.
 
-    `check_owned` raises if another process has taken the run's folder over.
+    `check_owned` raises if another process has taken the run's folder over. `show` gets the rows
+    that there are, at the start and after each round.
     """
     storage = imp.storage
     storage.remove_leftovers()
     rows = storage.update_tables()  # a kill may have come between a record and its tables
     if imp.rounds.todo(rows):
         storage.link_older_rounds()
+    show(imp.rounds.rows(rows))
     while todo := imp.rounds.todo(rows):
         number = todo[0]
         if number > 0:
@@ -30,6 +36,7 @@ def run_rounds(imp: Imp, check_owned: Callable[[], None] = lambda: None) -> list
             train(imp, dense_round(imp), check_owned)
         rows = storage.update_tables()
         storage.drop_unneeded(rows)
+        show(imp.rounds.rows(rows))
     return imp.rounds.rows(rows)
 
 

@@ -6,12 +6,13 @@ from typing import Any, cast
 
 from lottery.masks import Masks, count_ones, density
 from lottery.measure.evaluate import count_live_zeros
+from lottery.progress import INSTEAD_OF_SCREEN
 from lottery.record.schema import COLUMNS, Record, Row
 from lottery.record.score import Score
 from lottery.record.text_table import format_percent
 from lottery.training import Outcome
 
-log = logging.getLogger(__name__)
+log = logging.getLogger(INSTEAD_OF_SCREEN)
 
 
 def make_record(

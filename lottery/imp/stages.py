@@ -147,7 +147,8 @@ def train(imp: Imp, ready: Round, check_owned: Callable[[], None]) -> None:
         log.info("round %d: early bird at step %s", number, early_bird.step)
     if imp.place:
         record["trained"] = imp.place.copy()
-        if number == 0 and (shaped_by := storage.dense.digest):
+        # of a round that began on other hardware the digest here would not be the whole truth
+        if number == 0 and outcome.in_one_place and (shaped_by := storage.dense.digest):
             record["trained"]["dense"] = shaped_by
     storage.finish_round(record, check_owned)
     report_round(record["row"], outcome, storage.score)

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from lottery.errors import LotteryError
 from lottery.generators import drawn
+from lottery.models.synced_batchnorm import SyncedBatchNorm
 from lottery.tensors import Tensors, copy_to_cpu
 
 
@@ -100,7 +101,8 @@ def own_statistics(network: nn.Module) -> list[Tensor]:
     return [
         buffer
         for layer in network.modules()
-        if isinstance(layer, _BatchNorm) and not isinstance(layer, nn.SyncBatchNorm)
+        if isinstance(layer, _BatchNorm)
+        and not isinstance(layer, SyncedBatchNorm | nn.SyncBatchNorm)
         for buffer in layer.buffers()
     ]
 

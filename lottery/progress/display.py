@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as RichProgress
-
-from lottery.progress.handlers import INSTEAD_OF_BAR
+from lottery.progress.handlers import INSTEAD_OF_SCREEN, wants_lines
+from lottery.progress.screen import Screen
+from lottery.record.schema import Row
 from lottery.record.score import ACCURACY, Score
 
-log = logging.getLogger(INSTEAD_OF_BAR)
+log = logging.getLogger(INSTEAD_OF_SCREEN)
 
 LINE_EVERY_S = 30.0
 
@@ -46,12 +44,13 @@ class Progress:
         self.line_every_s = line_every_s
         self.score = score
         self.unit = unit
-        self._bar: RichProgress | None = None
+        self._screen: Screen | None = None
         self._rounds: Sequence[int] = ()
         self._steps: Sequence[int] = ()
         self._round = self._round_steps = 0
         self._done = self._before_round = self._made_earlier = 0
         self._val = math.nan
+        self._curve: list[float] = []  # of the running round, where it has changed
         self._begun = self._last_line = 0.0
 
     @property
@@ -66,23 +65,23 @@ class Progress:
         """Show progress while rounds of so many steps are done; one process of a run shows it."""
         self._rounds, self._steps, self._done = rounds, steps, 0
         self._begun = self._last_line = time.monotonic()
-        if not visible or not sys.stderr.isatty():
+        if not visible or not sys.stderr.isatty() or wants_lines():
             yield
             return
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[where]}"),
-            TimeRemainingColumn(),
-        )
-        # Rich replaces sys.stderr while the bar is live, so that log lines go above the bar.
-        with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
-            bar.add_task("", total=sum(steps), where="")
-            self._bar = bar
+        with Screen(sum(steps)) as screen:
+            self._screen = screen
             try:
                 yield
+            except BaseException:
+                screen.live.transient = False  # what is finished stays in sight
+                raise
             finally:
-                self._bar = None
+                self._screen = None
+
+    def show_rows(self, rows: Sequence[Row]) -> None:
+        """Show the rounds that are finished, on a terminal."""
+        if self._screen is not None and rows:
+            self._screen.show_rows(rows, self.score)
 
     def begin_round(self, number: int, steps: int, made: int = 0) -> None:
         """Note that a round's training begins, or goes on after `made` of its steps."""
@@ -91,12 +90,15 @@ class Progress:
         self._round, self._round_steps, self._before_round = number, steps, self._done
         self._done += made
         self._made_earlier += made
+        self._curve = []
         self._show()
 
     def advance(self, steps: int, score: float) -> None:
         """Note steps, and the latest validation score; nan before the first."""
         self._done += steps
         self._val = score
+        if not math.isnan(score) and self._curve[-1:] != [score]:
+            self._curve.append(score)
         self._show()
         now = time.monotonic()
         if now - self._last_line >= self.line_every_s:
@@ -117,12 +119,13 @@ class Progress:
         return f"{text} val {self.score.format(self._val)} {self.score.unit}".rstrip()
 
     def _show(self) -> None:
-        if self._bar is not None:
-            self._bar.update(
-                self._bar.task_ids[0],
+        if self._screen is not None:
+            self._screen.update(
+                self._screen.bar,
                 completed=self._done,
                 description=self._round_text(),
                 where=self._step_text(),
+                curve=self._screen.curve(self._curve),
             )
 
 

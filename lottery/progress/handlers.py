@@ -1,4 +1,4 @@
-"""Log handlers: a run's log file, and a console that a live bar may share."""
+"""Log handlers: a run's log file, and a console that a live screen may share."""
 
 import logging
 import os
@@ -7,7 +7,13 @@ from contextlib import suppress
 from io import TextIOWrapper
 from typing import Any, TextIO
 
-INSTEAD_OF_BAR = "lottery.progress"  # the logger of the lines that replace the bar
+INSTEAD_OF_SCREEN = "lottery.progress"  # the logger of lines whose content the live screen shows
+LINES = {"LOTTERY_PROGRESS": "lines"}  # in the environment: lines on a terminal, too
+
+
+def wants_lines() -> bool:
+    """Return whether a terminal gets lines: several runs share it, or its cursor cannot move."""
+    return os.environ.items() >= LINES.items() or os.environ.get("TERM") in ("dumb", "unknown")
 
 
 class LogFile(logging.FileHandler):
@@ -38,9 +44,9 @@ class LogFile(logging.FileHandler):
 
 
 class StderrHandler(logging.StreamHandler[TextIO]):
-    """A console handler that looks sys.stderr up each time, because a live bar replaces it.
+    """A console handler that looks sys.stderr up each time, because a live screen replaces it.
 
-    It leaves out the lines that replace the bar, if there is a bar.
+    It leaves out the lines whose content the screen shows.
     """
 
     def __init__(self, stream: Any = None) -> None:
@@ -52,7 +58,7 @@ class StderrHandler(logging.StreamHandler[TextIO]):
         return sys.stderr
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record, unless it replaces the bar and the bar is there."""
-        has_bar = sys.__stderr__ is not None and sys.__stderr__.isatty()
-        if not (has_bar and record.name == INSTEAD_OF_BAR):
+        """Write a record, unless a live screen shows it."""
+        is_terminal = sys.__stderr__ is not None and sys.__stderr__.isatty()
+        if not (is_terminal and not wants_lines() and record.name == INSTEAD_OF_SCREEN):
             super().emit(record)

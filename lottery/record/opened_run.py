@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lottery.errors import NoRun
+from lottery.nearest import did_you_mean
 from lottery.record.files import damaged
 from lottery.record.links import check_chain, check_run, digest_of_run
 from lottery.record.records import read_record, read_run_json
@@ -125,5 +126,17 @@ def open_run(path: str | Path) -> OpenedRun:
     """Open the run in a folder `.../seed_<n>`; raise NoRun if there is none."""
     folder = RunDir(Path(path))
     if not folder.run_json.exists():
-        raise NoRun(f"{path}: not the folder of a run (no run.json in it)")
+        raise NoRun(
+            f"{path}: not the folder of a run (no run.json in it){suggest_run(folder.path)}"
+        )
     return OpenedRun(folder)
+
+
+def suggest_run(path: Path) -> str:
+    """Return "; did you mean ...?" with a run below the path, or a folder of its name."""
+    below = sorted(found.parent for found in path.glob("seed_*/run.json"))
+    if below:
+        return f"; did you mean {below[0]}?"
+    beside = (found.name for found in path.parent.glob("*/") if not path.exists())
+    near = did_you_mean(path.name, beside, prefix=f"{path.parent}/")
+    return f"; {near}" if near else ""

@@ -2,9 +2,9 @@
 
 import logging
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lottery.errors import ConfigError
@@ -17,13 +17,15 @@ from lottery.report import report_at_end
 from lottery.runs.process_group import WorkerDied, joined
 from lottery.runs.run_folder import check_run_folder
 from lottery.runs.run_json import check_same_run, status_in_run_json
-from lottery.runs.run_lock import POLL_SECONDS, Ownership, RunLocked, has_owner, locked
+from lottery.runs.run_lock import Ownership, RunLocked, has_owner, locked, when_free
 from lottery.runs.workers import MEETING, train_in_workers, train_rounds
 
 if TYPE_CHECKING:
     from lottery.config.experiment import Experiment
 
 log = logging.getLogger(__name__)
+
+TELL_SECONDS = 10  # that rank 0 waits for the others to tell them of a refusal
 
 
 def run_experiment(experiment: "Experiment", *, wait: bool) -> list[Row]:
@@ -39,22 +41,70 @@ def run_experiment(experiment: "Experiment", *, wait: bool) -> list[Row]:
 
 @contextmanager
 def open_run_folder(experiment: "Experiment", *, wait: bool) -> Iterator[Ownership | None]:
-    """Bring the run's processes together and lock its folder; yield its owner to each of them.
+    """Lock the run's folder, bring its processes together, and yield the owner to each of them.
 
     A complete run yields None. It needs no lock: one on a read-only disk can be looked at.
     """
     from lottery.distributed import from_main
 
-    run_dir = experiment.imp.run_dir
-    with joined(experiment.process, experiment.device), ExitStack() as lock:
-        ownership = None
+    with ExitStack() as lock:
+        # Rank 0 tries before it waits for the others, which SLURM may start much later.
+        tried = [] if experiment.process.rank else [_try_to_open(lock, experiment)]
+
+        def open_on_main() -> Ownership | None:
+            return (tried.pop() if tried else _try_to_open(lock, experiment)).result()
+
+        refusals = [attempt.refusal for attempt in tried if attempt.is_final(wait=wait)]
+        with _joined(experiment, refusals[0] if refusals else None):
+            # the others would not wait longer than `trainer.timeout` for a word of rank 0
+            yield when_free(lambda: from_main(open_on_main), wait=wait)
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """What rank 0 found when it tried to open the run's folder."""
+
+    ownership: Ownership | None = None  # None of a complete run, too
+    refusal: Exception | None = None
+
+    def is_final(self, *, wait: bool) -> bool:
+        """Return whether it was refused and is not tried again."""
+        return self.refusal is not None and not (wait and isinstance(self.refusal, RunLocked))
+
+    def result(self) -> Ownership | None:
+        """Return the owner, or raise the refusal."""
+        if self.refusal is not None:
+            raise self.refusal
+        return self.ownership
+
+
+def _try_to_open(lock: ExitStack, experiment: "Experiment") -> _Attempt:
+    """Lock the run's folder until `lock` is closed, unless the run is complete."""
+    run = OpenedRun(experiment.imp.run_dir)
+    try:
         # checked before the lock is taken: the folder of another run stays untouched
-        if not from_main(lambda: _is_there(experiment)):
-            ownership = _take(lock, experiment, wait=wait)
-            # completed by the command that we waited for
-            if wait and from_main(lambda: is_complete(experiment, OpenedRun(run_dir))):
-                ownership = None
-        yield ownership
+        if _is_there(experiment):
+            return _Attempt()
+        ownership = lock.enter_context(_held(experiment))
+        # another command may have completed it before we had the lock
+        return _Attempt() if is_complete(experiment, run) else _Attempt(ownership)
+    except Exception as error:  # noqa: BLE001  # raised on all ranks, once they have met
+        return _Attempt(refusal=error)
+
+
+@contextmanager
+def _joined(experiment: "Experiment", refusal: Exception | None) -> Iterator[None]:
+    """Meet the run's other processes; rank 0 does not wait long for them to tell a refusal."""
+    device = experiment.device
+    if refusal is not None:
+        device = replace(device, timeout=min(device.timeout, TELL_SECONDS))
+    try:
+        with joined(experiment.process, device):
+            yield
+    except WorkerDied:
+        if refusal is not None:  # they have not come; our end is the end of the whole step
+            raise refusal from None
+        raise
 
 
 def _is_there(experiment: "Experiment") -> bool:
@@ -98,7 +148,8 @@ def run_with_status(
                     rows = train_rounds(experiment, ownership)
             if experiment.imp.rounds.todo(rows):
                 raise WorkerDied("a process of the run has ended before all rounds were done")
-        report_at_end(path, pictures=not in_sweep)
+        alone = experiment.loggers.keep_files
+        report_at_end(path, pictures=not in_sweep, self_contained=alone)
         experiment.loggers.keep_results(OpenedRun(experiment.imp.run_dir))
         return rows
 
@@ -118,33 +169,12 @@ def _log_device(experiment: "Experiment") -> None:
         log.warning("%s; the CPU is used, many times slower", unusable)
 
 
-def _take(lock: ExitStack, experiment: "Experiment", *, wait: bool) -> Ownership:
-    """Lock the run's folder until `lock` is closed.
-
-    Rank 0 does it. While it waits for another command, it tells the other ranks so: they would
-    not wait longer than `trainer.timeout` for a word of it.
-    """
-    from lottery.distributed import from_main, num_ranks
-
-    alone, told = num_ranks() == 1, False
-    while True:
-        try:
-            return from_main(lambda: lock.enter_context(_held(experiment, wait=wait and alone)))
-        except RunLocked as refusal:
-            if not wait:
-                raise
-            if not told:
-                log.info("%s", refusal)
-                told = True
-        time.sleep(POLL_SECONDS)
-
-
 @contextmanager
-def _held(experiment: "Experiment", *, wait: bool) -> Iterator[Ownership]:
+def _held(experiment: "Experiment") -> Iterator[Ownership]:
     """Lock the run's folder; afterwards check again that the folder holds this run."""
     path = experiment.imp.run_dir.path
     check_writable(path, "output_dir")
-    with disk_errors_in(path), locked(path, wait=wait) as ownership:
+    with disk_errors_in(path), locked(path, wait=False) as ownership:
         _check_run_json(experiment, OpenedRun(experiment.imp.run_dir))
         shutil.rmtree(path / MEETING, ignore_errors=True)  # of a launcher that was killed
         yield ownership

@@ -22,6 +22,7 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn
 from omegaconf import DictConfig
 
+from lottery.progress import LINES
 from lottery.runs.sweep import DEAD_JOB, Sweep
 from lottery.runs.workers import SAFE_PATH, safe_path
 from lottery.signals import handling
@@ -109,7 +110,7 @@ class WorkerPool:
             self._free.append(slot)
 
     def environment(self, slot: int) -> dict[str, str]:
-        """Return the environment of a worker: one thread, and its share of the GPUs.
+        """Return the environment of a worker: one thread, lines, and its share of the GPUs.
 
         The GPUs are those that the user or SLURM has chosen; workers take them in turn.
         """
@@ -118,7 +119,7 @@ class WorkerPool:
         first = slot * self.gpus_per_run
         mine = [names[(first + k) % len(names)] for k in range(self.gpus_per_run) if names]
         visible = {"CUDA_VISIBLE_DEVICES": ",".join(mine)} if mine else {}
-        return {"OMP_NUM_THREADS": "1", **visible}
+        return {"OMP_NUM_THREADS": "1", **LINES, **visible}
 
 
 def _start(environment: dict[str, str]) -> Worker:

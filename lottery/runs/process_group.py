@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -106,6 +107,25 @@ def joined(process: ProcessRank, device: "Device", meeting: Path | None = None) 
         # end of this process ends its part of the group.
         if dist.is_initialized() and (ended_well or device.accelerator == "cpu"):
             dist.destroy_process_group()
+
+
+@contextmanager
+def ends_at_once() -> Iterator[None]:
+    """End this process without clean-up if its command ends and a group of processes is left.
+
+    After an error on GPUs `joined` leaves the group as it is. When Python ends, NCCL would take it
+    down, and could wait for processes that wait for this one. By then everything has been said.
+    """
+    try:
+        yield
+    except SystemExit as end:
+        torch = sys.modules.get("torch")
+        left = torch and torch.distributed.is_available() and torch.distributed.is_initialized()
+        if left and isinstance(end.code, int):  # of a text Python would print it
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+            os._exit(end.code)
+        raise
 
 
 def _check_interface(name: str) -> None:

@@ -8,11 +8,12 @@ import secrets
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from threading import Event, Thread
+from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -24,6 +25,8 @@ from lottery.turns import away
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 HEARTBEAT_SECONDS = 30.0
 STALE_SECONDS = 300.0  # a heartbeat of this age: the process on another host counts as gone
 POLL_SECONDS = 1.0
@@ -31,7 +34,14 @@ NO_FLOCK = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 
 
 class RunLocked(ConfigError):
-    """Another process is working in the folder."""
+    """Another process is working in the folder; `reason` says which."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason}; wait for it to end")
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type["RunLocked"], tuple[str]]:
+        return RunLocked, (self.reason,)  # it is sent to the other processes of a run
 
 
 class RunTakenOver(LotteryError):
@@ -96,7 +106,7 @@ def locked(
     lock = FileLock(folder / ".lock", fallback_to_soft=False)
     ownership = Ownership(folder, _this_process())
     try:
-        _acquire(lock, ownership, wait=wait)
+        when_free(lambda: _acquire(lock, ownership), wait=wait)
         write_json(_owner_file(folder), asdict(ownership.owner))
         with _heart(ownership, heartbeat_seconds):
             yield ownership
@@ -108,14 +118,21 @@ def locked(
             lock.release()
 
 
-def _acquire(lock: FileLock, ownership: Ownership, *, wait: bool) -> None:
+def when_free(take: Callable[[], T], *, wait: bool) -> T:
+    """Return what `take` returns, which raises RunLocked as long as another has the folder.
+
+    Waiting is said once.
+    """
     told = False
-    while refusal := _try(lock, ownership):
-        if not wait:
-            raise RunLocked(f"{ownership.folder}: {refusal}; wait for it to end")
-        if not told:
-            log.info("%s: %s; waiting", ownership.folder, refusal)
-            told = True
+    while True:
+        try:
+            return take()
+        except RunLocked as refusal:
+            if not wait:
+                raise
+            if not told:
+                log.info("%s; waiting", refusal.reason)
+                told = True
         _pause()
 
 
@@ -127,13 +144,14 @@ def _pause() -> None:
         raise Stopped(main.signum, "while it waited for its folder")
 
 
-def _try(lock: FileLock, ownership: Ownership) -> str:
-    """Take the lock and return ""; or return why it cannot be taken."""
+def _acquire(lock: FileLock, ownership: Ownership) -> None:
+    """Take the lock; RunLocked says why it cannot be taken."""
     folder = ownership.folder
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        return f"{_read_owner(folder) or 'another process'}{_life(folder)} is working here"
+        other = f"{_read_owner(folder) or 'another process'}{_life(folder)}"
+        raise RunLocked(f"{folder}: {other} is working here") from None
     except (OSError, NotImplementedError) as error:
         if isinstance(error, OSError) and error.errno not in NO_FLOCK:
             raise
@@ -143,7 +161,7 @@ def _try(lock: FileLock, ownership: Ownership) -> str:
     refusal = _judge_last(folder, ownership.owner)
     if refusal:
         lock.release()
-    return refusal
+        raise RunLocked(f"{folder}: {refusal}")
 
 
 def _judge_last(folder: Path, here: Owner) -> str:
@@ -182,6 +200,31 @@ def _this_process() -> Owner:
 def has_owner(folder: Path) -> bool:
     """Return whether a process works in a folder, or was killed there."""
     return _owner_file(folder).exists()
+
+
+def works_there(folder: Path) -> bool:
+    """Return whether a process works in a folder, as far as files show that nobody touches.
+
+    The lock itself is not tried: a run that starts meanwhile would be refused.
+    """
+    owner = _read_owner(folder)
+    try:
+        age = time.time() - _owner_file(folder).stat().st_mtime
+    except OSError:
+        return False
+    if owner is None or age >= STALE_SECONDS:
+        return False
+    return owner.host != socket.gethostname() or _is_alive(owner.process)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
 
 
 def _owner_file(folder: Path) -> Path:

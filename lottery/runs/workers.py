@@ -21,6 +21,7 @@ from lottery.record.files import replacing
 from lottery.record.schema import Row
 from lottery.runs.process_group import WorkerDied, joined
 from lottery.runs.run_lock import Ownership
+from lottery.runs.shared_data import DataMemory, offered_data, share_data
 from lottery.signals import Stopped, StopRequest
 from lottery.turns import my_number
 
@@ -35,12 +36,18 @@ GRACE_SECONDS = 10.0  # for the other workers, when one has failed
 SET_PARENT_DEATH_SIGNAL = 1  # of prctl
 
 
-def train_rounds(experiment: "Experiment", ownership: Ownership) -> list[Row]:
-    """Do the remaining rounds in this process; return the rows of all that were asked for."""
+def train_rounds(
+    experiment: "Experiment", ownership: Ownership, data: DataMemory | None = None
+) -> list[Row]:
+    """Do the remaining rounds in this process; return the rows of all that were asked for.
+
+    `data` are those of the process that has started this one.
+    """
     from lottery.distributed import is_main
     from lottery.imp import run_rounds
     from lottery.reinit import steps_to_come
 
+    share_data(experiment, data)
     imp = experiment.imp
     todo = imp.rounds.todo(imp.rows())
     later = steps_to_come(imp.reinit, imp.num_steps)
@@ -51,7 +58,7 @@ def train_rounds(experiment: "Experiment", ownership: Ownership) -> list[Row]:
         # a terminal has room for one bar: that of the first run of a group
         experiment.progress.running(todo, steps, visible=is_main() and my_number() == 0),
     ):
-        return run_rounds(imp, ownership.check_owned)
+        return run_rounds(imp, ownership.check_owned, experiment.progress.show_rows)
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,7 @@ class WorkerTask:
     config: Mapping[str, Any]
     ownership: Ownership  # of the process that starts the workers
     num_workers: int
+    data: DataMemory  # of the starter
     meeting: Path  # a folder in which the workers find each other and leave their errors
     log_config: Mapping[str, Any] | None  # of rank 0; None logs as Python does by itself
     starter: int  # process id
@@ -68,6 +76,11 @@ class WorkerTask:
 
 def train_in_workers(experiment: "Experiment", ownership: Ownership) -> None:
     """Do the remaining rounds in new processes, one per device, that live through all rounds."""
+    with offered_data(experiment) as data:
+        _train_in_workers(experiment, ownership, data)
+
+
+def _train_in_workers(experiment: "Experiment", ownership: Ownership, data: DataMemory) -> None:
     from torch.multiprocessing.spawn import ProcessException, start_processes
 
     from lottery.config.hydra_setup import job_logging
@@ -77,6 +90,7 @@ def train_in_workers(experiment: "Experiment", ownership: Ownership) -> None:
         config=experiment.settings.config,
         ownership=ownership,
         num_workers=num_workers,
+        data=data,
         meeting=ownership.folder / MEETING,
         log_config=job_logging(),
         starter=os.getpid(),
@@ -162,7 +176,7 @@ def work(local_rank: int, task: WorkerTask) -> None:
     with experiment.stop.listening():  # until the error is written
         try:
             with joined(process, experiment.device, task.meeting):
-                train_rounds(experiment, task.ownership)
+                train_rounds(experiment, task.ownership, task.data)
         except BaseException as error:  # noqa: BLE001  # the starter raises it
             with replacing(task.meeting / f"error_{local_rank:04d}") as aside:
                 aside.write_bytes(pickle.dumps(_sendable(error, local_rank)))

@@ -46,9 +46,11 @@ class Checkpointer(pl.Callback):
     keeper: StateKeeper
     others: Sequence[pl.Callback]  # users' callbacks
     mover: Mover | None = None  # of masks that move
+    made_by: str | None = None  # all that the last bits depend on, as a digest
 
     def __post_init__(self) -> None:
         self._seconds_before = 0.0  # of training, in processes before this one
+        self.in_one_place = True  # whether all steps were made where this one is
         self._loaded: Checkpoint | None = None
         self._begun = self._last_saved = time.monotonic()
 
@@ -74,6 +76,8 @@ class Checkpointer(pl.Callback):
             first_seen=checkpoint["first_seen"],
         )
         self._seconds_before = checkpoint["seconds"]
+        # those of older versions do not say it
+        self.in_one_place = checkpoint.get("made_by", "unknown") == self.made_by
         self.evaluator.restore(checkpoint["evaluator"])
         module.follow(val_losses(self.evaluator.curves.entries))
         self.keeper.restore(checkpoint["keeper"])
@@ -114,6 +118,7 @@ class Checkpointer(pl.Callback):
             "step": module.step,
             "first_seen": module.first_seen,
             "seconds": self.seconds,
+            "made_by": self.made_by if self.in_one_place else "several",
             "weights": state.weights,
             "buffers": state.buffers,
             "optimizer": own_state(trainer.optimizers[0]),

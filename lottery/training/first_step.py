@@ -1,4 +1,4 @@
-"""What a round's first step is made with, for the checks."""
+"""What a round's first step was made with, for the checks."""
 
 import hashlib
 

@@ -35,11 +35,11 @@ from lottery.training.device import fit_quietly
 from lottery.training.early_bird import EarlyBird
 from lottery.training.evaluation import EvaluationSchedule, Evaluator
 from lottery.training.first_step import FirstStep, describe_step
-from lottery.training.graphed import Graphs
+from lottery.training.graphed import GraphFailed, Graphs
 from lottery.training.learned_masks import LearnedMasks
 from lottery.training.module import Diverged as Diverged
 from lottery.training.module import LotteryModule, Optimization
-from lottery.training.mover import Moved, Mover
+from lottery.training.mover import Moved, Mover, es_from
 from lottery.training.restarts import restarted
 from lottery.training.rewind_state import StateKeeper
 from lottery.training.stacked import Meeting
@@ -66,6 +66,7 @@ class Outcome:
     first_expected: Mapping[str, Any]  # from the schedule and the data order
     moved: Moved | None = None  # of masks that move
     learned: Masks | None = None  # masks after the last step, where they are learned
+    in_one_place: bool = True  # False: carried on where other last bits may come out
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ class LightningFit:
     # Scores by round and masks; None trains weights.
     draw_scores: Callable[[int, Masks], Tensors] | None = None
     meeting: Meeting | None = None  # with other runs, to be trained as one
+    made_by: str | None = None  # what the last bits depend on, for checkpoints
 
     @property
     def splits(self) -> Splits:
@@ -121,7 +123,7 @@ class LightningFit:
             last_step=start.last_step,
             progress=self.progress,
             early_bird=early_bird,
-            es_from=_es_from(start, module, moving),
+            es_from=es_from(start, module, moving),
         )
         mover = Mover(moving, self.optimization) if moving else None
         keeper = StateKeeper(keep_step)
@@ -137,6 +139,7 @@ class LightningFit:
             keeper=keeper,
             others=others,
             mover=mover,
+            made_by=self.made_by,
         )
         self.data_order.seed_generators(round_number, start, self.device.torch_device)
         if checkpointer.load(module):
@@ -172,6 +175,7 @@ class LightningFit:
             first_expected=self._first_step(round_number, start),
             moved=mover.moved(module.step) if mover else None,
             learned=copy_to_cpu(module.learned.masks()) if module.learned else None,
+            in_one_place=checkpointer.in_one_place,
         )
 
     def _run_digest(self) -> str:
@@ -204,11 +208,18 @@ class LightningFit:
             stop=self.stop,
             learned=learned,
             train_together=partial(self.meeting.train, round_number) if self.meeting else None,
-            graphs=None if self.meeting else self._graphs(),
+            graphs=None if self.meeting else self._graphs(train),
         )
 
-    def _graphs(self) -> Graphs | None:
-        return Graphs(capture, self.device.graph is True) if self.device.graph else None
+    def _graphs(self, train: Split) -> Graphs | None:
+        """Return how steps are captured; None makes them kernel by kernel."""
+        required = self.device.graph is True
+        if train.on_host and required:
+            raise GraphFailed(
+                "trainer.graph=true: the inputs are in the host's memory, from which a captured "
+                "step takes none; accepted: auto, false, or trainer.data_on_gpu=true"
+            )
+        return Graphs(capture, required) if self.device.graph and not train.on_host else None
 
     def _run(
         self,
@@ -282,10 +293,3 @@ class LightningFit:
             line = f"{type(error).__name__}: {error}".splitlines()[0]
             log.warning("%s is not measured: %s", measure.__name__, line)
             return None
-
-
-def _es_from(start: Start, module: LotteryModule, moving: Moving | None) -> int:
-    """Return the first step that may be ES: that from which on the masks stay."""
-    if module.learned:
-        return start.last_step
-    return moving.settled if moving else 0

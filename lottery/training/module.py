@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -24,17 +24,14 @@ from lottery.models.state import (
 )
 from lottery.signals import StopRequest
 from lottery.tasks import Loss, Task
+from lottery.tensors import send
 from lottery.training.divergence import Diverged as Diverged
 from lottery.training.divergence import check_losses
 from lottery.training.first_step import FirstStep, describe_step
 from lottery.training.graphed import GraphedStep, Graphs, Step
 from lottery.training.learned_masks import LearnedMasks
-from lottery.training.optimization import MakeOptimizer as MakeOptimizer
 from lottery.training.optimization import Optimization as Optimization
-from lottery.training.stacked import Made, NextBlock
-
-# Makes a block of steps together with other runs; None leaves it to this run.
-TrainTogether = Callable[[NextBlock], Made | None]
+from lottery.training.stacked import Made, NextBlock, TrainTogether
 
 QUESTION_SECONDS = 10  # between questions whether to stop; SLURM warns 120 s before the end
 
@@ -42,7 +39,8 @@ QUESTION_SECONDS = 10  # between questions whether to stop; SLURM warns 120 s be
 class LotteryModule(pl.LightningModule):
     """Trains a network, which holds the start's weights already, under masks.
 
-    The training split is on the network's device. `batch_size` is that of all ranks together.
+    The training split is placed for the network's device. `batch_size` is that of all ranks
+    together.
     """
 
     def __init__(
@@ -117,6 +115,12 @@ class LotteryModule(pl.LightningModule):
         self.optimizer_state = optimizer_state
         self.first_seen = first_seen
         self.step = step
+
+    def transfer_batch_to_device(
+        self, batch: Tensor, device: torch.device, dataloader_idx: int
+    ) -> Tensor:
+        """Leave a block's example indices where the examples are."""
+        return batch if self.train_split.on_host else send(batch, device)
 
     def on_fit_start(self) -> None:
         """Send the masks to the device to which Lightning has moved the weights."""
@@ -261,8 +265,9 @@ class LotteryModule(pl.LightningModule):
     def _sums(self, made: Tensor, outputs: Sequence[Tensor]) -> Tensor:
         """Return the task's sums by step, (steps, k): once per block, because that is faster."""
         if not self.task.needs_outputs:
-            return torch.zeros(len(made), 0, device=made.device)
-        parts = self.task.parts(torch.cat(list(outputs)), self.train_split.targets[made.flatten()])
+            return torch.zeros(len(made), 0, device=self.train_split.targets.device)
+        targets = self.train_split.targets_of(made.flatten())
+        parts = self.task.parts(torch.cat(list(outputs)), targets)
         return parts.reshape(*made.shape, -1).sum(1)
 
     def _clip_gradients(self, clip_norm: float) -> None:
@@ -291,7 +296,4 @@ class LotteryModule(pl.LightningModule):
         if self.draws is None:
             return [None] * len(block)
         numbers = self.draws.steps(first_step, first_step + len(block))
-        ours = share(numbers, dim=1)
-        if block.is_cuda:  # the host does not wait for a copy from pinned memory
-            ours = ours.contiguous().pin_memory()
-        return ours.to(block.device, non_blocking=True)
+        return send(share(numbers, dim=1), self.train_split.targets.device)

@@ -21,10 +21,11 @@ from lottery.pruning import BadScores
 from lottery.record.disk_errors import DiskError
 from lottery.record.files import DamagedFile
 from lottery.record.run_dir import RunDir
+from lottery.record.tensor_header import MissingTensors
 from lottery.runs.process_group import WorkerDied
 from lottery.runs.run_lock import NoFileLocks, RunLocked, RunTakenOver
+from lottery.runs.shared_data import OtherData
 from lottery.signals import Stopped
-from lottery.tensors import MissingTensors
 from lottery.ticket.extract import WrongTicket
 from lottery.ticket.ticket import NoTicket
 from lottery.training import Diverged
@@ -59,6 +60,7 @@ EXIT_CODES = {
     NoTicket: 2,
     NotPlain: 1,
     NothingToRewindTo: 1,
+    OtherData: 1,
     OtherNetwork: 1,
     OutOfMemory: 1,
     RunLocked: 2,
@@ -162,3 +164,21 @@ def test_a_full_disk_is_no_mistake(
     monkeypatch.setattr("lottery.report.write.write_text", full)
     done = in_process(report.main, "lottery-report", run)
     assert done == Done(1, "", "error: no space left on device: report.html\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["RUN", "--wihin", "1"], "unrecognized arguments: --wihin 1; did you mean --within?"),
+        (["RUN", "--export", "csrr"], "did you mean csr?"),
+        (["RUN", "--round", "x"], "argument --round: invalid int value: 'x'"),
+        ([], "the following arguments are required: DIR; `lottery-ticket --help` says what there"),
+    ],
+)
+def test_a_mistake_in_options_is_one_line(
+    in_process: InProcess, words: list[str], line: str
+) -> None:
+    done = in_process(ticket.main, "lottery-ticket", *words)
+    assert (done.code, done.out) == (2, "")
+    assert line in done.err
+    assert len(done.err.splitlines()) == 1

@@ -46,7 +46,9 @@ def test_a_run_and_a_sweep_end_with_their_reports(
         assert done.code == 0, done.err
         report, folder = done.out.splitlines()[-2:]
         assert report == f"{folder}/report.html"
-        assert (done.run / "report.html").stat().st_size > 1_000_000  # plotly is in it
+        assert (done.run / "report.html").stat().st_size < 500_000
+    # all pages share one plotly.js
+    assert len(list(first.run.parents[1].glob(".report/plotly-*.min.js"))) == 1
     # a run of a sweep has its page, and no pictures
     of_sweep = first.run.parent / "seed_1"
     assert (of_sweep / "report.html").exists()

@@ -38,6 +38,7 @@ OBSTACLES: list[tuple[tuple[str, ...], dict[str, Any], str]] = [
     ((), {"num_devices": 2}, "only on one GPU"),
     ((), {"deterministic": False}, "not with trainer.deterministic=false, "),
     ((), {"compile": True}, "not with trainer.compile=true"),
+    ((), {"data_on_gpu": False}, "not with trainer.data_on_gpu=false: a captured step takes no"),
     (("dynamic=set", "reinit=none"), {}, "not with dynamic, "),
     (("criterion=edge_popup",), {}, "not with criterion=edge_popup, "),
     (("optimizer.fused=false",), {}, "only with torch.optim's SGD, Adam or AdamW, "),

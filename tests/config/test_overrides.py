@@ -59,8 +59,11 @@ def test_any_text_arrives_as_it_is(text: str) -> None:
     [
         (5, "5: a text such as 'rounds=3', or a dict {'rounds': 3}"),
         (["rounds=3"], "['rounds=3']: a text such as 'rounds=3', or a dict {'rounds': 3}"),
-        ({"seed": {1}}, "seed={1}: a number, text, boolean, None, list or dict"),
-        ({"seed": [object]}, "seed=<class 'object'>: a number, text, boolean, None, list or dict"),
+        ({"seed": {1}}, "seed={1}: a number, text, boolean, None, list, dict or class"),
+        (
+            {"seed": [object]},
+            "seed=<class 'object'>: a number, text, boolean, None, list, dict or class",
+        ),
     ],
 )
 def test_what_is_no_override_is_one_line(given: Any, line: str) -> None:

@@ -73,6 +73,7 @@ def test_one_value_in_two_spellings_is_one_run(some: list[str], others: list[str
         "trainer.compile=true",
         "trainer.deterministic=false",
         "trainer.benchmark=true",
+        "trainer.data_on_gpu=false",
         "trainer.interface=eth0",
         "trainer.tf32=false",
         "trainer.graph=false",

@@ -14,6 +14,7 @@ from lottery.config.rules import Rule
 from lottery.config.run_key import ADDED_LATER
 from lottery.config.settings import Settings, read_settings
 from lottery.data import ImageFolder, Tabular
+from lottery.dynamic import Gmp
 from lottery.pruning import Snip
 from lottery.record.durations import Duration
 from lottery.reinit import LrRewind
@@ -68,6 +69,7 @@ def test_options_added_later_are_keys_of_ours() -> None:
         "criterion.sampling": Snip,
         "dataset.augment": ImageFolder,
         "dataset.numeric_target": Tabular,
+        "dynamic.restart": Gmp,
         "reinit.keep_optimizer": LrRewind,
         "task.class_weights": Classification,
         "task.label_smoothing": Classification,
@@ -155,7 +157,10 @@ def _changed(changes: Mapping[str, Any]) -> dict[str, Any]:
         ({"seed": True}, "seed=true: a whole number >= 0"),
         ({"pruning.rate": "0.2"}, "pruning.rate=0.2: a number above 0 and below 1"),
         ({"pruning.rate": ...}, "pruning.rate=null: a number above 0 and below 1"),
-        ({"pruning.rat": 0.1}, "pruning.rat=0.1: no such key; pruning.rate, "),
+        (
+            {"pruning.rat": 0.1},
+            "pruning.rat=0.1: no such key; did you mean pruning.rate or pruning.rates?",
+        ),
         ({"pruning": 0.3}, "pruning=0.3: has keys of its own: pruning.rate, "),
         ({"model": None}, "model=null: has keys of its own: model.loss, model.rates"),
         ({"scope": None}, "scope=null: has keys of its own: scope.ties"),

@@ -87,6 +87,42 @@ def test_a_damaged_cache_is_made_anew(
     assert f"{file} is damaged" in caplog.text
 
 
+def test_all_bytes_are_read_once(pets: Path) -> None:
+    """A false digest is not noticed: it stands in both small files, and nobody reads the bytes."""
+    name = "the images in pets/"
+    true, false = image_folder(pets).load().digests()[name], 64 * "0"
+    (digest,) = (pets / ".lottery_cache").glob("*.sha256")
+    (note,) = (pets / ".lottery_cache").glob("*.checked")
+    for file in (digest, note):
+        file.write_text(file.read_text().replace(true, false))
+    assert image_folder(pets, may_write=False).load().digests()[name] == false
+    pixels = digest.with_suffix(".npy")
+    shutil.copy(pixels, pets / "copy")
+    (pets / "copy").replace(pixels)  # the same bytes at another place on the disk
+    assert image_folder(pets).load().digests()[name] == true
+
+
+@pytest.mark.parametrize("noted", ["same", "none", "other file"])
+def test_a_byte_changed_in_place_is_noticed(
+    pets: Path, noted: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its time of change can be set back, as by a program that copies; that of its status not."""
+    first = image_folder(pets).load().digests()
+    (file,) = (pets / ".lottery_cache").glob("*.npy")
+    (note,) = (pets / ".lottery_cache").glob("*.checked")
+    before = file.stat()
+    if noted == "none":
+        note.unlink()
+    if noted == "other file":
+        note.write_text(note.read_text().replace(first["the images in pets/"], 64 * "0"))
+    with file.open("r+b") as opened:
+        opened.seek(500)
+        opened.write(b"\1")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert image_folder(pets).load().digests() == first
+    assert f"{file} is damaged" in caplog.text
+
+
 def test_beside_read_only_images_the_users_cache_is_used(
     pets: Path, users_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep
 
 import lottery as package
-from lottery.cli import claims, compare, data, doctor, report, stability, ticket
+from lottery.cli import claims, compare, completion, data, doctor, ls, report, stability, ticket
 from tests.conftest import Done, Lottery, WriteModule
 from tests.docs.blocks import PAGES, blocks_of, commands_of
 from tests.helpers.toy_cifar import shrink_cifar, write_cifar
@@ -27,8 +27,10 @@ from tests.helpers.toy_tiny_imagenet import write_tiny_imagenet
 OPTIONS_READ = {
     "lottery-claims": claims.main,
     "lottery-compare": compare.main,
+    "lottery-completion": completion.main,
     "lottery-data": data.main,
     "lottery-doctor": doctor.main,
+    "lottery-ls": ls.main,
     "lottery-report": report.main,
     "lottery-stability": stability.main,
     "lottery-ticket": ticket.main,
@@ -102,6 +104,18 @@ def test_options_of_commands_are_known(page: Path, options: Callable[..., Done])
         if words[0] in OPTIONS_READ:
             with pytest.raises(Read):
                 options(OPTIONS_READ[words[0]], *words)
+
+
+@pytest.mark.parametrize("command", OPTIONS_READ)
+def test_examples_of_help_are_known(command: str, options: Callable[..., Done]) -> None:
+    shown = options(OPTIONS_READ[command], command, "--help").out
+    lines = shown.partition("\nexamples:\n")[2].splitlines()
+    assert len(lines) >= 3
+    for line in lines:
+        words = re.split(r"  | \| | >", line.strip())[0].split()
+        assert words[0] == command
+        with pytest.raises(Read):
+            options(OPTIONS_READ[command], *words)
 
 
 Trunks = dict[str, str]

@@ -3,10 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from lottery.config import ProcessRank
+from lottery.data import CropAndFlip, Scaling, Split, Splits
+from lottery.data.placement import placed
 from lottery.doctor.machine import check_precision
+from lottery.tensors import send
 from tests.helpers.gpu_runs import train
 from tests.helpers.gpus import Gpus
 from tests.helpers.ranks import on_ranks
@@ -58,6 +62,50 @@ def test_a_gpu_has_a_generator_of_its_own(gpus: Gpus) -> None:
     assert second == again
     assert there != second
     assert (here == there) == gpus.emulated  # CUDA draws other numbers from one seed
+
+
+def _placed(process: ProcessRank, free: int) -> tuple[list[str], list[Any], int]:
+    """Return where inputs are, batches of each split, and how often the host waited for them."""
+    torch.cuda.mem_get_info = lambda device=None: (free, free)
+    torch.manual_seed(0)
+    pixels = torch.randint(256, (40, 3, 8, 8), dtype=torch.uint8)
+    targets, rows = torch.arange(20), torch.arange(39, -1, -2)
+    images = Split(pixels, targets, Scaling.of([0.5] * 3, [0.25] * 3), rows, CropAndFlip(2))
+    numbers = Split(torch.rand(20, 5), targets)
+    device = torch.device("cuda", 0)
+    there = placed(Splits(images, numbers, numbers), device, torch.float32, on_gpu=None)
+    drawn = send(CropAndFlip(2).draw(1, 3, torch.Generator())[0], device)
+    waits, found = torch.ops.emulated_gpu.num_waits(), []
+    for split in (there.train, there.val):
+        chosen = torch.tensor([3, 0, 19])
+        on_host = chosen if split.on_host else send(chosen, device)
+        found += [split.batch(on_host, drawn), split.batch(slice(4, 7))]
+    waited = torch.ops.emulated_gpu.num_waits() - waits
+    kinds = [split.inputs.device.type for split in there.by_name().values()]
+    assert all(tensor.is_cuda for batch in found for tensor in batch)
+    return kinds, [[tensor.tolist() for tensor in batch] for batch in found], waited
+
+
+def test_data_that_do_not_fit_give_the_same_batches(gpus: Gpus) -> None:
+    """The splits have 20 * (3 * 64 + 8) + 2 * 20 * (20 + 8) bytes: half of 10,240."""
+    if not gpus.emulated:
+        pytest.skip("only the emulated GPU counts the waits")
+    (fits,), (too_large,) = (on_ranks(1, _placed, free, gpus=gpus) for free in (10_240, 10_238))
+    assert fits[0] == ["cuda"] * 3
+    assert too_large[0] == ["cpu"] * 3
+    assert too_large[1] == fits[1]
+    assert too_large[2] == fits[2] == 0
+
+
+def _graph_without_room(process: ProcessRank, folder: Path) -> None:
+    torch.cuda.mem_get_info = lambda device=None: (1000, 1000)
+    train(process, folder, "trainer=gpu", "trainer.graph=true", "iterations=20")
+
+
+def test_a_graph_is_refused_where_the_data_do_not_fit(gpus: Gpus, tmp_path: Path) -> None:
+    """Its copies from the host would be those of the step that was captured."""
+    (refusal,) = on_ranks(1, _graph_without_room, tmp_path, gpus=gpus)
+    assert str(refusal).startswith("trainer.graph=true: the inputs are in the host's memory, ")
 
 
 def _train_on_cpu(process: ProcessRank, folder: Path) -> None:

@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from lottery.config import ProcessRank
+from lottery.models.synced_batchnorm import SyncedBatchNorm
 from lottery.record.records import read_run_json
 from lottery.record.run_dir import RunDir
 from lottery.tensors import load_tensors
-from tests.helpers.gpu_runs import run, tensors_of, train
+from tests.helpers.gpu_runs import results, run, tensors_of, train
 from tests.helpers.gpus import Gpus
+from tests.helpers.locks import assert_free
 from tests.helpers.ranks import on_ranks
 
 DDP = ("trainer=ddp", "trainer.devices=2")
@@ -44,22 +46,51 @@ def test_two_ranks_train_what_one_trains(pair: Gpus, tmp_path: Path) -> None:
     assert _largest_difference(one, two, 1) < 1e-9
 
 
+def _batchnorm_waits(process: ProcessRank) -> int:
+    layer = SyncedBatchNorm.of(torch.nn.BatchNorm1d(3)).cuda()
+    inputs = torch.rand(4, 3, device=torch.device("cuda", process.rank), requires_grad=True)
+    before = torch.ops.emulated_gpu.num_waits()
+    layer(inputs).sum().backward()
+    return int(torch.ops.emulated_gpu.num_waits() - before)
+
+
+def test_the_host_waits_for_no_batchnorm(pair: Gpus) -> None:
+    if not pair.emulated:
+        pytest.skip("only the emulated GPU counts the waits")
+    assert on_ranks(2, _batchnorm_waits, gpus=pair) == [0, 0]
+
+
 @pytest.mark.parametrize("statistics", ["true", "false"])
 def test_ranks_agree_on_batchnorm(pair: Gpus, tmp_path: Path, statistics: str) -> None:
     """The check of every round says so: together or each its own, the averages are equal."""
     small = ("model=resnet", "model.depth=8", "iterations=2", "evaluation.every=1", "rounds=0")
-    if statistics == "true" and pair.emulated:
-        pytest.skip("SyncBatchNorm has kernels for real GPUs only")
     synchronized = f"trainer.sync_batchnorm={statistics}"
     assert on_ranks(2, train, tmp_path, *DDP, *small, synchronized, gpus=pair) == [None] * 2
 
 
-def test_the_command_starts_a_process_for_each_gpu(pair: Gpus, tmp_path: Path) -> None:
-    bf16 = (tmp_path, (*DDP, "trainer.precision=bf16-mixed", "rounds=2"))
-    assert on_ranks(1, run, bf16, gpus=pair) == [None]
-    entry = read_run_json(RunDir(tmp_path))
-    assert entry["status"] == "finished"
-    assert entry["machine"]["devices"] == 2
+BF16 = (
+    *(*DDP, "trainer.precision=bf16-mixed", "trainer.block=2", "optimizer=sgd"),
+    *("iterations=30", "evaluation.every=15", "dataset.batch_size=20"),
+)
+
+
+def test_a_killed_command_ends_as_one_that_was_not(pair: Gpus, tmp_path: Path) -> None:
+    """It starts a process for each GPU; they die with it."""
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    often = "checkpoint.every_seconds=0.001"
+    process = pair.context.Process(target=run, args=(None, (killed, (*BF16, often))))
+    process.start()
+    while not RunDir(killed).round(0).checkpoint.exists():
+        assert process.is_alive(), "it has ended before"
+        time.sleep(0.001)
+    process.kill()
+    process.join()
+    assert not RunDir(killed).round(0).record.exists()
+    assert_free(killed, wait=True)  # forks of the killed one, which have its lock, are gone
+    assert on_ranks(1, run, (killed, BF16), (whole, BF16), gpus=pair) == [None]
+    assert results(killed) == results(whole)
+    entry = read_run_json(RunDir(whole))
+    assert (entry["status"], entry["machine"]["devices"]) == ("finished", 2)
 
 
 def _fail_on_rank_1(process: ProcessRank) -> None:

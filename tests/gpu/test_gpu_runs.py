@@ -20,14 +20,14 @@ OF_WEIGHTS = (
 LATE = ("reinit=rewind", "reinit.to=2", "reinit.optimizer_state=restored")
 # Every criterion that runs the network, and every reinit.
 CASES = [
-    ("criterion=snip", "reinit=random"),
+    ("criterion=snip", "reinit=random", "trainer.data_on_gpu=false"),
     ("criterion=grasp", "reinit=none"),
     ("criterion=synflow", "criterion.iterations=5", "reinit=sign"),
     ("criterion=gradient_magnitude", "reinit=lr_rewind"),
     ("criterion=random", "reinit=finetune"),
     ("criterion=edge_popup", "reinit=rewind"),
     ("optimizer.clip_norm=0.1", "trainer.tf32=true"),
-    ("optimizer=sgd", *LATE),
+    ("optimizer=sgd", "trainer.data_on_gpu=false", *LATE),
 ]
 
 

@@ -240,11 +240,15 @@ Tensor& set_whole_storage(Tensor& self, c10::Storage source) {
   return set_storage(self, std::move(source), 0, size, 1);
 }
 
+// Nothing is computed later than it was asked for, so that no stream needs a tensor longer.
+void record_stream(Tensor&, c10::Stream) {}
+
 TORCH_LIBRARY_IMPL(_, CUDA, library) {
   library.fallback(torch::CppFunction::makeFromBoxedFunction<&run_on_cpu>());
 }
 TORCH_LIBRARY_IMPL(aten, CUDA, library) {
   library.impl("copy_", TORCH_FN(copy_));
+  library.impl("record_stream", TORCH_FN(record_stream));
   for (const auto& op : c10::Dispatcher::singleton().getAllOpNames()) {  // which torch makes of many operations
     if (op.name.find("aten::_foreach_") != 0) continue;
     const std::string name = op.overload_name.empty() ? op.name : op.name + "." + op.overload_name;

@@ -56,6 +56,16 @@ def _on_cpu(tensors: list[torch.Tensor]) -> list[torch.Tensor]:
     return [torch.ops.emulated_gpu.on_cpu(tensor) for tensor in tensors]
 
 
+class _Stream(torch.Stream):
+    """A stream on which everything is done at once."""
+
+    def __new__(cls) -> "_Stream":
+        return super().__new__(cls, device="cuda")
+
+    def wait_stream(self, other: torch.Stream) -> None:
+        """Wait for nothing."""
+
+
 def install() -> None:
     """Make the emulated GPUs those of `torch.cuda` in this process."""
     ops, cuda = torch.ops.emulated_gpu, torch.cuda
@@ -69,8 +79,8 @@ def install() -> None:
     def seed(number: int) -> None:
         ops.seed(number)
 
-    stream = SimpleNamespace(wait_stream=lambda other: None)
     name = "emulated GPU"
+    stream = _Stream()
     replaced: dict[str, Any] = {
         "_lazy_init": lambda: None,
         "_exchange_device": ops.exchange_device,
@@ -88,6 +98,7 @@ def install() -> None:
         "is_current_stream_capturing": lambda: False,
         "synchronize": lambda device=None: None,
         "empty_cache": lambda: None,
+        "mem_get_info": lambda device=None: (10**9, 10**9),
         "max_memory_allocated": lambda device=None: 0,
         "reset_peak_memory_stats": lambda device=None: None,
         "get_rng_state": lambda device="cuda": ops.read_generator(index(device)),

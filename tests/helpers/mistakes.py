@@ -164,6 +164,7 @@ MISTAKES = [
     ("trainer.sync_batchnorm=null", "trainer.sync_batchnorm", "null"),
     ("trainer.interface=''", "trainer.interface", ""),
     ("trainer.benchmark=true", "trainer.benchmark", "true"),
+    ("trainer.data_on_gpu=0.5", "trainer.data_on_gpu", "0.5"),
     ("trainer.graph=maybe", "trainer.graph", "maybe"),
     ("trainer.graph=true", "trainer.graph", "true"),
     # folders

@@ -27,7 +27,7 @@ def on_one_node(processes: int, *arguments: str) -> ByRank:
 
 def on_two_nodes(*arguments: str) -> ByRank:
     """Do the command by two agents that meet, as on two nodes, with one process each."""
-    fork, port = get_context("fork"), _free_port()
+    fork, port = get_context("fork"), free_port()
     ours, theirs = fork.Pipe()
     other = fork.Process(target=_be_other_node, args=(theirs, arguments, port))
     other.start()
@@ -88,7 +88,8 @@ def _own_signal_handlers() -> Iterator[None]:
             signal.signal(signum, handler)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return the number of a port that nobody uses."""
     with socket.socket() as taken:
         taken.bind((HERE, 0))
         return int(taken.getsockname()[1])

@@ -2,15 +2,21 @@
 
 import json
 import shutil
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lottery.config import prepare
+from lottery.config import dense_round, prepare
+from lottery.config.provenance import package_versions
+from lottery.imp import run_rounds
 from lottery.record.records import read_record
 from lottery.record.run_dir import RunDir
+from lottery.signals import Stopped
 from tests.conftest import TINY, Done, Lottery, result_tables, tensor_files
 from tests.helpers.experiments import composed
+from tests.helpers.stopping import StopAfter
 
 # What round 0 does not depend on ...
 SAME = (
@@ -60,6 +66,23 @@ def test_what_shapes_round_0() -> None:
     assert _source(with_callback) is None
 
 
+@pytest.mark.usefixtures("folder")
+def test_versions_of_the_packages_that_targets_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of ours alone none are added: older digests stay."""
+    digests, seen = {_source()}, set[str]()
+    for number in ("1", "2"):
+
+        def versions_of(targets: Iterable[object], number: str = number) -> dict[str, str]:
+            seen.update(str(target).partition(".")[0] for target in targets)
+            return {"timm": number}
+
+        monkeypatch.setattr(dense_round, "package_versions", versions_of)
+        digests.add(_source())
+    assert len(digests) == 3
+    assert seen == {"lottery", "torch"}
+    assert package_versions(["torch.optim.SGD", "lottery.models.LeNet5", "mine.Net"]) == {}
+
+
 @pytest.mark.parametrize(
     "arm",
     [
@@ -94,6 +117,34 @@ def test_it_is_trained_where_no_other_run_has_all_of_it(lottery: Lottery) -> Non
     fourth = lottery(*TINY, "criterion=random")
     assert _trained_by(fourth.run) == str(late.run)
     assert _equal(fourth, lottery(*TINY, "criterion=random", "adopt=false", "output_dir=alone"))
+
+
+def _carry_on(folder: Path, *overrides: str, looks: int = 10**9) -> None:
+    """Train round 0 until so many looks whether to stop have been taken."""
+    config = composed("trainer=cpu", "trainer.threads=1", *TINY, "rounds=0", *overrides)
+    experiment = prepare(config, folder)
+    fit = replace(experiment.fit, stop=StopAfter(looks))
+    run_rounds(replace(experiment.imp, fit=fit))
+
+
+@pytest.mark.parametrize(
+    ("stops", "is_offered"),
+    [
+        (("true", "true"), True),
+        (("true", "false"), False),
+        (("true", "false", "true"), False),  # back at the first place
+    ],
+)
+def test_a_round_that_was_carried_on_elsewhere_is_not_offered(
+    folder: Path, stops: tuple[str, ...], is_offered: bool
+) -> None:
+    """Other kernels may give other last bits in a part of it, which no digest says."""
+    for deterministic in stops[:-1]:
+        with pytest.raises(Stopped):
+            _carry_on(folder / "run", f"trainer.deterministic={deterministic}", looks=5)
+    _carry_on(folder / "run", f"trainer.deterministic={stops[-1]}")
+    trained = read_record(RunDir(folder / "run").round(0))["trained"]
+    assert ("dense" in trained) == is_offered
 
 
 def test_an_early_bird_is_looked_for_in_a_training(lottery: Lottery) -> None:

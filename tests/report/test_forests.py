@@ -15,8 +15,8 @@ from lottery.report.figures.figure import Figure
 from lottery.report.figures.lines import forest_lines
 from lottery.report.read.forests import read_forests
 from lottery.report.read.runs import read_run
+from lottery.report.render import make_markdown
 from lottery.report.words.forests import forest_answer, forest_table
-from lottery.report.write import make_markdown
 from tests.helpers.toy_records import TRUNK, toy_record, write_run
 
 OTHER: dict[str, Any] = {

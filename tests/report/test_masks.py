@@ -11,7 +11,7 @@ from lottery.record.run_dir import CompareDir
 from lottery.report.contents import Contents, make_contents
 from lottery.report.figures.draw_matplotlib import draw
 from lottery.report.figures.figure import Figure
-from lottery.report.write import make_markdown, make_page
+from lottery.report.render import make_markdown, make_page
 from tests.helpers.drawings import on_page, on_paper
 from tests.helpers.toy_compared import DENSE, FC1, NOTE, PAIR, write_compared
 from tests.helpers.toy_records import TRUNK, toy_record

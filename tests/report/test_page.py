@@ -12,9 +12,11 @@ import pytest
 
 from lottery.report.contents import Contents, make_contents
 from lottery.report.figures.draw_plotly import panel_json
+from lottery.report.read.questions import Group, Question
+from lottery.report.render import escape_markdown, make_markdown, make_page
 from lottery.report.words.summary_text import Answer
 from lottery.report.words.table import Table
-from lottery.report.write import escape_markdown, make_markdown, make_page
+from lottery.report.words.tile import Headline, Tile
 from tests.helpers.toy_records import TRUNK, toy_record
 
 EVIL = "</script><script>alert(1)</script><img src=x>&amp;"
@@ -33,12 +35,16 @@ def evil(contents: Contents, text: str) -> Contents:
     panel = replace(panel, title=text, lines=lines, notes=notes, level=(0.5, text))
     return Contents(
         title=text,
+        headline=Headline(text, (Tile(text, text, text),)),
         notes=(text,),
+        verdicts=(Table(text, ({text: text},), text),) * 2,
         answers=(Answer(text, (text,)),),
         rules=(text,),
         checks=(text,),
         figures=(replace(contents.figures[1], title=text, caption=text, panels=(panel,)),),
         tables=(Table(text, ({text: text},), text), Table(text, ({text: text},), folded=True)),
+        settings=(text,),
+        questions=(Question(text, (Group(text, (text,)),)),),
     )
 
 
@@ -72,8 +78,8 @@ def test_markup_in_a_label_is_text_on_the_page(contents: Contents) -> None:
     harmless, page = Tags(make_page(evil(contents, "x"))), make_page(evil(contents, EVIL))
     parsed = Tags(page)
     assert parsed.tags == harmless.tags
-    # title, h1, note, answer, sentence, rule, check; figure: title, panel, caption; two tables
-    assert parsed.text.count(EVIL) == 10 + 4 + 3
+    # title, h1, head; note, answer, sentence, rule, check; figure: title, panel, caption
+    assert parsed.text.count(EVIL) == 6 + 5 + 3 + 2 * 4 + 4 + 3  # and four tables
     (spec,) = panels_of(page)
     names = [trace["name"] for trace in spec["data"]]
     texts = [note["text"] for note in spec["layout"]["annotations"]]
@@ -101,5 +107,6 @@ def test_markup_in_a_label_is_text_in_markdown(text: str, escaped: str | None) -
 
 def test_every_text_of_the_markdown_is_escaped(contents: Contents) -> None:
     text = make_markdown(evil(contents, "<b>|*\n"))
-    assert text.count(r"\<b>\|\*") == 9 + 4 + 3  # the figure's title twice, no legend
+    # the figure's title twice, no legend; five tables have a title, two columns' and a caption
+    assert text.count(r"\<b>\|\*") == 9 + 4 + 2 * 4 + 4 + 3
     assert not re.search(r"(?<!\\)<b>", text)

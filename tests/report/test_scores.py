@@ -10,7 +10,7 @@ from lottery.report.contents import make_contents
 from lottery.report.read.checks import check_run
 from lottery.report.read.controls import compare_with_controls
 from lottery.report.read.groups import group_runs
-from lottery.report.write import make_markdown, make_page
+from lottery.report.render import make_markdown, make_page
 from tests.helpers.drawings import both, figures
 from tests.helpers.toy_records import CONFIG, RANDOM_REINIT, TRUNK, toy_record
 from tests.helpers.toy_scores import toy_of_score

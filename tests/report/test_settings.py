@@ -65,7 +65,7 @@ def test_roles(canonical: dict[str, Any], role: str) -> None:
     ("configs", "labels"),
     [
         ([CONFIG], ["ticket"]),
-        ([CONFIG | {"pruning.rate": 0.1}, CONFIG], ["pruning.rate=0.1", "pruning.rate=0.2"]),
+        ([CONFIG | {"pruning.rate": 0.1}, CONFIG], ["rate=0.1", "rate=0.2"]),
         (
             [CONFIG, CONFIG | {"scope._target_": "lottery.pruning.Global"}],
             ["layerwise", "global"],
@@ -77,9 +77,9 @@ def test_roles(canonical: dict[str, Any], role: str) -> None:
         (
             [CONFIG | {"optimizer.lr": 0.1}, CONFIG, CONFIG | {"pruning.rate": 0.1}],
             [
-                "optimizer.lr=0.1, pruning.rate=0.2",
-                "optimizer.lr=0.0012, pruning.rate=0.2",
-                "optimizer.lr=0.0012, pruning.rate=0.1",
+                "lr=0.1, rate=0.2",
+                "lr=0.0012, rate=0.2",
+                "lr=0.0012, rate=0.1",
             ],
         ),
         ([CONFIG, RANDOM_PRUNING], ["ticket", "random pruning"]),
@@ -103,7 +103,7 @@ def test_roles(canonical: dict[str, Any], role: str) -> None:
         # Chained reinit is not called a control
         (
             [CHAINED, CHAINED | {"pruning.rate": 0.1}],
-            ["chained reinit, pruning.rate=0.2", "chained reinit, pruning.rate=0.1"],
+            ["chained reinit, rate=0.2", "chained reinit, rate=0.1"],
         ),
         (
             [CONFIG | {"model.rates": []}, CONFIG],
@@ -123,7 +123,7 @@ def test_settings_are_named_by_what_differs(
         ({"pruning.one_shot": 8}, ["ticket", "one-shot ticket"]),
         ({"dataset.random_labels": 0.2}, ["ticket", "ticket, 20 % random labels"]),
         ({"pruning.rate": 0.1, "dataset.limit": 2000},
-         ["pruning.rate=0.2", "pruning.rate=0.1, 2,000 examples"]),
+         ["rate=0.2", "rate=0.1, 2,000 examples"]),
         ({"pruning.at": "init"}, ["ticket", "magnitude at init"]),
         ({"scope._target_": "lottery.pruning.Erk"}, ["layerwise", "erk"]),
         (PRETRAINED, ["ticket", "ticket, round 0 from weights.pth"]),
@@ -181,10 +181,10 @@ def test_copies_are_named_by_their_trunks_pruning(tmp_path: Path) -> None:
         ),
     ]
     assert [setting.label for setting in group_runs(runs)[0]] == [
-        "ticket, pruning.rate=0.2",
-        "random reinit, pruning.rate=0.2",
-        "ticket, pruning.rate=0.1",
-        "random reinit, pruning.rate=0.1",
+        "ticket, rate=0.2",
+        "random reinit, rate=0.2",
+        "ticket, rate=0.1",
+        "random reinit, rate=0.1",
     ]
 
 

@@ -1,5 +1,6 @@
 """Processes that torchrun has started, on one node and on two that are simulated here."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from lottery.record.records import read_run_json
 from lottery.record.run_dir import RunDir
+from lottery.runs.run_lock import locked
 from tests.conftest import result_tables
 from tests.helpers.torchrun import on_one_node, on_two_nodes
 
@@ -32,6 +34,11 @@ def test_processes_of_torchrun_are_used_as_they_are_on_one_node_and_on_two() -> 
     assert (len(first[0].out.splitlines()), first[1].out) == (4, "")
     assert (again[0].code, again[0].out) == (0, first[0].out)
     assert (again[1].code, again[1].out) == (0, "")
+    with locked(first[0].run, wait=False):
+        refused = on_one_node(2, *DDP, *SHORT, "rounds=2")
+    assert (refused[0].code, refused[1].code) == (2, 2)
+    assert re.fullmatch(r"error: .* is working here; wait for it to end\n", refused[0].err)
+    assert refused[1].err == ""
 
     nodes = on_two_nodes(*TWO_NODES, "output_dir=nodes")
     assert (nodes[0].code, nodes[1].code) == (0, 0), nodes[0].err

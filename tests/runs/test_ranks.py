@@ -1,14 +1,18 @@
 """Several processes train one network as one process would; only rank 0 writes."""
 
+import os
+import sys
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from threading import Timer
 from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 from torch import nn
 
 from lottery.config import ConfigError, ProcessRank, prepare
@@ -17,11 +21,12 @@ from lottery.config.loggers import build_loggers
 from lottery.data import Splits
 from lottery.imp import run_rounds
 from lottery.measure.evaluate import evaluate, measure_further
+from lottery.models.synced_batchnorm import SyncedBatchNorm
 from lottery.record.run_dir import RunDir
 from lottery.record.score import ACCURACY
 from lottery.runs.lifecycle import open_run_folder
-from lottery.runs.process_group import joined
-from lottery.runs.run_lock import locked
+from lottery.runs.process_group import ends_at_once, joined
+from lottery.runs.run_lock import RunLocked, locked
 from lottery.runs.workers import train_rounds
 from lottery.tasks import Classification
 from lottery.tensors import load_tensors
@@ -30,6 +35,7 @@ from tests.conftest import Lottery
 from tests.helpers import ranks
 from tests.helpers.experiments import composed
 from tests.helpers.ranks import on_ranks
+from tests.helpers.torchrun import free_port
 from tests.helpers.toy_runs import (
     BATCH,
     NUM_STEPS,
@@ -111,9 +117,21 @@ def _digits(*overrides: str) -> dict[str, Any]:
     return composed(*overrides, "logger=none")
 
 
-@pytest.mark.parametrize("number", [2, 7])
-def test_ranks_agree_with_one_process_to_1e_9(tmp_path: Path, number: int) -> None:
-    asked = ("trainer.precision=64-true", "rounds=1", "iterations=60", "evaluation.every=20")
+WITH_BATCHNORM = ("model=resnet", "model.depth=8", "iterations=4", "evaluation.every=2")
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (2, ("iterations=60", "evaluation.every=20")),
+        (7, ("iterations=60", "evaluation.every=20")),
+        (2, WITH_BATCHNORM),
+    ],
+)
+def test_ranks_agree_with_one_process_to_1e_9(
+    tmp_path: Path, number: int, words: tuple[str, ...]
+) -> None:
+    asked = ("trainer.precision=64-true", "rounds=1", *words)
     one, many = tmp_path / "one", tmp_path / "many"
     _train(ProcessRank(), _digits(*asked), one)
     results = on_ranks(
@@ -174,19 +192,14 @@ def test_every_rank_has_loggers_and_one_writes(tmp_path: Path) -> None:
     assert on_ranks(2, _logger_names, tmp_path) == [["CSVLogger"], ["DummyLogger"]]
 
 
-def test_batchnorm_needs_gpus_to_see_the_whole_batch() -> None:
+def test_batchnorm_of_several_processes_sees_the_whole_batch() -> None:
     kind = {"precision": "32-true", "deterministic": True, "compile": False, "block": 50}
-    with pytest.raises(ConfigError, match=r"^trainer.devices=2: 1 on CPUs for a network with"):
-        synchronized(ToyResNet(), Device("cpu", **kind, num_devices=2))
-    network = ToyResNet()
+    network, several = ToyResNet(), {**kind, "num_devices": 2}
     assert synchronized(network, Device("cpu", **kind)) is network
-    synced = synchronized(network, Device("gpu", **kind, num_devices=2))
-    assert isinstance(synced.norm1, nn.SyncBatchNorm)
-    assert list(synced.state_dict()) == list(ToyResNet().state_dict())
-    own = ToyResNet()
-    assert synchronized(own, Device("cpu", **kind, num_devices=2, sync_batchnorm=False)) is own
-    without = ToyDropout()
-    assert synchronized(without, Device("cpu", **kind, num_devices=2)) is without
+    assert synchronized(network, Device("cpu", **several, sync_batchnorm=False)) is network
+    assert isinstance(network.norm1, nn.BatchNorm2d)
+    assert isinstance(synchronized(network, Device("cpu", **several)).norm1, SyncedBatchNorm)
+    assert list(network.state_dict()) == list(ToyResNet().state_dict())
 
 
 def _own_statistics(process: ProcessRank, path: Path) -> None:
@@ -208,8 +221,46 @@ def test_a_network_that_is_not_there() -> None:
         pass
 
 
+def _open_first(process: ProcessRank, config: dict[str, Any], path: Path, port: int) -> None:
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    with open_run_folder(prepare(config, path, ProcessRank(processes=2)), wait=False):
+        pass
+
+
+def test_rank_0_is_refused_though_the_others_never_come(tmp_path: Path) -> None:
+    config = _digits("trainer=ddp_cpu", "trainer.timeout=1")
+    with locked(tmp_path, wait=False):
+        (refusal,) = on_ranks(1, _open_first, config, tmp_path, free_port())
+    assert isinstance(refusal, RunLocked)
+    assert str(refusal).endswith("is working here; wait for it to end")
+
+
+def _end(code: int | str | None, meeting: Path | None) -> None:
+    if meeting:
+        store = dist.FileStore(str(meeting), 1)
+        dist.init_process_group("gloo", store=store, rank=0, world_size=1)
+    try:
+        with ends_at_once():
+            sys.exit(code)
+    finally:
+        os._exit(9)  # Python has begun to clean up
+
+
+@pytest.mark.parametrize(("code", "ends_with"), [(2, 2), (0, 0), ("text", 9)])
+def test_no_clean_up_where_a_group_is_left(
+    tmp_path: Path, code: int | str, ends_with: int
+) -> None:
+    fork = get_context("fork")
+    for meeting, expected in ((tmp_path / "meeting", ends_with), (None, 9)):
+        process = fork.Process(target=_end, args=(code, meeting))
+        process.start()
+        process.join()
+        assert process.exitcode == expected
+
+
 def _wait_for_lock(process: ProcessRank, config: dict[str, Any], path: Path) -> bool:
-    with open_run_folder(prepare(config, path, ProcessRank()), wait=True) as ownership:
+    there = replace(process, processes=1)  # it has met the others already
+    with open_run_folder(prepare(config, path, there), wait=True) as ownership:
         return ownership is not None
 
 

@@ -176,6 +176,6 @@ def _with_ticket(panel: Panel, setting: Setting, column: str) -> Panel:
         y=score.shown(test[winner]),
         text=f"{which} round ({100 * remaining[winner]:.1f} %)",
         below=test[winner] >= (low + high) / 2,
-        to_left=(2 * winner > max(x)) == panel.x.reverse,  # rounds go along the axis
+        to_left=panel.x.is_right_of_centre(factor_of(column, score) * x[winner]),
     )
     return replace(panel, notes=(note,))

@@ -25,19 +25,13 @@ def comparison_figure(settings: Sequence[Setting], comparisons: Sequence[Compari
     band = "95 % confidence interval" if interval else "lowest to highest"
     measured = names_of_scores(settings)
     caption = f"Mean test {measured} over the seeds; the band is {band}."
-    labels = {setting.label for setting in settings}
-    drawn = [
-        pair
-        for pair in comparisons
-        if {setting.label for setting in (pair.ticket, *pair.draws)} <= labels
-    ]
     panels = []
     for score in by_score(settings):
         lines = lines_of_settings(settings, x="remaining", y="test", score=score)
         panels.append(Panel(remaining_axis(lines), score_axis(score), lines))
-        compared = [pair for pair in drawn if pair.ticket.score == score]
+        compared = [pair for pair in comparisons if pair.ticket.score == score]
         panels += [_gains(settings, compared, score)] if compared else []
-    if drawn:
+    if comparisons:
         caption += (
             f" Beside it: by how much the ticket's test {measured} is better than that of each "
             "control (above 0), at equal sparsity and paired by seed. There the band is the 95 % "
@@ -58,7 +52,8 @@ def _gains(settings: Sequence[Setting], comparisons: Sequence[Comparison], score
         line = line_of_values(pair.ticket, x="remaining", values=gains, look=look)
         several = times[pair.control] > 1
         label = f"{pair.ticket.label} minus {pair.control}" if several else pair.control
-        lines.append(replace(line, label=label))
+        of_pair = tuple(draw.label for draw in pair.draws)
+        lines.append(replace(line, label=label, settings=of_pair))
     return Panel(
         x=remaining_axis(lines),
         y=_gain_axis(score),

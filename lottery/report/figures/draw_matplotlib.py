@@ -6,7 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lottery.record.files import replacing
-from lottery.report.figures.figure import DASHES, GREY, MARKERS, Axis, Figure, Line, Note, Panel
+from lottery.report.figures.figure import (
+    COLOR_MAP,
+    DASHES,
+    GREY,
+    MARKERS,
+    Axis,
+    Figure,
+    Line,
+    Note,
+    Panel,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,6 +86,10 @@ def _draw_panel(axes: "Axes", panel: Panel) -> dict[str, Any]:
     if panel.level:
         value, label = panel.level
         handles[label] = axes.axhline(value, color=GREY, linestyle="--", linewidth=0.9)
+    if panel.image:
+        mapped = axes.imshow(panel.image.rows, cmap=COLOR_MAP, vmin=0, aspect="equal")
+        axes.figure.colorbar(mapped, ax=axes, label=_plain(panel.image.label))
+        axes.grid(visible=False)
     for note in panel.notes:
         _draw_note(axes, note)
     _set_axis(axes, "x", panel.x)

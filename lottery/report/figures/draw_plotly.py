@@ -1,10 +1,14 @@
-"""Write panels as the JSON that plotly.js draws; page.js adds what all panels share."""
+"""Write panels as the JSON that plotly.js draws; figures.js adds what all panels share.
+
+What figures.js alone reads is in `meta`: of a panel its setting, of a line its label, settings
+and colour.
+"""
 
 import math
 from html import escape
 from typing import Any
 
-from lottery.report.figures.figure import GREY, Axis, Line, Note, Panel
+from lottery.report.figures.figure import COLOR_MAP, GREY, Axis, Image, Line, Note, Panel
 
 Json = dict[str, Any]
 
@@ -18,7 +22,13 @@ def panel_json(panel: Panel) -> Json:
         again = any(line.label == earlier.label for earlier in panel.lines[:number])
         data += [*_band(line), _trace(line) | ({"showlegend": False} if again else {})]
     layout: Json = {"xaxis": _axis(panel.x), "yaxis": _axis(panel.y)}
+    if panel.setting:
+        layout["meta"] = {"setting": panel.setting}
     layout["annotations"] = [_annotation(note, log_x=panel.x.log) for note in panel.notes]
+    if panel.image:
+        data.append(_image(panel.image))
+        layout["yaxis"] |= {"scaleanchor": "x", "constrain": "domain"}
+        layout["xaxis"] |= {"constrain": "domain"}
     if panel.right:
         right = {"overlaying": "y", "side": "right", "showgrid": False, "tickmode": "auto"}
         layout["yaxis2"] = _axis(panel.right) | right
@@ -36,7 +46,7 @@ def _trace(line: Line) -> Json:
         "y": list(line.y),
         "mode": lines if line.joined else "markers",
         "line": {"color": look.color, "dash": look.dash, "width": 2},
-        "legendgroup": line.label,
+        "meta": _meta(line),
         "hovertemplate": "%{x:.5~g}, %{y:.6~g}",
     }
     if look.marker:
@@ -46,6 +56,14 @@ def _trace(line: Line) -> Json:
         down, up = line.errors
         trace["error_y"] = ERROR_BARS | {"array": up, "arrayminus": down}
     return trace | ({"yaxis": "y2"} if line.on_right_axis else {})
+
+
+def _meta(line: Line) -> Json:
+    return {
+        "label": line.label,
+        "settings": list(line.settings),
+        "color": line.style.color,
+    }
 
 
 def _plain(text: str) -> str:
@@ -63,7 +81,7 @@ def _band(line: Line) -> list[Json]:
         "hoverinfo": "skip",
         "x": list(line.x),
         "showlegend": False,
-        "legendgroup": line.label,
+        "meta": _meta(line),
         **({"yaxis": "y2"} if line.on_right_axis else {}),
     }
     fill = {"fill": "tonexty", "fillcolor": _transparent(line.style.color)}
@@ -79,10 +97,23 @@ def _level(value: float, label: str, *, span: tuple[float, float]) -> Json:
     return {
         "mode": "lines",
         "name": _plain(label),
+        "meta": {"label": label, "settings": [], "color": GREY},
         "x": list(span),
         "y": [value, value],
         "hoverinfo": "skip",
         "line": {"color": GREY, "dash": "dash", "width": 1.5},
+    }
+
+
+def _image(image: Image) -> Json:
+    return {
+        "type": "heatmap",
+        "z": [list(row) for row in image.rows],
+        "zmin": 0,
+        "zmax": max(max(row) for row in image.rows) or 1,
+        "colorscale": COLOR_MAP.capitalize(),
+        "colorbar": {"title": {"text": image.label, "side": "right"}, "thickness": 12},
+        "hovertemplate": "column %{x}, row %{y}: %{z:.3~g}<extra></extra>",
     }
 
 

@@ -1,8 +1,8 @@
 """What a figure shows, as data that both renderers draw: points, axes, colours."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
 
 from lottery.record.score import Score
 from lottery.report.read.statistics import Summary
@@ -12,6 +12,7 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#00
 DASHES = ("solid", "dash", "dot", "dashdot")
 MARKERS = ("circle", "square", "triangle-up", "diamond", "x", "triangle-down", "star")
 GREY = "#666666"
+COLOR_MAP = "cividis"  # of images; for any colour vision
 KEPT_PER_TICK = 0.8  # the papers' ladder: each round keeps 80 % of the weights
 MAX_LINES = 14  # that a reader can tell apart in one figure
 
@@ -36,6 +37,12 @@ class Axis:
     ticks: tuple[tuple[float, str], ...] = ()
     span: tuple[float, float] | None = None  # lowest and highest value; needed on a log axis
 
+    def is_right_of_centre(self, value: float) -> bool:
+        """Return whether a value is in the right half of the axis, which must have a span."""
+        low, high = self.span or (value, value)
+        centre = math.sqrt(low * high) if self.log else (low + high) / 2
+        return (value < centre) if self.reverse else (value > centre)
+
 
 @dataclass(frozen=True)
 class Line:
@@ -49,6 +56,7 @@ class Line:
     high: tuple[float, ...] = ()
     on_right_axis: bool = False
     joined: bool = True
+    settings: tuple[str, ...] = ()  # labels of the settings whose line it is, if it is one's
 
     @property
     def errors(self) -> list[list[float]] | None:
@@ -56,6 +64,14 @@ class Line:
         down = [y - low for y, low in zip(self.y, self.low, strict=False)]
         up = [high - y for high, y in zip(self.high, self.y, strict=False)]
         return [down, up] if self.low else None
+
+
+@dataclass(frozen=True)
+class Image:
+    """A map of values, row by row from the top."""
+
+    rows: tuple[tuple[float, ...], ...]
+    label: str  # of the values
 
 
 @dataclass(frozen=True)
@@ -80,16 +96,48 @@ class Panel:
     right: Axis | None = None
     level: tuple[float, str] | None = None  # height and label of a dashed horizontal line
     notes: tuple[Note, ...] = ()
+    image: Image | None = None  # instead of lines
+    setting: str = ""  # the label of the setting that all of it is about
 
 
 @dataclass(frozen=True)
 class Figure:
-    """Panels with a common caption; the name is that of the figure's files."""
+    """Panels with a common caption; the name is that of the figure's files.
+
+    Of the panels about one setting only the first `most` are shown at once.
+    """
 
     name: str
     title: str
     caption: str
     panels: tuple[Panel, ...]
+    most: int = 6
+
+
+def for_paper(figure: Figure, settings: Sequence[str]) -> Figure:
+    """Return a figure for a picture, where nobody can choose: of the first settings only.
+
+    Args:
+        figure: as the page has it, with all settings.
+        settings: the labels of all settings, in order.
+    """
+    drawn = set(settings[:MAX_LINES])
+    shown = [one.setting for one in figure.panels if one.setting in drawn][: figure.most]
+    panels = [panel for panel in figure.panels if panel.setting in ("", *shown)]
+    panels = [
+        replace(panel, lines=tuple(line for line in panel.lines if _is_of(line, drawn)))
+        for panel in panels
+    ]
+    more = len(settings) - MAX_LINES
+    note = f" {more} more settings are not drawn." if more > 0 else ""
+    left_out = len(figure.panels) - len(panels)
+    if left_out:
+        note = f" {left_out} more panels are not drawn.{note}"
+    return replace(figure, panels=tuple(panels), caption=figure.caption + note)
+
+
+def _is_of(line: Line, settings: Container[str]) -> bool:
+    return not line.settings or any(setting in settings for setting in line.settings)
 
 
 def style(number: int) -> Style:

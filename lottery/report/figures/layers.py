@@ -5,19 +5,15 @@ from collections.abc import Mapping, Sequence
 from lottery.report.figures.figure import GREY, Axis, Figure, Line, Panel, Style, style
 from lottery.report.read.settings import Setting, with_own_masks
 
-MAX_PANELS = 6
 MAX_TICKS = 10
 
 
 def layers_figure(settings: Sequence[Setting]) -> Figure:
-    """Make figure 3: sparsity of each layer by round, a panel for each of the first settings."""
-    others = with_own_masks(settings)
-    shown = others[:MAX_PANELS]
+    """Make figure 3: sparsity of each layer by round, a panel for each setting."""
+    shown = with_own_masks(settings)
     caption = "Share of each layer's weights that is pruned, mean over the seeds."
-    if len(others) < len(settings):
+    if len(shown) < len(settings):
         caption += " Settings with copied masks are left out: they are pruned as their trunks."
-    if len(others) > len(shown):
-        caption += f" {len(others) - len(shown)} more settings are left out."
     return Figure(
         name="3_layers",
         title="3. Layer-wise sparsity by round",
@@ -32,7 +28,8 @@ def _panel(setting: Setting, title: str) -> Panel:
     lines.append(_line("all prunable weights", total, Style(GREY, "dash", None)))
     every = max(1, -(-len(total) // MAX_TICKS))
     ticks = tuple((float(number), str(number)) for number in list(total)[::every])
-    return Panel(Axis("round", ticks=ticks), Axis("sparsity (%)"), tuple(lines), title=title)
+    x, y = Axis("round", ticks=ticks), Axis("sparsity (%)")
+    return Panel(x, y, tuple(lines), title=title, setting=title)
 
 
 def _line(label: str, shares: Mapping[int, float], look: Style) -> Line:

@@ -10,7 +10,7 @@ from lottery.report.figures.lines import lines_of_settings
 from lottery.report.read.curves import curve
 from lottery.report.read.settings import Setting
 
-MAX_CURVES = 4  # settings with learning curves
+MAX_CURVES = 4  # settings with learning curves at once
 SPLITS = {"train": ("training", "dot"), "val": ("validation", "solid")}  # name, dash
 ROUND_COLORS = {"dense": "#000000", "best pruned round": "#E69F00", "last round": "#56B4E9"}
 
@@ -18,8 +18,8 @@ ROUND_COLORS = {"dense": "#000000", "best pruned round": "#E69F00", "last round"
 def learning_figure(settings: Sequence[Setting]) -> Figure:
     """Make figure 4: ES against weights remaining, and learning curves of the first seeds.
 
-    One setting gets loss and score of its dense, best pruned and last round; of several, the first
-    four get the validation loss of these rounds.
+    One setting gets loss and score of its dense, best pruned and last round; several get the
+    validation loss of these rounds.
     """
     lines = lines_of_settings(settings, x="remaining", y="ES")
     first = settings[0].started
@@ -27,8 +27,10 @@ def learning_figure(settings: Sequence[Setting]) -> Figure:
         lines = (replace(lines[0], label="ES"),)
         curves = [_curves(first, SPLITS, of_loss=True), _curves(first, SPLITS, of_loss=False)]
     else:
-        shown = settings[:MAX_CURVES]
-        found = [replace(_curves(s.started, ["val"], of_loss=True), title=s.label) for s in shown]
+        found = [
+            replace(_curves(s.started, ["val"], of_loss=True), title=s.label, setting=s.label)
+            for s in settings
+        ]
         curves = [panel for panel in found if panel.lines]  # none without validation data
     seeds = " of the first seed" if any(len(setting.runs) > 1 for setting in settings) else ""
     return Figure(
@@ -38,6 +40,7 @@ def learning_figure(settings: Sequence[Setting]) -> Figure:
         f"ES means faster learning. Beside it: learning curves{seeds} in the dense, the best "
         "pruned and the last round.",
         panels=(Panel(remaining_axis(lines), Axis("ES (step)", from_zero=True), lines), *curves),
+        most=MAX_CURVES,
     )
 
 

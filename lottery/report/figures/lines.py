@@ -37,7 +37,8 @@ def line_of_values(
     points = [(scale * at[number], values[number]) for number in values if number in at]
     line = line_of_means(setting.label, points, look, factor)
     # One-shot pruning has no rounds between the dense network and its end.
-    return replace(line, joined=not is_one_shot(setting.config))
+    joined = not is_one_shot(setting.config)
+    return replace(line, joined=joined, settings=(setting.label,))
 
 
 def line_of_column(setting: Setting, *, x: str, y: str, look: Style) -> Line:
@@ -82,7 +83,8 @@ def _line_of_group(group: Sequence[Setting], *, x: str, y: str, look: Style) -> 
     points.sort(key=lambda point: point[0], reverse=True)
     density = label_of_value("pruning.one_shot", group[0].config["pruning.one_shot"])
     label = ", ".join(words for words in group[0].label.split(", ") if words != density)
-    return line_of_means(label, points, look, factor_of(y, group[0].score))
+    line = line_of_means(label, points, look, factor_of(y, group[0].score))
+    return replace(line, settings=tuple(setting.label for setting in group))
 
 
 def forest_lines(forests: RunForests) -> list[Line]:

@@ -20,6 +20,8 @@ UNUSUAL: dict[str, Callable[[Any], str]] = {
     "model.init_from": lambda file: f"round 0 from {file}",
     "pruning.units": lambda units: f"whole units by {units.upper()}",
 }
+# Groups whose keys need no group: `rate`, `lr` and `batch_size` are understood alone
+KNOWN_ALONE = ("dataset", "evaluation", "optimizer", "pruning", "scheduler", "trainer")
 # Keys that a copying run takes over from its trunk
 INHERITED = ("pruning.", "scope.", "model.rates")
 
@@ -100,7 +102,9 @@ def _add_values_that_differ(drafts: Sequence[_Draft]) -> None:
         for draft in having:
             values[draft.option_of(key)].add(_show(draft.config[key]))
         for draft in having:
-            if len(values[draft.option_of(key)]) > 1:
+            differs = len(values[draft.option_of(key)]) > 1
+            # what is not set needs no word: the others have one
+            if differs and draft.config[key] is not None:
                 draft.words.append(label_of_value(key, draft.config[key]))
 
 
@@ -114,8 +118,19 @@ def _roles_of_sources(settings: Sequence[Setting]) -> dict[str, str | None]:
 def label_of_value(key: str, value: Any) -> str:
     """Word one value of a config, as labels do."""
     if key == "pruning.one_shot":
-        return "iterative" if value is None else f"as {value} rounds"
-    return f"{key}={_show(value)}"
+        return f"as {value} rounds"
+    return f"{short_key(key)}={_show(value)}"
+
+
+def short_key(key: str) -> str:
+    """Return a key as labels name it.
+
+    Example:
+        >>> short_key("pruning.rate"), short_key("reinit.to")
+        ('rate', 'reinit.to')
+    """
+    group, _, name = key.partition(".")
+    return name if name and group in KNOWN_ALONE else key
 
 
 def _show(value: Any) -> str:

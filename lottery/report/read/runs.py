@@ -6,7 +6,7 @@ from typing import TypedDict, TypeVar
 
 from lottery.errors import NoRun
 from lottery.record.files import DamagedFile, damaged
-from lottery.record.opened_run import OpenedRun
+from lottery.record.opened_run import OpenedRun, suggest_run
 from lottery.record.run_dir import RunDir, runs_below
 from lottery.record.typed import read_typed
 from lottery.report.read.checks import check_run
@@ -32,7 +32,8 @@ def find_runs(folders: Sequence[str | Path]) -> tuple[list[Path], list[str]]:
             problems += of_jobs
         if not runs:
             missing = "" if folder.is_dir() else "no such folder; "
-            raise NoRun(f"{folder}: {missing}not a run and holds none (no run.json)")
+            near = suggest_run(folder)
+            raise NoRun(f"{folder}: {missing}not a run and holds none (no run.json){near}")
         found |= dict.fromkeys(run.absolute() for run in runs)
     return list(found), problems
 

@@ -1,37 +1,90 @@
 "use strict";
-const CONFIG = { displaylogo: false, showSendToCloud: false };
-const HEIGHT = 340; // pixels, without the legend
-const AXIS = {
-  automargin: true, gridcolor: "#e6e6e6", linecolor: "#444", ticks: "outside", zeroline: false,
-};
-const LAYOUT = {
-  font: { family: "system-ui, sans-serif", size: 13, color: "#222" },
-  hovermode: "closest",
-  showlegend: true,
-  legend: {
-    orientation: "h", yref: "container", y: 0, yanchor: "bottom", x: 0, xanchor: "left",
-    font: { size: 12 },
-    maxheight: 1, // of the plot; the default is half of it, with a scroll bar
-  },
-};
-// Rows of the legend below a plot; plotly makes no room for it by itself.
-function legendRows(traces, width) {
-  const names = traces.filter((trace) => trace.showlegend !== false).map((trace) => trace.name);
-  const entry = 55 + 6.6 * Math.max(...names.map((name) => name.length), 1);
-  return Math.ceil(names.length / Math.max(1, Math.floor((width - 20) / entry)));
+// Light and dark, tables that sort, and what printing needs.
+
+const PRINT_WIDTH = 1250; // pixels of a table on the screen that fits paper, where its font is smaller
+const system = matchMedia("(prefers-color-scheme: dark)");
+let theme = null; // "light" or "dark" once the reader has chosen; else the system's
+let printing = false;
+const isDark = () => !printing && (theme ? theme === "dark" : system.matches);
+const drawers = []; // called when colours or widths have changed
+
+function drawAgain() {
+  for (const draw of drawers) draw();
 }
-function complete(layout, data, width) {
-  const legend = 29 * legendRows(data, width) + 4;
-  const margin = { l: 60, r: layout.yaxis2 ? 70 : 15, t: 36, b: 50 + legend };
-  const axes = Object.keys(layout).filter((name) => /axis/.test(name));
-  const completed = axes.map((name) => [name, { ...AXIS, ...layout[name] }]);
-  const size = { width, height: HEIGHT + legend };
-  return { ...LAYOUT, ...layout, ...Object.fromEntries(completed), ...size, margin };
+
+function showTheme() {
+  const button = document.querySelector("#theme");
+  button.hidden = false;
+  button.textContent = isDark() ? "Light" : "Dark";
+  document.documentElement.style.colorScheme = theme ?? "";
 }
-for (const panel of document.querySelectorAll(".panel")) {
-  const { data, layout } = JSON.parse(panel.querySelector("script").textContent);
-  const plot = panel.appendChild(document.createElement("div"));
-  Plotly.newPlot(plot, data, complete(layout, data, panel.clientWidth), CONFIG);
-  window.addEventListener("resize", () =>
-    Plotly.relayout(plot, complete(layout, data, panel.clientWidth)));
+
+document.querySelector("#theme").addEventListener("click", () => {
+  theme = isDark() ? "light" : "dark";
+  showTheme();
+  drawAgain();
+});
+system.addEventListener("change", () => {
+  showTheme();
+  drawAgain();
+});
+window.addEventListener("beforeprint", () => {
+  printing = true;
+  drawAgain();
+});
+window.addEventListener("afterprint", () => {
+  printing = false;
+  drawAgain();
+});
+showTheme();
+
+const NUMBER = /^[+-]?(\d[\d,]*)?\.?\d+(e[+-]?\d+)?/;
+
+// What a cell is sorted by: its first number, else its text; null for an empty one.
+function keyOf(text) {
+  const number = text.match(NUMBER);
+  return text === "-" || text === "" ? null : number ? Number(number[0].replaceAll(",", "")) : text;
+}
+
+function compare(one, other) {
+  if (typeof one === "number" && typeof other === "number") return one - other;
+  return String(one).localeCompare(String(other), "en", { numeric: true });
+}
+
+// Sort rows by a column, empty cells last whatever the direction.
+function sorted(rows, column, sign) {
+  const keyed = rows.map((row) => [keyOf(row.cells[column].textContent.trim()), row]);
+  keyed.sort(([one], [other]) =>
+    (one === null) - (other === null) || (one === null ? 0 : sign * compare(one, other)));
+  return keyed.map(([, row]) => row);
+}
+
+const NEXT = { null: "ascending", ascending: "descending", descending: null };
+
+function makeSortable(table) {
+  const body = table.tBodies[0];
+  const rows = [...body.rows];
+  const heads = [...table.tHead.rows[0].cells];
+  if (rows.length < 2) return;
+  heads.forEach((head, column) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.title = "Sort by this column";
+    head.dataset.name = head.textContent; // on paper, where no browser repeats buttons
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => {
+      const order = NEXT[head.getAttribute("aria-sort")];
+      for (const other of heads) other.removeAttribute("aria-sort");
+      if (order) head.setAttribute("aria-sort", order);
+      body.append(...(order ? sorted(rows, column, order === "ascending" ? 1 : -1) : rows));
+    });
+  });
+}
+
+for (const table of document.querySelectorAll("table")) {
+  makeSortable(table);
+  // a table that is wider than paper is printed smaller
+  table.classList.toggle("fit", table.scrollWidth > PRINT_WIDTH);
+  table.style.setProperty("--fit", PRINT_WIDTH / table.scrollWidth);
 }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from lottery.report.read.controls import Comparison
 from lottery.report.read.gains import Judged
 from lottery.report.read.roles import is_ticket
+from lottery.report.read.settings import Setting
 from lottery.report.words.rounds import judged_text
 from lottery.report.words.scores import describe_gain, describe_ratio
 from lottery.report.words.verdicts import (
@@ -40,6 +41,11 @@ def judge_controls(comparisons: Sequence[Comparison]) -> list[JudgedControl]:
     for comparison in comparisons:
         of_ticket[comparison.ticket.label].append(comparison)
     return [judged for group in of_ticket.values() for judged in _judge_group(group)]
+
+
+def controls_of(setting: Setting, controls: Sequence[JudgedControl]) -> list[JudgedControl]:
+    """Return those controls that are a setting's."""
+    return [one for one in controls if one.comparison.ticket.label == setting.label]
 
 
 def _judge_group(group: Sequence[Comparison]) -> list[JudgedControl]:

@@ -154,9 +154,22 @@ def ticket_sentence(
     """Say whether a ticket may be called a winning ticket, and if not, what is missing."""
     if setting.role != TICKET or gains is None:
         return ""
-    verdict = judge(gains.best.summary, setting.margin)
-    if verdict == TOO_FEW:
+    if judge(gains.best.summary, setting.margin) == TOO_FEW:
         return ""
+    if missing := _missing_of_ticket(setting, gains, controls):
+        return f"It is not shown to be a winning ticket: {enumerate_words(missing)}."
+    return "So it is a winning ticket: it matches the dense network and beats random reinit."
+
+
+def is_winning_ticket(setting: Setting, gains: Gains, controls: Sequence[JudgedControl]) -> bool:
+    """Return whether a setting is shown to be a winning ticket; `controls` are its own."""
+    return setting.role == TICKET and not _missing_of_ticket(setting, gains, controls)
+
+
+def _missing_of_ticket(
+    setting: Setting, gains: Gains, controls: Sequence[JudgedControl]
+) -> list[str]:
+    verdict = judge(gains.best.summary, setting.margin)
     reinits = [c for c in controls if c.comparison.role.startswith(RANDOM_REINIT)]
     missing = []
     if verdict not in (BEATS, MATCHES):
@@ -165,6 +178,4 @@ def ticket_sentence(
         missing.append("there is no random reinit to compare it with")
     elif any(control.verdicts[0] != BEATS for control in reinits):
         missing.append("it is not shown to beat random reinit")
-    if missing:
-        return f"It is not shown to be a winning ticket: {enumerate_words(missing)}."
-    return "So it is a winning ticket: it matches the dense network and beats random reinit."
+    return missing

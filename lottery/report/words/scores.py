@@ -67,14 +67,20 @@ def describe_gain(score: Score, summary: Summary) -> str:
 
 def describe_ratio(log_ratio: Summary, whose: str) -> str:
     """Write a ratio with its confidence interval, given its logarithms, for a sentence."""
-    ratio, seeds = _ratio(log_ratio.mean), plural(log_ratio.count, "seed")
+    ratio, seeds = format_ratio(log_ratio.mean), plural(log_ratio.count, "seed")
     if log_ratio.count < 2:
         return f"{ratio} times {whose} ({seeds})"
-    low, high = map(_ratio, log_ratio.interval)
-    return f"{ratio} times {whose} (95 % interval {low} to {high}, {seeds})"
+    return f"{ratio} times {whose} (95 % interval {format_ratios(log_ratio)}, {seeds})"
 
 
-def _ratio(logarithm: float) -> str:
+def format_ratios(log_ratio: Summary) -> str:
+    """Write the confidence interval of a ratio, given its logarithms."""
+    low, high = map(format_ratio, log_ratio.interval)
+    return f"{low} to {high}"
+
+
+def format_ratio(logarithm: float) -> str:
+    """Write a ratio, given its logarithm."""
     return f"{math.exp(logarithm):.2f}" if logarithm < math.log(MOST) else f"over {MOST}"
 
 

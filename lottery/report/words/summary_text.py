@@ -7,7 +7,7 @@ from lottery.record.text_table import describe_outside
 from lottery.report.read.controls import against_dense
 from lottery.report.read.roles import copies, is_ticket
 from lottery.report.read.settings import Setting
-from lottery.report.words.controls import JudgedControl, control_sentence
+from lottery.report.words.controls import JudgedControl, control_sentence, controls_of
 from lottery.report.words.dense import dense_sentences, ticket_sentence
 from lottery.report.words.scores import with_unit
 from lottery.report.words.table import plural
@@ -43,7 +43,7 @@ def _answer(setting: Setting, controls: Sequence[JudgedControl]) -> Answer:
         only += f"Its test {setting.score.metric} is {with_unit(setting.score, test)}."
         return Answer(heading, (only,))
     gains = against_dense(setting)
-    own = [control for control in controls if control.comparison.ticket.label == setting.label]
+    own = controls_of(setting, controls)
     sentences = dense_sentences(setting, winner, gains)
     sentences += [control_sentence(control) for control in own]
     sentences.append(ticket_sentence(setting, gains, own))

@@ -56,7 +56,7 @@ def _setting_row(setting: Setting) -> dict[str, str]:
         gain_column(score, "", "dense"): format_gain(score, best.summary.mean) if best else NONE,
         "95 % interval": format_interval(score, best.summary) if best else NONE,
         "verdict": judge(best.summary, setting.margin) if best else NONE,
-        "matches dense down to": _matching_text(setting, gains),
+        "matches dense down to": matching_text(setting, gains),
         "parameters left": format_number(winning("params_remaining")),
         "FLOPs left %": format_percent(flops_left / flops if flops and flops_left else None),
         "dense trainings": format_number(winning("dense_trainings"), decimals=2),
@@ -72,7 +72,8 @@ def _round_cell(winner: int | None, best: Judged | None) -> str:
     return f"{winner} ({round_numbers(best)})" if best and differ else str(winner)
 
 
-def _matching_text(setting: Setting, gains: Gains | None) -> str:
+def matching_text(setting: Setting, gains: Gains | None) -> str:
+    """Name the sparsest round down to which every round matches the dense network."""
     if gains is None:
         return NONE
     if len(gains.seeds) < ENOUGH_SEEDS:

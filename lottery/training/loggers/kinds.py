@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from pytorch_lightning.loggers import Logger
 
@@ -20,6 +20,8 @@ MakeLogger = Callable[..., Logger]  # of a round's name; further arguments repla
 
 class RunLogger(Protocol):
     """One of a run's loggers, as the user named it."""
+
+    keeps_files: ClassVar[bool]  # whether it has artifacts
 
     def begin(self, facts: "Facts") -> Logger:
         """Return a logger for a round, rid of what an earlier attempt at it has logged."""

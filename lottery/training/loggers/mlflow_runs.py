@@ -1,6 +1,7 @@
 """MLflow: the run over the rounds is the parent of the rounds' runs."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from filelock import FileLock
 from pytorch_lightning.loggers import Logger, MLFlowLogger
@@ -17,6 +18,7 @@ class MlflowRuns:
     """Lightning's MLFlowLogger."""
 
     own: Configured
+    keeps_files: ClassVar[bool] = True
 
     def begin(self, facts: Facts) -> Logger:
         """Begin the run of a round; that of an earlier attempt is deleted."""

@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from pytorch_lightning.loggers import Logger
 
@@ -15,6 +16,7 @@ class PlainLogger:
     """A logger of which nothing is known but Lightning's interface."""
 
     own: Configured
+    keeps_files: ClassVar[bool] = False
 
     def begin(self, facts: Facts) -> Logger:
         """Return a logger for a round; the folder of an earlier attempt at it is removed."""

@@ -29,6 +29,11 @@ class RunLoggers:
 
     by_name: Mapping[str, RunLogger]
 
+    @property
+    def keep_files(self) -> bool:
+        """Whether the report leaves the run's folder: it must need no other file then."""
+        return any(logger.keeps_files for logger in self.by_name.values())
+
     @contextmanager
     def round(self, number: int, masks: Masks) -> Iterator[list[Logger]]:
         """Yield the loggers of a round, which end with it."""

@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pytorch_lightning.loggers import Logger
 from torch.utils.tensorboard import SummaryWriter
@@ -27,6 +28,7 @@ class TensorBoardRuns:
     """Lightning's TensorBoardLogger."""
 
     own: Configured
+    keeps_files: ClassVar[bool] = False
 
     def begin(self, facts: Facts) -> Logger:
         """Return a logger for a round, whose folder is empty."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pytorch_lightning.loggers import Logger, WandbLogger
 
@@ -50,6 +50,7 @@ class WandbRuns:
     """
 
     own: Configured
+    keeps_files: ClassVar[bool] = True
 
     def begin(self, facts: Facts) -> Logger:
         """Begin the run of a round, without what an earlier attempt has left on this machine."""

@@ -1,6 +1,6 @@
 """What a run brings to a meeting: the block of steps that it makes next; and what it gets back."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -52,3 +52,7 @@ class Made:
 
     losses: Tensor  # of each step made, (steps,)
     outputs: Sequence[Tensor]  # of each step made; none if they are not kept
+
+
+# Makes a block of steps together with other runs; None leaves it to this run.
+TrainTogether = Callable[[NextBlock], Made | None]
