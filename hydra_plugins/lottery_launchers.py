@@ -38,6 +38,31 @@ class LotteryLocalLauncher(BasicLauncher):
         return result
 
 
+class LotteryBatchedLauncher(BasicLauncher):
+    """Runs that differ in seeds, masks and starts only, as one: `hydra/launcher=batched`.
+
+    Args:
+        n_jobs: most runs that are trained as one.
+    """
+
+    def __init__(self, n_jobs: int) -> None:
+        super().__init__()
+        self.n_jobs = n_jobs
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> list[JobReturn]:
+        """Do the jobs of a sweep, group by group."""
+        from lottery.runs.batched_launcher import launch
+
+        return launch(self._do_job, job_overrides, initial_job_idx, most=self.n_jobs)
+
+    def _do_job(self, overrides: Sequence[str], number: int) -> JobReturn:
+        """Do one job, as Hydra's own launcher does it."""
+        (result,) = super().launch([overrides], number)
+        return result
+
+
 if find_spec("hydra_plugins.hydra_submitit_launcher"):  # the extra `slurm`
     from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
 

@@ -4,6 +4,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
@@ -45,15 +46,27 @@ class StopRequest:
     """Whether a signal has asked to stop."""
 
     def __init__(self) -> None:
-        self.signum = 0
+        self._noted = 0
+        self._main: StopRequest | None = None
+
+    @property
+    def signum(self) -> int:
+        """The number of the signal; 0 as long as there was none."""
+        return self._noted or (self._main.signum if self._main else 0)
+
+    @signum.setter
+    def signum(self, number: int) -> None:
+        self._noted = number
 
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Note the signals; afterwards they do what they did before.
 
-        Only the main thread may set signal handlers. In other threads nothing changes.
+        Only the main thread may set signal handlers. A run in another thread asks the request that
+        the main thread notes them in, if there is one.
         """
         if threading.current_thread() is not threading.main_thread():
+            self._main = of_main_thread.get()
             yield
             return
         self.signum = 0
@@ -64,3 +77,6 @@ class StopRequest:
         if self.signum == signum == signal.SIGINT:  # a second Ctrl-C stops without a checkpoint
             raise KeyboardInterrupt
         self.signum = self.signum or signum
+
+
+of_main_thread: ContextVar[StopRequest | None] = ContextVar("of_main_thread", default=None)

@@ -25,7 +25,8 @@ from benchmarks.figure import FIGURES, QUICK_FIGURES, time_figures
 from benchmarks.native import compare_native
 from benchmarks.pruning import QUICK_SIZES, SIZES, time_pruning
 from benchmarks.rounds import compare_rounds
-from benchmarks.settings import GPU_SETTINGS, QUICK_SETTINGS, SETTINGS
+from benchmarks.settings import GPU_SETTINGS, QUICK_SETTINGS, SETTINGS, Setting
+from benchmarks.stacked import DIGITS, compare_stacked
 from benchmarks.startup import COMMANDS, QUICK_COMMANDS, time_startup
 from benchmarks.steps import split_steps
 
@@ -38,7 +39,9 @@ def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
-        "parts", nargs="*", help="rounds, native, steps, pruning, between, figure, startup"
+        "parts",
+        nargs="*",
+        help="rounds, native, steps, stacked, pruning, between, figure, startup",
     )
     parser.add_argument("--repeat", type=int, default=7, help="number of repetitions")
     parser.add_argument("--json", type=Path, help="a file for the numbers")
@@ -69,11 +72,21 @@ def parts_of(*, quick: bool, repeat: int) -> dict[str, Callable[[], Rows]]:
         "rounds": lambda: compare_rounds(settings, repeat),
         "native": lambda: compare_native(20 if quick else 400, repeat),
         "steps": lambda: split_steps(settings, repeat),
+        "stacked": lambda: (
+            compare_stacked(QUICK_SETTINGS, repeat, (2,))
+            if quick
+            else compare_stacked(DIGITS | _lenets(full), repeat, (3, 10))
+        ),
         "pruning": lambda: time_pruning(QUICK_SIZES if quick else SIZES, repeat),
         "between": lambda: time_between(settings, repeat),
         "figure": lambda: time_figures(QUICK_FIGURES if quick else FIGURES, repeat),
         "startup": lambda: time_startup(QUICK_COMMANDS if quick else COMMANDS, repeat),
     }
+
+
+def _lenets(settings: dict[str, Setting]) -> dict[str, Setting]:
+    """Return the settings of small networks, for which a step is mostly overhead."""
+    return {name: setting for name, setting in settings.items() if "LeNet" in name}
 
 
 def table(rows: Rows) -> str:

@@ -36,6 +36,7 @@ def test_it_measures_every_part(benchmark: Callable[..., Done], folder: Path) ->
         "rounds",
         "native",
         "steps",
+        "stacked",
         "pruning",
         "between",
         "figure",
@@ -44,6 +45,8 @@ def test_it_measures_every_part(benchmark: Callable[..., Done], folder: Path) ->
     (row,) = results["rounds"]
     assert row["equal weights"] is True
     assert row["ratio"] > 0
+    (line,) = results["stacked"]
+    assert line["ratio"] == pytest.approx(line["as one"] / line["alone"])
     assert all(line["s"] > 0 for line in results["startup"])
     (line,) = results["figure"]
     assert (line["rounds"], line["of them trained"]) == (4, 1)
@@ -54,4 +57,7 @@ def test_it_measures_every_part(benchmark: Callable[..., Done], folder: Path) ->
 def test_an_unknown_part_is_named(benchmark: Callable[..., Done]) -> None:
     done = benchmark("nothing")
     assert done.code == 2
-    assert "nothing: one of rounds, native, steps, pruning, between, figure, startup" in done.err
+    assert (
+        "nothing: one of rounds, native, steps, stacked, pruning, between, figure, startup"
+        in done.err
+    )

@@ -18,6 +18,7 @@ from lottery.config.frozen_features import feature_file, load_features
 from lottery.config.graph import with_graph
 from lottery.config.learned_masks import check_frozen_weights, score_maker
 from lottery.config.loggers import build_loggers
+from lottery.config.meeting import find_meeting
 from lottery.config.network import set_up_networks
 from lottery.config.own_files import file_digests
 from lottery.config.probe import build_probe_maker, check_criterion
@@ -138,6 +139,10 @@ def build_experiment(
     torch.set_num_threads(threads)
     num_classes = splits.num_classes if has_classes(splits.train) else None
     pruning = set_up_pruning(settings, networks.network, num_classes)
+    draw_scores = score_maker(pruning.pruner, settings.seed_for("pruning"))
+    meeting = find_meeting(settings, networks, device, learns_masks=draw_scores is not None)
+    if meeting:
+        device = replace(device, grouped=meeting.size)
     data = splits.digests()
     digests = {**data, **file_digests(settings.config), **pruning.digests}
     progress, stop = Progress(score=task.score), StopRequest()
@@ -169,7 +174,8 @@ def build_experiment(
         loggers=loggers,
         progress=progress,
         stop=stop,
-        draw_scores=score_maker(pruning.pruner, settings.seed_for("pruning")),
+        draw_scores=draw_scores,
+        meeting=meeting,
     )
     check_criterion(settings, pruning.pruner, splits=splits, task=task, loss=fit.loss)
     steps_per_epoch = settings.dataset.steps_per_epoch(len(splits.train))

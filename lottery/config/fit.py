@@ -30,8 +30,9 @@ from lottery.tensors import Tensors
 from lottery.training import DataOrder, Device, LightningFit, Optimization
 from lottery.training.evaluation import EvaluationSchedule
 from lottery.training.loggers import RunLoggers
-from lottery.training.module import MakeOptimizer
+from lottery.training.optimization import MakeOptimizer
 from lottery.training.schedules import Schedule
+from lottery.training.stacked import Meeting
 
 
 def build_fit(
@@ -47,6 +48,7 @@ def build_fit(
     progress: Progress,
     stop: StopRequest,
     draw_scores: Callable[[int, Masks], Tensors] | None,
+    meeting: Meeting | None,
 ) -> LightningFit:
     """Return what trains a run's rounds."""
     if len(splits.val) == 0:
@@ -95,6 +97,7 @@ def build_fit(
         checkpoint_seconds=settings.checkpoint.every_seconds,
         stop=stop,
         draw_scores=draw_scores,
+        meeting=meeting,
     )
 
 

@@ -87,6 +87,8 @@ def hardware(device: Device) -> Hardware:
         "deterministic": device.deterministic,
         "compile": device.compile,
     }
+    if device.grouped > 1:
+        found["grouped"] = device.grouped
     if on_gpu:
         found |= {
             "tf32": device.tf32,

@@ -127,6 +127,7 @@ class Hardware(TypedDict):
     threads: int
     deterministic: bool
     compile: bool
+    grouped: NotRequired[int]  # runs in its group, trained as one network; absent: alone
     tf32: NotRequired[bool]  # this and the rest: on a GPU
     benchmark: NotRequired[bool]
     graph: NotRequired[bool]

@@ -123,6 +123,7 @@ def _write_run_json(experiment: "Experiment") -> None:
 
 
 def _warn_of_other_machine(earlier: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    earlier, here = ({"grouped": 1, **machine} for machine in (earlier, here))
     # an older version has noted less, and a CPU has no CUDA
     known = [name for name in Hardware.__annotations__ if name in earlier and name in here]
     changed = [name for name in known if earlier[name] != here[name]]

@@ -20,6 +20,8 @@ from filelock import FileLock, Timeout
 from lottery.errors import ConfigError, LotteryError
 from lottery.record.files import DamagedFile, read_json, write_json
 from lottery.runs.run_folder import check_entry
+from lottery.signals import Stopped, of_main_thread
+from lottery.turns import away
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +133,15 @@ def when_free(take: Callable[[], T], *, wait: bool) -> T:
             if not told:
                 log.info("%s; waiting", refusal.reason)
                 told = True
+        _pause()
+
+
+def _pause() -> None:
+    """Wait for the next try. Runs in other threads of this process go on meanwhile."""
+    with away():
         time.sleep(POLL_SECONDS)
+    if (main := of_main_thread.get()) and main.signum:
+        raise Stopped(main.signum, "while it waited for its folder")
 
 
 def _acquire(lock: FileLock, ownership: Ownership) -> None:

@@ -23,6 +23,7 @@ from lottery.runs.process_group import WorkerDied, joined
 from lottery.runs.run_lock import Ownership
 from lottery.runs.shared_data import DataMemory, offered_data, share_data
 from lottery.signals import Stopped, StopRequest
+from lottery.turns import my_number
 
 if TYPE_CHECKING:
     from torch.multiprocessing.spawn import ProcessContext
@@ -54,7 +55,8 @@ def train_rounds(
     with (
         disk_errors_in(imp.run_dir.path),
         memory_errors(),
-        experiment.progress.running(todo, steps, visible=is_main()),
+        # a terminal has room for one bar: that of the first run of a group
+        experiment.progress.running(todo, steps, visible=is_main() and my_number() == 0),
     ):
         return run_rounds(imp, ownership.check_owned, experiment.progress.show_rows)
 

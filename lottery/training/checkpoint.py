@@ -13,6 +13,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from torch import Tensor
+from torch.optim import Optimizer
 
 from lottery.distributed import from_main, gather, is_main, max_over_ranks
 from lottery.models.state import State, read_state
@@ -119,7 +121,7 @@ class Checkpointer(pl.Callback):
             "made_by": self.made_by if self.in_one_place else "several",
             "weights": state.weights,
             "buffers": state.buffers,
-            "optimizer": trainer.optimizers[0].state_dict(),
+            "optimizer": own_state(trainer.optimizers[0]),
             "evaluator": self.evaluator.snapshot(),
             "keeper": self.keeper.snapshot(),
             "mover": self.mover.snapshot() if self.mover else {},
@@ -130,6 +132,23 @@ class Checkpointer(pl.Callback):
         }
         from_main(lambda: _write(self.path, checkpoint))  # no rank leaves before it is written
         self._last_saved = time.monotonic()
+
+
+def own_state(optimizer: Optimizer) -> dict[str, Any]:
+    """Return an optimizer's state in tensors of its own.
+
+    Those of a run that is trained with others are parts of larger tensors, which a file would hold
+    whole.
+    """
+    state = optimizer.state_dict()
+    entries = {
+        number: {
+            name: value.clone() if isinstance(value, Tensor) else value
+            for name, value in of_one.items()
+        }
+        for number, of_one in state["state"].items()
+    }
+    return {**state, "state": entries}
 
 
 def plain_states(callbacks: Sequence[pl.Callback]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
@@ -38,9 +39,10 @@ from lottery.training.graphed import GraphFailed, Graphs
 from lottery.training.learned_masks import LearnedMasks
 from lottery.training.module import Diverged as Diverged
 from lottery.training.module import LotteryModule, Optimization
-from lottery.training.mover import Moved, Mover
+from lottery.training.mover import Moved, Mover, es_from
 from lottery.training.restarts import restarted
 from lottery.training.rewind_state import StateKeeper
+from lottery.training.stacked import Meeting
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +90,7 @@ class LightningFit:
     stop: StopRequest
     # Scores by round and masks; None trains weights.
     draw_scores: Callable[[int, Masks], Tensors] | None = None
+    meeting: Meeting | None = None  # with other runs, to be trained as one
     made_by: str | None = None  # what the last bits depend on, for checkpoints
 
     @property
@@ -120,7 +123,7 @@ class LightningFit:
             last_step=start.last_step,
             progress=self.progress,
             early_bird=early_bird,
-            es_from=_es_from(start, module, moving),
+            es_from=es_from(start, module, moving),
         )
         mover = Mover(moving, self.optimization) if moving else None
         keeper = StateKeeper(keep_step)
@@ -204,7 +207,8 @@ class LightningFit:
             draws=self.data_order.draws(round_number, train),
             stop=self.stop,
             learned=learned,
-            graphs=self._graphs(train),
+            train_together=partial(self.meeting.train, round_number) if self.meeting else None,
+            graphs=None if self.meeting else self._graphs(train),
         )
 
     def _graphs(self, train: Split) -> Graphs | None:
@@ -289,10 +293,3 @@ class LightningFit:
             line = f"{type(error).__name__}: {error}".splitlines()[0]
             log.warning("%s is not measured: %s", measure.__name__, line)
             return None
-
-
-def _es_from(start: Start, module: LotteryModule, moving: Moving | None) -> int:
-    """Return the first step that may be ES: that from which on the masks stay."""
-    if module.learned:
-        return start.last_step
-    return moving.settled if moving else 0

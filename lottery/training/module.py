@@ -2,8 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -13,8 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lottery.data import Draws, Split
-from lottery.distributed import copy_from_main, gather, max_over_ranks, num_ranks, share
-from lottery.errors import LotteryError
+from lottery.distributed import copy_from_main, max_over_ranks, num_ranks, share
 from lottery.masks import Masks, apply_masks
 from lottery.models.state import (
     Start,
@@ -27,36 +25,15 @@ from lottery.models.state import (
 from lottery.signals import StopRequest
 from lottery.tasks import Loss, Task
 from lottery.tensors import send
+from lottery.training.divergence import Diverged as Diverged
+from lottery.training.divergence import check_losses
 from lottery.training.first_step import FirstStep, describe_step
 from lottery.training.graphed import GraphedStep, Graphs, Step
 from lottery.training.learned_masks import LearnedMasks
-from lottery.training.schedules import Schedule
-
-MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
+from lottery.training.optimization import Optimization as Optimization
+from lottery.training.stacked import Made, NextBlock, TrainTogether
 
 QUESTION_SECONDS = 10  # between questions whether to stop; SLURM warns 120 s before the end
-
-
-class Diverged(LotteryError):
-    """The training loss is no longer a finite number."""
-
-
-@dataclass(frozen=True)
-class Optimization:
-    """How a step moves the weights."""
-
-    make_optimizer: MakeOptimizer  # it has the learning rate
-    schedule: Schedule
-    clip_norm: float | None = None  # largest gradient norm over the weights that are left
-
-    def schedule_after(self, val_losses: Sequence[float]) -> Schedule:
-        """Return the schedule up to the next evaluation, after the losses of those before it."""
-        own: Any = getattr(self.schedule, "after", None)
-        return self.schedule if own is None else own(val_losses)
-
-    def optimizer(self, network: nn.Module) -> Optimizer:
-        """Make a new optimizer over the trainable parameters of a network."""
-        return self.make_optimizer([p for p in network.parameters() if p.requires_grad])
 
 
 class LotteryModule(pl.LightningModule):
@@ -80,6 +57,7 @@ class LotteryModule(pl.LightningModule):
         draws: Draws | None,
         stop: StopRequest,
         learned: LearnedMasks | None = None,
+        train_together: TrainTogether | None = None,
         graphs: Graphs | None = None,
     ) -> None:
         super().__init__()
@@ -94,6 +72,7 @@ class LotteryModule(pl.LightningModule):
         self.draws = draws
         self.stop = stop
         self.learned = learned  # trained instead of the weights
+        self.train_together = train_together
         self.graphs = graphs  # None makes steps kernel by kernel
         self._graphed: GraphedStep | None = None
         self.optimizer_state: dict[str, Any] | None = None
@@ -173,27 +152,19 @@ class LotteryModule(pl.LightningModule):
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, Optimizer)
         first_step, begun = self.step, time.monotonic()
-        losses, outputs = [], []
-        drawn, make_step = self.drawn(block, first_step), self._step_of_block(optimizer)
-        for step, rows in enumerate(block, start=first_step):
-            self._set_learning_rate(optimizer, step)
-            if step == self.start.first_step:
-                self.first_seen = describe_step(optimizer.param_groups[0]["lr"], rows)
-            loss, output = make_step(rows, drawn[step - first_step])
-            losses.append(loss)
-            if self.task.needs_outputs:
-                outputs.append(output)
-            if self._stops_after(len(losses)):
-                break
+        if first_step == self.start.first_step:
+            self._set_learning_rate(optimizer, first_step)
+            self.first_seen = describe_step(optimizer.param_groups[0]["lr"], block[0])
+        made = self._make_steps(optimizer, block)
+        losses = made.losses
         self.step = first_step + len(losses)
         # Callbacks such as ModelCheckpoint read Lightning's own count, global_step.
         loop = self.trainer.fit_loop.epoch_loop.manual_optimization
         loop.optim_step_progress.total.completed += len(losses)
-        block_losses = torch.stack(losses)
-        self._check_finite(block_losses, first_step)
+        check_losses(losses, first_step)
         self._agree(seconds=(time.monotonic() - begun) / len(losses))
         # Not under the key "loss", which Lightning would change.
-        return {"losses": block_losses, "sums": self._sums(block[: len(losses)], outputs)}
+        return {"losses": losses, "sums": self._sums(block[: len(losses)], made.outputs)}
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Apply the masks again: a callback may have touched the weights."""
@@ -224,6 +195,44 @@ class LotteryModule(pl.LightningModule):
         # BatchNorm that sees one rank's part of the batch: rank 0's averages stand, as in DDP
         for buffer in own_statistics(self.network):
             copy_from_main(buffer)
+
+    def _make_steps(self, optimizer: Optimizer, block: Tensor) -> Made:
+        """Make the steps of a block, with other runs if there are some."""
+        drawn = self.drawn(block, self.step)
+        if self.train_together:
+            made = self.train_together(self._next_block(optimizer, block, drawn))
+            if made is not None:
+                return made
+        losses, outputs, make_step = [], [], self._step_of_block(optimizer)
+        for number, rows in enumerate(block):
+            self._set_learning_rate(optimizer, self.step + number)
+            loss, output = make_step(rows, drawn[number])
+            losses.append(loss)
+            if self.task.needs_outputs:
+                outputs.append(output)
+            if self._stops_after(len(losses)):
+                break
+        return Made(torch.stack(losses), outputs)
+
+    def _next_block(
+        self, optimizer: Optimizer, block: Tensor, drawn: Sequence[Tensor | None] | Tensor
+    ) -> NextBlock:
+        steps = range(self.step, self.step + len(block))
+        return NextBlock(
+            network=self.network,
+            optimizer=optimizer,
+            pruned=self.pruned_weights,
+            factors=self.mask_factors,
+            clip_norm=self.optimization.clip_norm,
+            split=self.train_split,
+            loss=self.loss,
+            rows=block,
+            drawn=drawn if isinstance(drawn, Tensor) else None,
+            rates=[self._learning_rates(step) for step in steps],
+            made=self.step - self.start.first_step,
+            restored=bool(self.start.optimizer_state),
+            keeps_outputs=self.task.needs_outputs,
+        )
 
     def _step_of_block(self, optimizer: Optimizer) -> Step:
         step = partial(self._optimizer_step, optimizer)
@@ -268,11 +277,16 @@ class LotteryModule(pl.LightningModule):
         apply_masks([grad for grad, _ in used], [factor for _, factor in used])
         nn.utils.clip_grad_norm_(self.network.parameters(), clip_norm)
 
-    def _set_learning_rate(self, optimizer: Optimizer, step: int) -> None:
+    def _learning_rates(self, step: int) -> list[float]:
+        """Return the learning rate of each group of parameters for a step."""
         made = 0 if self.start.rate_stays else step - self.start.first_step
         factor = self.schedule(self.start.schedule_step + made)
-        for group, rate in zip(optimizer.param_groups, self.base_rates, strict=True):
-            group["lr"] = rate * factor
+        return [rate * factor for rate in self.base_rates]
+
+    def _set_learning_rate(self, optimizer: Optimizer, step: int) -> None:
+        rates = self._learning_rates(step)
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
 
     def drawn(self, block: Tensor, first_step: int) -> Sequence[Tensor | None] | Tensor:
         """Return this rank's random numbers for the augmentation, for each step of a block.
@@ -283,13 +297,3 @@ class LotteryModule(pl.LightningModule):
             return [None] * len(block)
         numbers = self.draws.steps(first_step, first_step + len(block))
         return send(share(numbers, dim=1), self.train_split.targets.device)
-
-    def _check_finite(self, losses: Tensor, first_step: int) -> None:
-        finite = torch.isfinite(losses)
-        # All ranks end together, whichever of them saw it first.
-        (diverged,) = max_over_ranks([int(not finite.all())])
-        if diverged:
-            bad = [(first_step + 1 + step, loss) for step, loss in enumerate(losses.tolist())]
-            seen = [(step, loss) for step, loss in bad if not math.isfinite(loss)][:1]
-            step, loss = min(entry for entries in gather(seen) for entry in entries)
-            raise Diverged(f"step {step}: the training loss is {loss}")

@@ -15,7 +15,7 @@ from lottery.dynamic.moving import moves_of
 from lottery.errors import LotteryError
 from lottery.masks import Masks
 from lottery.measure.evaluate import evaluating
-from lottery.models.state import load_optimizer
+from lottery.models.state import Start, load_optimizer
 from lottery.pruning.probe import scoring
 from lottery.record.schema import Move
 from lottery.tensors import Tensors, copy_to_cpu, digest
@@ -154,3 +154,10 @@ def freshen(
             if isinstance(value, Tensor) and value.shape == weight.shape:
                 # an entry that comes later than the first step begins at 0
                 value[places] = float(fresh[entry]) if entry in fresh else 0.0
+
+
+def es_from(start: Start, module: LotteryModule, moving: Moving | None) -> int:
+    """Return the first step that may be ES: that from which on the masks stay."""
+    if module.learned:
+        return start.last_step
+    return moving.settled if moving else 0

@@ -8,7 +8,7 @@ from torch import nn
 
 from lottery.config.fit import build_optimizer_maker
 from lottery.config.groups import Optimizer, read_group
-from lottery.training.module import MakeOptimizer
+from lottery.training.optimization import MakeOptimizer
 from tests.conftest import TINY, Lottery
 from tests.helpers.toy_images import toy_images
 

@@ -8,7 +8,8 @@ import pytest
 from lottery.config.hydra_setup import conf_dir
 from lottery.record.records import read_record, read_run_json
 from lottery.record.run_dir import RunDir
-from tests.helpers.gpu_runs import analyse, results, run
+from tests.helpers.distance import furthest
+from tests.helpers.gpu_runs import analyse, results, run, sweep
 from tests.helpers.gpus import Gpus
 from tests.helpers.ranks import on_ranks
 
@@ -67,6 +68,19 @@ def test_a_record_says_where_its_round_was_trained(gpus: Gpus, tmp_path: Path) -
     assert second["hardware"]["device"].startswith("cpu (")
     assert first["host"] == second["host"]
     assert read_run_json(RunDir(tmp_path))["machine"]["device"].startswith("cpu (")
+
+
+def test_runs_that_are_trained_as_one_on_a_gpu(gpus: Gpus, tmp_path: Path) -> None:
+    arms = ("seed=0,1", "criterion=random", "trainer.precision=64-true")
+    here, there = tmp_path / "gpu", tmp_path / "cpu"
+    batched = ("hydra/launcher=batched", "trainer=gpu", *arms)
+    assert on_ranks(1, sweep, here, *batched, gpus=gpus) == [None]
+    assert on_ranks(1, sweep, there, "trainer=cpu", *arms, gpus=gpus) == [None]
+    folders = sorted(here.glob("outputs/*/seed_*"))
+    assert len(folders) == 2
+    for folder in folders:
+        assert read_run_json(RunDir(folder))["machine"]["grouped"] == 2
+        assert furthest(folder, there / folder.relative_to(here)) < 1e-12
 
 
 def test_stability_and_ticket_of_a_run_in_bfloat16(gpus: Gpus, tmp_path: Path) -> None:

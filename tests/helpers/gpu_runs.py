@@ -15,6 +15,7 @@ from lottery.runs.workers import train_rounds
 from lottery.ticket import verify
 from tests.conftest import TABLES, tensor_files
 from tests.helpers.experiments import composed
+from tests.helpers.forked import be_the_command
 
 TINY = ("rounds=1", "iterations=4", "evaluation.every=4", "logger=none", "trainer.threads=1")
 
@@ -28,6 +29,14 @@ def run(process: ProcessRank, *runs: tuple[Path, tuple[str, ...]]) -> None:
             SpawnContext.Process = ForkProcess  # a process that is spawned has no emulated GPU
         experiment = prepare(composed(*TINY, *overrides), folder, ProcessRank())
         run_experiment(experiment, wait=False)
+
+
+def sweep(process: ProcessRank, folder: Path, *overrides: str) -> None:
+    """Do a sweep in a folder, as the command does it."""
+    folder.mkdir(parents=True)
+    os.chdir(folder)
+    os.environ["LOTTERY_REPORT"] = "0"
+    be_the_command("-m", *TINY, *overrides)
 
 
 def train(process: ProcessRank, folder: Path, *overrides: str) -> None:

@@ -21,6 +21,7 @@ FOLLOWS_TRAINER = {
     "slurm": {"tasks_per_node": 4, "nodes": 2},
     "slurm_gpu": {"tasks_per_node": 4, "nodes": 2, "gpus_per_node": 4},
     "local_parallel": {"n_jobs": 2},
+    "batched": {"n_jobs": 10},
 }
 
 
@@ -30,7 +31,7 @@ def test_every_launcher_composes(launcher: str) -> None:
     chosen = with_hydra(f"hydra/launcher={launcher}", *devices).hydra.launcher
     expected = FOLLOWS_TRAINER[launcher]
     assert {key: chosen[key] for key in expected} == expected
-    if launcher != "local_parallel":
+    if launcher not in ("local_parallel", "batched"):
         assert "export SLURM_KILL_BAD_EXIT=1" in chosen.setup
         assert chosen.max_num_timeout > 0
 

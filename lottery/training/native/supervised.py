@@ -14,8 +14,8 @@ from torch.optim.lr_scheduler import LambdaLR
 from lottery.arguments import check_flag
 from lottery.data import Splits
 from lottery.tasks import Loss, Task
-from lottery.training.module import MakeOptimizer
 from lottery.training.native.totals import Totals
+from lottery.training.optimization import MakeOptimizer
 from lottery.training.schedules import Schedule
 
 VAL, TEST, VAL_LOSS = "val", "test", "val_loss"  # what is logged besides the further metrics
