@@ -140,6 +140,8 @@ def test_the_owner_counts_if_it_is_alive_or_on_a_host_that_we_cannot_ask(folder:
     for host, number, age, expected in (
         (here, os.getpid(), 0, True),
         (here, process.pid, 0, False),
+        (here, 10**20, 0, False),  # in a damaged file
+        (here, -1, 0, False),
         (elsewhere, process.pid, 0, True),
         (elsewhere, process.pid, STALE_SECONDS + 1, False),
     ):
