@@ -5,22 +5,20 @@ source, of what its names mean, of the values that functions close over, of memb
 was given later, and so on.
 """
 
-import ast
 import hashlib
 import inspect
 import linecache
-import symtable
 import sys
-from collections.abc import Iterator, Mapping
-from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from collections.abc import Iterator
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
+from lottery.config.source import global_names, imports, parsable, submodules, written_at
 from lottery.config.targets import MAIN
 from lottery.errors import ConfigError
 
 CODE = (type, FunctionType, BuiltinFunctionType)  # in a module of its own
 PLAIN = (type(None), bool, int, float, complex, str, bytes)
-DEFINING = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def is_in_main(target: Any) -> bool:
@@ -50,8 +48,8 @@ def main_digests(target: Any, key: str) -> tuple[dict[str, str], set[str]]:
             seen.add(id(one))
             source = _source_of(one, name, key)
             digests[name] = _digest(source)
-            modules |= {*_imports(source), *_submodules(source, names)}
-            used = sorted(_global_names(source) & names.keys())
+            modules |= {*imports(source), *submodules(source, names)}
+            used = sorted(global_names(source) & names.keys())
             todo += [(name, f"{MAIN}.{word}", names[word]) for word in used]
             todo += [(name, f"{name}.{word}", part) for word, part in _parts(one, source)]
         elif isinstance(one, CODE) or type(one).__module__ == "typing":
@@ -130,69 +128,12 @@ def _source_of(definition: Any, name: str, key: str) -> str:
         functions = [one for one in found if _is_of_body(one, definition)]
     for one in functions:
         inner = one if _is_written_here(one) else inspect.unwrap(one)
-        if _is_written_here(inner) and (source := _written_at(inner.__code__)):
+        if _is_written_here(inner) and (source := written_at(inner.__code__)):
             return source
     try:
-        return _parsable(inspect.getsource(definition))
+        return parsable(inspect.getsource(definition))
     except (OSError, TypeError) as error:
         raise ConfigError(f"{key}: the source of {name} is not known; put it in a file") from error
-
-
-def _written_at(code: CodeType) -> str:
-    """Return the outermost class or function, or else the statement, that some code is in."""
-    lines = [line.rstrip("\r\n") for line in linecache.getlines(code.co_filename)]
-    try:
-        node: ast.AST | None = ast.parse("\n".join(lines))
-    except SyntaxError:
-        return ""
-    first = last = 0
-    while node is not None and not isinstance(node, DEFINING):
-        inner = (child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt))
-        node = None
-        for child in inner:
-            start = min([child.lineno, *(d.lineno for d in getattr(child, "decorator_list", ()))])
-            end = child.end_lineno or start
-            if start <= code.co_firstlineno <= end:
-                node, first, last = child, start, end
-    return _parsable("\n".join(lines[first - 1 : last])) if first else ""
-
-
-def _parsable(source: str) -> str:
-    """Return a source whose first line may be indented so that it can be parsed."""
-    return f"if True:\n{source}" if source[:1].isspace() else source
-
-
-def _global_names(source: str) -> set[str]:
-    """Return the names that a definition looks up outside itself; attributes are none."""
-    return set(_looked_up(symtable.symtable(source, MAIN, "exec")))
-
-
-def _looked_up(table: symtable.SymbolTable) -> Iterator[str]:
-    at_top = table.get_type() == "module"
-    for symbol in table.get_symbols():
-        if symbol.is_referenced() and (symbol.is_global() or at_top):
-            yield symbol.get_name()
-    for inner in table.get_children():
-        yield from _looked_up(inner)
-
-
-def _imports(source: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def _submodules(source: str, names: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the modules that a source reaches through a package of `__main__`, as pkg.inner."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Attribute):
-            word, _, rest = ast.unparse(node).partition(".")
-            name = f"{getattr(names.get(word), '__name__', '')}.{rest}"
-            if name in sys.modules:
-                yield name
 
 
 def _is_plain(value: Any) -> bool:
