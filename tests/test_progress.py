@@ -1,6 +1,7 @@
 """Progress: live on a terminal; elsewhere, and in the log file, lines."""
 
 import logging
+import math
 import os
 import pty
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lottery.progress import INSTEAD_OF_SCREEN, LINES, Progress, StderrHandler
+from lottery.progress.screen import sparkline
 from tests.helpers.forked import ForkedCommand
 from tests.helpers.toy_records import record
 
@@ -95,6 +97,11 @@ def test_a_terminal_shows_the_rounds_as_they_end_and_keeps_them_after_an_error(
     assert [line.split()[0] for line in lines] == ["2", "3", "4", "5"]  # what there is room for
     assert by_round == "val by round ▆█▇▁▄▅ 90.00 to 97.00 %"
     assert re.match(r"round 6/6 .* step 80/100 val 90.00 % ▁█", bar)
+
+
+def test_a_score_that_is_not_finite_has_no_bar() -> None:
+    assert sparkline([1.0, math.inf, 2.0, math.nan], width=8) == "▁█"
+    assert sparkline([math.inf], width=8) == ""
 
 
 def test_a_terminal_is_empty_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn
 
@@ -25,7 +26,7 @@ TORCH_BYTES = 2 * 10**9  # of address space; a small run on a CPU needs 1.5 GB
 
 def check_surroundings(*, needs_torch: bool = True) -> None:
     """Check what a command needs before it imports much: streams, a current folder, memory."""
-    _open_closed_streams()
+    _prepare_streams()
     try:
         Path.cwd()
     except FileNotFoundError:
@@ -104,8 +105,11 @@ def print_on_main(text: str, *, is_main: bool, error: bool = False) -> None:
         print(text)
 
 
-def _open_closed_streams() -> None:
-    """Open a standard stream that was closed by `2>&-`, or a file of ours would get its number."""
+def _prepare_streams() -> None:
+    """Open standard streams that were closed by `2>&-`, or a file of ours would get their number.
+
+    Stdout shows characters that its encoding lacks as escapes.
+    """
     number = 0
     while number <= STDERR:
         number = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
@@ -114,6 +118,9 @@ def _open_closed_streams() -> None:
         if getattr(sys, name) is None:
             stream = Path(os.devnull).open("w")  # noqa: SIM115  # open until the command ends
             setattr(sys, name, stream)
+    # a terminal that is not UTF-8 has not all characters; Python's stderr escapes them by itself
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _end_if_output_is_lost(error: OSError) -> None:

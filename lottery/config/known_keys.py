@@ -55,6 +55,8 @@ def named_mistake(error: ConfigCompositionException, words: Sequence[str]) -> Co
 def suggest_key(key: str) -> str:
     """Return the nearest key, or else how to find it or to add it to a class."""
     keys, (group, _, name) = known_keys(), key.partition(".")
+    if group == "hydra":
+        return "`lottery --cfg hydra` prints all of Hydra"
     inside = [known.removeprefix(f"{group}.") for known in keys if known.startswith(f"{group}.")]
     if not inside:
         return did_you_mean(key, keys) or "`lottery --cfg job` prints all"

@@ -1,20 +1,19 @@
 """Classes and functions of a notebook or a script (`__main__`), with digests of what they rest on.
 
-They are in no file of their own, so the digest of each definition stands for it: of the class,
-and of every function, class and constant of `__main__` that its source names, and so on.
+They are in no file of their own, so digests of what they are made of stand for them: of their
+source, of what its names mean, of the values that functions close over, of members that a class
+was given later, and so on.
 """
 
-import ast
 import hashlib
 import inspect
 import linecache
-import symtable
 import sys
-import textwrap
 from collections.abc import Iterator
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
+from lottery.config.source import global_names, imports, parsable, submodules, written_at
 from lottery.config.targets import MAIN
 from lottery.errors import ConfigError
 
@@ -28,86 +27,113 @@ def is_in_main(target: Any) -> bool:
 
 
 def main_digests(target: Any, key: str) -> tuple[dict[str, str], set[str]]:
-    """Return sha256 of all definitions of `__main__` that one rests on, and the modules used.
+    """Return sha256 of everything of `__main__` that a target rests on, and the modules used.
 
     Raises:
-        ConfigError: a source is not known, or a global value is no definition and no plain one.
+        ConfigError: a source is not known, or a value is no definition and no plain one.
     """
     names = vars(sys.modules[MAIN])
-    todo: list[Any] = [target]
+    word = getattr(target, "__qualname__", type(target).__name__)
+    todo: list[tuple[str, str, Any]] = [("_target_", f"{MAIN}.{word}", target)]
     digests: dict[str, str] = {}
     modules: set[str] = set()
+    seen: set[int] = set()  # not by name: two lambdas have the same
     while todo:
-        one = todo.pop()
-        name = f"{MAIN}.{one.__qualname__}"
-        if name in digests:
-            continue
-        source = _source_of(one, key)
-        digests[name] = _digest(source)
-        modules |= set(_imports(source))
-        for used in sorted(_global_names(source) & names.keys()):
-            value = names[used]
-            if isinstance(value, ModuleType):
-                modules.add(value.__name__)
-            elif is_in_main(value) and isinstance(value, type | FunctionType):
-                todo.append(value)
-            elif isinstance(value, CODE) or type(value).__module__ == "typing":
-                modules.add(str(getattr(value, "__module__", None) or ""))
-            elif _is_plain(value):
-                digests[f"{MAIN}.{used}"] = _digest(repr(value))
-            else:
-                what = f"{name} uses {used}, a {type(value).__name__} of {MAIN}"
-                raise ConfigError(
-                    f"{key}: {what}, whose content cannot be checked; make it an argument, or put "
-                    "it in a file"
-                )
+        user, name, one = todo.pop()
+        if isinstance(one, ModuleType):
+            modules.add(one.__name__)
+        elif is_in_main(one) and isinstance(one, type | FunctionType):
+            if id(one) in seen:
+                continue
+            seen.add(id(one))
+            source = _source_of(one, name, key)
+            digests[name] = _digest(source)
+            modules |= {*imports(source), *submodules(source, names)}
+            used = sorted(global_names(source) & names.keys())
+            todo += [(name, f"{MAIN}.{word}", names[word]) for word in used]
+            todo += [(name, f"{name}.{word}", part) for word, part in _parts(one, source)]
+        elif isinstance(one, CODE) or type(one).__module__ == "typing":
+            modules.add(str(getattr(one, "__module__", None) or ""))
+        elif _is_plain(one):
+            digests[name] = _digest(repr(one))
+        else:
+            what = f"{user} uses {name.rpartition('.')[2]}, a {type(one).__name__} of {MAIN}"
+            raise ConfigError(
+                f"{key}: {what}, whose content cannot be checked; make it an argument, or put "
+                "it in a file"
+            )
     return digests, modules - {""}
 
 
-def _source_of(definition: Any, key: str) -> str:
-    """Return the source of a function or class, as its notebook cell or its file has it."""
-    functions = [f for f in vars(definition).values() if isinstance(f, FunctionType)]
-    code = definition if isinstance(definition, FunctionType) else next(iter(functions), None)
-    if code is not None:
-        file, line = code.__code__.co_filename, code.__code__.co_firstlineno
-        text = "".join(linecache.getlines(file))
-        for node in ast.walk(ast.parse(text)):
-            if (
-                isinstance(node, ast.ClassDef | ast.FunctionDef)
-                and node.name == definition.__name__
-            ):
-                first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-                if first <= line <= (node.end_lineno or first):
-                    lines = text.splitlines()[first - 1 : node.end_lineno]
-                    return textwrap.dedent("\n".join(lines))
+def _parts(definition: Any, source: str) -> Iterator[tuple[str, Any]]:
+    """Yield what a definition is made of beside its source, with names.
+
+    Of private members those that the source names: Python's own differ between its versions.
+    """
+    if isinstance(definition, FunctionType):
+        yield from _held(definition)
+        return
+    yield from ((base.__name__, base) for base in definition.__bases__ if is_in_main(base))
+    for name, member in sorted(vars(definition).items()):
+        function = _function_in(member)
+        if function is not None and _is_of_body(function, definition):
+            yield from ((f"{name}.{word}", part) for word, part in _held(function))
+        elif function is not None and is_in_main(function):
+            yield name, function
+        elif name.startswith("_") and name not in source:
+            continue
+        elif _is_plain(member) or (isinstance(member, type) and is_in_main(member)):
+            yield name, member
+
+
+def _held(function: FunctionType) -> Iterator[tuple[str, Any]]:
+    """Yield the values that a function closes over, and its attributes.
+
+    Of a library's wrapper only what it wraps; of a generated method, as of a dataclass, nothing.
+    """
+    if not _is_written_here(function):
+        inner = inspect.unwrap(function)
+        if _is_written_here(inner):
+            yield "__wrapped__", inner
+        return
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        if name != "__class__" and cell != type(cell)():  # that of super(); an empty one
+            yield name, cell.cell_contents
+    attributes = sorted(vars(function).items())
+    yield from (pair for pair in attributes if pair[0] == "__wrapped__" or pair[0][:2] != "__")
+
+
+def _function_in(member: Any) -> FunctionType | None:
+    inner = getattr(member, "__func__", None) or getattr(member, "fget", None) or member
+    return inner if isinstance(inner, FunctionType) else None
+
+
+def _is_of_body(function: FunctionType, definition: type) -> bool:
+    return function.__qualname__.startswith(f"{definition.__qualname__}.")
+
+
+def _is_written_here(function: Any) -> bool:
+    """Return whether it is a function whose code, not what it wraps, is written in `__main__`."""
+    if not isinstance(function, FunctionType):
+        return False
+    is_here = function.__globals__ is vars(sys.modules[MAIN])
+    return is_here and bool(linecache.getlines(function.__code__.co_filename))
+
+
+def _source_of(definition: Any, name: str, key: str) -> str:
+    """Return the source of the whole class or function that a definition stands in."""
+    functions = [definition]
+    if isinstance(definition, type):
+        found = filter(None, map(_function_in, vars(definition).values()))
+        functions = [one for one in found if _is_of_body(one, definition)]
+    for one in functions:
+        inner = one if _is_written_here(one) else inspect.unwrap(one)
+        if _is_written_here(inner) and (source := written_at(inner.__code__)):
+            return source
     try:
-        return textwrap.dedent(inspect.getsource(definition))
+        return parsable(inspect.getsource(definition))
     except (OSError, TypeError) as error:
-        name = f"{MAIN}.{definition.__qualname__}"
         raise ConfigError(f"{key}: the source of {name} is not known; put it in a file") from error
-
-
-def _global_names(source: str) -> set[str]:
-    """Return the names that a definition looks up outside itself; attributes are none."""
-    return set(_looked_up(symtable.symtable(source, MAIN, "exec")))
-
-
-def _looked_up(table: symtable.SymbolTable) -> Iterator[str]:
-    at_top = table.get_type() == "module"
-    for symbol in table.get_symbols():
-        if symbol.is_referenced() and (symbol.is_global() or at_top):
-            yield symbol.get_name()
-    for inner in table.get_children():
-        yield from _looked_up(inner)
-
-
-def _imports(source: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def _is_plain(value: Any) -> bool:

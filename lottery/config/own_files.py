@@ -1,15 +1,14 @@
 """The user's own files that a run's numbers depend on, with their digests."""
 
-import ast
 import hashlib
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping
-from importlib.util import resolve_name
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lottery.config.main_code import is_in_main, main_digests
+from lottery.config.source import imports
 from lottery.config.targets import MAIN, find_nodes, load_target
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -41,7 +40,7 @@ def file_digests(config: Mapping[str, Any]) -> dict[str, str]:
             source = file.read_bytes()
             digests[f"{name.replace('.', '/')}.py"] = hashlib.sha256(source).hexdigest()
             package = name if file.name == "__init__.py" else name.rpartition(".")[0]
-            todo |= set(_imports(source, package))
+            todo |= set(imports(source, package))
         todo.add(name.rpartition(".")[0])  # a package is imported before its modules
         todo -= done | {""}
     return digests
@@ -62,21 +61,3 @@ def own_file(module: str) -> Path | None:
     if file is None or installed & set(file.parts) or {library, PACKAGE} & set(file.parents):
         return None
     return file
-
-
-def _imports(source: bytes, package: str) -> Iterator[str]:
-    """Yield the modules that a source names in imports, and what it takes from them."""
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):  # a file that is imported only if something else is missing
-        return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            try:
-                base = resolve_name("." * node.level + (node.module or ""), package)
-            except ImportError:  # above the top folder
-                continue
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -113,8 +114,8 @@ def _read_rows(folder: RunDir) -> list[Row]:
         rows = [
             {
                 "round": int(line["round"]),
-                "remaining": float(line["remaining"]),
-                "val": float(line["val"]) if line["val"] else None,
+                "remaining": _finite(line["remaining"]),
+                "val": _finite(line["val"]) if line["val"] else None,
             }
             for line in lines
         ]
@@ -123,6 +124,13 @@ def _read_rows(folder: RunDir) -> list[Row]:
     except (ValueError, KeyError, TypeError, csv.Error) as error:
         raise damaged(path, f"no table of rounds: {error}", MAKE_TABLE) from error
     return [cast(Row, row) for row in rows]
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):  # JSON has no such number
+        raise ValueError(f"{text} is no finite number")
+    return number
 
 
 def _seconds_since_change(folder: RunDir) -> float:

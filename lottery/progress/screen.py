@@ -14,6 +14,7 @@ from lottery.record.score import Score
 BARS = "▁▂▃▄▅▆▇█"
 CURVE = 12  # characters of the curve beside the bar
 LONG_CURVE = 40  # of the one over the rounds
+MOST = 1e300  # of a value that has a bar: differences must be finite
 OTHER_LINES = 4  # of the screen: the table's header, the line below it, the bar, the cursor
 
 
@@ -61,10 +62,13 @@ class Screen(RichProgress):
 def sparkline(values: Sequence[float], width: int) -> str:
     """Return values as bars from the lowest to the highest; of too many, some at equal distances.
 
+    An infinite value has no bar.
+
     Example:
         >>> sparkline([0.1, 0.5, 0.9, 0.9, 0.8], width=10), sparkline(range(100), width=5)
         ('▁▅██▇', '▁▃▅▆█')
     """
+    values = [value for value in values if abs(value) <= MOST]
     if not values:
         return ""
     count = min(width, len(values))

@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from io import StringIO
 
+from lottery.errors import escaped
+
 NUMBER = re.compile(r"[-+]?[\d.,]+( %)?|nan|-")
 MOST_NAMES = 5
 UNLIMITED = 10_000  # characters; a table is never wrapped
@@ -11,6 +13,8 @@ UNLIMITED = 10_000  # characters; a table is never wrapped
 
 def text_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Return a table as text: columns of numbers on the right, columns of words on the left.
+
+    Characters that would break a line or command the terminal are shown as escapes.
 
     Example:
         >>> print(text_table(["round", "test %", ""], [[0, "97.5", ""], [12, "98.0", "best"]]))
@@ -21,11 +25,11 @@ def text_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     from rich.console import Console  # 40 ms, which a command's --help need not wait for
     from rich.table import Table
 
-    cells = [[str(cell) for cell in row] for row in rows]
+    cells = [[escaped(str(cell)) for cell in row] for row in rows]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
     for column, header in enumerate(columns):
         numbers = all(NUMBER.fullmatch(row[column]) for row in cells)
-        table.add_column(header, justify="right" if numbers else "left", no_wrap=True)
+        table.add_column(escaped(header), justify="right" if numbers else "left", no_wrap=True)
     for row in cells:
         table.add_row(*row)
     out = StringIO()

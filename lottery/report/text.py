@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+from lottery.errors import escaped
 from lottery.record.files import DamagedFile
 from lottery.record.study import StudyJson
 from lottery.record.text_table import text_table
@@ -48,7 +49,8 @@ def report_text(
         study=study,
         against=against,
     )
-    return "\n".join(_lines(contents, width))
+    # a label may hold anything, and a terminal obeys escape sequences
+    return "\n".join(map(escaped, "\n".join(_lines(contents, width)).split("\n")))
 
 
 def _lines(contents: Contents, width: int | None) -> Iterator[str]:

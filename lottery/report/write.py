@@ -46,7 +46,7 @@ def write_report(
     `self_contained` needs no other file; else plotly.js is where `place_plotly` puts it.
 
     Raises:
-        DamagedFile: none of the runs can be read.
+        DamagedFile: none of the runs can be read, or the folder of figures is a link.
         OSError: the folder cannot be written.
     """
     records, damaged = read_each(read_run, runs)
@@ -61,13 +61,18 @@ def write_report(
         study=study,
         against=against,
     )
+    figures = folder / "figures"
+    if figures.is_symlink():  # whoever made the folder may have meant files of ours elsewhere
+        raise DamagedFile(
+            f"{figures}: a link; remove it, and the report makes a folder of its own"
+        )
     plotly = None if self_contained else place_plotly(folder, records)
     drawn = {figure.name: figure for figure in contents.pictures if pictures}
     for figure in drawn.values():
-        save_figure(figure, folder / "figures")
+        save_figure(figure, figures)
     for name in set(FIGURES) - drawn.keys():  # an earlier report may have had more figures
         for kind in METADATA:
-            (folder / "figures" / f"{name}.{kind}").unlink(missing_ok=True)
+            (figures / f"{name}.{kind}").unlink(missing_ok=True)
     write_text(folder / "report.md", make_markdown(contents, pictures=pictures))
     page = make_page(contents, pictures=pictures, plotly=plotly)
     write_text(folder / "report.html", page)

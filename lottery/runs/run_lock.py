@@ -218,9 +218,11 @@ def works_there(folder: Path) -> bool:
 
 
 def _is_alive(process: int) -> bool:
+    if process < 1:  # kill would take it for a group
+        return False
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:  # another user's
         return True

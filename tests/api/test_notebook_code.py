@@ -110,6 +110,74 @@ def test_a_users_file_that_a_cell_imports_counts(
     assert digests.keys() == {"__main__.act", "slopes.py"}
 
 
+USER = "class Net:\n    def forward(self, x): return f(x)\n    def own(self): pass\n"
+DECORATED = """
+def times(k):
+    def outer(inner):
+        def product(x):
+            return k * inner(x)
+        return product
+    return outer
+"""
+
+
+@pytest.mark.parametrize(
+    ("cells", "old", "new"),
+    [
+        # a member that the class was given in another cell
+        ([USER, "def g(self, x): return x\nNet.forward = g"], "return x", "return -x"),
+        ([USER, "Net.forward = lambda self, x: x"], "self, x: x", "self, x: -x"),
+        ([USER + "    k = 1\n", "Net.k = 2"], "Net.k = 2", "Net.k = 3"),
+        # two functions of one name
+        (["f = lambda x: g(x)", "g = lambda x: x", USER], "g = lambda x: x", "g = lambda x: -x"),
+        (["f = (\n lambda x: (x\n + 1))", USER], "+ 1", "+ 2"),
+        # what a function closes over
+        ([DECORATED, "@times(2)\ndef f(x):\n    return x", USER], "return x\n", "return -x\n"),
+        ([DECORATED, "g = lambda x: x", "f = times(2)(g)", USER], "times(2)", "times(3)"),
+        # the class of that name is another one by now
+        (
+            [
+                "class Base:\n    k = 1\n    def g(self): pass",
+                USER.replace("Net", "Net(Base)"),
+                "class Base:\n    def g(self): pass\n",
+            ],
+            "k = 1",
+            "k = 2",
+        ),
+    ],
+)
+def test_what_the_source_does_not_show_counts(
+    folder: Path, cell: Cell, cells: list[str], old: str, new: str
+) -> None:
+    def digests(change: str) -> dict[str, str]:
+        names = [cell(f"{text}\n".replace(old, change)) for text in cells][-1]
+        return main_digests(names.Net, "model")[0]
+
+    assert digests(old) != digests(new)
+
+
+def test_a_class_with_made_methods_counts(folder: Path, cell: Cell) -> None:
+    made = "from dataclasses import dataclass\n@dataclass\nclass Width:\n    k: int = 1\n"
+    cell(f"{made}    def double(self):\n        return 2 * self.k\n")
+    names = cell("def f(x): return Width().double()\n" + USER)
+    digests, _ = main_digests(names.Net, "model")
+    assert digests.keys() == {"__main__.Net", "__main__.f", "__main__.Width", "__main__.Width.k"}
+
+
+def test_a_module_of_a_package_that_a_cell_names_counts(
+    folder: Path, cell: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "hills").mkdir()
+    (folder / "hills" / "__init__.py").touch()
+    (folder / "hills" / "inner.py").write_text("SLOPE = 0.1\n")
+    monkeypatch.syspath_prepend(folder)
+    cell("import hills.inner\ndef act(x): return hills.inner.SLOPE\n")
+    digests = file_digests({"model": {"_target_": "__main__.act"}})
+    assert digests.keys() == {"__main__.act", "hills.py", "hills/inner.py"}
+    for name in ("hills", "hills.inner"):
+        del sys.modules[name]
+
+
 def test_what_cannot_be_checked_is_refused(folder: Path, cell: Cell) -> None:
     text = NETWORK.replace("SLOPE = 0.1", "SLOPE = torch.tensor(0.1)")
     line = r"model: __main__.act uses SLOPE, a Tensor of __main__, .* make it an argument"

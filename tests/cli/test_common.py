@@ -2,7 +2,9 @@
 
 import errno
 import pickle
+import sys
 from collections.abc import Callable, Iterator
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 from lottery.claims.sweeps import SweepsFailed
 from lottery.cli import compare, report, stability, ticket
-from lottery.cli.common import errors_end_the_command
+from lottery.cli.common import check_surroundings, errors_end_the_command
 from lottery.data import DataError
 from lottery.doctor.trial import TrialFailed
 from lottery.dynamic.moving import WrongMove
@@ -133,6 +135,14 @@ def test_a_stop_says_how_to_go_on(
 def test_other_errors_keep_their_traceback() -> None:
     with pytest.raises(ZeroDivisionError), errors_end_the_command("lottery"):
         _ = 1 / 0
+
+
+def test_a_terminal_without_a_character_shows_its_escape(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = TextIOWrapper(BytesIO(), encoding="latin-1", write_through=True)
+    monkeypatch.setattr(sys, "stdout", stream)
+    check_surroundings(needs_torch=False)
+    print("ü …")
+    assert stream.buffer.getvalue() == b"\xfc \\u2026\n"
 
 
 @pytest.mark.parametrize("program", COMMANDS)

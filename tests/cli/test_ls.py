@@ -93,7 +93,13 @@ def test_a_pipe_gets_a_line_a_run_and_json_the_same(ls: Ls, folder: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "content", ["", "round,remaining\n1,0.8\n", "round,remaining,val\nx,1,1\n"]
+    "content",
+    [
+        "",
+        "round,remaining\n1,0.8\n",
+        "round,remaining,val\nx,1,1\n",
+        "round,remaining,val\n1,0.8,nan\n",
+    ],
 )
 def test_a_damaged_table_is_a_line_that_says_so(folder: Path, content: str) -> None:
     run = write_run(folder / TRUNK / "seed_0")
@@ -113,6 +119,12 @@ def test_no_run_is_a_mistake(ls: Ls, path: str, why: str) -> None:
     assert done.err == f"error: {path}: {why}not a run and holds none (no run.json)\n"
 
 
+def test_a_table_shows_what_would_command_the_terminal_as_escapes(folder: Path) -> None:
+    write_run(folder / TRUNK / "seed_0", status="failed", message="a\x1b]0;title\x07\nb")
+    *_, line = format_list(list_runs([folder]), width=200).splitlines()
+    assert line.endswith(r"a\x1b]0;title\x07\nb")
+
+
 def test_a_run_is_running_while_its_process_lives_and_shows_it(folder: Path) -> None:
     run = write_run(folder / TRUNK / "seed_0", status="running")
     with locked(run, wait=False):
@@ -128,6 +140,8 @@ def test_the_owner_counts_if_it_is_alive_or_on_a_host_that_we_cannot_ask(folder:
     for host, number, age, expected in (
         (here, os.getpid(), 0, True),
         (here, process.pid, 0, False),
+        (here, 10**20, 0, False),  # in a damaged file
+        (here, -1, 0, False),
         (elsewhere, process.pid, 0, True),
         (elsewhere, process.pid, STALE_SECONDS + 1, False),
     ):

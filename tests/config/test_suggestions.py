@@ -31,6 +31,7 @@ CALL = "`lottery --cfg job` prints all"
         ("lr=0.1", "lr=0.1: no such key; did you mean optimizer.lr?"),
         ("model.width=3", "model.width=3: no such key; +model.width if the class in model._targ"),
         ("~pruning.rte", "~pruning.rte: no such key; did you mean pruning.rate?"),
+        ("hydra.run.dirr=x", "hydra.run.dirr=x: no such key; `lottery --cfg hydra` prints all of"),
         ("epochs=3", f"epochs=3: no such key; {CALL}"),
     ],
 )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lottery.errors import ConfigError
 from lottery.record.opened_run import OpenedRun
 from lottery.report.read.against import compare_against
 from lottery.report.read.groups import group_runs
@@ -12,6 +13,7 @@ from lottery.report.read.settings import Setting
 from lottery.report.words.against import against_answers, against_tables
 from tests.conftest import Done, snapshot
 from tests.helpers.toy_records import CONFIG, TRUNK, toy_record, write_run
+from tests.helpers.toy_scores import toy_of_score
 
 ONE_SHOT = CONFIG | {"pruning.one_shot": 3}
 Report = Callable[..., Done]
@@ -66,6 +68,26 @@ def test_nothing_in_common_is_said(tmp_path: Path) -> None:
         against_answers(pairs)[0].sentences[0].endswith("shares no seed or no sparsity with it.")
     )
     assert against_tables(pairs)[0].rows == ()
+
+
+def test_a_seed_counts_where_its_own_networks_have_equal_sparsity(tmp_path: Path) -> None:
+    """Masks that are learned leave as much as they like; the means over the seeds are equal."""
+    runs, rates = [], {0: 0.46, 1: 0.488, 2: 0.516}
+    for seed, rate in rates.items():
+        folder = tmp_path / TRUNK.replace("1111", "2222") / f"seed_{seed}"
+        runs.append(toy_record(tmp_path / TRUNK / f"seed_{seed}", tests=[0.95, 0.96], rate=0.488))
+        runs.append(toy_record(folder, tests=[0.95, 0.94], rate=rate, canonical=ONE_SHOT))
+    (pair,) = compare_against(group_runs(runs)[0], [ONE_SHOT])
+    assert pair.rounds == {1: 1}
+    assert pair.gains is not None
+    assert pair.gains.seeds == [1]
+
+
+def test_settings_of_other_scores_are_no_answer(tmp_path: Path) -> None:
+    runs = [toy_record(tmp_path / TRUNK / "seed_0")]
+    runs.append(toy_of_score(tmp_path / f"{TRUNK}2" / "seed_0", tests=[2.0], canonical=ONE_SHOT))
+    with pytest.raises(ConfigError, match="--against: no other setting has its score, accuracy"):
+        compare_against(group_runs(runs)[0], [CONFIG])
 
 
 def test_under_three_seeds_there_is_no_verdict(tmp_path: Path) -> None:

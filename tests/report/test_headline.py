@@ -10,7 +10,14 @@ from lottery.record.score import Score
 from lottery.report.contents import make_contents
 from lottery.report.read.runs import read_run
 from lottery.report.words.tile import Headline
-from tests.helpers.toy_records import CONFIG, RANDOM_REINIT, TRUNK, write_controls, write_run
+from tests.helpers.toy_records import (
+    CONFIG,
+    RANDOM_REINIT,
+    TRUNK,
+    toy_record,
+    write_controls,
+    write_run,
+)
 from tests.helpers.toy_scores import toy_of_score
 
 REINIT = "digits-lenet_300_100-copy-none-none-random-22222222"
@@ -72,6 +79,14 @@ def test_the_sentence_and_the_numbers_follow_the_verdict(
     assert values(head) == [*numbers, "1.10 times", str(len(rounds[0]))]
 
 
+def test_what_matches_and_is_worse_for_sure_says_both(tmp_path: Path) -> None:
+    rounds = [DENSE, (0.949, 0.95, 0.951)]
+    assert headline(write(tmp_path / TRUNK, rounds)).sentence == (
+        "With 80.0 % of its weights the network matches the dense one within 0.2 points, though "
+        "it is behind it."
+    )
+
+
 def test_a_best_round_that_is_undecided_still_tells_where_it_matches(tmp_path: Path) -> None:
     better, best = (0.960, 0.962, 0.961), (0.99, 0.9, 0.97)
     vals = [[0.9, 0.91, 0.95]] * 3
@@ -121,6 +136,21 @@ def test_of_several_settings_verdicts_are_counted_and_none_is_picked(tmp_path: P
         "network, 1 is behind its dense network, 1 is undecided and 1 has not enough seeds to say."
     )
     assert values(head) == ["5", "2 of 4", "0", "2 to 3"]
+
+
+def test_without_validation_no_round_is_called_the_best(tmp_path: Path) -> None:
+    runs = [
+        toy_record(
+            tmp_path / f"{TRUNK}{rate}" / "seed_0", canonical=CONFIG | {"pruning.rate": rate}
+        )
+        for rate in (0.1, 0.2)
+    ]
+    for run in runs:
+        for record in run.records:
+            record["row"]["val"] = None
+    head = make_contents(runs).headline
+    assert head is not None
+    assert head.sentence == "In the last rounds of 2 settings, 2 have not enough seeds to say."
 
 
 @pytest.mark.parametrize(

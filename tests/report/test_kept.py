@@ -97,6 +97,10 @@ def _numbers(path: Path) -> None:
     save_tensors(path, {"fc1.weight": FC1.float()})
 
 
+def _empty(path: Path) -> None:
+    save_tensors(path, {"fc1.weight": FC1[:0]})
+
+
 def _bfloat(path: Path) -> None:
     save_tensors(path, {"fc1.weight": FC1.bfloat16()})
 
@@ -110,6 +114,7 @@ def _half(path: Path) -> None:
     [
         (_other_masks, "its digest is another"),
         (_numbers, "not of the type bool"),
+        (_empty, "one of its masks is empty"),
         (_bfloat, "damaged"),
         (_half, "damaged"),
     ],

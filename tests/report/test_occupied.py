@@ -40,6 +40,19 @@ def test_what_is_in_the_place_of_a_picture_is_replaced_or_named(
     _assert_replaced_or_named(done, runs[0] / name, runs[0], num_files=14)
 
 
+@pytest.mark.usefixtures("no_pictures")
+def test_a_link_to_a_folder_leads_no_picture_there_and_removes_none(
+    report: Report, runs: list[Path]
+) -> None:
+    other = Path("mine").absolute()
+    other.mkdir()
+    (other / "10_masks.png").touch()
+    (runs[0] / "figures").symlink_to(other)
+    assert_one_line(report(runs[0]), 1, f"{runs[0].absolute()}/figures: a link; remove it")
+    assert [path.name for path in other.iterdir()] == ["10_masks.png"]
+    assert not (runs[0] / "report.html").exists()
+
+
 def _put(kind: str, path: Path) -> None:
     path.parent.mkdir(exist_ok=True)
     path.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from lottery.report import find_runs, report_text
 from lottery.report.text import WIDEST
 from tests.conftest import Done, snapshot
-from tests.helpers.toy_records import TRUNK, write_controls, write_run
+from tests.helpers.toy_records import CONFIG, TRUNK, write_controls, write_run
 
 SETTINGS = """\
 Settings
@@ -70,3 +70,13 @@ def test_text_has_no_folder(report: Callable[..., Done], folder: Path) -> None:
     assert (done.code, done.out) == (2, "")
     assert "not allowed with argument --text" in done.err
     assert not (folder / "there").exists()
+
+
+def test_what_would_command_the_terminal_is_shown_as_escapes(tmp_path: Path) -> None:
+    lines = "\x1b]0;title\x07"
+    for rate, name in ((0.1, "one"), (0.2, "two")):
+        config = CONFIG | {"pruning.rate": rate, "dataset.name": f"{name}{lines}"}
+        write_run(tmp_path / f"{name}-mlp-magnitude-1111" / "seed_0", canonical=config)
+    text = report_text(*find_runs([tmp_path]))
+    assert r"one\x1b]0;title\x07" in text
+    assert all(line.isprintable() for line in text.splitlines())

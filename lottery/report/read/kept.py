@@ -101,6 +101,8 @@ def read_masks(path: Path, expected: str | None) -> "Masks":
         raise damaged_tensors(path, str(error)) from error
     if any(mask.dtype.name != "bool" for mask in masks.values()):
         raise damaged_tensors(path, "its masks are not of the type bool")
+    if not all(mask.size for mask in masks.values()):  # no share of nothing
+        raise damaged_tensors(path, "one of its masks is empty")
     if _digest(masks) not in (expected or stated, None) or stated not in (None, _digest(masks)):
         raise damaged_tensors(path, "its digest is another")
     return masks

@@ -94,9 +94,10 @@ def _sentence(
     if down_to is not None and verdict in (BEHIND, UNDECIDED):
         left = 100 * setting.means("remaining")[down_to]
         until = f", but down to {left:.1f} % every round matches"
+    yet = ", though it is behind it" if gains.best.summary.interval[1] < 0 else ""
     return {
         BEATS: f"{where} the network beats the dense one.",
-        MATCHES: f"{where} the network matches the dense one within {margin}.",
+        MATCHES: f"{where} the network matches the dense one within {margin}{yet}.",
         BEHIND: f"{where} the network is behind the dense one{until}.",
         UNDECIDED: f"{where} it is undecided whether the network matches the dense one{until}.",
         TOO_FEW: f"{where} it cannot be said yet whether the network matches the dense one: "

@@ -41,8 +41,10 @@ def headline_of_many(settings: Sequence[Setting], controls: Sequence[JudgedContr
     total, good = len(seeds), judged[BEATS] + judged[MATCHES]
     enough = total - judged[TOO_FEW]
     low, high = min(seeds), max(seeds)
+    chosen = any(setting.has_validation for setting in settings)
+    rounds = "best pruned" if chosen else "last"
     return Headline(
-        f"In the best pruned rounds of {plural(total, 'setting')}, {enumerate_words(counts)}.",
+        f"In the {rounds} rounds of {plural(total, 'setting')}, {enumerate_words(counts)}.",
         (
             Tile("settings", str(total), f"{enough} with {ENOUGH_SEEDS} seeds or more"),
             Tile("match or beat dense", f"{good} of {enough}", "each is judged by itself"),
