@@ -123,6 +123,26 @@ def test_of_several_settings_verdicts_are_counted_and_none_is_picked(tmp_path: P
     assert values(head) == ["5", "2 of 4", "0", "2 to 3"]
 
 
+def test_of_several_settings_all_with_few_seeds_the_missing_seeds_are_named(
+    tmp_path: Path,
+) -> None:
+    paths = [
+        path
+        for number in (1, 2)
+        for path in write(
+            tmp_path / TRUNK.replace("1" * 8, str(number) * 8),
+            CASES["two seeds"][0],
+            canonical=CONFIG | {"pruning.rate": 0.1 * number},
+        )
+    ]
+    head = headline(paths)
+    assert head.sentence == (
+        "3 seeds are needed to say whether a network matches its dense one; no setting has so "
+        "many yet."
+    )
+    assert values(head) == ["2", "0 of 0", "0", "2"]
+
+
 @pytest.mark.parametrize(
     ("tests", "sentence"),
     [

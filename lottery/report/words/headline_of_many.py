@@ -41,10 +41,16 @@ def headline_of_many(settings: Sequence[Setting], controls: Sequence[JudgedContr
     total, good = len(seeds), judged[BEATS] + judged[MATCHES]
     enough = total - judged[TOO_FEW]
     low, high = min(seeds), max(seeds)
+    sentence = (
+        f"In the best pruned rounds of {plural(total, 'setting')}, {enumerate_words(counts)}."
+        if enough
+        else f"{ENOUGH_SEEDS} seeds are needed to say whether a network matches its dense one; "
+        "no setting has so many yet."
+    )
     return Headline(
-        f"In the best pruned rounds of {plural(total, 'setting')}, {enumerate_words(counts)}.",
+        sentence,
         (
-            Tile("settings", str(total), f"{enough} with {ENOUGH_SEEDS} seeds or more"),
+            Tile("settings that prune", str(total), f"{enough} with {ENOUGH_SEEDS} seeds or more"),
             Tile("match or beat dense", f"{good} of {enough}", "each is judged by itself"),
             Tile("winning tickets", str(winning), "they match dense and beat random reinit"),
             Tile("seeds", str(low) if low == high else f"{low} to {high}", "of a setting"),
