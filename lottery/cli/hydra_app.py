@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lottery.cli.common import errors_end_the_command
 from lottery.config.hydra_setup import conf_dir
+from lottery.config.known_keys import known_keys
 from lottery.config.overrides import check_overrides, composing
 from lottery.config.run_key import located, plain
 from lottery.errors import ConfigError
@@ -68,6 +69,9 @@ def _check_flags(words: Sequence[str]) -> None:
     known = re.findall(r"--[a-z][\w-]*", utils.get_args_parser().format_usage())
     for name in (word.partition("=")[0] for word in words if word.startswith("--")):
         if not any(flag.startswith(name) for flag in known):
+            key = name.removeprefix("--").replace("-", "_")
+            if key in known_keys():
+                raise ConfigError(f"{name}: a setting is written without dashes: {key}=VALUE")
             near = did_you_mean(name, known) or "`lottery --hydra-help` lists them"
             raise ConfigError(f"{name}: no such option; {near}")
 

@@ -11,7 +11,12 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, ValueType
-from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
+from hydra.errors import (
+    ConfigCompositionException,
+    HydraException,
+    MissingConfigException,
+    OverrideParseException,
+)
 
 from lottery.conf_dir import conf_dir
 from lottery.config.known_keys import named_mistake
@@ -33,6 +38,8 @@ def check_overrides(words: Iterable[str]) -> None:
             continue
         except ValueError as error:  # a number of thousands of digits
             raise ConfigError(f"{show(word)}: {first_line(error)}") from error
+        if not override.key_or_group:
+            raise ConfigError(f"{word}: a setting is written as KEY=VALUE, without spaces")
         if override.key_or_group.startswith("hydra.callbacks.gate"):
             raise ConfigError(f"{word}: this callback is lottery's own and stays as it is")
         names_options = override.value_type is ValueType.GLOB_CHOICE_SWEEP
@@ -64,6 +71,11 @@ def composing(words: Iterable[str]) -> Iterator[None]:
         if (mistake := named_mistake(error, words)) is None:
             raise
         raise mistake from error
+    except OverrideParseException as error:
+        line = "cannot be read; quote what has spaces, commas or brackets"
+        if "=" not in error.override:
+            line = "a setting is written as KEY=VALUE"
+        raise ConfigError(f"{error.override}: {line}") from error
     except HydraException:
         raise
     except (ValueError, TypeError, AssertionError, LookupError, AttributeError) as error:

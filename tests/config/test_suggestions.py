@@ -70,6 +70,24 @@ def test_a_flag_is_answered_in_one_line(lottery: Lottery, folder: Path) -> None:
     assert snapshot(folder) == {}
 
 
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["rounds"], "rounds: a setting is written as KEY=VALUE"),
+        (["rounds", "=", "3"], "=: a setting is written as KEY=VALUE, without spaces"),
+        (["seed=[1"], "seed=[1: cannot be read; quote what has spaces, commas or brackets"),
+        (["--rounds=4"], "--rounds: a setting is written without dashes: rounds=VALUE"),
+        (["--dry-run"], "--dry-run: a setting is written without dashes: dry_run=VALUE"),
+    ],
+)
+def test_what_is_no_setting_is_answered_in_one_line(
+    words: list[str], line: str, lottery: Lottery, folder: Path
+) -> None:
+    done = lottery(*words)
+    assert (done.code, done.out, done.err) == (2, "", f"error: {line}\n")
+    assert snapshot(folder) == {}
+
+
 def test_the_run_below_a_setting_or_beside_a_misspelt_folder(folder: Path) -> None:
     run = write_run(folder / TRUNK / "seed_3")
     for path, near in (

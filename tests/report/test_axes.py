@@ -8,7 +8,7 @@ import pytest
 from lottery.record.opened_run import OpenedRun
 from lottery.report.figures.draw_matplotlib import draw
 from lottery.report.figures.draw_plotly import panel_json
-from lottery.report.figures.figure import Line, count_axis, remaining_axis, style
+from lottery.report.figures.figure import Axis, Line, Panel, count_axis, remaining_axis, style
 from tests.helpers.drawings import figures
 from tests.helpers.toy_records import TRUNK, toy_record
 
@@ -70,6 +70,12 @@ def test_the_axis_runs_from_100_percent_down(run: OpenedRun) -> None:
 )
 def test_ticks_of_large_numbers(values: tuple[float, ...], ticks: list[str]) -> None:
     assert shown(count_axis("", [line(*values)]).ticks) == ticks
+
+
+def test_small_numbers_have_no_prefix_beside_the_unit_of_the_axis() -> None:
+    """By default plotly writes 0.0005 as "500µ", which reads as microseconds of milliseconds."""
+    panel = Panel(Axis("step"), Axis("inference (ms)"), lines=())
+    assert panel_json(panel)["layout"]["yaxis"]["exponentformat"] == "none"
 
 
 def test_colours_and_dashes_tell_28_lines_apart() -> None:

@@ -141,16 +141,38 @@ def test_of_several_settings_verdicts_are_counted_and_none_is_picked(tmp_path: P
 def test_without_validation_no_round_is_called_the_best(tmp_path: Path) -> None:
     runs = [
         toy_record(
-            tmp_path / f"{TRUNK}{rate}" / "seed_0", canonical=CONFIG | {"pruning.rate": rate}
+            tmp_path / f"{TRUNK}{rate}" / f"seed_{seed}",
+            canonical=CONFIG | {"pruning.rate": rate},
         )
         for rate in (0.1, 0.2)
+        for seed in range(3)
     ]
     for run in runs:
         for record in run.records:
             record["row"]["val"] = None
     head = make_contents(runs).headline
     assert head is not None
-    assert head.sentence == "In the last rounds of 2 settings, 2 have not enough seeds to say."
+    assert head.sentence == "In the last rounds of 2 settings, 2 are behind their dense networks."
+
+
+def test_of_several_settings_all_with_few_seeds_the_missing_seeds_are_named(
+    tmp_path: Path,
+) -> None:
+    paths = [
+        path
+        for number in (1, 2)
+        for path in write(
+            tmp_path / TRUNK.replace("1" * 8, str(number) * 8),
+            CASES["two seeds"][0],
+            canonical=CONFIG | {"pruning.rate": 0.1 * number},
+        )
+    ]
+    head = headline(paths)
+    assert head.sentence == (
+        "3 seeds are needed to say whether a network matches its dense one; no setting has so "
+        "many yet."
+    )
+    assert values(head) == ["2", "0 of 0", "0", "2"]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from lottery.record.files import DamagedFile
 from lottery.record.opened_run import OpenedRun
 from lottery.record.records import write_record
 from lottery.report.contents import make_contents
+from lottery.report.figures.draw_matplotlib import draw
 from lottery.report.figures.figure import Figure
 from lottery.report.read.kept import read_masks
 from lottery.report.read.runs import read_run
@@ -78,6 +79,7 @@ def test_several_settings_have_a_map_each(run: OpenedRun, tmp_path: Path) -> Non
     assert figure is not None
     assert [panel.setting for panel in figure.panels] == ["rate=0.2", "rate=0.1"]
     assert all(panel.image for panel in figure.panels)
+    assert not draw(figure).legends  # maps have nothing that a legend could name
 
 
 def test_what_is_no_image_has_no_map(run: OpenedRun) -> None:

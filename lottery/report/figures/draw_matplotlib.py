@@ -61,13 +61,14 @@ def draw(figure: Figure) -> "Drawing":
     handles: dict[str, Any] = {}
     for number, panel in enumerate(figure.panels, start=1):
         handles |= _draw_panel(drawing.add_subplot(rows, columns, number), panel)
-    drawing.legend(
-        handles=list(handles.values()),
-        labels=list(map(_plain, handles)),
-        loc="outside lower center",
-        ncols=legend_columns,
-        frameon=False,
-    )
+    if handles:  # maps have none
+        drawing.legend(
+            handles=list(handles.values()),
+            labels=list(map(_plain, handles)),
+            loc="outside lower center",
+            ncols=legend_columns,
+            frameon=False,
+        )
     return drawing
 
 

@@ -134,6 +134,7 @@ def _annotation(note: Note, *, log_x: bool) -> Json:
 
 def _axis(axis: Axis) -> Json:
     spec: Json = {"title": {"text": axis.label, "standoff": 8}}
+    spec |= {"exponentformat": "none", "separatethousands": True}  # 0.0005 ms is no "500µ ms"
     if axis.from_zero:
         spec["rangemode"] = "tozero"
     if axis.log:

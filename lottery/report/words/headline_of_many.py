@@ -43,10 +43,16 @@ def headline_of_many(settings: Sequence[Setting], controls: Sequence[JudgedContr
     low, high = min(seeds), max(seeds)
     chosen = any(setting.has_validation for setting in settings)
     rounds = "best pruned" if chosen else "last"
+    sentence = (
+        f"In the {rounds} rounds of {plural(total, 'setting')}, {enumerate_words(counts)}."
+        if enough
+        else f"{ENOUGH_SEEDS} seeds are needed to say whether a network matches its dense one; "
+        "no setting has so many yet."
+    )
     return Headline(
-        f"In the {rounds} rounds of {plural(total, 'setting')}, {enumerate_words(counts)}.",
+        sentence,
         (
-            Tile("settings", str(total), f"{enough} with {ENOUGH_SEEDS} seeds or more"),
+            Tile("settings that prune", str(total), f"{enough} with {ENOUGH_SEEDS} seeds or more"),
             Tile("match or beat dense", f"{good} of {enough}", "each is judged by itself"),
             Tile("winning tickets", str(winning), "they match dense and beat random reinit"),
             Tile("seeds", str(low) if low == high else f"{low} to {high}", "of a setting"),
