@@ -151,6 +151,38 @@ def test_a_stack_trains_as_each_network_alone(make: Any, other: dict[str, Any]) 
             assert not weight[factor == 0].any()
 
 
+class ScaledNetwork(nn.Sequential):
+    """A user's network with a weight that never moves, and one that is a single number."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__(*layers)
+        self.never = nn.Parameter(torch.full((3,), 0.5).double(), requires_grad=False)
+        self.scale = nn.Parameter(torch.tensor(2.0).double())
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = super().forward(inputs) * self.scale + self.never
+        return outputs
+
+
+def test_weights_that_stay_and_weights_of_one_number() -> None:
+    """The stack is made again after a block, as after a kill; a checkpoint can be written."""
+    alone, together = ([ScaledNetwork(*_network(seed)) for seed in range(2)] for _ in range(2))
+    own, shared = (
+        [Adam([w for w in network.parameters() if w.requires_grad]) for network in networks]
+        for networks in (alone, together)
+    )
+    for made in (0, STEPS):
+        blocks = [_block(r, together[r], shared[r], made) for r in range(2)]
+        Stack(blocks).train(blocks, stops=lambda: False)
+        for run in range(2):
+            _train_alone(_block(run, alone[run], own[run], made))
+    for run in range(2):
+        assert _far(alone[run].parameters(), together[run].parameters()) < 1e-12
+        of_weights = shared[run].state_dict()["state"]
+        assert len(of_weights) == len(own[run].state_dict()["state"]) == 7
+        assert {float(entries["step"]) for entries in of_weights.values()} == {2 * STEPS}
+
+
 def test_a_request_to_stop_ends_the_block_of_all() -> None:
     networks = [_network(seed) for seed in range(2)]
     blocks = [_block(r, n, SGD(n.parameters()), 0) for r, n in enumerate(networks)]
