@@ -11,6 +11,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from lottery.data import Split
 from lottery.masks import apply_masks
+from lottery.models.state import read_state, start_at
 from lottery.training.stacked import NextBlock
 from lottery.training.stacked.stack import CannotStack, Stack
 
@@ -63,7 +64,7 @@ def _block(
             "drawn": None,
             "rates": [[0.1 / (1 + step)] * len(optimizer.param_groups) for step in range(STEPS)],
             "made": made,
-            "restored": False,
+            "restored": None,
             "keeps_outputs": True,
             **other,
         }
@@ -183,6 +184,19 @@ def test_weights_that_stay_and_weights_of_one_number() -> None:
         assert {float(entries["step"]) for entries in of_weights.values()} == {2 * STEPS}
 
 
+@pytest.mark.parametrize(("make", "steps"), [(Adam, 7), (SGD, 0)])
+def test_a_start_tells_how_many_steps_its_optimizer_has_made(make: Any, steps: int) -> None:
+    network = _network(0)
+    optimizer = make(network.parameters(), lr=0.1)
+    assert start_at(read_state(network, optimizer), 9, restore=True).optimizer_steps is None
+    optimizer = make(network.parameters(), **({} if steps else {"momentum": 0.9}))
+    for number in range(7):
+        _train_alone(replace(_block(0, network, optimizer, number), rates=[[0.1]]))
+    stored = read_state(network, optimizer)
+    assert start_at(stored, 9, 7, restore=True).optimizer_steps == steps
+    assert start_at(stored, 9, 7).optimizer_steps is None
+
+
 def test_a_request_to_stop_ends_the_block_of_all() -> None:
     networks = [_network(seed) for seed in range(2)]
     blocks = [_block(r, n, SGD(n.parameters()), 0) for r, n in enumerate(networks)]
@@ -251,7 +265,8 @@ def test_what_must_be_equal_in_runs_that_are_trained_as_one() -> None:
 
     assert kind() == kind(rows=torch.zeros(STEPS, BATCH, dtype=torch.long))
     assert kind() != kind(made=4)
-    assert kind() != kind(restored=True)
+    assert kind() != kind(restored=0)
+    assert kind(restored=100) != kind(restored=200)  # Adam divides by what follows from the count
     assert kind() != kind(clip_norm=1.0)
     assert kind() != kind(rates=[[0.1]] * STEPS)
     assert kind() != kind(rows=torch.zeros(STEPS, BATCH + 1, dtype=torch.long))

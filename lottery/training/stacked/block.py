@@ -26,7 +26,7 @@ class NextBlock:
     drawn: Tensor | None  # numbers for their augmentation, (steps, batch, ...)
     rates: Sequence[Sequence[float]]  # the learning rates of each step, by group of parameters
     made: int  # steps of this round so far
-    restored: bool  # whether the round began with the state of another optimizer
+    restored: int | None  # steps that the optimizer's state counted then; None: it was fresh
     keeps_outputs: bool
 
     @cached_property
