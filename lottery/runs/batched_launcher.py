@@ -18,6 +18,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn
 
+from lottery.config.meeting import MAY_DIFFER
 from lottery.errors import ConfigError
 from lottery.generators import read_generators, write_generators
 from lottery.runs.sweep import DEAD_JOB
@@ -29,19 +30,6 @@ log = logging.getLogger(__name__)
 
 DoJob = Callable[[Sequence[str], int], JobReturn]  # of its overrides and its number
 Job = tuple[int, Sequence[str]]  # its number and its overrides
-
-# Keys and groups in which the runs of a group may differ: they change no step but its numbers.
-MAY_DIFFER = {
-    "adopt",
-    "criterion",
-    "keep",
-    "pruning",
-    "reinit",
-    "rounds",
-    "scope",
-    "seed",
-    "seeds",
-}
 
 
 def groups_of(jobs: Sequence[Job], most: int) -> list[list[Job]]:
