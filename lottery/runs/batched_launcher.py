@@ -166,11 +166,9 @@ class Group:
         number, overrides = self._jobs[seat]
         of_main_thread.set(self._stop)
         current_meeting.set(self._meeting)
-        with self._turns.seat(seat):
-            if self._stop.signum:
-                self._returned[number] = DEAD_JOB
-                return
-            try:
-                self._returned[number] = self._do_job(overrides, number)
-            except BaseException as error:  # noqa: BLE001  # raised in the main thread
-                self._ends.append(error)
+        try:
+            with self._turns.seat(seat):
+                stops = bool(self._stop.signum)
+                self._returned[number] = DEAD_JOB if stops else self._do_job(overrides, number)
+        except BaseException as error:  # noqa: BLE001  # raised in the main thread
+            self._ends.append(error)
