@@ -268,6 +268,7 @@ def test_what_must_be_equal_in_runs_that_are_trained_as_one() -> None:
     assert kind() != kind(restored=0)
     assert kind(restored=100) != kind(restored=200)  # Adam divides by what follows from the count
     assert kind() != kind(clip_norm=1.0)
+    assert kind() != kind(pruned=_weights(network)[::-1])  # the masks of one are not the other's
     assert kind() != kind(rates=[[0.1]] * STEPS)
     assert kind() != kind(rows=torch.zeros(STEPS, BATCH + 1, dtype=torch.long))
     assert kind() != kind(optimizer=SGD(network.parameters(), momentum=0.8))
