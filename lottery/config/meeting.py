@@ -72,7 +72,7 @@ def _why_of_settings(settings: Settings, device: Device, learns_masks: bool) -> 
         f"trainer.devices={device.num_processes}": device.num_processes > 1,
         f"trainer.precision={device.precision}": device.precision not in PRECISIONS,
         "trainer.compile=true": device.compile,
-        "trainer.graph=true": device.graph is True,
+        "trainer.graph=true": settings.trainer.graph is True,
         f"optimizer={optimizer}": optimizer not in OPTIMIZERS,
         f"logger={', '.join(loggers)}": not set(loggers) <= set(LOGGERS),
         "callbacks": bool(settings.callbacks),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lottery.api import load_run
-from lottery.config import prepare
+from lottery.config import ConfigError, prepare
 from lottery.config.experiment import Experiment
 from lottery.record.records import read_record
 from lottery.record.run_dir import RunDir
@@ -175,6 +175,14 @@ def test_runs_with_other_data_are_trained_alone(
     assert [fit is not None and fit.meeting for fit in fits] == [meeting, meeting, None]
     (line,) = [text for text in caplog.messages if "trained alone, not as one" in text]
     assert line.endswith("dataset.split_seed=1 is not that of the group's first run")
+
+
+def test_a_run_with_captured_steps_is_trained_alone(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"), pytest.raises(ConfigError, match="only on one GPU"):
+        _prepare_in(_meeting(), folder, "trainer.graph=true")
+    assert "trained alone, not as one with other runs: trainer.graph=true" in caplog.text
 
 
 @pytest.mark.parametrize(
