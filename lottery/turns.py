@@ -35,13 +35,13 @@ class Turns:
     @contextmanager
     def seat(self, number: int) -> Iterator[None]:
         """Be thread `number`: wait for the first turn; at the end leave the others for good."""
-        self._take(number)
         token = _seat.set((self, number))
         try:
+            self._take(number)
             yield
         finally:
             _seat.reset(token)
-            self._leave(number, set())
+            self._pass_on(number, set())  # also where the global state cannot be read any more
 
     def meet(self, number: int, serve: Callable[[], set[int]]) -> None:
         """Wait, as thread `number`, until it is served.
@@ -54,7 +54,7 @@ class Turns:
             self._take(number)
             if number in self._ready:
                 return
-            served = serve()
+            served = serve() & self._waiting  # not those that have gone
             with self._changed:
                 self._waiting -= served
                 self._ready |= served
@@ -85,6 +85,9 @@ class Turns:
     def _leave(self, number: int, others: set[int]) -> None:
         """End a turn, and wait among `others`."""
         self._states[number] = self._read()
+        self._pass_on(number, others)
+
+    def _pass_on(self, number: int, others: set[int]) -> None:
         with self._changed:
             self._ready.discard(number)
             self._waiting.discard(number)

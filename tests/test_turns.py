@@ -73,6 +73,38 @@ def test_one_that_fails_leaves_the_others_whole() -> None:
     assert seen == [0, 2]
 
 
+def test_the_others_go_on_where_global_state_cannot_be_read() -> None:
+    """As after an error of CUDA. Who was served may have gone."""
+    seen: list[int] = []
+
+    def read() -> None:
+        if my_number() == 1:
+            raise ValueError
+
+    turns = Turns(3, read=read, write=lambda state: None)
+
+    def job(number: int) -> None:
+        seen.append(number)
+        turns.meet(number, lambda: {0, 1, 2})
+        seen.append(number)
+
+    _in_threads(turns, job, job, job)
+    assert seen == [0, 1, 2, 0, 2]
+
+
+def test_the_others_go_on_where_global_state_cannot_be_put_back() -> None:
+    seen: list[int] = []
+    fails = iter([False, True, False])
+
+    def write(state: None) -> None:
+        if next(fails):
+            raise ValueError
+
+    turns = Turns(3, read=lambda: None, write=write)
+    _in_threads(turns, seen.append, seen.append, seen.append)
+    assert seen == [0, 2]
+
+
 def test_the_others_run_while_one_is_away() -> None:
     seen: list[int] = []
     over = Event()

@@ -140,10 +140,12 @@ def build_experiment(
     num_classes = splits.num_classes if has_classes(splits.train) else None
     pruning = set_up_pruning(settings, networks.network, num_classes)
     draw_scores = score_maker(pruning.pruner, settings.seed_for("pruning"))
-    meeting = find_meeting(settings, networks, device, learns_masks=draw_scores is not None)
+    data = splits.digests()
+    meeting = find_meeting(
+        settings, networks, device, data=data, learns_masks=draw_scores is not None
+    )
     if meeting:
         device = replace(device, grouped=meeting.size)
-    data = splits.digests()
     digests = {**data, **file_digests(settings.config), **pruning.digests}
     progress, stop = Progress(score=task.score), StopRequest()
     load_splits: Callable[[], Splits] = partial(

@@ -25,8 +25,8 @@ def with_graph(fit: LightningFit, settings: Settings, num_steps: int) -> Lightni
         ConfigError: `trainer.graph=true`, and something does.
     """
     asked = settings.trainer.graph
-    if asked is False or (asked == "auto" and fit.device.accelerator == "cpu"):
-        return fit
+    if asked is False or (asked == "auto" and (fit.device.accelerator == "cpu" or fit.meeting)):
+        return fit  # runs that are trained as one share their steps
     obstacle = _of_device(fit.device) or _of_training(fit, settings, num_steps)
     if asked == "auto":
         obstacle = obstacle or _of_users_code(fit, settings)

@@ -1,18 +1,31 @@
 """Whether a run is trained as one network with the other runs of its group."""
 
 import logging
+from collections.abc import Mapping
 
 import torch
 from torch.func import functional_call, vmap
 
 from lottery.config.network import Networks
-from lottery.config.rules import first_line
+from lottery.config.rules import first_line, show
 from lottery.config.settings import Settings
 from lottery.training import Device
 from lottery.training.stacked import Meeting, current_meeting
 
 log = logging.getLogger(__name__)
 
+# Keys and groups in which the runs of a group may differ: they change no step but its numbers.
+MAY_DIFFER = {
+    "adopt",
+    "criterion",
+    "keep",
+    "pruning",
+    "reinit",
+    "rounds",
+    "scope",
+    "seed",
+    "seeds",
+}
 PRECISIONS = ("32-true", "64-true")
 # Each moves a weight by its own gradients alone, whatever else its tensor holds.
 OPTIMIZERS = ("torch.optim.Adam", "torch.optim.AdamW", "torch.optim.SGD")
@@ -24,16 +37,25 @@ ON_CPU = (
 
 
 def find_meeting(
-    settings: Settings, networks: Networks, device: Device, *, learns_masks: bool
+    settings: Settings,
+    networks: Networks,
+    device: Device,
+    *,
+    data: Mapping[str, str],
+    learns_masks: bool,
 ) -> Meeting | None:
     """Return where the runs of this process meet; None if there are none or this is no such run.
 
-    Why it is none, is logged.
+    Why it is none, is logged. `data` are the data's digests.
     """
     meeting = current_meeting.get()
     if meeting is None:
         return None
-    reason = _why_of_settings(settings, device, learns_masks) or _why_of_network(networks)
+    reason = (
+        _why_of_settings(settings, device, learns_masks)
+        or _why_of_network(networks)
+        or _why_of_others(settings, data, meeting)
+    )
     if reason:
         log.info("trained alone, not as one with other runs: %s", reason)
         return None
@@ -50,7 +72,7 @@ def _why_of_settings(settings: Settings, device: Device, learns_masks: bool) -> 
         f"trainer.devices={device.num_processes}": device.num_processes > 1,
         f"trainer.precision={device.precision}": device.precision not in PRECISIONS,
         "trainer.compile=true": device.compile,
-        "trainer.graph=true": device.graph is True,
+        "trainer.graph=true": settings.trainer.graph is True,
         f"optimizer={optimizer}": optimizer not in OPTIMIZERS,
         f"logger={', '.join(loggers)}": not set(loggers) <= set(LOGGERS),
         "callbacks": bool(settings.callbacks),
@@ -73,3 +95,16 @@ def _why_of_network(networks: Networks) -> str:
             return "its network draws random numbers, as dropout does"
         return f"its network cannot be one with another: {first_line(error)}"
     return ""
+
+
+def _why_of_others(settings: Settings, data: Mapping[str, str], meeting: Meeting) -> str:
+    """Compare a run with the first of its group: all take their batches from one run's data.
+
+    Overrides that are equal can have different values, such as `dataset.split_seed=${seed}`.
+    """
+    flat = settings.canonical.items()
+    values = {name: value for name, value in flat if name.partition(".")[0] not in MAY_DIFFER}
+    values |= {f"digest of {name}": digest for name, digest in data.items()}
+    name = meeting.first_other(values)
+    shown = f"{name}={show(values.get(name))}"
+    return f"{shown} is not that of the group's first run" if name else ""

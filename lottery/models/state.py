@@ -49,6 +49,12 @@ class Start:
         """The last step to train, on the round's clock."""
         return self.first_step + self.num_steps
 
+    @property
+    def optimizer_steps(self) -> int | None:
+        """How many steps the optimizer's state counts, 0 if it counts none; None: it is fresh."""
+        counts = [v for name, v in self.optimizer_state.items() if name.endswith("/step")]
+        return max(map(int, counts), default=0) if self.optimizer_state else None
+
 
 def start_at(state: State, num_steps: int, step: int = 0, *, restore: bool = False) -> Start:
     """Return the start of a training of `num_steps` in all that is in `state` after `step`.

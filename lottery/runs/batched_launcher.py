@@ -18,6 +18,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn
 
+from lottery.config.meeting import MAY_DIFFER
 from lottery.errors import ConfigError
 from lottery.generators import read_generators, write_generators
 from lottery.runs.sweep import DEAD_JOB
@@ -29,19 +30,6 @@ log = logging.getLogger(__name__)
 
 DoJob = Callable[[Sequence[str], int], JobReturn]  # of its overrides and its number
 Job = tuple[int, Sequence[str]]  # its number and its overrides
-
-# Keys and groups in which the runs of a group may differ: they change no step but its numbers.
-MAY_DIFFER = {
-    "adopt",
-    "criterion",
-    "keep",
-    "pruning",
-    "reinit",
-    "rounds",
-    "scope",
-    "seed",
-    "seeds",
-}
 
 
 def groups_of(jobs: Sequence[Job], most: int) -> list[list[Job]]:
@@ -178,11 +166,9 @@ class Group:
         number, overrides = self._jobs[seat]
         of_main_thread.set(self._stop)
         current_meeting.set(self._meeting)
-        with self._turns.seat(seat):
-            if self._stop.signum:
-                self._returned[number] = DEAD_JOB
-                return
-            try:
-                self._returned[number] = self._do_job(overrides, number)
-            except BaseException as error:  # noqa: BLE001  # raised in the main thread
-                self._ends.append(error)
+        try:
+            with self._turns.seat(seat):
+                stops = bool(self._stop.signum)
+                self._returned[number] = DEAD_JOB if stops else self._do_job(overrides, number)
+        except BaseException as error:  # noqa: BLE001  # raised in the main thread
+            self._ends.append(error)

@@ -208,7 +208,7 @@ class LightningFit:
             stop=self.stop,
             learned=learned,
             train_together=partial(self.meeting.train, round_number) if self.meeting else None,
-            graphs=None if self.meeting else self._graphs(train),
+            graphs=self._graphs(train),
         )
 
     def _graphs(self, train: Split) -> Graphs | None:

@@ -230,7 +230,7 @@ class LotteryModule(pl.LightningModule):
             drawn=drawn if isinstance(drawn, Tensor) else None,
             rates=[self._learning_rates(step) for step in steps],
             made=self.step - self.start.first_step,
-            restored=bool(self.start.optimizer_state),
+            restored=self.start.optimizer_steps,
             keeps_outputs=self.task.needs_outputs,
         )
 

@@ -79,7 +79,8 @@ def test_runs_that_are_trained_as_one_on_a_gpu(gpus: Gpus, tmp_path: Path) -> No
     folders = sorted(here.glob("outputs/*/seed_*"))
     assert len(folders) == 2
     for folder in folders:
-        assert read_run_json(RunDir(folder))["machine"]["grouped"] == 2
+        machine = read_run_json(RunDir(folder))["machine"]
+        assert (machine["grouped"], machine["graph"]) == (2, False)
         assert furthest(folder, there / folder.relative_to(here)) < 1e-12
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from lottery.api import load_run
-from lottery.config import prepare
+from lottery.config import ConfigError, prepare
+from lottery.config.experiment import Experiment
 from lottery.record.records import read_record
 from lottery.record.run_dir import RunDir
 from lottery.runs.batched_launcher import groups_of
@@ -147,6 +148,43 @@ def test_which_jobs_are_trained_as_one() -> None:
     assert [[number for number, _ in group] for group in groups] == [[0, 1], [3], [2], [4]]
 
 
+def _meeting() -> Meeting:
+    return Meeting(Turns(2, read=dict, write=lambda state: None), 2, StopRequest())
+
+
+def _prepare_in(meeting: Meeting, folder: Path, *overrides: str) -> Experiment:
+    token = current_meeting.set(meeting)
+    try:
+        return prepare(composed(*overrides), folder)
+    finally:
+        current_meeting.reset(token)
+
+
+def test_runs_with_other_data_are_trained_alone(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Their overrides are equal, dataset.split_seed=${seed}; the batches of one are not of all."""
+    meeting, other = _meeting(), "${seed}"
+    words = [
+        ("seed=0",),
+        ("seed=1", "criterion=random"),
+        ("seed=1", f"dataset.split_seed={other}"),
+    ]
+    with caplog.at_level("INFO"):
+        fits = [_prepare_in(meeting, folder, *of_run).fit for of_run in words]
+    assert [fit is not None and fit.meeting for fit in fits] == [meeting, meeting, None]
+    (line,) = [text for text in caplog.messages if "trained alone, not as one" in text]
+    assert line.endswith("dataset.split_seed=1 is not that of the group's first run")
+
+
+def test_a_run_with_captured_steps_is_trained_alone(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"), pytest.raises(ConfigError, match="only on one GPU"):
+        _prepare_in(_meeting(), folder, "trainer.graph=true")
+    assert "trained alone, not as one with other runs: trainer.graph=true" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("overrides", "reason"),
     [
@@ -169,13 +207,9 @@ def test_which_jobs_are_trained_as_one() -> None:
 def test_what_is_trained_alone_is_said(
     folder: Path, caplog: pytest.LogCaptureFixture, overrides: tuple[str, ...], reason: str
 ) -> None:
-    meeting = Meeting(Turns(2, read=dict, write=lambda state: None), 2, StopRequest())
-    token = current_meeting.set(meeting)
-    try:
-        with caplog.at_level("INFO"):
-            experiment = prepare(composed(*overrides), folder)
-    finally:
-        current_meeting.reset(token)
+    meeting = _meeting()
+    with caplog.at_level("INFO"):
+        experiment = _prepare_in(meeting, folder, *overrides)
     assert experiment.fit is not None
     assert experiment.fit.meeting is (None if reason else meeting)
     assert experiment.device.grouped == (1 if reason else 2)

@@ -11,6 +11,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from lottery.data import Split
 from lottery.masks import apply_masks
+from lottery.models.state import read_state, start_at
 from lottery.training.stacked import NextBlock
 from lottery.training.stacked.stack import CannotStack, Stack
 
@@ -63,7 +64,7 @@ def _block(
             "drawn": None,
             "rates": [[0.1 / (1 + step)] * len(optimizer.param_groups) for step in range(STEPS)],
             "made": made,
-            "restored": False,
+            "restored": None,
             "keeps_outputs": True,
             **other,
         }
@@ -151,6 +152,51 @@ def test_a_stack_trains_as_each_network_alone(make: Any, other: dict[str, Any]) 
             assert not weight[factor == 0].any()
 
 
+class ScaledNetwork(nn.Sequential):
+    """A user's network with a weight that never moves, and one that is a single number."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__(*layers)
+        self.never = nn.Parameter(torch.full((3,), 0.5).double(), requires_grad=False)
+        self.scale = nn.Parameter(torch.tensor(2.0).double())
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = super().forward(inputs) * self.scale + self.never
+        return outputs
+
+
+def test_weights_that_stay_and_weights_of_one_number() -> None:
+    """The stack is made again after a block, as after a kill; a checkpoint can be written."""
+    alone, together = ([ScaledNetwork(*_network(seed)) for seed in range(2)] for _ in range(2))
+    own, shared = (
+        [Adam([w for w in network.parameters() if w.requires_grad]) for network in networks]
+        for networks in (alone, together)
+    )
+    for made in (0, STEPS):
+        blocks = [_block(r, together[r], shared[r], made) for r in range(2)]
+        Stack(blocks).train(blocks, stops=lambda: False)
+        for run in range(2):
+            _train_alone(_block(run, alone[run], own[run], made))
+    for run in range(2):
+        assert _far(alone[run].parameters(), together[run].parameters()) < 1e-12
+        of_weights = shared[run].state_dict()["state"]
+        assert len(of_weights) == len(own[run].state_dict()["state"]) == 7
+        assert {float(entries["step"]) for entries in of_weights.values()} == {2 * STEPS}
+
+
+@pytest.mark.parametrize(("make", "steps"), [(Adam, 7), (SGD, 0)])
+def test_a_start_tells_how_many_steps_its_optimizer_has_made(make: Any, steps: int) -> None:
+    network = _network(0)
+    optimizer = make(network.parameters(), lr=0.1)
+    assert start_at(read_state(network, optimizer), 9, restore=True).optimizer_steps is None
+    optimizer = make(network.parameters(), **({} if steps else {"momentum": 0.9}))
+    for number in range(7):
+        _train_alone(replace(_block(0, network, optimizer, number), rates=[[0.1]]))
+    stored = read_state(network, optimizer)
+    assert start_at(stored, 9, 7, restore=True).optimizer_steps == steps
+    assert start_at(stored, 9, 7).optimizer_steps is None
+
+
 def test_a_request_to_stop_ends_the_block_of_all() -> None:
     networks = [_network(seed) for seed in range(2)]
     blocks = [_block(r, n, SGD(n.parameters()), 0) for r, n in enumerate(networks)]
@@ -219,8 +265,10 @@ def test_what_must_be_equal_in_runs_that_are_trained_as_one() -> None:
 
     assert kind() == kind(rows=torch.zeros(STEPS, BATCH, dtype=torch.long))
     assert kind() != kind(made=4)
-    assert kind() != kind(restored=True)
+    assert kind() != kind(restored=0)
+    assert kind(restored=100) != kind(restored=200)  # Adam divides by what follows from the count
     assert kind() != kind(clip_norm=1.0)
+    assert kind() != kind(pruned=_weights(network)[::-1])  # the masks of one are not the other's
     assert kind() != kind(rates=[[0.1]] * STEPS)
     assert kind() != kind(rows=torch.zeros(STEPS, BATCH + 1, dtype=torch.long))
     assert kind() != kind(optimizer=SGD(network.parameters(), momentum=0.8))

@@ -26,7 +26,7 @@ class NextBlock:
     drawn: Tensor | None  # numbers for their augmentation, (steps, batch, ...)
     rates: Sequence[Sequence[float]]  # the learning rates of each step, by group of parameters
     made: int  # steps of this round so far
-    restored: bool  # whether the round began with the state of another optimizer
+    restored: int | None  # steps that the optimizer's state counted then; None: it was fresh
     keeps_outputs: bool
 
     @cached_property
@@ -41,7 +41,8 @@ class NextBlock:
             {name: value for name, value in group.items() if name not in ("params", "lr")}
             for group in self.optimizer.param_groups
         ]
-        shapes = [(name, tuple(weight.shape)) for name, weight in self.weights.items()]
+        pruned = {id(weight): place for place, weight in enumerate(self.pruned)}
+        shapes = [(n, tuple(w.shape), pruned.get(id(w))) for n, w in self.weights.items()]
         numbers = (self.made, self.restored, tuple(self.rows.shape), self.clip_norm)
         return (repr((type(self.optimizer), groups, shapes)), repr(self.rates), numbers)
 

@@ -1,9 +1,10 @@
 """Where the runs of a group meet before each block of steps: those that fit train as one."""
 
 import logging
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any
 
 from lottery.signals import StopRequest
 from lottery.training.stacked.block import Made, NextBlock
@@ -11,6 +12,8 @@ from lottery.training.stacked.stack import CannotStack, Stack
 from lottery.turns import Turns, my_number
 
 log = logging.getLogger(__name__)
+
+MISSING = object()
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Meeting:
         self._stacks: dict[tuple[int, ...], Stack] = {}
         self._alone: set[int] = set()  # numbers of runs that cannot be trained with others
         self._told: set[str] = set()
+        self._values: Mapping[str, Any] | None = None  # of the first run to ask
 
     def train(self, round_number: int, block: NextBlock) -> Made | None:
         """Make a run's block with those of other runs; None if it has to make it alone."""
@@ -59,6 +63,13 @@ class Meeting:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def first_other(self, values: Mapping[str, Any]) -> str:
+        """Return the name of a value that the first run to ask has not; "" if all are equal."""
+        first = self._values = values if self._values is None else self._values
+        names = sorted(first.keys() | values.keys())
+        others = [n for n in names if first.get(n, MISSING) != values.get(n, MISSING)]
+        return others[0] if others else ""
 
     def tell(self, line: str) -> None:
         """Log a line once for all runs of the group."""

@@ -12,6 +12,8 @@ from lottery.generators import kept_generators
 from lottery.masks import apply_masks
 from lottery.training.stacked.block import Made, NextBlock
 
+COUNT = "step"  # an optimizer's count of steps, one for all runs; it may have a weight's shape
+
 
 class CannotStack(Exception):
     """Networks cannot be trained as one; the message says why."""
@@ -116,23 +118,23 @@ class Stack:
         """Give each run's optimizer its part of the state."""
         for number, block in enumerate(blocks):
             for name, weight in block.weights.items():
-                stacked = self._weights[name]
-                block.optimizer.state[weight] = {
-                    entry: _part(value, stacked, number)
-                    for entry, value in self._optimizer.state.get(stacked, {}).items()
-                }
+                # a frozen weight has no state, and an optimizer cannot store one of it
+                if entries := self._optimizer.state.get(self._weights[name]):
+                    block.optimizer.state[weight] = {
+                        entry: _part(entry, value, number) for entry, value in entries.items()
+                    }
             for own, group in zip(
                 block.optimizer.param_groups, self._optimizer.param_groups, strict=True
             ):
                 own["lr"] = group["lr"]
 
 
-def _part(value: Any, stacked: Tensor, number: int) -> Any:
+def _part(entry: str, value: Any, number: int) -> Any:
     """Return one run's part of an entry of the optimizer's state, such as Adam's averages."""
     if not isinstance(value, Tensor):
         return value
-    # a count of steps, which a run that goes on alone must not move for the others
-    return value[number] if value.shape == stacked.shape else value.clone()
+    # a run that goes on alone must not move the count for the others
+    return value.clone() if entry == COUNT else value[number]
 
 
 def _stacked_optimizer(
@@ -149,17 +151,16 @@ def _stacked_optimizer(
         states = [block.optimizer.state.get(block.weights[name], {}) for block in blocks]
         if states[0]:
             optimizer.state[stacked] = {
-                entry: _together([state[entry] for state in states], stacked)
-                for entry in states[0]
+                entry: _together(entry, [state[entry] for state in states]) for entry in states[0]
             }
     return optimizer
 
 
-def _together(values: Sequence[Any], stacked: Tensor) -> Any:
+def _together(entry: str, values: Sequence[Any]) -> Any:
     first = values[0]
     if not isinstance(first, Tensor):
         return first
-    return torch.stack(list(values)) if first.shape == stacked.shape[1:] else first.clone()
+    return first.clone() if entry == COUNT else torch.stack(list(values))
 
 
 def _over_runs(block: NextBlock) -> Callable[..., tuple[Tensor, Tensor]]:
