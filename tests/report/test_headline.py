@@ -54,12 +54,12 @@ CASES: dict[str, tuple[list[Sequence[float]], str, list[str]]] = {
     "is behind": (
         [DENSE, (0.93, 0.931, 0.932)],
         "With 80.0 % of its weights the network is behind the dense one.",
-        ["none", "-2.00 points"],
+        ["no round", "-2.00 points"],
     ),
     "undecided": (
         [DENSE, (0.94, 0.96, 0.951)],
         "With 80.0 % of its weights it is undecided whether the network matches the dense one.",
-        ["none", "-0.07 points"],
+        ["no round", "-0.07 points"],
     ),
     "two seeds": (
         [DENSE[:2], (0.99, 0.99)],

@@ -107,13 +107,13 @@ def _sentence(
 
 
 def _matching(setting: Setting, gains: Gains) -> Tile:
-    name, margin = "sparsest that matches dense", format_margin(setting.score, setting.margin)
+    name, margin = "matches dense down to", format_margin(setting.score, setting.margin)
     if len(gains.seeds) < ENOUGH_SEEDS:
         return Tile(name, CANNOT_SAY, TOO_FEW, TOO_FEW)
     number = matches_down_to(gains.summaries, setting.margin)
     if number is None:
         first = min(gains.summaries)
-        return Tile(name, "none", f"round {first} is not shown to match within {margin}")
+        return Tile(name, "no round", f"round {first} is not shown to match within {margin}")
     detail = f"round {number}; every round down to it matches within {margin}"
     return Tile(name, f"{100 * setting.means('remaining')[number]:.1f} %", detail, MATCHES)
 
@@ -131,7 +131,7 @@ def _gain(setting: Setting, gains: Gains) -> Tile:
 
 
 def _speed(setting: Setting, gains: Gains) -> Tile:
-    name, ratio = "ES by that of dense", speed_against_dense(setting, gains.picks)
+    name, ratio = "ES compared with dense", speed_against_dense(setting, gains.picks)
     if ratio is None:
         moving = has_dynamic(setting.config)
         why = "ES is looked for only where the masks stay" if moving else "ES is not comparable"
