@@ -114,7 +114,8 @@ def _pass_gate(command: Command, config: dict[str, Any], folder: Path) -> None:
         from lottery.config.dry_run import describe
 
         check_run_folder(experiment.imp.run_dir)
-        check_run_json(experiment, OpenedRun(experiment.imp.run_dir))
+        with disk_errors_in(folder):
+            check_run_json(experiment, OpenedRun(experiment.imp.run_dir))
         check_writable(folder, "output_dir")
         print_on_main(describe(experiment), is_main=command.is_main)
         sys.exit(0)
