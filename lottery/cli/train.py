@@ -36,11 +36,12 @@ from lottery.config.targets import make_cwd_importable
 from lottery.errors import LotteryError, memory_errors
 from lottery.record.disk_errors import check_writable, disk_errors_in
 from lottery.record.files import DamagedFile
+from lottery.record.opened_run import OpenedRun
 from lottery.record.rows import format_table
 from lottery.record.schema import Row, SweepJob
 from lottery.record.score import ACCURACY, Score
 from lottery.report import report_at_end
-from lottery.runs.lifecycle import open_run_folder, run_with_status
+from lottery.runs.lifecycle import check_run_json, open_run_folder, run_with_status
 from lottery.runs.process_group import ends_at_once, find_process_rank
 from lottery.runs.run_folder import check_run_folder
 from lottery.runs.run_lock import Ownership
@@ -113,6 +114,8 @@ def _pass_gate(command: Command, config: dict[str, Any], folder: Path) -> None:
         from lottery.config.dry_run import describe
 
         check_run_folder(experiment.imp.run_dir)
+        with disk_errors_in(folder):
+            check_run_json(experiment, OpenedRun(experiment.imp.run_dir))
         check_writable(folder, "output_dir")
         print_on_main(describe(experiment), is_main=command.is_main)
         sys.exit(0)

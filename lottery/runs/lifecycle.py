@@ -113,7 +113,7 @@ def _is_there(experiment: "Experiment") -> bool:
     with disk_errors_in(run_dir.path):
         check_run_folder(run_dir)
         run = OpenedRun(run_dir)
-        _check_run_json(experiment, run)
+        check_run_json(experiment, run)
         complete = is_complete(experiment, run)
     if complete and has_owner(run_dir.path):
         # its owner works still, or we may not write
@@ -175,12 +175,13 @@ def _held(experiment: "Experiment") -> Iterator[Ownership]:
     path = experiment.imp.run_dir.path
     check_writable(path, "output_dir")
     with disk_errors_in(path), locked(path, wait=False) as ownership:
-        _check_run_json(experiment, OpenedRun(experiment.imp.run_dir))
+        check_run_json(experiment, OpenedRun(experiment.imp.run_dir))
         shutil.rmtree(path / MEETING, ignore_errors=True)  # of a launcher that was killed
         yield ownership
 
 
-def _check_run_json(experiment: "Experiment", run: OpenedRun) -> None:
+def check_run_json(experiment: "Experiment", run: OpenedRun) -> None:
+    """Check that a folder that holds a run holds this one, resting on the same files."""
     if run.folder.run_json.exists():
         check_same_run(experiment, run)
 

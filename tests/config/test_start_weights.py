@@ -233,5 +233,7 @@ def test_the_file_is_compared_at_every_start(lottery: Lottery, weights: Weights)
     run = lottery(*ARGS, "rounds=0").run
     before = snapshot(run)
     torch.save(weights | {"fc1.bias": torch.ones(300)}, "weights/lenet.pth")
-    assert_one_line(lottery(*ARGS), "began with other content of", "model.init_from=lenet.pth")
+    for words in (ARGS, (*ARGS, "dry_run=true")):
+        refused = lottery(*words)
+        assert_one_line(refused, "began with other content of", "model.init_from=lenet.pth")
     assert snapshot(run) == before
