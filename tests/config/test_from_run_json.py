@@ -52,7 +52,7 @@ def test_single_values_can_be_changed() -> None:
 
 
 def test_options_added_since_are_at_what_was_before_them() -> None:
-    groups = ("early_bird", "metrics", "task")  # added whole
+    groups = ("early_bird", "metrics", "task", "dynamic")  # added whole
     old = {key: value for key, value in composed().items() if key not in groups}
     for key in ADDED_LATER:
         group, _, name = key.partition(".")

@@ -174,7 +174,7 @@ def test_hydras_own_ways_of_logging_work(lottery: Lottery, way: str) -> None:
         ("--cfg all --resolve", 0),
         ("--info all", 0),
         ("--info searchpath", 0),
-        ("--info all nosuch=1", 1),
+        ("--info all nosuch=1", 2),
         ("--resolve", 2),
         ("--cfg job -m", 2),
         ("seed=${nothing}", 2),
