@@ -87,11 +87,11 @@ def texts_as_help() -> Iterator[None]:
             options["help"] = str(options["help"])
         return add_argument(self, *names, **options)
 
-    container.add_argument = with_text  # type: ignore[method-assign]
+    container.add_argument = with_text  # type: ignore[method-assign]  # for Hydra
     try:
         yield
     finally:
-        container.add_argument = add_argument  # type: ignore[method-assign]
+        container.add_argument = add_argument  # type: ignore[method-assign]  # as before
 
 
 @contextmanager

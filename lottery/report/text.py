@@ -5,11 +5,10 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from lottery.errors import escaped
-from lottery.record.files import DamagedFile
 from lottery.record.study import StudyJson
 from lottery.record.text_table import text_table
 from lottery.report.contents import Contents, make_contents
-from lottery.report.read.runs import read_each, read_run
+from lottery.report.read.runs import read_runs
 from lottery.report.words.table import NONE, Table, plural
 
 # Columns that a narrow terminal goes without first, then those on the right, but not the verdicts
@@ -37,9 +36,7 @@ def report_text(
     Raises:
         DamagedFile: none of the runs can be read.
     """
-    records, damaged = read_each(read_run, runs)
-    if not records:
-        raise DamagedFile(damaged[0].removeprefix("left out: "))
+    records, damaged = read_runs(runs)
     contents = make_contents(
         records,
         [*problems, *damaged],

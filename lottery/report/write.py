@@ -11,7 +11,7 @@ from lottery.record.study import StudyJson, read_study
 from lottery.report.contents import make_contents
 from lottery.report.figures.draw_matplotlib import METADATA, save_figure
 from lottery.report.plotly_js import place_plotly
-from lottery.report.read.runs import find_runs, read_each, read_run
+from lottery.report.read.runs import find_runs, read_runs
 from lottery.report.render import make_markdown, make_page
 
 log = logging.getLogger(__name__)
@@ -49,9 +49,7 @@ def write_report(
         DamagedFile: none of the runs can be read, or the folder of figures is a link.
         OSError: the folder cannot be written.
     """
-    records, damaged = read_each(read_run, runs)
-    if not records:
-        raise DamagedFile(damaged[0].removeprefix("left out: "))
+    records, damaged = read_runs(runs)
     contents = make_contents(
         records,
         [*problems, *damaged],

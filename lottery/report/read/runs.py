@@ -80,6 +80,18 @@ def read_each(
     return found, problems
 
 
+def read_runs(paths: Sequence[Path]) -> tuple[list[OpenedRun], list[str]]:
+    """Return the runs that can be read, and one line for each that is damaged.
+
+    Raises:
+        DamagedFile: none of them can be read.
+    """
+    runs, problems = read_each(read_run, paths)
+    if not runs:
+        raise DamagedFile(problems[0].removeprefix("left out: "))
+    return runs, problems
+
+
 def state_of(run: OpenedRun) -> str:
     """Word a run's status, with the number of finished rounds unless all are."""
     status, message = run.run_json["status"], run.run_json.get("message")
