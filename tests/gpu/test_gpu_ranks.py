@@ -11,7 +11,7 @@ from lottery.models.synced_batchnorm import SyncedBatchNorm
 from lottery.record.records import read_run_json
 from lottery.record.run_dir import RunDir
 from lottery.tensors import load_tensors
-from tests.helpers.gpu_runs import results, run, tensors_of, train
+from tests.helpers.gpu_runs import kill_in_first_round, results, run, tensors_of, train
 from tests.helpers.gpus import Gpus
 from tests.helpers.locks import assert_free
 from tests.helpers.ranks import on_ranks
@@ -77,15 +77,7 @@ BF16 = (
 def test_a_killed_command_ends_as_one_that_was_not(pair: Gpus, tmp_path: Path) -> None:
     """It starts a process for each GPU; they die with it."""
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    often = "checkpoint.every_seconds=0.001"
-    process = pair.context.Process(target=run, args=(None, (killed, (*BF16, often))))
-    process.start()
-    while not RunDir(killed).round(0).checkpoint.exists():
-        assert process.is_alive(), "it has ended before"
-        time.sleep(0.001)
-    process.kill()
-    process.join()
-    assert not RunDir(killed).round(0).record.exists()
+    kill_in_first_round(pair, killed, BF16)
     assert_free(killed, wait=True)  # forks of the killed one, which have its lock, are gone
     assert on_ranks(1, run, (killed, BF16), (whole, BF16), gpus=pair) == [None]
     assert results(killed) == results(whole)

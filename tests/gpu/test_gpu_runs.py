@@ -1,6 +1,5 @@
 """Whole runs on one GPU; on an emulated one they end with the files of a run on the CPU."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ from lottery.config.hydra_setup import conf_dir
 from lottery.record.records import read_record, read_run_json
 from lottery.record.run_dir import RunDir
 from tests.helpers.distance import furthest
-from tests.helpers.gpu_runs import analyse, results, run, sweep
+from tests.helpers.gpu_runs import analyse, kill_in_first_round, results, run, sweep
 from tests.helpers.gpus import Gpus
 from tests.helpers.ranks import on_ranks
 
@@ -96,19 +95,11 @@ KILLED = (
     *("trainer=gpu", "trainer.block=2", "model=conv_2", "model.dropout=0.5", "optimizer=sgd"),
     *("rounds=0", "iterations=12", "evaluation.every=6", "dataset.batch_size=10"),
 )
-OFTEN = "checkpoint.every_seconds=0.001"
 
 
 def test_a_killed_run_ends_as_one_that_was_not(gpus: Gpus, tmp_path: Path) -> None:
     """Dropout draws from the GPU's generator, whose state comes back with the checkpoint."""
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    process = gpus.context.Process(target=run, args=(None, (killed, (*KILLED, OFTEN))))
-    process.start()
-    while not RunDir(killed).round(0).checkpoint.exists():
-        assert process.is_alive(), "it has ended before"
-        time.sleep(0.001)
-    process.kill()
-    process.join()
-    assert not RunDir(killed).round(0).record.exists()
+    kill_in_first_round(gpus, killed, KILLED)
     assert on_ranks(1, run, (killed, KILLED), (whole, KILLED), gpus=gpus) == [None]
     assert results(killed) == results(whole)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from multiprocessing.context import ForkProcess, SpawnContext
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from lottery.ticket import verify
 from tests.conftest import TABLES, tensor_files
 from tests.helpers.experiments import composed
 from tests.helpers.forked import be_the_command
+from tests.helpers.gpus import Gpus
 
 TINY = ("rounds=1", "iterations=4", "evaluation.every=4", "logger=none", "trainer.threads=1")
 
@@ -29,6 +31,19 @@ def run(process: ProcessRank, *runs: tuple[Path, tuple[str, ...]]) -> None:
             SpawnContext.Process = ForkProcess  # a process that is spawned has no emulated GPU
         experiment = prepare(composed(*TINY, *overrides), folder, ProcessRank())
         run_experiment(experiment, wait=False)
+
+
+def kill_in_first_round(gpus: Gpus, folder: Path, overrides: tuple[str, ...]) -> None:
+    """Begin a run in a process of its own, and kill it by -9 when round 0 has a checkpoint."""
+    often = (*overrides, "checkpoint.every_seconds=0.001")
+    process = gpus.context.Process(target=run, args=(None, (folder, often)))
+    process.start()
+    while not RunDir(folder).round(0).checkpoint.exists():
+        assert process.is_alive(), "it has ended before"
+        time.sleep(0.001)
+    process.kill()
+    process.join()
+    assert not RunDir(folder).round(0).record.exists()
 
 
 def sweep(process: ProcessRank, folder: Path, *overrides: str) -> None:
